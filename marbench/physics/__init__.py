@@ -1,0 +1,1 @@
+"""X-ray physics: spectra, attenuation, polychromatic transmission, photon noise, beam-hardening correction."""
