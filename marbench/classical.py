@@ -1,0 +1,104 @@
+"""What several methods share: interpolation across the metal trace, and tissue priors."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from marbench.physics.hounsfield import hu_to_mu, mu_to_hu
+
+__all__ = ["linear_interpolation", "normalized_interpolation", "tissue_prior"]
+
+
+def linear_interpolation(sinogram: torch.Tensor, trace: torch.Tensor) -> torch.Tensor:
+    """Replace the metal trace by linear interpolation along the detector (Kalender et al., Radiology 164 (1987) 576).
+
+    Parameters
+    ----------
+    sinogram : Tensor ``(..., views, bins)``
+        Line integrals.
+    trace : bool Tensor, same shape
+        Rays to replace.
+
+    Returns
+    -------
+    Tensor, same shape
+        Equal to ``sinogram`` outside the trace. Where the trace touches the edge of the detector the nearest
+        measured bin is repeated; a view without any measured bin stays as it is.
+    """
+    bins = sinogram.shape[-1]
+    index = torch.arange(bins, device=sinogram.device).expand(sinogram.shape)
+    left = torch.where(trace, -1, index).cummax(dim=-1).values
+    right = torch.where(trace, bins, index).flip(-1).cummin(dim=-1).values.flip(-1)
+    blind = (left < 0) & (right >= bins)
+    left, right = torch.where(left < 0, right, left), torch.where(right >= bins, left, right)
+    left, right = left.clamp(0, bins - 1), right.clamp(0, bins - 1)
+    weight = (index - left) / (right - left).clamp(min=1)
+    filled = torch.lerp(sinogram.gather(-1, left), sinogram.gather(-1, right), weight.to(sinogram.dtype))
+    return torch.where(trace & ~blind, filled, sinogram)
+
+
+def normalized_interpolation(
+    sinogram: torch.Tensor, trace: torch.Tensor, prior_sinogram: torch.Tensor
+) -> torch.Tensor:
+    """Interpolate after division by the projection of a prior (Meyer et al., Med. Phys. 37 (2010) 5482, eq. 4–6)."""
+    prior = prior_sinogram.clamp(min=0) + 1e-6
+    return torch.where(trace, linear_interpolation(sinogram / prior, trace) * prior, sinogram)
+
+
+def tissue_prior(image: torch.Tensor, metal_mask: torch.Tensor) -> torch.Tensor:
+    """Return the NMAR prior: air and water flattened, bone kept, metal taken as water.
+
+    As in ``nmar.m`` of Zhang & Yu (CNN-MAR, 2018): k-means with three clusters started at [0, µw, 2µw]; the smoothed
+    image is set to 0 below the water cluster, to µw below ``max(min of the bone cluster, 1.2 µw)``, and kept above.
+
+    Parameters
+    ----------
+    image : Tensor ``(batch, rows, columns)``
+        HU.
+    metal_mask : bool Tensor, same shape
+
+    Returns
+    -------
+    Tensor ``(batch, rows, columns)``
+        The prior in HU.
+    """
+    # In units of µw, where water is 1: the thresholds need no HU scale.
+    relative = torch.where(metal_mask, 1.0, hu_to_mu(image, 1.0)).cpu().numpy()
+    prior = np.stack([_flatten_tissue(single) for single in relative])
+    return mu_to_hu(torch.from_numpy(prior).to(image), 1.0)
+
+
+def _flatten_tissue(relative: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Segment one image in units of µw, ``(rows, columns)``."""
+    water, bone = _cluster_onsets(relative)
+    bone = max(bone, 1.2)
+    # A 5 × 5 window of σ = 1 px.
+    smooth = gaussian_filter(relative, sigma=1.0, truncate=2.0, mode="nearest")
+    return np.where(smooth < water, 0, np.where(smooth < bone, 1, smooth)).astype(relative.dtype)
+
+
+def _cluster_onsets(values: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the smallest value of the water and of the bone cluster by k-means started at [0, 1, 2].
+
+    In one dimension Lloyd's iteration is a cut at the middle between centres; sorted values and their running sum make
+    a step of it free. An empty cluster keeps its centre, and its onset is the cut.
+    """
+    ordered = np.sort(values, axis=None).astype(np.float64)
+    running = np.concatenate([[0.0], np.cumsum(ordered)])
+    centres = np.array([0.0, 1.0, 2.0])
+    for _ in range(100):
+        cuts = (centres[:-1] + centres[1:]) / 2
+        edges = np.concatenate([[0], np.searchsorted(ordered, cuts), [ordered.size]])
+        counts = np.diff(edges)
+        moved = np.where(counts > 0, np.diff(running[edges]) / np.maximum(counts, 1), centres)
+        if np.array_equal(moved, centres):
+            break
+        centres = moved
+    water, bone = (
+        float(ordered[edge]) if count else float(cut)
+        for edge, count, cut in zip(edges[1:], counts[1:], cuts, strict=False)
+    )
+    return water, bone

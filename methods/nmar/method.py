@@ -1,0 +1,19 @@
+"""Normalised metal artifact reduction (Meyer et al., 2010)."""
+
+import torch
+
+from marbench import Method, Scan
+from marbench.classical import linear_interpolation, normalized_interpolation, tissue_prior
+
+
+class NormalizedMAR(Method):
+    """Interpolates the trace after division by the projection of a tissue prior."""
+
+    def reduce(self, scan: Scan) -> torch.Tensor:
+        """Return the reconstruction of the normalised, interpolated and denormalised sinogram."""
+        operators = self.context.operators
+        image = scan.image
+        if self.parameters["prior"] == "li":
+            image = operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace))
+        prior_sinogram = operators.project(tissue_prior(image, scan.metal_mask))
+        return operators.reconstruct(normalized_interpolation(scan.sinogram, scan.metal_trace, prior_sinogram))
