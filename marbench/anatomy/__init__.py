@@ -1,0 +1,1 @@
+"""Where slices come from: procedural patients, DICOM, NIfTI, DeepLesion; and the metal library."""
