@@ -39,13 +39,23 @@ def test_a_view_without_any_measured_bin_stays_as_it_is() -> None:
 
 
 def test_normalised_interpolation_is_exact_for_a_perfect_prior() -> None:
-    """Where the prior is proportional to the truth the quotient is constant, and interpolation loses nothing."""
+    """Where the prior is the truth the quotient is constant, and interpolation loses nothing."""
     truth = 2 + torch.sin(torch.linspace(0, 9, 60)).expand(3, 60)
     trace = torch.zeros(3, 60, dtype=torch.bool)
     trace[:, 20:35] = True
     spoiled = torch.where(trace, 50.0, truth)
-    assert torch.allclose(normalized_interpolation(spoiled, trace, 0.7 * truth), truth, atol=1e-4)
+    assert torch.allclose(normalized_interpolation(spoiled, trace, truth), truth, atol=1e-5)
     assert (linear_interpolation(spoiled, trace) - truth).abs().max() > 0.5
+
+
+def test_rays_that_the_prior_takes_for_air_do_not_blow_up_the_quotient() -> None:
+    """A couch attenuates beside the trace where the prior sees air."""
+    truth = torch.cat([torch.full((10,), 0.2), torch.linspace(1, 5, 20)])[None]
+    prior = torch.where(truth < 0.5, 0.0, truth)
+    trace = torch.zeros(1, 30, dtype=torch.bool)
+    trace[:, 10:18] = True
+    result = normalized_interpolation(torch.where(trace, 40.0, truth), trace, prior)
+    assert (result - truth).abs().max() < 2
 
 
 def prior_of(image: torch.Tensor, metal: torch.Tensor | None = None) -> torch.Tensor:
