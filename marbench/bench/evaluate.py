@@ -1,0 +1,146 @@
+"""Methods in a notebook: rows for a method or a function, without a results folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from marbench.bench.calls import InvalidImage, check_image
+from marbench.bench.execute import Candidate, Conditions, Seconds, run_unit
+from marbench.bench.interrupts import Interrupts
+from marbench.bench.plan import Task, Unit
+from marbench.bench.rows import metric_names
+from marbench.bench.run import check_device
+from marbench.ct.operators import Operators
+from marbench.errors import MethodError
+from marbench.method import Context, Method, MethodCard
+from marbench.metrics.conventions import CONVENTIONS
+from marbench.metrics.fidelity import score_image
+from marbench.registry import LoadedMethod, MethodEntry, MethodRequest, load_method
+from marbench.scan import Case, Scan
+from marbench.simulate import Suite
+from marbench.spec import Spec, load_spec
+
+__all__ = ["evaluate", "score"]
+
+Reducer = Callable[[Scan], Any]
+
+
+class FunctionMethod(Method):
+    """A plain function as a method."""
+
+    def __init__(self, function: Reducer) -> None:
+        super().__init__()
+        self.function = function
+
+    def reduce(self, scan: Scan) -> torch.Tensor:
+        """Call the function."""
+        result: torch.Tensor = self.function(scan)
+        return result
+
+
+def evaluate(
+    method: str | Method | type[Method] | LoadedMethod | Reducer,
+    spec: str | Path | Spec = "mini",
+    limit: int | None = None,
+    device: str = "cpu",
+) -> pd.DataFrame:
+    """Run one method on a benchmark and return its rows.
+
+    Parameters
+    ----------
+    method : str, Method, subclass of Method, LoadedMethod or callable
+        A name as on the command line, e.g. ``"nmar[prior=raw]"``; a method or its class, which is loaded here; or a
+        function that takes a `Scan` and returns images in HU, ``(batch, rows, columns)``.
+    spec : str, Path or Spec
+    limit : int, optional
+        Only the first cases.
+    device : str
+
+    Returns
+    -------
+    DataFrame
+        One row per case, with the columns of `marbench.bench.rows.Row` and one per metric. A case on which the method
+        failed has another status than ``ok``, and says why.
+
+    Raises
+    ------
+    MethodError
+        ``method`` is none of these, is unknown, or cannot be loaded.
+
+    Examples
+    --------
+    >>> rows = evaluate(lambda scan: scan.image, limit=2)
+    >>> rows["status"].tolist()
+    ['ok', 'ok']
+    """
+    resolved, where = load_spec(spec), check_device(device)
+    candidate = _candidate(method, resolved, where)
+    suite = Suite(resolved, device=where)
+    tasks = tuple(Task(index, key, {candidate.label: 1}) for index, key in enumerate(suite.keys()[:limit]))
+    conditions = Conditions(resolved, where)
+    rows = run_unit(Unit(0, tasks), suite, {candidate.label: candidate}, conditions, Seconds(), Interrupts())
+    table = pd.DataFrame([row.record() for row in rows])
+    metrics = metric_names(resolved.metrics.conventions)
+    return table.reindex(columns=list(dict.fromkeys([*table.columns, *metrics])))
+
+
+def score(
+    image_hu: torch.Tensor | np.ndarray[Any, Any], case: Case, conventions: Iterable[str] = tuple(CONVENTIONS)
+) -> dict[str, float]:
+    """Return the scores of an image of a case.
+
+    Parameters
+    ----------
+    image_hu : floating Tensor or array ``(rows, columns)`` or ``(1, rows, columns)``
+        HU.
+    case : Case
+    conventions : iterable of str
+        Ids out of `marbench.metrics.conventions.CONVENTIONS`; all by default.
+
+    Returns
+    -------
+    dict
+        ``rmse_hu``, and ``psnr[id]`` and ``ssim[id]`` of every convention.
+
+    Raises
+    ------
+    MarbenchError
+        The image does not fit the case, is not floating, or is not finite.
+    """
+    shape = tuple(case.truth.image.shape)
+    is_single = isinstance(image_hu, torch.Tensor | np.ndarray) and tuple(image_hu.shape) == shape[1:]
+    try:
+        image = check_image(image_hu[None] if is_single else image_hu, shape)[0]
+    except InvalidImage as error:
+        raise InvalidImage(f"case {case.id}: {error}") from None
+    truth, metal = case.truth.image[0].cpu().numpy(), case.truth.metal[0].cpu().numpy()
+    return score_image(image, truth, metal, case.info.window, tuple(conventions))
+
+
+def _candidate(method: object, spec: Spec, device: torch.device) -> Candidate:
+    """Return whatever a user may call a method, loaded."""
+    if isinstance(method, str):
+        method = load_method(method, spec, device)
+    if isinstance(method, LoadedMethod):
+        return Candidate(method.request, "", loaded=method)
+    if isinstance(method, type) and issubclass(method, Method):
+        method = method()
+    if not isinstance(method, Method) and callable(method) and not isinstance(method, type):
+        method = FunctionMethod(method)
+    if not isinstance(method, Method):
+        raise MethodError(
+            "evaluate takes a method's name, a marbench.Method, a subclass of it, or a function of a Scan. "
+            f"Got {method!r}."
+        )
+    named = method.function if isinstance(method, FunctionMethod) else type(method)
+    name = getattr(named, "__name__", type(named).__name__)
+    method.load(Context(spec, device, Operators(spec.geometry, spec.grid, spec.physics.water_attenuation)))
+    card = MethodCard.model_construct(name=name, title=name, summary="", domain="dual")
+    request = MethodRequest(MethodEntry(card, Path()))
+    return Candidate(request, "", loaded=LoadedMethod(request, method))

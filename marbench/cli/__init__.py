@@ -1,0 +1,68 @@
+"""The command line: one file per verb, nothing but arguments and printing.
+
+Exit codes: 0 all well, 1 some results failed, 2 wrong use, 130 interrupted (143 by SIGTERM).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+import click
+
+import marbench
+from marbench.errors import MarbenchError
+
+__all__ = ["main"]
+
+# Verb → what the list of verbs says of it. A verb lives in the module of its name, which is imported when it is used.
+_VERBS = {
+    "list": "Benchmarks and methods, and which of them can run here.",
+    "show": "One benchmark or one method in full.",
+    "simulate": "Write the cases of a benchmark as files.",
+    "run": "Run methods on a benchmark and publish the comparison.",
+    "train": "Train a learned method on simulated cases.",
+    "time": "Time methods on this machine.",
+    "report": "Render the page of a results folder.",
+    "publish": "Add runs to a site with a leaderboard per benchmark.",
+    "reproduce": "Put a published table beside the results of a run.",
+    "doctor": "See whether this machine is ready, and what to do.",
+}
+
+
+class _WrongUse(click.ClickException):
+    exit_code = 2
+
+
+class _Verbs(click.Group):
+    """Loads verbs when they are used, and turns errors into exit codes."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"marbench.cli.{name}").command
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except MarbenchError as error:
+            raise _WrongUse(str(error)) from error
+        except KeyboardInterrupt as interrupt:
+            click.echo("\nInterrupted.", err=True)
+            raise SystemExit(getattr(interrupt, "exit_code", 130)) from None
+
+
+@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(marbench.__version__, prog_name="marbench")
+def main() -> None:
+    """Compare metal artifact reduction methods for X-ray CT."""
+    # Threads of OpenMP that wait by spinning take the cores from the others. It must be set before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

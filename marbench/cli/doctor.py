@@ -1,0 +1,115 @@
+"""``marbench doctor``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from marbench.cli import options
+
+__all__ = ["command"]
+
+_OPTIONAL = {
+    "pydicom": 'DICOM slices: pip install "marbench[dicom]"',
+    "nibabel": 'NIfTI slices: pip install "marbench[dicom]"',
+}
+
+
+class Finding(NamedTuple):
+    """One line: what was looked at, whether all is well, what was found, and what to do."""
+
+    what: str
+    well: bool
+    found: str
+    advice: str = ""
+
+
+@click.command("doctor")
+@options.plugins_option
+@click.option("--spec", default="mini", show_default=True, help="The benchmark that is to run.")
+@click.pass_context
+def command(ctx: click.Context, plugins: tuple[Path, ...], spec: str) -> None:
+    """See whether this machine is ready, and what to do. Exit code 1 if a method cannot run."""
+    import torch
+
+    devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    findings = [*_software(), *_threads(), *_gpu(), *_operators(spec, devices), *_extras(), *_methods(plugins, spec)]
+    width = max(len(finding.what) for finding in findings)
+    for finding in findings:
+        advice = f" → {finding.advice}" if finding.advice else ""
+        click.echo(f"{'ok ' if finding.well else '!  '} {finding.what:{width}}  {finding.found}{advice}")
+    ctx.exit(1 if any(not finding.well and finding.what.startswith("method ") for finding in findings) else 0)
+
+
+def _software() -> Iterator[Finding]:
+    from marbench.bench.host import describe_host
+
+    host = describe_host()
+    yield Finding("system", True, f"{host['system']} {host['architecture']}, Python {platform.python_version()}")
+    yield Finding("packages", True, ", ".join(f"{name} {version}" for name, version in host["packages"].items()))
+    yield Finding("processor", True, f"{host['cpu']}, {host['usable_cores']} usable cores, {host['memory_gb']} GB")
+
+
+def _threads() -> Iterator[Finding]:
+    import torch
+
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = torch.get_num_threads()
+    advice = "" if threads <= usable else f"more threads than cores slow each other down: --threads {usable}"
+    yield Finding("threads", threads <= usable, f"{threads} of torch on {usable} cores", advice)
+    policy = os.environ.get("OMP_WAIT_POLICY", "")
+    passive = policy.upper() == "PASSIVE"
+    advice = "" if passive else "waiting threads take cores from working ones: export OMP_WAIT_POLICY=PASSIVE"
+    yield Finding("OMP_WAIT_POLICY", passive, policy, advice)
+
+
+def _gpu() -> Iterator[Finding]:
+    import torch
+
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    if names:
+        yield Finding("GPU", True, f"{', '.join(names)} (CUDA {torch.version.cuda})", "use it with --device cuda")
+    elif torch.version.cuda is None:
+        yield Finding("GPU", True, "none: this torch is built for the CPU", "for a GPU install torch with CUDA")
+    else:
+        yield Finding("GPU", True, "none is visible", "if there is one, see nvidia-smi and CUDA_VISIBLE_DEVICES")
+
+
+def _operators(spec: str, devices: list[str]) -> Iterator[Finding]:
+    from marbench.ct import backend_for
+    from marbench.spec import load_spec
+
+    resolved = load_spec(spec)
+    for device in devices:
+        for kind in ("project", "invert"):
+            choice = backend_for(kind, resolved.geometry, resolved.grid, device)
+            slow = choice.name == "reference"
+            advice = "slow; grids and numbers of views divisible by 8 are fast" if slow else ""
+            yield Finding(f"{kind} ({resolved.name}, {device})", not slow, f"{choice.name}: {choice.reason}", advice)
+
+
+def _extras() -> Iterator[Finding]:
+    for package, use in _OPTIONAL.items():
+        present = importlib.util.find_spec(package) is not None
+        yield Finding(package, True, "present" if present else "absent", "" if present else f"only for {use}")
+
+
+def _methods(plugins: tuple[Path, ...], spec: str) -> Iterator[Finding]:
+    import torch
+
+    from marbench.bench.execute import load_candidates
+    from marbench.registry import parse_methods
+    from marbench.spec import load_spec
+
+    requests = {request.label: (request, "") for request in parse_methods("all", plugins)}
+    for label, candidate in load_candidates(requests, load_spec(spec), torch.device("cpu")).items():
+        if candidate.failure is None:
+            yield Finding(f"method {label}", True, "can run")
+        else:
+            yield Finding(f"method {label}", False, candidate.failure.message, "mend it, or leave it out of --methods")

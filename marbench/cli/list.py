@@ -1,0 +1,71 @@
+"""``marbench list``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from marbench.cli import options
+
+__all__ = ["command"]
+
+
+@click.command("list")
+@options.plugins_option
+@click.option("--spec", default="mini", show_default=True, help="The benchmark on which methods are to run.")
+@options.device_option
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def command(plugins: tuple[Path, ...], spec: str, device: str, as_json: bool) -> None:
+    """List benchmarks and methods, and which methods can run here."""
+    benchmarks, methods = _benchmarks(), _methods(plugins, spec, device)
+    if as_json:
+        click.echo(json.dumps({"benchmarks": benchmarks, "methods": methods}, indent=1, ensure_ascii=False))
+    else:
+        _print(benchmarks, methods)
+
+
+def _benchmarks() -> list[dict[str, Any]]:
+    from marbench.spec import builtin_specs, load_spec
+
+    specs = [load_spec(name) for name in builtin_specs()]
+    return [{"name": spec.name, "summary": spec.summary, "hash": spec.hash} for spec in specs]
+
+
+def _methods(plugins: tuple[Path, ...], spec: str, device: str) -> list[dict[str, Any]]:
+    from marbench.bench.execute import load_candidates
+    from marbench.bench.run import check_device
+    from marbench.registry import parse_methods
+    from marbench.spec import load_spec
+
+    requests = {request.label: (request, "") for request in parse_methods("all", plugins)}
+    candidates = load_candidates(requests, load_spec(spec), check_device(device))
+    return [
+        {
+            "name": label,
+            "title": candidate.request.entry.card.title,
+            "summary": candidate.request.entry.card.summary,
+            "available": candidate.failure is None,
+            "why_not": candidate.failure.message if candidate.failure else "",
+        }
+        for label, candidate in candidates.items()
+    ]
+
+
+def _print(benchmarks: list[dict[str, Any]], methods: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("benchmark", "summary", title="Benchmarks", title_justify="left")
+    for benchmark in benchmarks:
+        table.add_row(escape(benchmark["name"]), escape(benchmark["summary"]))
+    console = Console()
+    console.print(table)
+    table = Table("method", "summary", "can run here", title="Methods", title_justify="left")
+    for method in methods:
+        available = "yes" if method["available"] else f"no: {method['why_not']}"
+        table.add_row(escape(method["name"]), escape(method["summary"]), escape(available))
+    console.print(table)

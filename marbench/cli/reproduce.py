@@ -1,0 +1,61 @@
+"""``marbench reproduce``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from marbench.report.reproduction import Comparison
+
+__all__ = ["command"]
+
+
+@click.command("reproduce")
+@click.argument("table", metavar="table1|table2|table3")
+@click.option(
+    "--run", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A results folder of marbench run."
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: <run>/reproduce]")
+def command(table: str, run: Path, out: Path | None) -> None:
+    """Put a table of the DuDoNet paper beside the results of a run.
+
+    1 is the ablation, 2 the comparison of methods, 3 the running times. Writes HTML and CSV.
+    """
+    from rich.console import Console
+
+    from marbench.bench.store import read_run
+    from marbench.report.reproduction import reproduce, write_reproduction
+
+    result = reproduce(read_run(run), table)
+    console = Console()
+    console.print(f"{result.title} · {result.spec}", style="bold", markup=False)
+    for comparison in result.comparisons:
+        console.print(_as_table(comparison))
+    for note in (*result.notes, f"Paper: {result.cite}"):
+        console.print(note, markup=False, highlight=False)
+    for path in write_reproduction(result, out or run / "reproduce"):
+        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+def _as_table(comparison: Comparison) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from marbench.report.formats import number, signed
+
+    digits = comparison.digits
+    table = Table(title=escape(f"{comparison.measure}: paper → ours (difference)"), title_justify="left")
+    table.add_column("method")
+    for column in comparison.columns:
+        table.add_column(column, justify="right")
+    for name, _, entries in comparison.rows:
+        numbers = [(number(e.paper, digits), number(e.ours, digits), signed(e.difference, digits)) for e in entries]
+        table.add_row(name, *(f"{paper} → {ours}\n({difference})" for paper, ours, difference in numbers))
+    table.add_section()
+    table.add_row("pairs in order", *(f"{agreeing} of {compared}" for agreeing, compared in comparison.agreement))
+    return table

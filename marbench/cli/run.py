@@ -1,0 +1,121 @@
+"""``marbench run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from marbench.cli import options
+
+if TYPE_CHECKING:
+    from marbench.bench.run import Finished, Wishes
+    from marbench.registry import MethodRequest
+    from marbench.spec import Spec
+
+__all__ = ["command"]
+
+
+@click.command("run")
+@options.spec_option
+@options.methods_option
+@options.out_option
+@options.limit_option
+@options.plugins_option
+@options.preset_option
+@options.device_option
+@click.option(
+    "--images",
+    type=click.Choice(["gallery", "all", "none"]),
+    default="gallery",
+    show_default=True,
+    help="Which images to keep for the page.",
+)
+@options.timeout_option
+@click.option("--retry-failed", is_flag=True, help="Try everything again that is not ok.")
+@click.option("--shard", metavar="i/n", help="Do only part i of n; run all parts into one folder, in any order.")
+@click.option("--no-timing", is_flag=True, help="Do not time the methods at the end.")
+@click.option("--no-report", is_flag=True, help="Do not render the page at the end.")
+@options.threads_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    spec: str,
+    methods: str,
+    out: Path | None,
+    limit: int | None,
+    plugins: tuple[Path, ...],
+    preset: str | None,
+    device: str,
+    images: str,
+    timeout: float | None,
+    retry_failed: bool,
+    shard: str | None,
+    no_timing: bool,
+    no_report: bool,
+) -> None:
+    """Run methods on a benchmark and publish the comparison.
+
+    Results that the folder holds already are not computed again: stop it at any moment, and the same command goes on.
+    Exit code: 0 all results are ok, 1 some failed, 2 wrong use, 130 interrupted.
+    """
+    from marbench.bench.plan import Shard
+    from marbench.bench.run import Wishes
+    from marbench.registry import parse_methods
+    from marbench.spec import load_spec
+
+    resolved = load_spec(spec)
+    requests = parse_methods(methods, plugins, preset)
+    wishes = Wishes(
+        device=device,
+        limit=limit,
+        images=images,  # type: ignore[arg-type]  # click checks the choice
+        timeout=timeout,
+        retry_failed=retry_failed,
+        shard=Shard.parse(shard) if shard else None,
+        timing=not no_timing,
+        command=options.command_line(ctx),
+    )
+    folder = out or Path("runs") / resolved.name
+    finished = _run(resolved, requests, folder, wishes)
+    _print_result(finished, resolved)
+    if no_report:
+        click.echo(f"Results: {folder}. Render the page with: marbench report {folder}")
+    else:
+        from marbench.report.pages import render
+
+        click.echo(f"Page: {render(folder)}")
+    if (finished.rows["status"] != "ok").any():
+        click.echo("Some results failed; the page says why. Once mended, repeat the command with --retry-failed.")
+        ctx.exit(1)
+
+
+def _run(spec: Spec, requests: list[MethodRequest], folder: Path, wishes: Wishes) -> Finished:
+    """Run, with a bar; a full disk or an interrupt ends the program with what to do."""
+    from marbench.bench.interrupts import Interrupted, Interrupts
+    from marbench.bench.run import run_benchmark
+    from marbench.cli.progress import TerminalProgress
+    from marbench.errors import StoreError
+
+    progress = TerminalProgress()
+    try:
+        with Interrupts() as interrupts, progress:
+            return run_benchmark(spec, requests, folder, wishes, progress, interrupts)
+    except Interrupted as interrupt:
+        click.echo(f"Interrupted. What was finished is in {folder}; the same command goes on from there.", err=True)
+        raise SystemExit(interrupt.exit_code) from None
+    except StoreError as error:
+        if not progress.begun:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(1) from error
+
+
+def _print_result(finished: Finished, spec: Spec) -> None:
+    from rich.console import Console
+
+    from marbench.cli.summary import summary_table, time_line
+
+    Console().print(summary_table(finished.rows, spec))
+    click.echo(time_line(finished))

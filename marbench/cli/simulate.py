@@ -1,0 +1,38 @@
+"""``marbench simulate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from marbench.cli import options
+
+if TYPE_CHECKING:
+    from marbench.anatomy.slices import Split
+
+__all__ = ["command"]
+
+
+@click.command("simulate")
+@options.spec_option
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where to write.")
+@options.limit_option
+@click.option("--split", type=click.Choice(["test", "val", "train"]), default="test", show_default=True)
+@options.threads_option
+def command(spec: str, out: Path, limit: int | None, split: Split) -> None:
+    """Write the cases of a benchmark as files: .npz with units in the names, previews, a table and a README.
+
+    Cases that the folder holds already are not simulated again.
+    """
+    from marbench.bench.export import export_cases
+    from marbench.cli.progress import TerminalProgress
+    from marbench.simulate import Suite
+    from marbench.spec import load_spec
+
+    resolved = load_spec(spec)
+    with TerminalProgress() as progress:
+        progress.begin("Simulating", len(Suite(resolved, split).keys()[:limit]))
+        count = export_cases(resolved, split, out, limit, progress.advance)
+    click.echo(f"{count} cases in {out}; README.txt there says what the files hold.")

@@ -1,0 +1,51 @@
+"""``marbench time``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from marbench.cli import options
+
+__all__ = ["command"]
+
+
+@click.command("time")
+@options.spec_option
+@options.methods_option
+@options.out_option
+@options.plugins_option
+@options.preset_option
+@options.device_option
+@options.timeout_option
+@options.threads_option
+def command(
+    spec: str,
+    methods: str,
+    out: Path | None,
+    plugins: tuple[Path, ...],
+    preset: str | None,
+    device: str,
+    timeout: float | None,
+) -> None:
+    """Time methods on this machine: one after another, warmed up, on the first, the middle and the last case.
+
+    Let nothing else run meanwhile.
+    """
+    from rich.console import Console
+
+    from marbench.bench.interrupts import Interrupts
+    from marbench.bench.run import Wishes, time_benchmark
+    from marbench.bench.store import read_run
+    from marbench.cli.progress import TerminalProgress
+    from marbench.cli.summary import timing_table
+    from marbench.registry import parse_methods
+    from marbench.spec import load_spec
+
+    resolved = load_spec(spec)
+    requests = parse_methods(methods, plugins, preset)
+    folder = out or Path("runs") / resolved.name
+    with Interrupts() as interrupts, TerminalProgress() as progress:
+        time_benchmark(resolved, requests, folder, Wishes(device=device, timeout=timeout), progress, interrupts)
+    Console().print(timing_table(read_run(folder).timings))

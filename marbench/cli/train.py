@@ -1,0 +1,107 @@
+"""``marbench train``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from marbench.cli import options
+
+if TYPE_CHECKING:
+    from marbench.registry import MethodRequest
+
+__all__ = ["command"]
+
+
+@click.command("train")
+@click.argument("method")
+@options.spec_option
+@click.option("--preset", metavar="NAME", help="A preset of the method.  [default: its first one]")
+@click.option("--hours", type=click.FloatRange(min=0, min_open=True), metavar="H", help="Train for this long.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Train for this many steps.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: runs/train/<method>-<spec>]")
+@options.plugins_option
+@options.device_option
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of networks and cases.")
+@click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Simulating processes.  [default: all cores]")
+@click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, metavar="B", help="Cases per step.")
+@click.option("--pool", type=click.IntRange(min=1), metavar="N", help="Cases to hold at a time.  [default: by device]")
+@click.option("--scenes", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of random scenes.")
+@click.option("--precision", metavar="32-true|bf16-mixed", help="[default: the faster one on this machine]")
+@click.option("--no-install", is_flag=True, help="Leave the weights in the folder only.")
+@options.threads_option
+def command(
+    method: str,
+    spec: str,
+    preset: str | None,
+    hours: float | None,
+    steps: int | None,
+    out: Path | None,
+    plugins: tuple[Path, ...],
+    device: str,
+    seed: int,
+    workers: int | None,
+    batch: int,
+    pool: int | None,
+    scenes: float,
+    precision: str | None,
+    no_install: bool,
+) -> None:
+    """Train METHOD, e.g. dudonet or 'dudonet[variant=E]', on cases simulated while it trains.
+
+    Stop it at any moment: the same command goes on. For several GPUs start it with torchrun. Simulated cases are kept
+    in MARBENCH_CACHE (or your cache folder), where other trainings find them.
+    """
+    import torch
+
+    from marbench.learning.artefact import artefact_name
+    from marbench.learning.recipe import Recipe, faster_precision, pool_sizes, stored_recipe
+    from marbench.learning.trainer import train
+    from marbench.spec import load_spec
+
+    resolved = load_spec(spec)
+    request = _one_method(method, plugins, preset)
+    folder = out or Path("runs") / "train" / artefact_name(request.label, request.preset, resolved.name)
+    # What the machine decides is decided once: a run that goes on keeps it.
+    stored: dict[str, Any] = stored_recipe(folder)
+    sizes = pool_sizes(resolved, device, pool)
+    if stored and pool is None:
+        sizes = {name: stored.get(name, value) for name, value in sizes.items()}
+    recipe = Recipe.of(
+        request,
+        resolved,
+        seed=seed,
+        hours=hours,
+        steps=steps,
+        batch=batch,
+        mix={"spec": 1 - scenes, "scenes": scenes},
+        precision=precision or stored.get("precision") or faster_precision(torch.device(device)),
+        **sizes,
+    )
+    train(
+        request,
+        resolved,
+        recipe,
+        folder,
+        device=device,
+        workers=workers if workers is not None else os.cpu_count() or 1,
+        installed=not no_install,
+        note=lambda line: click.echo(line, err=True),
+    )
+
+
+def _one_method(method: str, plugins: tuple[Path, ...], preset: str | None) -> MethodRequest:
+    """Return the method to train, with its preset."""
+    from dataclasses import replace
+
+    from marbench.errors import MethodError
+    from marbench.registry import parse_methods
+
+    requests = parse_methods(method, plugins, preset)
+    if len(requests) != 1:
+        raise MethodError(f"Methods are trained one at a time. Got {', '.join(request.label for request in requests)}.")
+    request = requests[0]
+    return replace(request, preset=request.preset or next(iter(request.entry.card.presets), None))

@@ -1,0 +1,52 @@
+"""Running benchmarks inside a test, without a word on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from marbench.bench.interrupts import Interrupts
+from marbench.bench.rows import Row
+from marbench.bench.run import Finished, Wishes, run_benchmark
+from marbench.registry import parse_methods
+from marbench.spec import Spec
+
+VOLATILE = ["seconds", "peak_mb", "attempt", "host_id"]
+
+
+class Notes:
+    """A progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.rows: list[Row] = []
+        self.stretches: dict[str, int] = {}
+
+    def begin(self, what: str, total: int) -> None:
+        self.stretches[what] = total
+
+    def advance(self, row: Row | None = None) -> None:
+        if row is not None:
+            self.rows.append(row)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def run(
+    spec: Spec,
+    folder: Path,
+    methods: str = "none",
+    plugins: Path | None = None,
+    progress: Notes | None = None,
+    **wishes: object,
+) -> Finished:
+    asked = Wishes(**{"timing": False, "images": "none", **wishes})  # type: ignore[arg-type]
+    requests = parse_methods(methods, [plugins] if plugins else [])
+    return run_benchmark(spec, requests, folder, asked, progress or Notes(), Interrupts())
+
+
+def table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows without what differs between any two runs."""
+    return rows.drop(columns=VOLATILE).sort_values(["method", "case_id"]).reset_index(drop=True)

@@ -1,0 +1,197 @@
+"""Whatever a plugin does, the run goes on, and the row says what happened."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from running import Notes, run, table
+
+from marbench.anatomy.patients import ProceduralPatients
+from marbench.bench.calls import check_image, describe
+from marbench.bench.images import gallery_cases
+from marbench.bench.store import read_run
+from marbench.errors import DataError
+from marbench.simulate import Suite
+
+FAILURES = {
+    "raises": ("raise ValueError('too thin')", "error", "ValueError", "too thin [method.py, line 9, in reduce: raise"),
+    "exits": ("raise SystemExit(3)", "error", "SystemExit", "3"),
+    "hostile": ("class E(Exception):\n    def __str__(self): raise E\nraise E", "error", "E", "E"),
+    "nan": ("return scan.image * float('nan')", "invalid", "InvalidImage", "1024 of 1024 values are NaN"),
+    "infinite": ("scan.image[0, 0, 0] = float('inf')\nreturn scan.image", "invalid", "InvalidImage", "1 of 1024"),
+    "huge": ("return scan.image.double() * 1e300", "invalid", "InvalidImage", "beyond float32"),
+    "shape": ("return scan.image[0]", "invalid", "InvalidImage", "shape (1, 32, 32), all finite, in HU; got shape (32"),
+    "integers": ("return scan.image.to(torch.int32)", "invalid", "InvalidImage", "got torch.int32"),
+    "none": ("pass", "invalid", "InvalidImage", "got NoneType"),
+    "list": ("return scan.image.tolist()", "invalid", "InvalidImage", "got list"),
+    "memory": ("raise MemoryError", "oom", "MemoryError", "MemoryError"),
+    "torch_memory": ("torch.empty(2**50)", "oom", "RuntimeError", "allocate"),
+    "hangs": ("while True:\n    pass", "timeout", "CallTimeout", "longer than 0.5 s"),
+    "stubborn": (
+        "while True:\n    try:\n        time.sleep(9)\n    except Exception:\n        pass",
+        "timeout",
+        "CallTimeout",
+        "longer than 0.5 s",
+    ),
+}
+
+
+def test_every_kind_of_failure_has_its_status_and_message_and_stops_nothing(tmp_path, tiny, plugin):
+    for name, (body, *_) in FAILURES.items():
+        folder = plugin(f"x-{name}", body)
+    plugin("x-import", source="import no_such_module")
+    plugin("x-quits", source="import sys; sys.exit('bye')")
+    plugin("x-empty", source="")
+    plugin("z-last")
+    names = [f"x-{name}" for name in FAILURES] + ["x-import", "x-quits", "x-empty", "z-last"]
+    rows = run(tiny, tmp_path / "out", ",".join(names), folder, limit=2, timeout=0.5).rows.set_index("method")
+    assert len(rows) == 2 * len(names)
+    assert set(rows.loc["z-last", "status"]) == {"ok"}
+    for name, (_, status, kind, message) in FAILURES.items():
+        for _, row in rows.loc[f"x-{name}"].iterrows():
+            assert (row["status"], row["error_kind"]) == (status, kind), (name, row["message"])
+            assert message in row["message"], (name, row["message"])
+            assert np.isnan(row["rmse_hu"])
+            assert row["metal_area_px"] > 0
+    for name, why in (("import", "no_such_module"), ("quits", "bye"), ("empty", "exactly one subclass")):
+        own = rows.loc[f"x-{name}"]
+        assert set(own["status"]) == {"unavailable"}
+        assert all(why in message for message in own["message"])
+    trace = rows.loc["x-raises", "trace"].iloc[0]
+    assert 'File "x-raises/method.py", line 9, in reduce' in trace
+    assert str(tmp_path) not in trace
+
+
+def test_an_unavailable_method_is_tried_again_and_adds_no_row_without_news(tmp_path, tiny, plugin, monkeypatch):
+    source = "import os\nif 'READY' not in os.environ: raise OSError('not ready')\n"
+    source += "from marbench import Method\nclass P(Method):\n    def reduce(self, scan): return scan.image\n"
+    folder = plugin("late", source=source)
+    notes = Notes()
+    assert run(tiny, tmp_path / "out", "late", folder, notes, limit=3).new == 3
+    assert any(note.startswith("late is unavailable: ") and "OSError: not ready" in note for note in notes.notes)
+    assert run(tiny, tmp_path / "out", "late", folder, limit=3).new == 0
+    monkeypatch.setenv("READY", "1")
+    finished = run(tiny, tmp_path / "out", "late", folder, limit=3)
+    assert set(finished.rows["status"]) == {"ok"}
+    assert set(finished.rows["attempt"]) == {2}
+
+
+def test_failures_are_kept_until_a_retry_is_asked_for(tmp_path, tiny, plugin):
+    body = f"import os\nif not os.path.exists({str(tmp_path / 'mended')!r}): raise ValueError\nreturn scan.image"
+    folder = plugin("moody", body)
+    assert set(run(tiny, tmp_path / "out", "moody", folder, limit=2).rows["status"]) == {"error"}
+    (tmp_path / "mended").touch()
+    assert run(tiny, tmp_path / "out", "moody", folder, limit=2).new == 0
+    retried = run(tiny, tmp_path / "out", "moody", folder, limit=2, retry_failed=True)
+    assert set(retried.rows["status"]) == {"ok"}
+    assert set(retried.rows["attempt"]) == {2}
+
+
+def test_a_case_that_cannot_be_simulated_fails_for_every_method_and_the_rest_goes_on(tmp_path, tiny, monkeypatch):
+    load, broken = ProceduralPatients.load, Suite(tiny).keys()[0].slice_id
+
+    def damaged(self, patient_id, slice_id, grid):
+        if slice_id == broken:
+            raise DataError("slice.dcm is truncated")
+        return load(self, patient_id, slice_id, grid)
+
+    monkeypatch.setattr(ProceduralPatients, "load", damaged)
+    rows = run(tiny, tmp_path, "none,li").rows
+    bad = rows[rows["slice_id"] == broken]
+    assert len(bad) == 20
+    assert set(bad["status"]) == {"error"}
+    assert set(bad["error_kind"]) == {"DataError"}
+    assert set(bad["message"]) == {"slice.dcm is truncated"}
+    assert set(rows.loc[rows["slice_id"] != broken, "status"]) == {"ok"}
+
+
+def test_a_method_can_corrupt_neither_the_scan_nor_the_settings_of_the_others(tmp_path, tiny, plugin):
+    body = "for t in (scan.sinogram, scan.image, scan.metal_mask, scan.metal_trace): t.zero_()\n"
+    body += "torch.set_default_dtype(torch.float64); torch.set_num_threads(1); torch.set_grad_enabled(True)\n"
+    folder = plugin("a-vandal", body + "return scan.image")
+    threads = torch.get_num_threads()
+    alone = run(tiny, tmp_path / "alone", "li,none", limit=3).rows
+    after = run(tiny, tmp_path / "after", "a-vandal,li,none", folder, limit=3).rows
+    after = after[after["method"] != "a-vandal"]
+    pd.testing.assert_frame_equal(table(after), table(alone))
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.get_num_threads() == threads
+
+
+def test_random_methods_give_the_same_results_in_any_order(tmp_path, tiny, plugin):
+    body = "return scan.image + 100 * torch.rand(scan.image.shape) + float(np.random.rand())"
+    folder = plugin("random", body)
+    plugin("noisy", body)
+    one = run(tiny, tmp_path / "1", "random", folder, limit=4).rows
+    both = run(tiny, tmp_path / "2", "noisy,random", folder, limit=4).rows
+    pd.testing.assert_frame_equal(table(one), table(both[both["method"] == "random"]))
+
+
+def test_gradients_can_be_switched_on_inside_a_method(tmp_path, tiny, plugin):
+    body = "assert not torch.is_grad_enabled()\nwith torch.enable_grad():\n    x = scan.image.requires_grad_()\n"
+    folder = plugin("fits", body + "    (x * x).sum().backward()\nreturn x + 0 * x.grad")
+    assert set(run(tiny, tmp_path / "out", "fits", folder, limit=1).rows["status"]) == {"ok"}
+
+
+@pytest.mark.parametrize("dtype", ["<f8", ">f4", "f2"])
+def test_arrays_of_any_floating_type_are_images(dtype):
+    image = np.arange(12, dtype=dtype).reshape(1, 3, 4)
+    checked = check_image(image, (1, 3, 4))
+    assert checked.dtype == np.float32
+    assert np.array_equal(checked, image)
+
+
+def test_the_home_folder_does_not_appear_in_messages(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/jane")
+    failure = describe(FileNotFoundError("/home/jane/weights.pt"))
+    assert "jane" not in failure.message + failure.trace
+    assert "~/weights.pt" in failure.message
+
+
+def test_the_gallery_keeps_the_first_metal_of_every_group_and_the_version_of_the_method(tmp_path, tiny, plugin):
+    keys = Suite(tiny).keys()
+    wanted = gallery_cases(keys, tiny.report.gallery_slices)
+    assert wanted == {key.case_id for index, key in enumerate(keys) if index >= 10 and index % 2 == 0}
+    folder = plugin("m")
+    run(tiny, tmp_path / "out", "m", folder, images="gallery")
+    assert {path.name for path in (tmp_path / "out" / "images").iterdir()} == wanted
+    case = Suite(tiny)[10]
+    with np.load(tmp_path / "out" / "images" / case.id / "_case.npz") as file:
+        assert {name: file[name].dtype.name for name in file.files} == {
+            "truth": "int16",
+            "uncorrected": "int16",
+            "metal": "bool",
+            "window": "float64",
+        }
+        assert np.abs(file["truth"] - case.truth.image[0].numpy()).max() <= 0.5
+        assert np.array_equal(file["window"], case.info.window)
+    with np.load(tmp_path / "out" / "images" / case.id / "m.npz") as file:
+        assert str(file["method"]) == "m"
+        assert file["image"].dtype == np.int16
+    assert run(tiny, tmp_path / "out", "m", folder, images="gallery").new == 0
+    assert run(tiny, tmp_path / "out", "m", folder, images="all").new == len(keys) - len(wanted)
+    plugin("m", "return scan.image + 100")
+    run(tiny, tmp_path / "out", "m", folder, images="gallery")
+    with np.load(tmp_path / "out" / "images" / case.id / "m.npz") as file:
+        assert np.abs(file["image"] - case.scan.image[0].numpy() - 100).max() <= 0.5
+
+
+def test_a_call_that_returns_too_late_is_a_timeout_too(tmp_path, tiny, plugin):
+    body = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\ntime.sleep(0.3)\n"
+    body += "signal.setitimer(signal.ITIMER_REAL, 0)\n"
+    body += "while signal.sigtimedwait({signal.SIGALRM}, 0): pass\n"
+    folder = plugin("deaf", body + "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})\nreturn scan.image")
+    start = time.monotonic()
+    assert set(run(tiny, tmp_path / "out", "deaf", folder, limit=1, timeout=0.1).rows["status"]) == {"timeout"}
+    assert time.monotonic() - start < 30
+
+
+def test_everything_is_readable_after_failures(tmp_path, tiny, plugin):
+    folder = plugin("bad", "raise ValueError('no')")
+    run(tiny, tmp_path / "out", "bad,li", folder, limit=2)
+    read = read_run(tmp_path / "out")
+    assert read.problems == []
+    assert set(read.cards) == {"bad", "li"}
+    assert len(read.hosts) == 1

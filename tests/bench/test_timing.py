@@ -1,0 +1,95 @@
+import sys
+
+import numpy as np
+import pytest
+import torch
+from running import Notes, run
+from torch import nn
+
+from marbench.bench.host import describe_host, host_id
+from marbench.bench.interrupts import Interrupts
+from marbench.bench.memory import PeakMemory
+from marbench.bench.run import Wishes, time_benchmark
+from marbench.bench.store import read_run
+from marbench.bench.timing import REPEATS, parameter_count, timing_cases
+from marbench.method import Method
+from marbench.registry import parse_methods
+
+
+def test_a_run_times_methods_once_per_machine_and_only_those_that_work(tmp_path, tiny, plugin):
+    folder = plugin("sleeps", "time.sleep(0.02)\nreturn scan.image")
+    plugin("fails", "raise ValueError")
+    methods = "sleeps,fails,none"
+    run(tiny, tmp_path / "out", methods, folder, limit=4, timing=True)
+    timings = read_run(tmp_path / "out").timings
+    assert set(timings["method"]) == {"sleeps", "none"}
+    seconds = timings.groupby("method")["seconds"]
+    assert (seconds.count() == 3 * REPEATS).all()
+    assert 0.02 <= seconds.median()["sleeps"] < 0.2
+    assert seconds.median()["none"] < 0.005
+    notes = Notes()
+    run(tiny, tmp_path / "out", methods, folder, notes, limit=4, timing=True)
+    assert notes.stretches["Timing"] == 0
+    assert len(read_run(tmp_path / "out").timings) == len(timings)
+    time_benchmark(
+        tiny, parse_methods("none"), tmp_path / "out", Wishes(limit=4), notes, Interrupts()
+    )
+    assert len(read_run(tmp_path / "out").timings) == len(timings) + 3 * REPEATS
+
+
+def test_a_method_that_fails_while_it_is_timed_is_told_and_costs_no_other(tmp_path, tiny, plugin):
+    notes = Notes()
+    folder = plugin("fails", "raise ValueError('cold')")
+    requests = parse_methods("fails,none", [folder])
+    time_benchmark(tiny, requests, tmp_path / "out", Wishes(limit=1), notes, Interrupts())
+    assert any("fails could not be timed" in note and "cold" in note for note in notes.notes)
+    assert set(read_run(tmp_path / "out").timings["method"]) == set()  # no rows, so no version of a method either
+
+
+def test_a_method_that_worked_before_and_cannot_be_loaded_now_is_not_timed(tmp_path, tiny, plugin, monkeypatch):
+    source = "import os\nif 'GONE' in os.environ: raise OSError('gone')\n"
+    source += "from marbench import Method\nclass P(Method):\n    def reduce(self, scan): return scan.image\n"
+    folder = plugin("leaves", source=source)
+    run(tiny, tmp_path / "out", "leaves", folder, limit=1)
+    monkeypatch.setenv("GONE", "1")
+    notes = Notes()
+    assert run(tiny, tmp_path / "out", "leaves", folder, notes, limit=1, timing=True).new == 0
+    assert any("leaves is unavailable" in note for note in notes.notes)
+    assert notes.stretches["Timing"] == 0
+
+
+@pytest.mark.parametrize(("count", "indices"), [(1, (0,)), (2, (0, 1)), (3, (0, 1, 2)), (10, (0, 5, 9))])
+def test_timed_cases_are_spread_and_distinct(count, indices):
+    assert timing_cases(count) == indices
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of resident memory can be reset on Linux only")
+def test_peak_memory_is_that_of_the_call(tmp_path):
+    memory = PeakMemory(torch.device("cpu"))
+    if np.isnan(memory.megabytes()):
+        pytest.skip("this kernel does not let a process reset its peak memory")
+    large = np.ones(25_000_000)
+    large_sum = large.sum()
+    del large
+    assert large_sum == 25_000_000
+    assert 180 < memory.megabytes() < 260
+    assert PeakMemory(torch.device("cpu")).megabytes() < 20
+
+
+def test_parameters_are_counted_once_and_only_of_networks():
+    method = Method()
+    assert parameter_count(method) is None
+    shared = nn.Linear(3, 4)
+    method.network = shared
+    method.stages = [shared, nn.Linear(2, 2)]
+    assert parameter_count(method) == 3 * 4 + 4 + 2 * 2 + 2
+
+
+def test_the_description_of_a_host_is_stable_and_names_no_one(monkeypatch):
+    monkeypatch.setenv("USER", "jane-doe")
+    host = describe_host()
+    assert host_id(host) == host_id(describe_host())
+    text = str(host)
+    assert "jane-doe" not in text
+    assert __import__("socket").gethostname() not in text or len(__import__("socket").gethostname()) < 4
+    assert host["packages"]["torch"] == torch.__version__

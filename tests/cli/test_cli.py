@@ -1,0 +1,211 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from marbench.bench.store import read_run
+from marbench.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TINY = """
+extends = "mini"
+name = "tiny"
+[geometry]
+views = 64
+bins = 48
+pitch_deg = 0.68
+[grid]
+size = 32
+pixel_cm = 1.28
+[split]
+test = { patients = 1, slices = 1 }
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY, encoding="utf-8")
+    return str(path)
+
+
+def marbench(*arguments: str | Path) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(main, [str(argument) for argument in arguments])
+
+
+def python(code: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+
+
+@pytest.mark.parametrize("arguments", ["--help", "--version", "run --help", "no-such-verb"])
+def test_help_loads_nothing_heavy(arguments):
+    heavy = ("torch", "numpy", "pandas", "matplotlib", "pydantic", "rich", "scipy")
+    code = "import sys\nfrom click.testing import CliRunner\nfrom marbench.cli import main\n"
+    code += f"CliRunner().invoke(main, {arguments.split()})\nprint([name for name in {heavy} if name in sys.modules])"
+    assert python(code).strip() == "[]"
+
+
+def test_every_verb_has_its_module_and_its_help():
+    listed = marbench("--help").output
+    modules = {path.stem for path in (ROOT / "marbench" / "cli").glob("*.py")}
+    for verb in modules - {"__init__", "options", "progress", "summary"}:
+        assert f"\n  {verb} " in listed
+        result = marbench(verb, "--help")
+        assert result.exit_code == 0
+        assert f" {verb} [OPTIONS]" in result.output
+
+
+def test_openmp_waits_passively_unless_told_otherwise(monkeypatch):
+    for given, expected in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        if given:
+            monkeypatch.setenv("OMP_WAIT_POLICY", given)
+        marbench("run", "--shard", "9/1")
+        assert os.environ["OMP_WAIT_POLICY"] == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run --methods nmr", "did you mean 'nmar'?"),
+        ("run --spec mni", "did you mean 'mini'?"),
+        ("run --methods nmar[prio=raw]", "did you mean 'prior'?"),
+        ("run --device cuda:99", "Use --device cpu"),
+        ("run --shard 3/2", "i/n"),
+        ("run --plugins /no/such/folder", "does not exist"),
+        ("run --limit 0", "not in the range"),
+        ("run --timeout -1", "not in the range"),
+        ("show nmaar", "did you mean 'nmar'?"),
+        ("report /no/such/run", "marbench run --out"),
+        ("jump", "No such command"),
+    ],
+)
+def test_wrong_use_has_exit_code_2_and_a_message_without_traceback(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = marbench(*arguments.split())
+    assert result.exit_code == 2, result.output
+    assert "Error: " in result.output
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_plugins_of_one_name_are_refused(tmp_path, tiny):
+    for folder in ("a", "b"):
+        (tmp_path / folder / "li2").mkdir(parents=True)
+        (tmp_path / folder / "li2" / "method.toml").write_text(
+            'name = "twin"\ntitle = "t"\nsummary = "s"\ndomain = "image"\n'
+        )
+    result = marbench("run", "--spec", tiny, "--plugins", tmp_path / "a", "--plugins", tmp_path / "b")
+    assert result.exit_code == 2
+    assert "Two methods are called 'twin'" in result.output
+
+
+def test_a_run_ends_with_a_table_a_line_of_seconds_and_code_0(tmp_path, tiny):
+    methods = "none,nmar[prior=raw]"
+    result = marbench(
+        "run", "--spec", tiny, "--methods", methods, "--out", tmp_path / "out", "--limit", "4", "--no-report"
+    )
+    assert result.exit_code == 0, result.output
+    assert "nmar[prior=raw]" in result.stdout
+    assert "4/4" in result.stdout
+    assert "8 new results in" in result.stdout
+    assert all(f"{what} " in result.stdout for what in ("simulation", "methods", "scoring", "storing"))
+    read = read_run(tmp_path / "out")
+    assert len(read.rows) == 8
+    assert set(read.timings["method"]) == {"none", "nmar[prior=raw]"}
+    assert read.commands == [
+        "marbench run --spec tiny.toml --methods 'none,nmar[prior=raw]' --limit 4 --no-report"
+    ]
+    assert read.cards["nmar[prior=raw]"]["values"] == {"prior": "raw"}
+
+
+def test_a_run_with_failures_has_code_1_and_says_why_once(tmp_path, tiny):
+    source = "from marbench import Method\nclass Bad(Method):\n    def reduce(self, scan): raise ValueError('cold')\n"
+    (tmp_path / "bad.py").write_text(source)
+    methods = f"none,{tmp_path / 'bad.py'}:Bad"
+    options = ["--out", tmp_path / "out", "--limit", "2", "--no-report", "--no-timing"]
+    result = marbench("run", "--spec", tiny, "--methods", methods, *options)
+    assert result.exit_code == 1
+    assert result.output.count("ValueError: cold") == 1
+    assert "--retry-failed" in result.output
+
+
+def test_the_default_folder_is_named_after_the_benchmark(tmp_path, tiny, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = marbench("run", "--spec", tiny, "--methods", "none", "--limit", "1", "--no-report", "--no-timing")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "runs" / "tiny" / "spec.toml").is_file()
+
+
+def test_a_folder_of_another_benchmark_has_exit_code_2(tmp_path, tiny):
+    arguments = ["--methods", "none", "--limit", "1", "--no-report", "--no-timing", "--out", tmp_path / "out"]
+    assert marbench("run", "--spec", tiny, *arguments).exit_code == 0
+    result = marbench("run", "--spec", "mini", *arguments)
+    assert result.exit_code == 2
+    assert "choose another --out" in result.output.lower()
+
+
+def test_list_tells_what_can_run_and_why_not(tmp_path):
+    folder = tmp_path / "needy"
+    folder.mkdir()
+    card = 'name = "needy"\ntitle = "t"\nsummary = "s"\ndomain = "image"\nrequires = ["no_such_package"]\n'
+    (folder / "method.toml").write_text(card)
+    result = marbench("list", "--json", "--plugins", folder)
+    assert result.exit_code == 0, result.output
+    listed = json.loads(result.stdout)
+    assert {"mini", "dudonet2019"} <= {entry["name"] for entry in listed["benchmarks"]}
+    methods = {entry["name"]: entry for entry in listed["methods"]}
+    assert methods["li"]["available"]
+    assert not methods["needy"]["available"]
+    assert "no_such_package" in methods["needy"]["why_not"]
+    assert "no_such_package" in marbench("list", "--plugins", folder).stdout
+
+
+def test_show_gives_benchmarks_and_methods_in_full(tiny):
+    from marbench.spec import load_spec
+
+    shown = marbench("show", "mini").stdout
+    assert load_spec("mini").hash in shown
+    assert "geometry.source_distance_cm" in shown
+    assert "test cases" in marbench("show", tiny).stdout
+    method = marbench("show", "nmar").stdout
+    assert "Meyer" in method
+    assert "parameter prior" in method
+
+
+def test_simulate_writes_cases(tmp_path, tiny):
+    result = marbench("simulate", "--spec", tiny, "--out", tmp_path / "cases", "--limit", "2")
+    assert result.exit_code == 0, result.output
+    assert len(list((tmp_path / "cases" / "test").glob("*.npz"))) == 2
+    assert "README.txt" in result.stdout
+
+
+def test_doctor_names_a_method_that_cannot_run_and_says_so_by_its_exit_code(tmp_path):
+    (tmp_path / "sick").mkdir()
+    (tmp_path / "sick" / "method.toml").write_text('name = "sick"\ntitle = "t"\nsummary = "s"\ndomain = "image"\n')
+    (tmp_path / "sick" / "method.py").write_text("raise RuntimeError('fever')")
+    result = marbench("doctor", "--plugins", tmp_path)
+    assert result.exit_code == 1
+    line = next(line for line in result.stdout.splitlines() if "method sick" in line)
+    assert line.startswith("! ")
+    assert "fever" in line
+    assert "OMP_WAIT_POLICY" in result.stdout
+    assert "project (mini, cpu)" in result.stdout
+
+
+def test_time_prints_medians(tmp_path, tiny):
+    which = ["--spec", tiny, "--methods", "li", "--out", tmp_path / "out"]
+    assert marbench("run", *which, "--limit", "1", "--no-report", "--no-timing").exit_code == 0
+    result = marbench("time", *which)
+    assert result.exit_code == 0, result.output
+    assert "median" in result.stdout
+    assert "li" in result.stdout
