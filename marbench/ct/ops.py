@@ -1,0 +1,141 @@
+"""The operators as PyTorch ops: ``marbench::forward`` and ``marbench::adjoint``, each the other's derivative.
+
+An op receives a tensor and a *key*: a text that says which operator is meant and from which it can be
+built in any process. Operators are built at their first use and shared from then on.
+
+The key rather than the operator travels, so that ``torch.compile``, ``torch.export``, worker processes and
+pickled modules see two opaque functions of a tensor and a string.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from marbench.ct.backends import Backend, Kind, build
+from marbench.ct.linear import LinearMap, Shape
+from marbench.errors import GeometryError
+from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
+
+__all__ = ["apply", "apply_adjoint", "check_array", "operator", "operator_key"]
+
+_GEOMETRIES: dict[str, type[FanBeam] | type[ParallelBeam]] = {"fan": FanBeam, "parallel": ParallelBeam}
+
+
+def operator_key(kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Backend = "auto") -> str:
+    """Return the text that names an operator. Numbers are written in full, so equal keys are equal operators."""
+    beam = "fan" if isinstance(geometry, FanBeam) else "parallel"
+    parts = {"kind": kind, "beam": beam, "geometry": asdict(geometry), "grid": asdict(grid), "backend": backend}
+    return json.dumps(parts, default=lambda number: number.item())  # NumPy scalars
+
+
+# What torch.compiler.assume_constant_result does, without its import of torch._dynamo: a third of the start-up time.
+operator_key._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=16)
+def operator(key: str, device: torch.device, dtype: torch.dtype) -> LinearMap:
+    """Return the operator of a key, built once per device and dtype (float32 or float64)."""
+    kind, geometry, grid, backend = _parse(key)
+    return build(kind, geometry, grid, backend, device, dtype)
+
+
+@torch.library.custom_op("marbench::forward", mutates_args=())
+def forward(x: Tensor, key: str) -> Tensor:
+    """Apply the operator of ``key`` to ``(..., *domain_shape)``."""
+    domain, range_ = _shapes(key)
+    return _apply(x, key, domain, range_, adjoint=False)
+
+
+@torch.library.custom_op("marbench::adjoint", mutates_args=())
+def adjoint(y: Tensor, key: str) -> Tensor:
+    """Apply the transposed operator of ``key`` to ``(..., *range_shape)``."""
+    domain, range_ = _shapes(key)
+    return _apply(y, key, range_, domain, adjoint=True)
+
+
+@forward.register_fake
+def _(x: Tensor, key: str) -> Tensor:
+    return x.new_empty(x.shape[:-2] + _shapes(key)[1], dtype=_working_dtype(x.dtype))
+
+
+@adjoint.register_fake
+def _(y: Tensor, key: str) -> Tensor:
+    return y.new_empty(y.shape[:-2] + _shapes(key)[0], dtype=_working_dtype(y.dtype))
+
+
+def _keep_key(ctx: Any, inputs: tuple[Tensor, str], output: Tensor) -> None:
+    ctx.key = inputs[1]
+
+
+forward.register_autograd(lambda ctx, gradient: (adjoint(gradient, ctx.key), None), setup_context=_keep_key)
+adjoint.register_autograd(lambda ctx, gradient: (forward(gradient, ctx.key), None), setup_context=_keep_key)
+
+
+def apply(x: Tensor, key: str) -> Tensor:
+    """Apply an operator; the gradient comes back in the dtype of ``x``."""
+    result: Tensor = forward(x.to(_working_dtype(x.dtype)), key)
+    return result
+
+
+def apply_adjoint(y: Tensor, key: str) -> Tensor:
+    """Apply the transposed operator; the gradient comes back in the dtype of ``y``."""
+    result: Tensor = adjoint(y.to(_working_dtype(y.dtype)), key)
+    return result
+
+
+def _working_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return float64 for float64, else float32: a half-precision ramp filter amplifies its own rounding."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def check_array(what: str, array: Tensor, shape: Shape) -> None:
+    """Raise GeometryError unless the array is ``(..., *shape)`` and floating-point."""
+    if tuple(array.shape[-2:]) != shape:
+        expected = ", ".join(map(str, shape))
+        raise GeometryError(f"Expected {what} (..., {expected}). Got {tuple(array.shape)}.")
+    if not array.is_floating_point():
+        raise GeometryError(f"Expected {what} of a floating-point dtype. Got {array.dtype}; convert it with .float().")
+
+
+def _apply(x: Tensor, key: str, shape_in: Shape, shape_out: Shape, *, adjoint: bool) -> Tensor:
+    dtype = _working_dtype(x.dtype)
+    if x.shape[:-2].numel() == 0:
+        return x.new_zeros(x.shape[:-2] + shape_out, dtype=dtype)
+    linear = operator(key, x.device, dtype)
+    batch = x.to(dtype).reshape(-1, *shape_in).contiguous()
+    with _full_precision(x.device):
+        result = linear.adjoint(batch) if adjoint else linear.forward(batch)
+    return result.view(x.shape[:-2] + shape_out)
+
+
+@contextmanager
+def _full_precision(device: torch.device) -> Iterator[None]:
+    """Switch autocast and TF32 off."""
+    with torch.autocast(device.type, enabled=False):
+        if device.type != "cuda":
+            yield
+            return
+        matmul = torch.backends.cuda.matmul
+        before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
+        try:
+            yield
+        finally:
+            matmul.fp32_precision = before
+
+
+@lru_cache(maxsize=256)
+def _parse(key: str) -> tuple[Kind, Geometry, ImageGrid, Backend]:
+    parts = json.loads(key)
+    geometry = _GEOMETRIES[parts["beam"]](**parts["geometry"])
+    return parts["kind"], geometry, ImageGrid(**parts["grid"]), parts["backend"]
+
+
+def _shapes(key: str) -> tuple[Shape, Shape]:
+    kind, geometry, grid, _ = _parse(key)
+    return (grid.shape, geometry.shape) if kind == "project" else (geometry.shape, grid.shape)

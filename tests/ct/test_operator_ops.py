@@ -1,0 +1,170 @@
+"""The operators inside PyTorch: derivatives, compilation, precision, batches, processes."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from ct_phantoms import dudonet
+from torch import Tensor
+from torch.autograd import gradcheck, gradgradcheck
+
+from marbench.ct import RadonInversion, back_project, ops, project
+from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
+
+TINY = FanBeam(8, 7, 10.0, 0.1)
+GRID = ImageGrid(6, 6, 0.6)
+
+
+def maps(geometry: Geometry, grid: ImageGrid) -> dict[str, tuple[Callable[[Tensor], Tensor], tuple[int, int]]]:
+    layer = RadonInversion(geometry, grid)
+    return {
+        "project": (lambda x: project(x, geometry, grid), grid.shape),
+        "back_project": (lambda y: back_project(y, geometry, grid), geometry.shape),
+        "invert": (layer, geometry.shape),
+        "adjoint of invert": (layer.adjoint, grid.shape),
+    }
+
+
+NAMES = list(maps(TINY, GRID))
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "geometry",
+    [TINY, FanBeam(7, 6, 10.0, 0.8, "flat", 12.0, 0.3), ParallelBeam(5, 7, 0.6)],
+    ids=["arc", "flat", "parallel"],
+)
+def test_first_and_second_derivatives(name: str, geometry: Geometry) -> None:
+    torch.manual_seed(0)
+    function, shape = maps(geometry, GRID)[name]
+    x = torch.randn(2, *shape, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(function, (x,), fast_mode=True)
+    assert gradgradcheck(function, (x,), fast_mode=True)
+
+
+@pytest.mark.parametrize("kind", ["project", "invert"])
+def test_ops_keep_the_contract_of_torch_library(kind: ops.Kind) -> None:
+    key = ops.operator_key(kind, TINY, GRID)
+    shapes = (GRID.shape, TINY.shape) if kind == "project" else (TINY.shape, GRID.shape)
+    for op, shape in zip((torch.ops.marbench.forward, torch.ops.marbench.adjoint), shapes, strict=True):
+        torch.library.opcheck(op.default, (torch.randn(2, *shape, requires_grad=True), key))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiles_into_one_graph_with_the_same_gradient() -> None:
+    torch.manual_seed(0)
+    layer = RadonInversion(TINY, GRID)
+
+    def loss(sinogram: Tensor) -> Tensor:
+        return (project(layer(sinogram).relu(), TINY, GRID) - sinogram).square().sum()
+
+    sinogram = torch.randn(3, *TINY.shape, requires_grad=True)
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    expected, gradient = (torch.autograd.grad(f(sinogram), sinogram)[0] for f in (loss, compiled))
+    assert torch.allclose(gradient, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_image_of_a_batch_equals_the_image_alone_bit_for_bit(name: str, threads: Callable[[int], None]) -> None:
+    torch.manual_seed(0)
+    function, shape = maps(*dudonet())[name]
+    batch = torch.rand(5, *shape)
+    threads(1)
+    alone = function(batch[3])
+    assert torch.equal(function(batch)[3], alone)
+    threads(2)
+    assert torch.equal(function(batch[3]), alone)
+    assert torch.equal(function(batch[2:])[1], alone)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reference_backend_has_the_same_bits_in_any_batch_and_on_any_threads(
+    name: str, threads: Callable[[int], None]
+) -> None:
+    torch.manual_seed(0)
+    fan, _ = dudonet(4)
+    function, shape = maps(fan, ImageGrid(104, 98, 0.15))[name]
+    batch = torch.rand(3, *shape)
+    threads(1)
+    alone = function(batch[1])
+    threads(2)
+    assert torch.equal(function(batch)[1], alone)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_layout_and_any_number_of_leading_axes(name: str) -> None:
+    torch.manual_seed(0)
+    function, shape = maps(TINY, GRID)[name]
+    x = torch.randn(2, 3, *shape)
+    whole = function(x)
+    assert whole.shape[:2] == (2, 3)
+    assert torch.equal(function(x.mT.contiguous().mT), whole)
+    assert torch.equal(function(x[:, 1]), whole[:, 1])
+    assert torch.equal(function(x[1, 2]), whole[1, 2])
+    assert torch.equal(function(x[:1, :1].expand(2, 4, *shape))[1, 3], whole[0, 0])
+    assert function(x[:0]).shape == (0, 3, *whole.shape[2:])
+
+
+def test_gradient_of_a_sum_is_the_adjoint_of_ones() -> None:
+    """Autograd hands the op an expanded gradient without memory of its own."""
+    x = torch.randn(GRID.shape, requires_grad=True)
+    project(x, TINY, GRID).sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, back_project(torch.ones(TINY.shape), TINY, GRID))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_and_returned_in_float32(name: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    function, shape = maps(TINY, GRID)[name]
+    x = torch.randn(shape).to(dtype).requires_grad_()
+    y = function(x)
+    assert y.dtype == torch.float32
+    assert torch.equal(y, function(x.float()))
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.dtype == dtype
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_autocast_changes_nothing(name: str) -> None:
+    torch.manual_seed(0)
+    function, shape = maps(*dudonet(8))[name]
+    x = torch.randn(shape, requires_grad=True)
+    plain = function(x)
+    (gradient,) = torch.autograd.grad(plain.sum(), x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = function(x)
+        (gradient_inside,) = torch.autograd.grad(inside.sum(), x)
+    assert inside.dtype == torch.float32
+    assert torch.equal(inside, plain)
+    assert torch.equal(gradient_inside, gradient)
+
+
+def test_layer_survives_copies_and_pickling() -> None:
+    layer = RadonInversion(TINY, GRID)
+    sinogram = torch.rand(TINY.shape)
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(other(sinogram), layer(sinogram))
+    assert not layer.state_dict()
+
+
+def test_operators_are_built_once_and_shared() -> None:
+    key = ops.operator_key("invert", TINY, GRID)
+    same = ops.operator_key("invert", FanBeam(8, 7, 10.0, 0.1), ImageGrid(6, 6, 0.6))
+    cpu = torch.device("cpu")
+    assert ops.operator(key, cpu, torch.float32) is ops.operator(same, cpu, torch.float32)
+    other = ops.operator_key("invert", FanBeam(8, 7, 10.0, 0.1 + 1e-16 * 2), GRID)
+    assert other != key
