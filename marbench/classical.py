@@ -50,9 +50,7 @@ def linear_interpolation(sinogram: torch.Tensor, trace: torch.Tensor) -> torch.T
     return torch.where(trace & ~blind, filled, sinogram)
 
 
-def normalized_interpolation(
-    sinogram: torch.Tensor, trace: torch.Tensor, prior_sinogram: torch.Tensor
-) -> torch.Tensor:
+def normalized_interpolation(sinogram: torch.Tensor, trace: torch.Tensor, prior_sinogram: torch.Tensor) -> torch.Tensor:
     """Interpolate after division by the projection of a prior (Meyer et al., Med. Phys. 37 (2010) 5482, eq. 4–6).
 
     Both sinograms are raised by 0.5, the line integral of 2.6 cm of water, before the division. Without it a ray
@@ -62,6 +60,46 @@ def normalized_interpolation(
     prior = prior_sinogram.clamp(min=0) + _NORMALIZATION_OFFSET
     quotient = linear_interpolation((sinogram + _NORMALIZATION_OFFSET) / prior, trace)
     return torch.where(trace, quotient * prior - _NORMALIZATION_OFFSET, sinogram)
+
+
+def additive_interpolation(sinogram: torch.Tensor, trace: torch.Tensor, prior_sinogram: torch.Tensor) -> torch.Tensor:
+    """Interpolate the difference to the projection of a prior (Zhang & Yu, IEEE Trans. Med. Imaging 37 (2018) 1370).
+
+    Equal to `linear_interpolation` for a prior of 0, and exact for a perfect one.
+    """
+    filled = linear_interpolation(sinogram - prior_sinogram, trace) + prior_sinogram
+    return torch.where(trace, filled, sinogram)
+
+
+def metal_beam_hardening(sinogram: torch.Tensor, trace: torch.Tensor, metal_path: torch.Tensor) -> torch.Tensor:
+    """Make the metal's part of the line integrals proportional to its path length.
+
+    What metal adds to the interpolated sinogram, p − p_LI, is fitted on the trace by c₁m + c₂m² + c₃m³; the fit is
+    replaced by its linear term. One fit per scan, by least squares.
+
+    Parameters
+    ----------
+    sinogram : Tensor ``(batch, views, bins)``
+    trace : bool Tensor, same shape
+    metal_path : Tensor, same shape
+        m, the length in metal of every ray; in any unit.
+
+    References
+    ----------
+    Y. Zhang, H. Yu, "Convolutional Neural Network based Metal Artifact Reduction in X-ray Computed Tomography", IEEE
+    Trans. Med. Imaging 37 (2018) 1370–1381.
+    """
+    excess = (sinogram - linear_interpolation(sinogram, trace)).double().flatten(1)
+    m = metal_path.double().flatten(1)
+    m = torch.where(trace.flatten(1), m / m.amax(dim=1, keepdim=True).clamp(min=1e-12), 0)
+    powers = torch.stack([m, m**2, m**3], dim=-1)
+    normal = powers.mT @ powers
+    # A trace too small for three coefficients has a singular matrix; the ridge is far below the noise.
+    ridge = 1e-9 * normal.diagonal(dim1=-2, dim2=-1).sum(-1).clamp(min=1e-12)
+    normal = normal + ridge[:, None, None] * torch.eye(3, dtype=m.dtype, device=m.device)
+    coefficients: torch.Tensor = torch.linalg.solve(normal, powers.mT @ excess[..., None])
+    curved = (powers[..., 1:] @ coefficients[:, 1:]).reshape(sinogram.shape)
+    return sinogram - curved.to(sinogram.dtype)
 
 
 def tissue_prior(image: torch.Tensor, metal_mask: torch.Tensor) -> torch.Tensor:
@@ -115,24 +153,26 @@ def flat_water_prior(image: torch.Tensor, metal_mask: torch.Tensor, transition: 
     return torch.from_numpy(np.stack([_flatten_water(hu, metal, transition) for hu, metal in pairs])).to(image)
 
 
-def _flatten_water(hu: np.ndarray, metal: np.ndarray, transition: float) -> np.ndarray:
+def _flatten_water(hu: NDArray[np.float32], metal: NDArray[np.bool_], transition: float) -> NDArray[np.float32]:
     if metal.any() and not metal.all():
         rows, columns = distance_transform_edt(metal, return_distances=False, return_indices=True)
         hu = hu[rows, columns]
     air, bone = _midpoints(hu, np.array([-900.0, 0.0, 1000.0]))
     weight = distance_transform_edt((hu >= air) & (hu < max(bone, 350.0))).clip(max=transition) / transition
     mean = (weight * hu).sum() / max(weight.sum(), 1e-12)
-    return (weight * mean + (1 - weight) * hu).astype(np.float32)
+    prior: NDArray[np.float32] = (weight * mean + (1 - weight) * hu).astype(np.float32)
+    return prior
 
 
-def _midpoints(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def _midpoints(values: NDArray[np.float32], centres: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the borders of the clusters of 1-D k-means (Lloyd); an empty cluster keeps its centre."""
     for _ in range(20):
         label = np.digitize(values.ravel(), (centres[1:] + centres[:-1]) / 2)
         count = np.bincount(label, minlength=len(centres))
         total = np.bincount(label, weights=values.ravel(), minlength=len(centres))
         centres = np.where(count > 0, total / count.clip(min=1), centres)
-    return (centres[1:] + centres[:-1]) / 2
+    middle: NDArray[np.float64] = (centres[1:] + centres[:-1]) / 2
+    return middle
 
 
 def _flatten_tissue(relative: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ from marbench.errors import GeometryError
 
 __all__ = ["FanBeam", "Geometry", "ImageGrid", "ParallelBeam"]
 
-FloatArray = NDArray[np.float64]
+FloatArray = NDArray[np.floating]
 
 
 @dataclass(frozen=True)

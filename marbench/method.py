@@ -13,10 +13,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from marbench.ct.operators import Operators
-from marbench.errors import nearest
+from marbench.errors import MethodUnavailable, nearest
 from marbench.geometry import FanBeam, ImageGrid
 from marbench.scan import Scan
 from marbench.spec import Spec
+from marbench.weights import NO_WEIGHTS, DeclaredWeights, WeightsSearch, read_weights, training_command
 
 __all__ = ["Context", "Method", "MethodCard", "Parameter"]
 
@@ -35,11 +36,38 @@ class Context:
         Where scans will be, and where results are expected.
     operators : Operators
         Projection and inversion of this benchmark.
+    label : str
+        What the method is called in results; of use in messages.
+    preset : str or None
+        The preset that was asked for, or that the weights are for.
+    found : WeightsSearch
+        The weights that fit the method and the benchmark; see `weights`.
     """
 
     spec: Spec
     device: torch.device
     operators: Operators
+    label: str = "the method"
+    preset: str | None = None
+    found: WeightsSearch = NO_WEIGHTS
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Return the method's tensors by name, ``NETWORK.PARAMETER``, float32, on the CPU.
+
+        Raises
+        ------
+        MethodUnavailable
+            There are none for this benchmark; the message says how to train them.
+        MethodError
+            The file is damaged or is not the one that its card describes.
+        """
+        if self.found.file is None:
+            command = training_command(self.label, self.spec.name, self.preset)
+            problems = "".join(f" ({problem})" for problem in self.found.problems)
+            raise MethodUnavailable(
+                f"{self.label} has no weights for this benchmark: train it with `{command}`.{problems}"
+            )
+        return read_weights(self.found.file)
 
     @property
     def geometry(self) -> FanBeam:
@@ -118,6 +146,7 @@ class MethodCard(_Section):
     requires: tuple[str, ...] = ()
     parameters: dict[str, Parameter] = {}
     presets: dict[str, dict[str, ParameterValue]] = {}
+    weights: tuple[DeclaredWeights, ...] = ()
 
     @model_validator(mode="after")
     def _presets_set_known_parameters(self) -> MethodCard:

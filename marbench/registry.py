@@ -16,7 +16,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -28,11 +28,22 @@ from marbench.errors import MethodError, MethodUnavailable, nearest
 from marbench.method import Context, Method, MethodCard, ParameterValue
 from marbench.resources import resource_folder
 from marbench.spec import Spec, load_spec
+from marbench.weights import NO_WEIGHTS, WeightsSearch, find_weights
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LoadedMethod", "MethodEntry", "MethodRequest", "discover", "load_method", "methods", "parse_methods"]
+__all__ = [
+    "LoadedMethod",
+    "MethodEntry",
+    "MethodRequest",
+    "context_for",
+    "discover",
+    "instantiate",
+    "load_method",
+    "methods",
+    "parse_methods",
+]
 
 ENTRY_POINTS = "marbench.methods"
 PLUGINS_VARIABLE = "MARBENCH_PLUGINS"
@@ -67,11 +78,15 @@ class MethodEntry:
 
 @dataclass(frozen=True)
 class MethodRequest:
-    """A method as a user asked for it: an entry, parameters that differ from the defaults, a preset."""
+    """A method as a user asked for it: an entry, parameters that differ from the defaults, a preset.
+
+    ``found`` are its weights for one benchmark, see `for_spec`.
+    """
 
     entry: MethodEntry
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     preset: str | None = None
+    found: WeightsSearch = NO_WEIGHTS
 
     @property
     def label(self) -> str:
@@ -87,13 +102,32 @@ class MethodRequest:
         preset = self.entry.card.presets.get(self.preset, {}) if self.preset else {}
         return {**self.entry.card.defaults(), **preset, **self.parameters}
 
+    def for_spec(self, spec: Spec) -> MethodRequest:
+        """Return the request with the weights that fit a benchmark, and with the preset that they are for.
+
+        Where no preset was asked for, those of the card are tried in turn.
+        """
+        presets = [self.preset] if self.preset else [None, *self.entry.card.presets]
+        candidates = [replace(self, preset=preset)._with_weights(spec) for preset in presets]
+        return next((candidate for candidate in candidates if candidate.found.file), candidates[0])
+
     def hash(self) -> str:
-        """SHA-256 of the method's files and parameters, 16 hex digits: results of another hash are not reused."""
+        """SHA-256 of the method's code, parameters and weights, 16 hex digits: results of another hash are not reused.
+
+        The weights are those of `for_spec`.
+        """
         digest = hashlib.sha256(repr(sorted(self.values().items())).encode())
+        digest.update(self.entry.card.model_dump_json(exclude={"weights"}).encode())
         for path in _source_files(self.entry):
             digest.update(f"\0{path.name}\0".encode())
             digest.update(path.read_bytes())
+        if self.found.file is not None:
+            digest.update(self.found.file.card.sha256.encode())
         return digest.hexdigest()[:16]
+
+    def _with_weights(self, spec: Spec) -> MethodRequest:
+        found = find_weights(self.label, self.preset, spec, self.entry.folder, self.entry.card.weights)
+        return replace(self, found=found)
 
 
 @dataclass(frozen=True)
@@ -135,7 +169,8 @@ def discover(plugins: Iterable[str | Path] = ()) -> dict[str, MethodEntry]:
         other = found.setdefault(entry.name, entry)
         if other is not entry and other != entry:
             raise MethodError(
-                f"Two methods are called {entry.name!r}: {other.module} and {entry.module}. Rename one in its method.toml."
+                f"Two methods are called {entry.name!r}: {other.module} and {entry.module}. "
+                "Rename one in its method.toml."
             )
     return found
 
@@ -181,26 +216,50 @@ def load_method(
     MethodUnavailable
         The plugin cannot be imported or prepared here; the message says why.
     """
-    import torch
-
     request = name if isinstance(name, MethodRequest) else parse_methods(name, preset=preset)[0]
     resolved = load_spec(spec)
-    for package in request.entry.card.requires:
-        if importlib.util.find_spec(package) is None:
-            raise MethodUnavailable(f"{request.label} needs the package {package!r}: pip install {package}")
-    context = Context(
-        resolved,
-        torch.device(device),
-        Operators(resolved.geometry, resolved.grid, resolved.physics.water_attenuation),
-    )
+    request = request.for_spec(resolved)
+    method = instantiate(request)
     try:
-        method = _find_class(_import(request.entry), request.entry)(**request.values())
-        method.load(context)
+        method.load(context_for(request, resolved, device))
     except MethodError:
         raise
     except Exception as error:  # a plugin may raise anything; it must not take the run with it
         raise MethodUnavailable(f"{request.label} cannot be loaded: {type(error).__name__}: {error}") from error
     return LoadedMethod(request, method)
+
+
+def instantiate(request: MethodRequest) -> Method:
+    """Import a plugin and create the method with its parameters; it still has to `load`.
+
+    Raises
+    ------
+    MethodUnavailable
+        A package that it needs is missing, or it cannot be imported.
+    """
+    for package in request.entry.card.requires:
+        if importlib.util.find_spec(package) is None:
+            raise MethodUnavailable(f"{request.label} needs the package {package!r}: pip install {package}")
+    try:
+        return _find_class(_import(request.entry), request.entry)(**request.values())
+    except MethodError:
+        raise
+    except Exception as error:  # as above
+        raise MethodUnavailable(f"{request.label} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def context_for(request: MethodRequest, spec: Spec, device: str | torch.device = "cpu") -> Context:
+    """Return what a method needs to load itself for a benchmark."""
+    import torch
+
+    return Context(
+        spec,
+        torch.device(device),
+        Operators(spec.geometry, spec.grid, spec.physics.water_attenuation),
+        label=request.label,
+        preset=request.preset or next(iter(request.entry.card.presets), None),
+        found=request.found,
+    )
 
 
 def _folders(root: Path) -> list[MethodEntry]:
@@ -232,7 +291,7 @@ def _entry_points() -> list[MethodEntry]:
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
         spec = importlib.util.find_spec(point.module)
         if spec is None or spec.origin is None:
-            raise MethodError(f"The entry point {point.name!r} of {ENTRY_POINTS} names {point.module!r}: no such module.")
+            raise MethodError(f"The entry point {point.name!r} of {ENTRY_POINTS}: there is no module {point.module!r}.")
         module = Path(spec.origin)
         toml = module.parent / "method.toml"
         card = _read_card(toml) if toml.is_file() else _plain_card(point.name, f"From the package {point.module}.")
@@ -328,12 +387,10 @@ def _find_class(module: ModuleType, entry: MethodEntry) -> type[Method]:
 
 
 def _source_files(entry: MethodEntry) -> Sequence[Path]:
-    """Return the files whose content decides a method's results."""
+    """Return the code that decides a method's results. Card and weights are hashed apart from it."""
     if entry.folder is None:
         return [entry.module]
-    return sorted(
-        path for path in entry.folder.rglob("*") if path.suffix in (".py", ".toml", ".safetensors") and path.is_file()
-    )
+    return sorted(path for path in entry.folder.rglob("*.py") if path.is_file())
 
 
 def _text(value: ParameterValue) -> str:

@@ -107,9 +107,8 @@ class Simulator:
         physics, materials = self.spec.physics, tuple(metal)
         areas = torch.stack([torch.from_numpy(metal[name]) for name in materials]).to(self.device)
         total = areas.sum(dim=0)
-        metal_paths, displaced = self.operators.project_mu(
-            torch.cat([areas, torch.stack([free.water * total, free.bone * total])])
-        ).split([len(materials), 2])
+        paths = self.operators.project_mu(torch.cat([areas, torch.stack([free.water * total, free.bone * total])]))
+        metal_paths, displaced = paths[: len(materials)], paths[len(materials) :]
         # Joseph's weights are not negative, so a ray that misses the metal sums to exactly 0.
         trace = metal_paths.sum(dim=0) > 0
         attenuation = [relative_attenuation(name, self._energies, physics.reference_kev)[1] for name in materials]
@@ -128,7 +127,7 @@ class Simulator:
         return self.measure(line_integrals, rng), trace
 
     def measure(self, line_integrals: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
-        """Count photons (noise-free where ``rng`` is None or the spec says so) and correct for beam hardening in water."""
+        """Count photons, without noise where ``rng`` is None or the spec says so, and correct for beam hardening."""
         physics = self.spec.physics
         noisy = photon_noise(line_integrals, physics.photons, physics.scatter, rng if physics.noise else None)
         return correct_water(noisy, physics.spectrum, physics.reference_kev)

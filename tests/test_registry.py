@@ -61,13 +61,15 @@ def test_a_class_in_a_file_is_a_method(tmp_path: Path) -> None:
 
 def test_plugins_may_import_their_own_modules_but_not_each_others(tmp_path: Path) -> None:
     for name in ("first", "second"):
-        source = SOURCE.replace("from marbench import Method", "from marbench import Method\n    from .part import NAME")
+        source = SOURCE.replace(
+            "from marbench import Method", "from marbench import Method\n    from .part import NAME"
+        )
         folder = plugin(tmp_path, name, source.replace("class Echo", "WHO = NAME\n\n    class Echo"))
         (folder / "part.py").write_text(f'NAME = "{name}"\n', encoding="utf-8")
     loaded = [load_method(request, "mini") for request in parse_methods("first,second", [tmp_path])]
     import sys
 
-    assert [sys.modules[type(one.method).__module__].WHO for one in loaded] == ["first", "second"]  # type: ignore[attr-defined]
+    assert [sys.modules[type(one.method).__module__].WHO for one in loaded] == ["first", "second"]
     assert str(tmp_path) not in sys.path
 
 
@@ -98,7 +100,11 @@ def test_wrong_requests_are_explained(text: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("card", "message"),
-    [("domian = 'image'\n", "domian"), ("year = 'x'\n", "year"), ("[parameters.a]\nhelp = ''\n", "parameters.a.default")],
+    [
+        ("domian = 'image'\n", "domian"),
+        ("year = 'x'\n", "year"),
+        ("[parameters.a]\nhelp = ''\n", r"parameters\.a\.default"),
+    ],
 )
 def test_faults_of_a_card_are_named(tmp_path: Path, card: str, message: str) -> None:
     plugin(tmp_path, "echo", card=card)

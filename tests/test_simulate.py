@@ -100,8 +100,14 @@ def test_masks_fit_together(mini: Suite) -> None:
 
 
 def test_one_material_for_all_metals_where_the_spec_says_so() -> None:
-    case = Suite(load_spec("dudonet2019").model_copy(update={"geometry_section": load_spec("mini").geometry_section,
-                 "grid_section": load_spec("mini").grid_section}))[0]
+    case = Suite(
+        load_spec("dudonet2019").model_copy(
+            update={
+                "geometry_section": load_spec("mini").geometry_section,
+                "grid_section": load_spec("mini").grid_section,
+            }
+        )
+    )[0]
     assert case.info.materials == ("titanium",)
 
 

@@ -177,5 +177,3 @@ def _restored_state(seed: int) -> Iterator[None]:
             torch.set_num_threads(threads)
         if torch.get_default_device() != device:
             torch.set_default_device(device)
-
-

@@ -20,7 +20,6 @@ from marbench.ct.operators import Operators
 from marbench.errors import MethodError
 from marbench.method import Context, Method, MethodCard
 from marbench.metrics.conventions import CONVENTIONS
-from marbench.metrics.fidelity import score_image
 from marbench.registry import LoadedMethod, MethodEntry, MethodRequest, load_method
 from marbench.scan import Case, Scan
 from marbench.simulate import Suite
@@ -119,8 +118,7 @@ def score(
         image = check_image(image_hu[None] if is_single else image_hu, shape)[0]
     except InvalidImage as error:
         raise InvalidImage(f"case {case.id}: {error}") from None
-    truth, metal = case.truth.image[0].cpu().numpy(), case.truth.metal[0].cpu().numpy()
-    return score_image(image, truth, metal, case.info.window, tuple(conventions))
+    return case.reference(conventions).score(image)
 
 
 def _candidate(method: object, spec: Spec, device: torch.device) -> Candidate:

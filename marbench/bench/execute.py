@@ -18,13 +18,13 @@ from marbench.bench.interrupts import Interrupted, Interrupts
 from marbench.bench.plan import Key, Task, Unit
 from marbench.bench.rows import Row, properties
 from marbench.errors import MethodError
-from marbench.metrics.fidelity import score_image
+from marbench.metrics.fidelity import Reference
 from marbench.registry import LoadedMethod, MethodRequest, load_method
 from marbench.scan import Case
 from marbench.simulate import Suite
 from marbench.spec import PROTOCOL, Spec
 
-__all__ = ["Candidate", "Conditions", "Seconds", "load_candidates", "run_unit", "score_call"]
+__all__ = ["Candidate", "Conditions", "Seconds", "load_candidates", "run_unit"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +160,11 @@ def _run_case(
     if gallery is not None:
         with seconds.of("storing"), interrupts.shield():
             gallery.write_case(case)
+    with seconds.of("scoring"):
+        reference = case.reference(conditions.spec.metrics.conventions)
     for candidate in candidates:
         interrupts.check()
-        outcome, scores = score_call(candidate, case, conditions, seconds)
+        outcome, scores = _score_call(candidate, case, reference, conditions, seconds)
         interrupts.check()
         if gallery is not None and outcome.image is not None:
             # Before the row: whoever finds the row finds the image.
@@ -172,8 +174,8 @@ def _run_case(
         yield replace(row, **properties(case.info), scores=scores)
 
 
-def score_call(
-    candidate: Candidate, case: Case, conditions: Conditions, seconds: Seconds
+def _score_call(
+    candidate: Candidate, case: Case, reference: Reference, conditions: Conditions, seconds: Seconds
 ) -> tuple[Outcome, dict[str, float]]:
     """Call a loaded method on a case, and score what comes."""
     assert candidate.loaded is not None  # by the caller
@@ -189,9 +191,7 @@ def score_call(
     if outcome.image is None:
         return outcome, {}
     with seconds.of("scoring"):
-        truth, metal = case.truth.image[0].cpu().numpy(), case.truth.metal[0].cpu().numpy()
-        scores = score_image(outcome.image, truth, metal, case.info.window, conditions.spec.metrics.conventions)
-    return outcome, scores
+        return outcome, reference.score(outcome.image)
 
 
 def _row(task: Task, candidate: Candidate, conditions: Conditions, outcome: Outcome) -> Row:

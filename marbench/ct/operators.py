@@ -46,4 +46,5 @@ class Operators:
 
     def reconstruct(self, sinogram: torch.Tensor) -> torch.Tensor:
         """Return the filtered back-projection in HU: ``(..., views, bins)`` → ``(..., rows, columns)``."""
-        return mu_to_hu(self.inversion(sinogram), self.water)
+        mu: torch.Tensor = self.inversion(sinogram)
+        return mu_to_hu(mu, self.water)

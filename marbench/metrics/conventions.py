@@ -48,7 +48,7 @@ CONVENTIONS: dict[str, Convention] = {
         Convention(
             "dudonet2019",
             None,
-            "Both images are clipped to the slice's own display window; the peak is the width of the window. " + _PIXELS,
+            "Both images are clipped to the slice's own display window, whose width is the peak. " + _PIXELS,
             "Lin et al., CVPR 2019, state the dynamic range; the treatment of metal and the SSIM window are not stated "
             "there and are ours.",
         ),

@@ -31,9 +31,7 @@ def test_a_run_times_methods_once_per_machine_and_only_those_that_work(tmp_path,
     run(tiny, tmp_path / "out", methods, folder, notes, limit=4, timing=True)
     assert notes.stretches["Timing"] == 0
     assert len(read_run(tmp_path / "out").timings) == len(timings)
-    time_benchmark(
-        tiny, parse_methods("none"), tmp_path / "out", Wishes(limit=4), notes, Interrupts()
-    )
+    time_benchmark(tiny, parse_methods("none"), tmp_path / "out", Wishes(limit=4), notes, Interrupts())
     assert len(read_run(tmp_path / "out").timings) == len(timings) + 3 * REPEATS
 
 

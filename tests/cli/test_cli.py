@@ -122,9 +122,7 @@ def test_a_run_ends_with_a_table_a_line_of_seconds_and_code_0(tmp_path, tiny):
     read = read_run(tmp_path / "out")
     assert len(read.rows) == 8
     assert set(read.timings["method"]) == {"none", "nmar[prior=raw]"}
-    assert read.commands == [
-        "marbench run --spec tiny.toml --methods 'none,nmar[prior=raw]' --limit 4 --no-report"
-    ]
+    assert read.commands == ["marbench run --spec tiny.toml --methods 'none,nmar[prior=raw]' --limit 4 --no-report"]
     assert read.cards["nmar[prior=raw]"]["values"] == {"prior": "raw"}
 
 

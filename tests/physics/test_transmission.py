@@ -26,7 +26,8 @@ def independent_line_integral(water_cm: float, titanium_cm: float) -> float:
         return sum(f * float(xraydb.mu_elam(e, kev * 1000)) for e, f in element_fractions.items())
 
     water = {"H": 0.1119, "O": 0.8881}
-    mu_water = {kev: WATER_ATTENUATION * attenuation(water, kev) / attenuation(water, 70.0) for kev in spectrum.energies}
+    scale = WATER_ATTENUATION / attenuation(water, 70.0)
+    mu_water = {kev: scale * attenuation(water, kev) for kev in spectrum.energies}
     mu_titanium = {kev: 4.5 * attenuation({"Ti": 1.0}, kev) for kev in spectrum.energies}
     density = dict(zip(spectrum.energies, spectrum.photons, strict=True))
 
