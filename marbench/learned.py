@@ -7,7 +7,7 @@ Everything else — data, checkpoints, precision, devices, the schedule — is t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,14 @@ from marbench.method import Context, Method
 from marbench.scan import Scan, Truth
 from marbench.weights import assign_weights
 
-__all__ = ["Batch", "LearnedMethod", "Objective", "mean_outside_metal", "random_patches"]
+__all__ = [
+    "Batch",
+    "LearnedMethod",
+    "Objective",
+    "mean_outside_metal",
+    "random_patches",
+    "recalibrate_batch_normalization",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,3 +122,35 @@ def random_patches(size: int, *images: torch.Tensor) -> list[torch.Tensor]:
         )
         for image in images
     ]
+
+
+def recalibrate_batch_normalization(method: LearnedMethod, batches: Iterable[Batch]) -> None:
+    """Average the statistics of all batch normalisations anew, with the weights as they are.
+
+    To be called before a network is validated or written. The running averages of training forget too fast, so that
+    one batch with heavy artifacts spoils them, or too slowly for weights that still move; no momentum avoids both.
+
+    Parameters
+    ----------
+    method : LearnedMethod
+    batches : iterable of Batch
+        Training cases, some dozens in all.
+    """
+    networks = list(method.networks().values())
+    modes = [network.training for network in networks]
+    norms = [module for network in networks for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over all batches
+    for network in networks:
+        network.train()
+    with torch.no_grad():
+        for batch in batches:
+            next(method.objectives(batch))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    for network, mode in zip(networks, modes, strict=True):
+        network.train(mode)

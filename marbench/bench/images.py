@@ -1,4 +1,4 @@
-"""The images that the gallery shows: int16 HU, one file per case and method."""
+"""The images that the gallery shows: int16 HU, one file per case and method, and the sinograms of the case."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Gallery:
         return frozenset(key for key in keys if key.case_id in self.cases and not self._holds(key))
 
     def write_case(self, case: Case) -> None:
-        """Keep the truth, the uncorrected image, the metal and the window, where they are wanted."""
+        """Keep the truth, the uncorrected image, the metal, the window and the sinograms, where they are wanted."""
         path = self.folder / case.id / "_case.npz"
         if case.id not in self.cases or zipfile.is_zipfile(path):
             return
@@ -67,6 +67,9 @@ class Gallery:
             "uncorrected": _hu(case.scan.image[0].cpu().numpy()),
             "metal": case.scan.metal_mask[0].cpu().numpy(),
             "window": np.array(case.info.window, dtype=np.float64),
+            "sinogram": _thousandths(case.scan.sinogram[0].cpu().numpy()),
+            "truth_sinogram": _thousandths(case.truth.sinogram[0].cpu().numpy()),
+            "metal_trace": case.scan.metal_trace[0].cpu().numpy(),
         }
         write_atomically(path, npz(arrays), durable=False)
 
@@ -98,3 +101,8 @@ def _hu(image: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
     limits = np.iinfo(np.int16)
     rounded: NDArray[np.int16] = np.clip(np.rint(image), limits.min, limits.max).astype(np.int16)
     return rounded
+
+
+def _thousandths(sinogram: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
+    """Return line integrals in units of 0.001; a scanner's largest ones are far below 32."""
+    return _hu(1000 * sinogram)

@@ -166,7 +166,8 @@ class _Bench:
         self.store = Store(folder, spec)
         self.suite = Suite(spec, device=self.device)
         self.keys = self.suite.keys()[: wishes.limit]
-        self.versions = {request.label: (request, request.hash()) for request in requests}
+        fitted = [request.for_spec(spec) for request in requests]
+        self.versions = {request.label: (request, request.hash()) for request in fitted}
         self.hashes = {label: version for label, (_, version) in self.versions.items()}
         self.host = describe_host()
         gallery = Gallery(folder / "images", self._wanted_images())

@@ -45,27 +45,21 @@ def operator(key: str, device: torch.device, dtype: torch.dtype) -> LinearMap:
     return build(kind, geometry, grid, backend, device, dtype)
 
 
-@torch.library.custom_op("marbench::forward", mutates_args=())
-def forward(x: Tensor, key: str) -> Tensor:
-    """Apply the operator of ``key`` to ``(..., *domain_shape)``."""
+def _forward(x: Tensor, key: str) -> Tensor:
     domain, range_ = _shapes(key)
-    return _apply(x, key, domain, range_, adjoint=False)
+    return _compute(x, key, domain, range_, adjoint=False)
 
 
-@torch.library.custom_op("marbench::adjoint", mutates_args=())
-def adjoint(y: Tensor, key: str) -> Tensor:
-    """Apply the transposed operator of ``key`` to ``(..., *range_shape)``."""
+def _adjoint(y: Tensor, key: str) -> Tensor:
     domain, range_ = _shapes(key)
-    return _apply(y, key, range_, domain, adjoint=True)
+    return _compute(y, key, range_, domain, adjoint=True)
 
 
-@forward.register_fake
-def _(x: Tensor, key: str) -> Tensor:
+def _fake_forward(x: Tensor, key: str) -> Tensor:
     return x.new_empty(x.shape[:-2] + _shapes(key)[1], dtype=_working_dtype(x.dtype))
 
 
-@adjoint.register_fake
-def _(y: Tensor, key: str) -> Tensor:
+def _fake_adjoint(y: Tensor, key: str) -> Tensor:
     return y.new_empty(y.shape[:-2] + _shapes(key)[0], dtype=_working_dtype(y.dtype))
 
 
@@ -73,19 +67,35 @@ def _keep_key(ctx: Any, inputs: tuple[Tensor, str], output: Tensor) -> None:
     ctx.key = inputs[1]
 
 
-forward.register_autograd(lambda ctx, gradient: (adjoint(gradient, ctx.key), None), setup_context=_keep_key)
-adjoint.register_autograd(lambda ctx, gradient: (forward(gradient, ctx.key), None), setup_context=_keep_key)
+def _backward_of_forward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    return torch.ops.marbench.adjoint(gradient, ctx.key), None
+
+
+def _backward_of_adjoint(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    return torch.ops.marbench.forward(gradient, ctx.key), None
+
+
+# Not the decorator torch.library.custom_op, which does the same: the first call of such an op imports the
+# whole compiler, which takes seconds.
+for _name, _kernel, _fake, _backward in (
+    ("marbench::forward", _forward, _fake_forward, _backward_of_forward),
+    ("marbench::adjoint", _adjoint, _fake_adjoint, _backward_of_adjoint),
+):
+    torch.library.define(_name, "(Tensor x, str key) -> Tensor")
+    torch.library.impl(_name, "default", _kernel)
+    torch.library.register_fake(_name, _fake)
+    torch.library.register_autograd(_name, _backward, setup_context=_keep_key)
 
 
 def apply(x: Tensor, key: str) -> Tensor:
     """Apply an operator; the gradient comes back in the dtype of ``x``."""
-    result: Tensor = forward(x.to(_working_dtype(x.dtype)), key)
+    result: Tensor = torch.ops.marbench.forward(x.to(_working_dtype(x.dtype)), key)
     return result
 
 
 def apply_adjoint(y: Tensor, key: str) -> Tensor:
     """Apply the transposed operator; the gradient comes back in the dtype of ``y``."""
-    result: Tensor = adjoint(y.to(_working_dtype(y.dtype)), key)
+    result: Tensor = torch.ops.marbench.adjoint(y.to(_working_dtype(y.dtype)), key)
     return result
 
 
@@ -103,7 +113,7 @@ def check_array(what: str, array: Tensor, shape: Shape) -> None:
         raise GeometryError(f"Expected {what} of a floating-point dtype. Got {array.dtype}; convert it with .float().")
 
 
-def _apply(x: Tensor, key: str, shape_in: Shape, shape_out: Shape, *, adjoint: bool) -> Tensor:
+def _compute(x: Tensor, key: str, shape_in: Shape, shape_out: Shape, *, adjoint: bool) -> Tensor:
     dtype = _working_dtype(x.dtype)
     if x.shape[:-2].numel() == 0:
         return x.new_zeros(x.shape[:-2] + shape_out, dtype=dtype)

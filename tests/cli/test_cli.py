@@ -207,3 +207,13 @@ def test_time_prints_medians(tmp_path, tiny):
     assert result.exit_code == 0, result.output
     assert "median" in result.stdout
     assert "li" in result.stdout
+
+
+def test_all_methods_means_those_that_can_run_here(tmp_path, tiny):
+    """Learned methods have no weights for this geometry: they are named, and nothing has failed."""
+    options = ["--methods", "all", "--out", tmp_path / "out", "--limit", "1", "--no-report", "--no-timing"]
+    result = marbench("run", "--spec", tiny, *options)
+    assert result.exit_code == 0, result.output
+    assert "Not run: dudonet has no weights" in result.output
+    result = marbench("run", "--spec", tiny, *options, "--methods", "li,dudonet")
+    assert result.exit_code == 1

@@ -1,0 +1,69 @@
+"""What a training leaves: one safetensors file and its card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save as save_safetensors
+from torch import nn
+
+from marbench.bench.files import safe_name, write_atomically
+from marbench.weights import WeightsCard, WeightsFile, user_weights_folder
+
+__all__ = ["artefact_name", "encode", "install", "stanza", "write_card"]
+
+_HALF_LIMIT = 6e4
+
+
+def encode(networks: Mapping[str, nn.Module], identity: Mapping[str, str], half: bool = True) -> bytes:
+    """Return the networks as a safetensors file: parameters in float16 (where told), statistics as they are."""
+    tensors = {}
+    for name, network in networks.items():
+        parameters = {key for key, _ in network.named_parameters()}
+        for key, value in network.state_dict().items():
+            small = half and key in parameters and bool(value.abs().max() < _HALF_LIMIT)
+            tensors[f"{name}.{key}"] = value.detach().cpu().to(torch.float16 if small else value.dtype).contiguous()
+    return save_safetensors(tensors, metadata=dict(identity))
+
+
+def artefact_name(label: str, preset: str | None, spec: str) -> str:
+    """Return the file name of a weights file, without suffix."""
+    return "-".join(filter(None, (safe_name(label), preset, spec)))
+
+
+def write_card(path: Path, content: bytes, **card: Any) -> WeightsFile:
+    """Write the card of a weights file beside it."""
+    complete = WeightsCard(sha256=hashlib.sha256(content).hexdigest(), **card)
+    write_atomically(path.with_suffix(".json"), complete.model_dump_json(indent=1).encode() + b"\n")
+    return WeightsFile(path, complete)
+
+
+def install(file: WeightsFile) -> Path:
+    """Copy a weights file and its card to where marbench looks for weights, and return the folder."""
+    folder = user_weights_folder()
+    name = f"{file.path.stem}-{file.card.spec_hash[:8]}"
+    write_atomically(folder / f"{name}.safetensors", file.path.read_bytes())
+    write_atomically(folder / f"{name}.json", file.path.with_suffix(".json").read_bytes())
+    return folder
+
+
+def stanza(file: WeightsFile, chosen: Mapping[str, Any]) -> str:
+    """Return the ``[[weights]]`` table by which a ``method.toml`` declares a file in its ``weights`` folder."""
+    card = file.card
+    lines = [
+        "[[weights]]",
+        f'file = "weights/{file.path.name}"',
+        f'sha256 = "{card.sha256}"',
+        f'spec = "{card.spec}"',
+    ]
+    if card.preset:
+        lines.append(f'preset = "{card.preset}"')
+    if chosen:
+        values = ", ".join(f"{name} = {json.dumps(value)}" for name, value in chosen.items())
+        lines.append(f"parameters = {{ {values} }}")
+    return "\n".join(lines) + "\n"

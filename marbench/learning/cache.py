@@ -1,0 +1,68 @@
+"""Blocks of simulated cases on disk, content-addressed, so that all methods and variants train on the same ones."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import save as save_safetensors
+from safetensors.torch import load as load_safetensors
+
+from marbench.bench.files import write_atomically
+from marbench.learning.cases import BLOCK
+from marbench.learning.packing import FIELDS, Packed
+
+__all__ = ["BlockCache", "cache_folder"]
+
+CACHE_VARIABLE = "MARBENCH_CACHE"
+
+
+def cache_folder() -> Path:
+    """Return where simulated cases are kept: ``MARBENCH_CACHE``, or the user's cache folder."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("marbench", appauthor=False))
+
+
+class BlockCache:
+    """The blocks of one world. A block is whole or absent, whoever writes it and whenever they are killed.
+
+    Parameters
+    ----------
+    key : str
+        See `World.key`.
+    folder : Path, optional
+        Defaults to `cache_folder`.
+    """
+
+    def __init__(self, key: str, folder: Path | None = None) -> None:
+        self.folder = (folder or cache_folder()) / "training" / key
+
+    def path(self, number: int) -> Path:
+        """Return the file of a block."""
+        return self.folder / f"{number:06d}.safetensors"
+
+    def __contains__(self, number: int) -> bool:
+        return self.path(number).is_file()
+
+    def write(self, number: int, block: Packed) -> None:
+        """Store a block; raises `StoreError` where the disk is full or not writable."""
+        write_atomically(self.path(number), save_safetensors(dict(block)))
+
+    def read(self, number: int) -> dict[str, torch.Tensor] | None:
+        """Return a block, or None where it is absent or damaged; a damaged one is removed."""
+        path = self.path(number)
+        try:
+            # Not mapped into memory: a file that shrinks under a map kills the process.
+            block = load_safetensors(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (SafetensorError, OSError):
+            path.unlink(missing_ok=True)
+            return None
+        if set(block) != set(FIELDS) or any(len(tensor) != BLOCK for tensor in block.values()):
+            path.unlink(missing_ok=True)
+            return None
+        return block

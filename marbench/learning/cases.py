@@ -1,0 +1,155 @@
+"""Training cases: a slice and a metal drawn at random, simulated. Each is a pure function of (world, index)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from marbench.anatomy.metals import Metal, coverage, library, mask
+from marbench.anatomy.patients import RandomScenes
+from marbench.anatomy.placement import place
+from marbench.anatomy.slices import Slice, SliceSource
+from marbench.errors import SpecError
+from marbench.learning.packing import Packed, join, pack
+from marbench.simulate import MetalFree, Simulator, open_source
+from marbench.spec import Spec
+
+__all__ = ["BLOCK", "DEFAULT_MIX", "TrainingCases", "World"]
+
+BLOCK = 64
+"""Cases that are simulated and stored together."""
+METALS_PER_SLICE = 4
+"""Consecutive cases that share a slice: projecting the slice costs as much as putting metal into it."""
+POOL_VERSION = 1
+
+DEFAULT_MIX = {"spec": 0.5, "scenes": 0.5}
+"""Half of the cases from the benchmark's own training patients, half from randomised scenes: networks that saw only
+procedural patients damage real bone."""
+
+_SCALE = (0.8, 1.25)
+_SCENES = (2500, 10000)
+"""Bodies and slices of the randomised scenes: more than a training sees."""
+_SOURCES = ("spec", "scenes")
+
+
+@dataclass(frozen=True)
+class World:
+    """What the training cases are: equal worlds have equal cases, whatever method trains on them.
+
+    Attributes
+    ----------
+    spec : Spec
+        The benchmark: scan, physics, training patients.
+    seed : int
+    mix : mapping
+        Source of slices → share: ``spec`` are the benchmark's training patients, ``scenes`` randomised ones.
+    """
+
+    spec: Spec
+    seed: int = 0
+    mix: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_MIX))
+
+    def __post_init__(self) -> None:
+        shares = [self.mix.get(name, 0.0) for name in _SOURCES]
+        if set(self.mix) - set(_SOURCES) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
+            raise SpecError(f"The mix needs shares of {', '.join(_SOURCES)} that add up to 1. Got {dict(self.mix)}.")
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of all that decides the cases, the code of the simulation included; 16 hex digits."""
+        identity = {
+            "spec": self.spec.hash,
+            "seed": self.seed,
+            "mix": {name: self.mix.get(name, 0.0) for name in _SOURCES},
+            "version": POOL_VERSION,
+            "block": BLOCK,
+            "code": _code_digest(),
+        }
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class TrainingCases:
+    """Simulates the cases of a world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.simulator = Simulator(world.spec)
+        self._metals = library("train")
+        self._sources = _open_sources(world)
+        self._slices = {name: _slices_of(source, world.spec) for name, source in self._sources.items()}
+
+    def block(self, number: int) -> Packed:
+        """Simulate the cases ``BLOCK · number …``, packed."""
+        per_block = BLOCK // METALS_PER_SLICE
+        cases = [case for k in range(per_block) for case in self.cases_of_slice(number * per_block + k)]
+        return join(cases)
+
+    def cases_of_slice(self, number: int) -> list[Packed]:
+        """Simulate the cases that share the slice drawn as the ``number``-th."""
+        rng = self._rng("slice", number)
+        free = self.simulator.without_metal(self._draw_slice(rng))
+        image, sinogram = self.simulator.truth(free, rng)
+        first = number * METALS_PER_SLICE
+        return [self._case(free, image, sinogram, first + k) for k in range(METALS_PER_SLICE)]
+
+    def _draw_slice(self, rng: np.random.Generator) -> Slice:
+        names = list(self._sources)
+        name = names[int(rng.choice(len(names), p=[self.world.mix[name] for name in names]))]
+        patient_id, slice_id = self._slices[name][int(rng.integers(len(self._slices[name])))]
+        return self._sources[name].load(patient_id, slice_id, self.world.spec.grid)
+
+    def _case(self, free: MetalFree, image: torch.Tensor, sinogram: torch.Tensor, index: int) -> Packed:
+        spec, rng = self.world.spec, self._rng("metal", index)
+        metal: Metal = self._metals[int(rng.integers(len(self._metals)))]
+        angle, mirror = float(rng.uniform(0, 2 * np.pi)), bool(rng.random() < 0.5)
+        scale = float(np.exp(rng.uniform(*np.log(_SCALE))))
+        pixel = spec.metals.reference_pixel_cm
+        shift = place(metal, free.slice.image, spec.grid, pixel, rng, angle, scale, mirror)
+        areas = coverage(metal, spec.grid, pixel, shift, angle, scale, mirror)
+        total: NDArray[np.float32] = np.asarray(np.sum(list(areas.values()), axis=0, dtype=np.float32))
+        if spec.metals.material != "own":
+            areas = {spec.metals.material: total}
+        measured, trace = self.simulator.with_metal(free, areas, rng)
+        return pack(measured, sinogram, image, trace, torch.from_numpy(mask(areas)), torch.from_numpy(total > 0))
+
+    def _rng(self, stream: str, number: int) -> np.random.Generator:
+        """Return the random numbers of one purpose, independent of all others and of who asks."""
+        streams = ("slice", "metal")
+        entropy = [self.world.seed, int(self.world.spec.hash[:16], 16), streams.index(stream), number]
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
+
+
+def _open_sources(world: World) -> dict[str, SliceSource]:
+    sources: dict[str, SliceSource] = {}
+    if world.mix.get("spec", 0.0) > 0:
+        sources["spec"] = open_source(world.spec)
+    if world.mix.get("scenes", 0.0) > 0:
+        sources["scenes"] = RandomScenes(world.spec.seed, {"train": _SCENES})
+    return sources
+
+
+def _slices_of(source: SliceSource, spec: Spec) -> list[tuple[str, str]]:
+    slices = [(patient, name) for patient, names in source.patients("train").items() for name in names]
+    if not slices:
+        raise SpecError(f"The benchmark {spec.name!r} has no training slices: give split.train patients and slices.")
+    return slices
+
+
+def _code_digest() -> str:
+    """Return a hash of the code that simulates, so that a changed simulator never meets cases of the old one."""
+    package = Path(__file__).resolve().parents[1]
+    files = [package / "simulate.py", package / "geometry.py", Path(__file__), Path(__file__).with_name("packing.py")]
+    for room in ("anatomy", "ct", "physics"):
+        files += sorted((package / room).rglob("*.py"))
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

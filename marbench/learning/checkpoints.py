@@ -1,0 +1,42 @@
+"""Checkpoints that a kill at any moment cannot spoil. They are read without unpickling arbitrary objects."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from marbench.bench.files import write_atomically
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+KEPT = 2
+
+
+def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> None:
+    """Write the state of a run, and remove all checkpoints but the newest two."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_atomically(folder / f"{step:010d}.pt", buffer.getvalue())
+    for path in _newest_first(folder)[KEPT:]:
+        path.unlink(missing_ok=True)
+
+
+def load_checkpoint(folder: Path, note: Callable[[str], None]) -> dict[str, Any] | None:
+    """Return the newest state that can be read, its tensors on the CPU; None where there is none."""
+    for path in _newest_first(folder):
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+            note(f"{path.name} is damaged and left out: {str(error).splitlines()[0]}")
+        else:
+            return state
+    return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.pt"), reverse=True)

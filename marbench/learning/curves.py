@@ -1,0 +1,65 @@
+"""Learning curves: CSV files that grow with the run, and a picture of them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from marbench.bench.files import write_atomically
+
+__all__ = ["LearningCurves"]
+
+
+class LearningCurves:
+    """``losses.csv``, ``validation.csv`` and ``curves.png`` in the folder of a run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, name: str, row: Mapping[str, float]) -> None:
+        """Append a row to ``NAME.csv``. All rows of a file have the same columns."""
+        path = self._folder / f"{name}.csv"
+        fresh = not path.is_file()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row))
+            if fresh:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def read(self, name: str) -> pd.DataFrame:
+        """Return the rows of ``NAME.csv``; empty where there is none."""
+        path = self._folder / f"{name}.csv"
+        return pd.read_csv(path, on_bad_lines="skip") if path.is_file() else pd.DataFrame()
+
+    def rewind(self, step: int) -> None:
+        """Forget what was written after a step: the run goes on from there."""
+        for name in ("losses", "validation"):
+            table = self.read(name)
+            if "step" in table:
+                steps = pd.to_numeric(table["step"], errors="coerce")
+                kept = table[(steps <= step) & table.notna().all(axis=1)]
+                write_atomically(self._folder / f"{name}.csv", kept.to_csv(index=False).encode())
+
+    def plot(self, convention: str, baseline: Mapping[str, float]) -> None:
+        """Draw the losses, and the validation scores beside those of linear interpolation (``baseline``)."""
+        from matplotlib.figure import Figure
+
+        losses, scores = self.read("losses"), self.read("validation")
+        figure = Figure(figsize=(12, 3.6), layout="constrained")
+        axes = figure.subplots(1, 3)
+        for column in [name for name in losses if "/" in str(name)]:
+            axes[0].plot(losses["samples"], losses[column], lw=0.8, label=column)
+        axes[0].set(yscale="log", title="training losses", xlabel="samples")
+        if not losses.empty:
+            axes[0].legend(fontsize=6)
+        for axis, metric, unit in ((axes[1], f"psnr[{convention}]", "dB"), (axes[2], "rmse_hu", "HU")):
+            if not scores.empty:
+                axis.plot(scores["samples"], scores[metric], "o-", ms=2.5)
+            if metric in baseline:
+                axis.axhline(baseline[metric], color="grey", ls="--", lw=0.8, label="LI")
+                axis.legend(fontsize=6)
+            axis.set(title=f"validation {metric} ({unit})", xlabel="samples")
+        figure.savefig(self._folder / "curves.png", dpi=110)

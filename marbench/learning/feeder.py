@@ -1,0 +1,128 @@
+"""Worker processes that simulate blocks of cases into the cache while a network trains."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Self
+
+import torch
+
+from marbench.errors import MarbenchError
+from marbench.learning.cache import BlockCache
+from marbench.learning.cases import TrainingCases, World
+
+__all__ = ["Feeder"]
+
+_cases: TrainingCases | None = None
+"""The simulator of a worker process."""
+
+
+class Feeder:
+    """Keeps blocks coming.
+
+    Parameters
+    ----------
+    world : World
+    cache : BlockCache
+    workers : int
+        Processes, each with one thread and lower priority than the trainer; 0 simulates in this one.
+    """
+
+    def __init__(self, world: World, cache: BlockCache, workers: int) -> None:
+        self._world, self._cache, self._workers = world, cache, workers
+        self._pending: dict[int, Future[None]] = {}
+        self._pool: ProcessPoolExecutor | None = None
+        self._own: TrainingCases | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def request(self, numbers: Iterable[int]) -> None:
+        """Let the workers simulate those of the blocks that are not in the cache."""
+        if not self._workers:
+            return
+        for number in numbers:
+            if number not in self._pending and number not in self._cache:
+                self._pending[number] = self._started_pool().submit(_simulate, self._cache, number)
+
+    def fetch(
+        self, numbers: Iterable[int], progress: Callable[[int], None] = lambda _: None
+    ) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield blocks in turn, waiting for those that are not there yet; ``progress`` hears how many are done."""
+        wanted = list(numbers)
+        self.request(wanted)
+        for done, number in enumerate(wanted):
+            if number not in self._cache:
+                progress(done)
+            yield self._block(number)
+
+    def _block(self, number: int) -> dict[str, torch.Tensor]:
+        for _ in range(2):
+            future = self._pending.pop(number, None)
+            if future is not None:
+                try:
+                    future.result()
+                except BrokenProcessPool:
+                    raise MarbenchError(
+                        "A worker that simulates training cases was killed, perhaps for lack of memory. "
+                        "Run the same command again, with fewer --workers."
+                    ) from None
+            if (block := self._cache.read(number)) is not None:
+                return block
+            self._simulate_again(number)
+        raise MarbenchError(f"Block {number} in {self._cache.folder} cannot be read back after it was written.")
+
+    def _simulate_again(self, number: int) -> None:
+        """Simulate a block that is absent, or was damaged and removed."""
+        if self._workers:
+            self.request([number])
+            return
+        if self._own is None:
+            self._own = TrainingCases(self._world)
+        self._cache.write(number, self._own.block(number))
+
+    def _started_pool(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            # Spawned, not forked: the trainer's threads, CUDA and signal handlers are none of the workers' business.
+            self._pool = ProcessPoolExecutor(
+                self._workers,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_start_worker,
+                initargs=(self._world,),
+            )
+        return self._pool
+
+
+def _start_worker(world: World) -> None:
+    global _cases
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the trainer decides
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(10)
+    torch.set_num_threads(1)
+    _cases = TrainingCases(world)
+
+
+def _leave_with_parent() -> None:
+    """End this process when the trainer is gone, even if it was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _simulate(cache: BlockCache, number: int) -> None:
+    assert _cases is not None  # by the initializer
+    if number not in cache:
+        cache.write(number, _cases.block(number))

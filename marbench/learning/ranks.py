@@ -1,0 +1,68 @@
+"""Where a training runs: one processor or GPU, or the ranks of a ``torchrun``, through Lightning Fabric."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import torch
+
+from marbench.errors import MarbenchError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["average_gradients", "launch", "slowest"]
+
+
+def launch(device: str, precision: str) -> Fabric:
+    """Return Fabric for a device; under ``torchrun``, of as many ranks as it started.
+
+    Raises
+    ------
+    MarbenchError
+        Lightning Fabric is not installed, or there is no such device.
+    """
+    try:
+        from lightning_fabric import Fabric
+    except ImportError:
+        raise MarbenchError('Training needs Lightning Fabric: pip install "marbench[train]"') from None
+    kind = torch.device(device).type
+    if kind not in ("cpu", "cuda"):
+        raise MarbenchError(f"Training runs on cpu or cuda. Got --device {device}.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise MarbenchError("torch sees no CUDA device here. Train with --device cpu.")
+    ranks, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    fabric = Fabric(
+        accelerator=kind,
+        devices=local if ranks > 1 else 1,
+        num_nodes=ranks // local,
+        strategy="ddp" if ranks > 1 else "auto",
+        precision=precision,  # type: ignore[arg-type]  # the recipe checks it
+    )
+    fabric.launch()
+    return fabric
+
+
+def average_gradients(gradients: list[torch.Tensor], ranks: int) -> None:
+    """Replace gradients by their mean over all ranks, in one exchange.
+
+    By hand, because methods call their networks as they like: no wrapper would see several optimisers in turn.
+    """
+    if ranks == 1 or not gradients:
+        return
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(flat)
+    flat /= ranks
+    parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view(gradient.shape))
+
+
+def slowest(fabric: Fabric, seconds: float) -> float:
+    """Return the largest value over all ranks, so that they agree on the progress."""
+    if fabric.world_size == 1:
+        return seconds
+    value = torch.tensor(seconds, dtype=torch.float64, device=fabric.device)
+    torch.distributed.all_reduce(value, torch.distributed.ReduceOp.MAX)
+    return float(value)

@@ -1,0 +1,343 @@
+"""The trainer: batches in, weights out; at any moment it may be killed, and the same command goes on."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from marbench.bench.files import write_atomically
+from marbench.bench.host import describe_host, device_name
+from marbench.bench.interrupts import Interrupts
+from marbench.errors import MarbenchError, MethodError
+from marbench.learned import LearnedMethod
+from marbench.learning.artefact import artefact_name, encode, install, stanza, write_card
+from marbench.learning.batches import BatchStream
+from marbench.learning.cache import BlockCache
+from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
+from marbench.learning.curves import LearningCurves
+from marbench.learning.feeder import Feeder
+from marbench.learning.optimisation import Optimisation
+from marbench.learning.ranks import average_gradients, launch, slowest
+from marbench.learning.recipe import Recipe, hold_to_recipe
+from marbench.learning.validation import Validation
+from marbench.method import Method
+from marbench.registry import MethodRequest, context_for, instantiate
+from marbench.spec import Spec
+from marbench.weights import WeightsCard, WeightsFile, assign_weights, read_weights, scan_hash
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["Trainer", "train"]
+
+CHECKPOINT_SECONDS = 180.0
+NOTE_SECONDS = 15.0
+_LOGGED_STEPS = 20
+
+
+def train(
+    request: MethodRequest,
+    spec: Spec,
+    recipe: Recipe,
+    out: Path,
+    *,
+    device: str = "cpu",
+    workers: int = 0,
+    installed: bool = True,
+    note: Callable[[str], None] = print,
+) -> WeightsFile:
+    """Train a method, or go on with the training in a folder, and return the weights.
+
+    Parameters
+    ----------
+    request : MethodRequest
+        A learned method, with its preset and parameters.
+    spec : Spec
+    recipe : Recipe
+    out : Path
+        Takes the recipe, checkpoints, learning curves, pictures and, in the end, the weights.
+    device : str
+        ``cpu`` or ``cuda``; several GPUs through ``torchrun``.
+    workers : int
+        Processes that simulate; 0 simulates between the steps.
+    installed : bool
+        Whether to copy the weights to where marbench looks for them.
+    note : callable
+        Takes lines on the progress.
+
+    Raises
+    ------
+    MethodError
+        The method does not learn.
+    SpecError
+        The folder holds another training, or the benchmark has no training slices.
+    KeyboardInterrupt
+        On SIGINT and SIGTERM, after a checkpoint.
+    """
+    fabric = launch(device, recipe.precision)
+    world, plan = recipe.world(spec), recipe.plan()
+    quiet = fabric.global_rank > 0
+    with Interrupts() as interrupts, Feeder(world, BlockCache(world.key), workers) as feeder:
+        feeder.request(plan.pool(0))
+        if not quiet:
+            hold_to_recipe(out, recipe)
+        trainer = Trainer(request, spec, recipe, out, fabric, (lambda _: None) if quiet else note)
+        stream = BatchStream(
+            world, plan, feeder, fabric.device, fabric.global_rank, fabric.world_size, trainer.note
+        )
+        trainer.run(stream, interrupts)
+        fabric.barrier()
+        return trainer.finish(installed)
+
+
+class Trainer:
+    """A run in progress. Its state is what `_state` says; random numbers are functions of the step."""
+
+    def __init__(
+        self,
+        request: MethodRequest,
+        spec: Spec,
+        recipe: Recipe,
+        out: Path,
+        fabric: Fabric,
+        note: Callable[[str], None] = print,
+    ) -> None:
+        self.recipe, self.note = recipe, note
+        self._request, self._spec, self._out, self._fabric = request, spec, out, fabric
+        self._leads = fabric.global_rank == 0
+        torch.manual_seed(recipe.seed)
+        self.method = _learner(request, spec, fabric.device)
+        self._modules = {**self.method.networks(), **self.method.auxiliaries()}
+        for module in self._modules.values():
+            _use_channels_last(module)
+        self._optimisation = Optimisation(self.method, recipe.clip, self._autocast, self._average)
+        self._curves = LearningCurves(out)
+        self._validation = Validation(spec, recipe.validation_cases) if self._leads else None
+        self.step, self.seconds, self._validated = 0, 0.0, 0
+        self._summed: dict[str, torch.Tensor] = {}
+        self._criterion = f"psnr[{spec.metrics.conventions[0]}]"
+        best = load_checkpoint(out / "best", note)
+        self._best = float(best["scores"][self._criterion]) if best else float("-inf")
+        self._resume()
+
+    @property
+    def progress(self) -> float:
+        """How much of the budget is used, from 0 to 1."""
+        return self.recipe.progress(self.step, self.seconds)
+
+    def run(self, stream: BatchStream, interrupts: Interrupts) -> None:
+        """Train until the budget is used; on a signal, write a checkpoint first."""
+        saved = noted = time.monotonic()
+        self._train_mode(True)
+        try:
+            while self.progress < 1:
+                stream.prepare(self.step)
+                with interrupts.shield():
+                    self._take_step(stream)
+                interrupts.check()
+                if self.progress * self.recipe.validations >= self._validated + 1:
+                    self._validate()
+                now = time.monotonic()
+                if now - noted > NOTE_SECONDS:
+                    noted = now
+                    self._note_progress()
+                if now - saved > CHECKPOINT_SECONDS and self._optimisation.sound:
+                    saved = now
+                    self._save()
+        except KeyboardInterrupt:
+            with interrupts.shield():
+                self._save()
+            self.note(f"stopped after step {self.step}, which is saved; the same command goes on from there")
+            raise
+        self._save()
+
+    def finish(self, installed: bool) -> WeightsFile:
+        """Write the best weights and their card."""
+        name = artefact_name(self.recipe.label, self.recipe.preset, self.recipe.spec)
+        path = self._out / f"{name}.safetensors"
+        if not self._leads:
+            self._fabric.barrier()
+            return WeightsFile(path, WeightsCard.model_validate_json(path.with_suffix(".json").read_bytes()))
+        best = load_checkpoint(self._out / "best", self.note)
+        if best is not None:
+            for network_name, network in self.method.networks().items():
+                network.load_state_dict(best["modules"][network_name])
+        identity = {"method": self.recipe.method, "label": self.recipe.label, "spec_hash": self.recipe.spec_hash}
+        content = encode(self.method.networks(), identity)
+        write_atomically(path, content)
+        card = self._card()
+        # The scores on the card are those of the numbers in the file, which are rounded.
+        assign_weights(self.method.networks(), read_weights(write_card(path, content, **card)), self.recipe.label)
+        card["validation"] = {
+            "cases": len(self._validated_cases()),
+            "step": self.step if best is None else int(best["step"]),
+            "scores": self._scores(self._out / "validation.png"),
+            "linear_interpolation": self._validated_cases().baseline,
+        }
+        file = write_card(path, content, **card)
+        write_atomically(self._out / "weights.toml", stanza(file, _chosen(self._request)).encode())
+        told = _told(card["validation"]["scores"], self._validated_cases().baseline)
+        self.note(f"{path} ({len(content) / 1e6:.2f} MB): validation {told}")
+        if installed:
+            self.note(f"installed in {install(file)}; set MARBENCH_WEIGHTS={self._out} to prefer it to shipped weights")
+        if self._fabric.world_size > 1:
+            self._fabric.barrier()
+        return file
+
+    def _take_step(self, stream: BatchStream) -> None:
+        began = time.perf_counter()
+        # Dropout and random crops depend on the step alone, so a run that was killed goes on as if it had not been.
+        torch.manual_seed((self.recipe.seed << 32) + self.step * self._fabric.world_size + self._fabric.global_rank)
+        factor = self.method.learning_rate_factor(self.progress)
+        terms = self._optimisation.step(stream[self.step], factor)
+        for name, value in terms.items():
+            self._summed[name] = self._summed.get(name, torch.zeros_like(value)) + value
+        self.step += 1
+        self.seconds += slowest(self._fabric, time.perf_counter() - began)
+        if self.step % _LOGGED_STEPS == 0:
+            row = {**self._position(), "learning_rate_factor": factor, **self._mean_terms()}
+            if self._leads:
+                self._curves.add("losses", row)
+
+    def _validate(self) -> None:
+        self._validated = int(self.progress * self.recipe.validations)
+        if self._leads and len(self._validated_cases()):
+            scores = self._scores(self._out / "validation.png")
+            self._curves.add("validation", {**self._position(), **scores})
+            self._curves.plot(self._spec.metrics.conventions[0], self._validated_cases().baseline)
+            mark = ""
+            if scores[self._criterion] > self._best:
+                mark = ", the best so far"
+                self._best = scores[self._criterion]
+                modules = {name: network.state_dict() for name, network in self.method.networks().items()}
+                best = {"step": self.step, "scores": scores, "modules": modules}
+                save_checkpoint(self._out / "best", self.step, best)
+            self._note_progress(f"; validation {_told(scores, self._validated_cases().baseline)}{mark}")
+        self._fabric.barrier()
+
+    def _scores(self, picture: Path) -> dict[str, float]:
+        self._train_mode(False)
+        scores = self._validated_cases().score(self.method.reduce, self._fabric.device, picture)
+        self._train_mode(True)
+        return scores
+
+    def _save(self) -> None:
+        if self._leads:
+            save_checkpoint(self._out / "checkpoints", self.step, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "validated": self._validated,
+            "summed": self._summed,
+            "modules": {name: module.state_dict() for name, module in self._modules.items()},
+            "optimisation": self._optimisation.state(),
+        }
+
+    def _resume(self) -> None:
+        state = load_checkpoint(self._out / "checkpoints", self.note)
+        if state is not None:
+            for name, module in self._modules.items():
+                module.load_state_dict(state["modules"][name])
+            self._optimisation.restore(state["optimisation"])
+            self.step, self.seconds, self._validated = state["step"], state["seconds"], state["validated"]
+            self._summed = {name: value.to(self._fabric.device) for name, value in state["summed"].items()}
+            self.note(f"going on after step {self.step} ({self.progress:.0%} of the budget)")
+        if self._leads:
+            self._curves.rewind(self.step)
+
+    def _card(self) -> dict[str, Any]:
+        recipe = self.recipe
+        return {
+            "method": recipe.method,
+            "label": recipe.label,
+            "preset": recipe.preset,
+            "parameters": dict(recipe.parameters),
+            "spec": recipe.spec,
+            "spec_hash": recipe.spec_hash,
+            "scan_hash": scan_hash(self._spec),
+            "networks": {name: _size(network) for name, network in self.method.networks().items()},
+            "seed": recipe.seed,
+            "steps": self.step,
+            "samples": self.step * recipe.batch,
+            "hours": round(self.seconds / 3600, 4),
+            "precision": recipe.precision,
+            "hardware": {
+                "device": self._fabric.device.type,
+                "name": device_name(self._fabric.device),
+                "ranks": self._fabric.world_size,
+                **{key: value for key, value in describe_host().items() if key in ("cores", "packages", "threads")},
+            },
+            "recipe": asdict(recipe),
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        }
+
+    def _validated_cases(self) -> Validation:
+        assert self._validation is not None  # only the leading rank asks
+        return self._validation
+
+    def _position(self) -> dict[str, float]:
+        return {"step": self.step, "samples": self.step * self.recipe.batch, "hours": round(self.seconds / 3600, 6)}
+
+    def _mean_terms(self) -> dict[str, float]:
+        means = {name: float(total) / _LOGGED_STEPS for name, total in self._summed.items()}
+        self._summed = {}
+        return means
+
+    def _note_progress(self, more: str = "") -> None:
+        rate = self.step * self.recipe.batch / max(self.seconds, 1e-9)
+        self.note(f"step {self.step}, {self.progress:.1%}, {self.seconds / 60:.1f} min, {rate:.1f} samples/s{more}")
+
+    def _train_mode(self, on: bool) -> None:
+        for module in self._modules.values():
+            module.train(on)
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        return self._fabric.autocast()
+
+    def _average(self, gradients: list[torch.Tensor]) -> None:
+        average_gradients(gradients, self._fabric.world_size)
+
+
+def _learner(request: MethodRequest, spec: Spec, device: torch.device) -> LearnedMethod:
+    """Create a method with random networks."""
+    method = instantiate(request)
+    if not isinstance(method, LearnedMethod):
+        raise MethodError(f"{request.label} does not learn: there is nothing to train.")
+    context = context_for(request, spec, device)
+    Method.load(method, context)
+    method.build(context)
+    if not method.networks():
+        raise MarbenchError(f"{request.label} has no networks: there is nothing to train.")
+    return method
+
+
+def _use_channels_last(module: nn.Module) -> None:
+    """Lay out the weights of convolutions as the fast kernels want them; what flows through them follows suit."""
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def _size(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _chosen(request: MethodRequest) -> dict[str, Any]:
+    """Return the parameters that a user set to something else than the default."""
+    defaults = request.entry.card.defaults()
+    return {name: value for name, value in sorted(request.parameters.items()) if value != defaults[name]}
+
+
+def _told(scores: dict[str, float], baseline: dict[str, float]) -> str:
+    shown = (name for name in scores if not name.startswith("ssim"))
+    return ", ".join(f"{name} {scores[name]:.4g} (LI {baseline[name]:.4g})" for name in shown)

@@ -1,0 +1,88 @@
+"""Validation: fixed cases of patients and metals that are neither trained on nor tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from marbench.classical import linear_interpolation
+from marbench.ct.operators import Operators
+from marbench.scan import Case, Scan
+from marbench.simulate import Suite
+from marbench.spec import Spec
+
+__all__ = ["Validation"]
+
+Image = NDArray[np.float32]
+
+_SHOWN = 4
+_WINDOW = (-400.0, 600.0)
+
+
+class Validation:
+    """Scores a method on a fixed, evenly spread part of the validation split.
+
+    Parameters
+    ----------
+    spec : Spec
+    cases : int
+        At most how many.
+    """
+
+    def __init__(self, spec: Spec, cases: int) -> None:
+        suite = Suite(spec, split="val")
+        self._spec = spec
+        # Sorted, so that cases that share a slice follow each other; drawn, so that all metals are among them.
+        chosen = np.random.default_rng(0).permutation(len(suite))[:cases]
+        self._cases: list[Case] = [suite[int(index)] for index in sorted(chosen)]
+        self._operators = Operators(spec.geometry, spec.grid, spec.physics.water_attenuation)
+        self._baseline_images = self._images(self._interpolate, torch.device("cpu"))
+        self.baseline = self._scores(self._baseline_images)
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def score(
+        self, reduce: Callable[[Scan], torch.Tensor], device: torch.device, picture: Path | None = None
+    ) -> dict[str, float]:
+        """Return the mean of every metric of the benchmark, and write a picture of some cases."""
+        images = self._images(reduce, device)
+        if picture is not None and images:
+            self._draw(images, picture)
+        return self._scores(images)
+
+    def _images(self, reduce: Callable[[Scan], torch.Tensor], device: torch.device) -> list[Image]:
+        with torch.no_grad():
+            return [reduce(case.scan.to(device))[0].float().cpu().numpy() for case in self._cases]
+
+    def _interpolate(self, scan: Scan) -> torch.Tensor:
+        return self._operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace))
+
+    def _scores(self, images: Sequence[Image]) -> dict[str, float]:
+        rows = [
+            case.reference(self._spec.metrics.conventions).score(image)
+            for image, case in zip(images, self._cases, strict=True)
+        ]
+        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
+
+    def _draw(self, images: Sequence[Image], path: Path) -> None:
+        """Write one picture, a row per case."""
+        from matplotlib.figure import Figure
+
+        shown = np.linspace(0, len(self._cases) - 1, min(_SHOWN, len(self._cases))).round().astype(int)
+        mosaic = np.vstack([np.hstack(self._row(int(index), images[index])) for index in shown])
+        width = 10.0
+        figure = Figure(figsize=(width, width * mosaic.shape[0] / mosaic.shape[1] + 0.3))
+        axes = figure.add_axes((0, 0, 1, 1 - 0.3 / figure.get_figheight()))
+        axes.imshow(mosaic, cmap="gray", vmin=_WINDOW[0], vmax=_WINDOW[1])
+        axes.set_axis_off()
+        figure.suptitle("uncorrected  |  linear interpolation  |  this method  |  truth", fontsize=9, y=0.995)
+        figure.savefig(path, dpi=90)
+
+    def _row(self, index: int, image: Image) -> list[Image]:
+        case = self._cases[index]
+        return [case.scan.image[0].numpy(), self._baseline_images[index], image, case.truth.image[0].numpy()]

@@ -1,0 +1,63 @@
+"""Axes of hand-made charts: where the ticks are, and where values go."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Axis", "linear_axis", "log_axis"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A scale from values to coordinates.
+
+    Attributes
+    ----------
+    low, high : float
+        Ends of the range, in the scale's own terms (the decadic logarithm on a log axis).
+    start, end : float
+        Coordinates of the ends.
+    ticks : tuple of float
+        Values.
+    log : bool
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+    ticks: tuple[float, ...]
+    log: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Return the coordinate of a value, to a hundredth."""
+        position = math.log10(value) if self.log else value
+        return round(self.start + (position - self.low) / (self.high - self.low) * (self.end - self.start), 2)
+
+
+def linear_axis(values: Sequence[float], start: float, end: float, count: int = 6, pad: float = 0.06) -> Axis:
+    """Return a linear axis over finite values, with about ``count`` ticks at 1, 2 or 5 times a power of ten."""
+    low, high = min(values), max(values)
+    margin = pad * (high - low) or max(abs(high) * pad, 1e-9)
+    low, high = low - margin, high + margin
+    raw = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    ticks = tuple(float(f"{index * step:.12g}") for index in range(first, last + 1))
+    return Axis(low, high, start, end, ticks)
+
+
+def log_axis(values: Sequence[float], start: float, end: float, pad: float = 0.08) -> Axis:
+    """Return a logarithmic axis over positive finite values; ticks at powers of ten, and at 2 and 5 on short axes."""
+    low, high = math.log10(min(values)), math.log10(max(values))
+    margin = max(pad * (high - low), 0.15)
+    low, high = low - margin, high + margin
+    factors = (1.0,) if high - low > 2.5 else (1.0, 2.0, 5.0)
+    candidates = (
+        factor * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for factor in factors
+    )
+    ticks = tuple(float(f"{tick:.6g}") for tick in candidates if low <= math.log10(tick) <= high)
+    return Axis(low, high, start, end, ticks, log=True)

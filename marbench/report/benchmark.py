@@ -1,0 +1,171 @@
+"""What may share a table: the results of one spec hash and one protocol version, gathered from one run or several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from marbench.bench.store import Run
+from marbench.spec import PROTOCOL, Spec
+
+__all__ = ["Benchmark", "gather", "natural_key"]
+
+_OK = "ok"
+
+
+@dataclass(frozen=True, eq=False)
+class Benchmark:
+    """All that the pages of one benchmark show.
+
+    Attributes
+    ----------
+    spec : Spec
+        The description that lay beside the results.
+    spec_hash : str
+    protocol : int
+        Rows of another hash or protocol are another `Benchmark`.
+    rows : DataFrame
+        One row per (method, case), of one method hash per method, sorted by method and case.
+    timings : DataFrame
+        One row per timed repeat.
+    hosts, cards : mapping
+        Host id → description; method label → card.
+    folders : tuple of Path
+        The runs, oldest first.
+    problems : tuple of str
+        What a reader must know: skipped files, foreign specs.
+    replaced : tuple of str
+        Entries that gave way to newer or more complete ones.
+    commands : tuple of str
+        What filled the folders.
+    """
+
+    spec: Spec
+    spec_hash: str
+    protocol: int
+    rows: pd.DataFrame
+    timings: pd.DataFrame
+    hosts: Mapping[str, Mapping[str, Any]]
+    cards: Mapping[str, Mapping[str, Any]]
+    folders: tuple[Path, ...]
+    problems: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+    @property
+    def slug(self) -> str:
+        """A folder name that tells benchmarks apart."""
+        safe = re.sub(r"[^A-Za-z0-9]", "_", self.spec_hash[:8])
+        return f"{self.spec.name}-{safe}-p{self.protocol}"
+
+    @cached_property
+    def methods(self) -> tuple[str, ...]:
+        """The labels of all methods, in natural order."""
+        return tuple(sorted(map(str, self.rows["method"].unique()), key=natural_key))
+
+    @cached_property
+    def conventions(self) -> tuple[str, ...]:
+        """The conventions of the stored scores; those that the spec names come first, in its order."""
+        columns = set(map(str, self.rows.columns))
+        stored = {name[5:-1] for name in columns if name.startswith("psnr[") and f"ssim[{name[5:-1]}]" in columns}
+        named = [name for name in self.spec.metrics.conventions if name in stored]
+        return (*named, *sorted(stored - set(named)))
+
+    @cached_property
+    def groups(self) -> tuple[int, ...]:
+        """The metal-size groups: 1 holds the largest metals. Groups without a case are listed too."""
+        stored = self.rows.loc[self.rows["case_id"] != "", "size_group"].dropna().astype(int)
+        return tuple(range(1, max(self.spec.metals.size_groups, int(stored.max()) if len(stored) else 0) + 1))
+
+    @cached_property
+    def cases(self) -> int:
+        """How many different cases any method was given."""
+        return int(self.rows.loc[self.rows["case_id"] != "", "case_id"].nunique())
+
+
+def natural_key(text: str) -> tuple[tuple[bool, int, str], ...]:
+    """Return a sort key that puts ``m2`` before ``m10``."""
+    return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", text))
+
+
+def gather(runs: Sequence[Run]) -> list[Benchmark]:
+    """Sort the rows of runs into benchmarks; where a method was run more than once, its newest valid entry counts.
+
+    An entry is all rows of one method hash, wherever they lie. It is valid when every case went well; of entries that
+    are equally valid the one in the last-named run is the newest. Entries are never mixed.
+    """
+    keys = {
+        (str(spec_hash), int(protocol)): None
+        for run in runs
+        for spec_hash, protocol in run.rows[["spec_hash", "protocol"]].drop_duplicates().itertuples(index=False)
+    }
+    for run in runs:
+        if run.rows.empty:
+            keys.setdefault((run.spec.hash, PROTOCOL), None)
+    return [_benchmark(runs, spec_hash, protocol) for spec_hash, protocol in keys]
+
+
+def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
+    parts = [(run, _of(run.rows, spec_hash, protocol)) for run in runs]
+    parts = [(run, rows) for run, rows in parts if len(rows) or (run.rows.empty and run.spec.hash == spec_hash)]
+    own = [run for run, _ in parts]
+    rows = pd.concat([part.assign(_run=index) for index, (_, part) in enumerate(parts)], ignore_index=True)
+    rows, replaced = _newest_entries(rows)
+    timings = pd.concat([_of(run.timings, spec_hash, protocol) for run in own], ignore_index=True)
+    timings = timings.merge(rows[["method", "method_hash"]].drop_duplicates())
+    spec = next((run.spec for run in reversed(own) if run.spec.hash == spec_hash), own[-1].spec)
+    foreign = [] if spec.hash == spec_hash else [
+        f"The rows carry the spec hash {spec_hash[:12]}… (protocol {protocol}), but the spec.toml beside them has "
+        f"{spec.hash[:12]}…: they were made from another version of the spec or of marbench."
+    ]
+    return Benchmark(
+        spec=spec,
+        spec_hash=spec_hash,
+        protocol=protocol,
+        rows=rows,
+        timings=timings,
+        hosts=_merged(run.hosts for run in own),
+        cards=_merged(run.cards for run in own),
+        folders=tuple(run.folder for run in own),
+        problems=tuple(dict.fromkeys([*foreign, *(text for run in own for text in run.problems)])),
+        replaced=tuple(replaced),
+        commands=tuple(dict.fromkeys(text for run in own for text in run.commands)),
+    )
+
+
+def _of(frame: pd.DataFrame, spec_hash: str, protocol: int) -> pd.DataFrame:
+    return frame[(frame["spec_hash"] == spec_hash) & (frame["protocol"] == protocol)]
+
+
+def _newest_entries(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Keep one entry per method, and of each (method, case) one row: a good one where there is one, else the newest."""
+    rows = rows.assign(_ok=rows["status"] == _OK)
+    rows = rows.sort_values(["method", "case_id", "method_hash", "_ok", "_run"], kind="stable")
+    rows = rows.drop_duplicates(["method", "case_id", "method_hash"], keep="last")
+    entries = rows.groupby(["method", "method_hash"], sort=True).agg(good=("_ok", "sum"), run=("_run", "max"))
+    entries = entries.reset_index()
+    entries["valid"] = entries["good"] == max(rows["case_id"].nunique(), 1)
+    entries = entries.sort_values(["method", "valid", "run", "good", "method_hash"], kind="stable")
+    kept = entries.drop_duplicates("method", keep="last")
+    dropped = entries.drop(kept.index)
+    notes = [
+        f"An older or less complete entry of {method} (method hash {method_hash}) is not shown."
+        for method, method_hash in dropped[["method", "method_hash"]].itertuples(index=False)
+    ]
+    rows = rows.merge(kept[["method", "method_hash"]]).drop(columns=["_ok", "_run"])
+    order = np.lexsort((rows["case_id"], rows["method"]))
+    return rows.iloc[order].reset_index(drop=True), notes
+
+
+def _merged(parts: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, Mapping[str, Any]]:
+    merged: dict[str, Mapping[str, Any]] = {}
+    for part in parts:
+        merged.update(part)
+    return dict(sorted(merged.items()))

@@ -1,0 +1,109 @@
+"""What a table says of a method beside its scores: title, kind, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from marbench.report.benchmark import Benchmark
+
+__all__ = ["BASELINES", "Entry", "entries", "reference_device"]
+
+BASELINES = ("none", "li", "nmar")
+"""The references that every paper of the field quotes; tables highlight them."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method of a benchmark.
+
+    Attributes
+    ----------
+    label : str
+        As in the results, e.g. ``nmar[prior=raw]``.
+    title, domain : str
+    year : int or None
+    learned : bool
+        It has trained parameters.
+    baseline : bool
+    seconds : float or None
+        Median on the reference device.
+    parameters : int or None
+    position : int
+        In the methods' natural order; names anchors, which labels cannot.
+    card : mapping
+        As stored; it may lack any key.
+    """
+
+    label: str
+    title: str
+    domain: str
+    year: int | None
+    learned: bool
+    baseline: bool
+    seconds: float | None
+    parameters: int | None
+    position: int
+    card: Mapping[str, Any]
+
+    @property
+    def anchor(self) -> str:
+        """The fragment of the method's card."""
+        return f"method-{self.position}"
+
+    @property
+    def kind(self) -> str:
+        """``learned`` or ``classical``."""
+        return "learned" if self.learned else "classical"
+
+
+def reference_device(benchmark: Benchmark) -> tuple[str, str, int] | None:
+    """Return (device name, device, threads) of the machine on which most methods were timed; None without timings."""
+    if benchmark.timings.empty:
+        return None
+    timed = benchmark.timings.groupby(["device_name", "device", "threads"])["method"].nunique().sort_index()
+    key: Any = timed.idxmax()
+    return str(key[0]), str(key[1]), int(key[2])
+
+
+def entries(benchmark: Benchmark) -> dict[str, Entry]:
+    """Return all methods by label, in natural order."""
+    seconds = _median_seconds(benchmark)
+    counted = benchmark.timings.groupby("method")["parameters"].max().dropna()
+    return {
+        label: _entry(label, position, benchmark.cards.get(label, {}), seconds.get(label), counted.get(label))
+        for position, label in enumerate(benchmark.methods, start=1)
+    }
+
+
+def _entry(
+    label: str, position: int, card: Mapping[str, Any], seconds: float | None, parameters: float | None
+) -> Entry:
+    name, _, settings = label.partition("[")
+    title = str(card.get("title") or name)
+    year = card.get("year")
+    return Entry(
+        label=label,
+        title=f"{title} [{settings}" if settings else title,
+        domain=str(card.get("domain") or ""),
+        year=year if isinstance(year, int) else None,
+        learned=bool(parameters) or bool(card.get("weights")),
+        baseline=label in BASELINES,
+        seconds=None if seconds is None else float(seconds),
+        parameters=None if parameters is None else int(parameters),
+        position=position,
+        card=card,
+    )
+
+
+def _median_seconds(benchmark: Benchmark) -> pd.Series[float]:
+    device = reference_device(benchmark)
+    if device is None:
+        return pd.Series(dtype=float)
+    timings = benchmark.timings
+    name, kind, threads = device
+    here = (timings["device_name"] == name) & (timings["device"] == kind) & (timings["threads"] == threads)
+    return timings[here].groupby("method")["seconds"].median().dropna()

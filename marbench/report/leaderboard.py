@@ -1,0 +1,54 @@
+"""The leaderboard: PSNR, SSIM and RMSE by metal-size group, one table per convention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marbench.metrics.conventions import CONVENTIONS
+from marbench.report.benchmark import Benchmark
+from marbench.report.entries import entries, reference_device
+from marbench.report.page import Output, Page
+from marbench.report.pictures import example_strip
+from marbench.report.standings import standings
+from marbench.report.strata import strata
+from marbench.report.tables import expected_cases
+
+__all__ = ["PAGE", "group_headings"]
+
+
+def group_headings(benchmark: Benchmark) -> list[dict[str, str]]:
+    """Return the heading of every size group: number, which end of the range it is, the areas that it holds."""
+    rows = benchmark.rows.dropna(subset=["metal_area_mm2", "size_group"])
+    areas = rows.groupby("size_group")["metal_area_mm2"].agg(["min", "max"])
+    headings = []
+    for group in benchmark.groups:
+        end = {1: "Large", len(benchmark.groups): "Small"}.get(group, "") if len(benchmark.groups) > 1 else ""
+        ends = [f"{area:.0f}" for area in areas.loc[group]] if group in areas.index else []
+        headings.append({"group": str(group), "end": end, "areas": "–".join(dict.fromkeys(ends))})
+    return headings
+
+
+def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any]:
+    boards = [standings(benchmark, convention) for convention in benchmark.conventions]
+    columns = list(dict.fromkeys(measure.column for board in boards for measure in board.measures))
+    methods = entries(benchmark)
+    cells = strata(benchmark, columns) if columns else None
+    shown = [*boards[0].ranked, *boards[0].unranked] if boards else []
+    strip = example_strip(benchmark, [method for method in shown if method != "none"], output)
+    return {
+        "boards": boards,
+        "definitions": CONVENTIONS,
+        "entries": methods,
+        "headings": group_headings(benchmark),
+        "device": reference_device(benchmark),
+        "expected": expected_cases(benchmark),
+        "domains": sorted({entry.domain for entry in methods.values() if entry.domain}),
+        "regions": sorted({cell[0] for cell in cells["strata"] if cell[0]}) if cells else [],
+        "materials": sorted({name for cell in cells["strata"] for name in cell[1].split(",") if name}) if cells else [],
+        "pictures": [strip] if strip else [],
+        "data": {"methods": list(methods), "cells": cells},
+    }
+
+
+PAGE = Page("index", "Leaderboard", _build)

@@ -1,0 +1,115 @@
+"""The methods page: what every method is, how it was run, and what went wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marbench.report.benchmark import Benchmark
+from marbench.report.entries import entries
+from marbench.report.formats import MISSING
+from marbench.report.page import Output, Page
+
+__all__ = ["PAGE", "Failure", "facts", "failures", "settings"]
+
+_FACTS = {
+    "authors": "Authors",
+    "year": "Year",
+    "domain": "Domain",
+    "licence": "Licence",
+    "requires": "Needs",
+    "notes": "Notes",
+}
+_SHOWN = 5
+_MESSAGE, _TRACE = 600, 6000
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One way in which a method failed, on one case or on many."""
+
+    status: str
+    error_kind: str
+    message: str
+    trace: str
+    count: int
+    case_id: str
+
+
+def failures(benchmark: Benchmark) -> dict[str, list[Failure]]:
+    """Return the failures of every method, the most frequent first; long texts are cut."""
+    rows = benchmark.rows[benchmark.rows["status"] != "ok"]
+    texts = rows[["status", "error_kind", "message"]].fillna("").astype(str)
+    traces = rows["trace"].fillna("").astype(str) if "trace" in rows else texts["status"].str.slice(0, 0)
+    frame = texts.assign(method=rows["method"], case_id=rows["case_id"], trace=traces)
+    grouped = frame.groupby(["method", "status", "error_kind", "message"], sort=True)
+    found: dict[str, list[Failure]] = {}
+    for key, part in grouped:
+        method, status, kind, message = map(str, key)
+        first = part.iloc[0]
+        trace, case_id = _cut(str(first["trace"]), _TRACE), str(first["case_id"])
+        found.setdefault(method, []).append(Failure(status, kind, _cut(message, _MESSAGE), trace, len(part), case_id))
+    return {method: sorted(kinds, key=lambda failure: -failure.count) for method, kinds in found.items()}
+
+
+def facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a card says, as lines of text. Cards come from anywhere: their form is not taken for granted."""
+    weights = card.get("weights")
+    items = weights if isinstance(weights, list) else [weights]
+    lines = [*((title, card.get(key)) for key, title in _FACTS.items()), *(("Weights", item) for item in items)]
+    return [(title, _text(value)) for title, value in lines if _text(value)]
+
+
+def settings(card: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the settings of a method: name, value that was used, default, meaning."""
+    parameters, values = card.get("parameters"), card.get("values")
+    used = values if isinstance(values, Mapping) else {}
+    rows = []
+    for name, parameter in sorted(parameters.items()) if isinstance(parameters, Mapping) else []:
+        about = parameter if isinstance(parameter, Mapping) else {"default": parameter}
+        choices = _text(about.get("choices"))
+        rows.append(
+            {
+                "name": str(name),
+                "value": _text(used.get(name)) or MISSING,
+                "default": _text(about.get("default")) or MISSING,
+                "meaning": " ".join(filter(None, (_text(about.get("help")), f"({choices})" if choices else ""))),
+            }
+        )
+    return rows
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key} {_text(item)}" for key, item in value.items() if _text(item))
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    return str(value)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]} … ({len(text) - limit:,} more characters)"
+
+
+def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any]:
+    rows = benchmark.rows.drop_duplicates("method")
+    versions = rows[["method", "method_hash", "preset"]].fillna("").astype(str).itertuples(index=False)
+    methods = entries(benchmark)
+    return {
+        "entries": methods,
+        "versions": {method: (method_hash, preset) for method, method_hash, preset in versions},
+        "summaries": {method: _text(entry.card.get("summary")) for method, entry in methods.items()},
+        "cites": {method: _text(entry.card.get("cite")) for method, entry in methods.items()},
+        "facts": {method: facts(entry.card) for method, entry in methods.items()},
+        "settings": {method: settings(entry.card) for method, entry in methods.items()},
+        "failures": failures(benchmark),
+        "shown": _SHOWN,
+    }
+
+
+PAGE = Page("methods", "Methods", _build)

@@ -1,0 +1,85 @@
+"""Rendering: runs in, a folder of linked pages out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from marbench.bench.store import read_run
+from marbench.errors import StoreError
+from marbench.report import gallery, leaderboard, methods, provenance, statistics, timing
+from marbench.report.benchmark import Benchmark, gather
+from marbench.report.page import Output, Page
+from marbench.report.templates import asset_files, render_template
+
+__all__ = ["PAGES", "render", "render_benchmark", "write_assets"]
+
+PAGES: tuple[Page, ...] = (leaderboard.PAGE, statistics.PAGE, timing.PAGE, gallery.PAGE, methods.PAGE, provenance.PAGE)
+"""The pages of a report, in the order of its navigation."""
+
+
+def render(run_folder: str | Path | Sequence[str | Path], out: str | Path | None = None) -> Path:
+    """Write the pages of one run, or of several, and return the path of their ``index.html``.
+
+    Runs of one benchmark share their tables, and the newest valid entry of a method counts. Every further benchmark
+    gets a folder of its own, and ``index.html`` lists them. The same runs give the same bytes.
+
+    Parameters
+    ----------
+    run_folder : path or sequence of paths
+        Results folders, oldest first.
+    out : path, optional
+        Where the pages go. Default: ``report`` in the run, which several runs do not have.
+
+    Raises
+    ------
+    StoreError
+        A folder holds no run, or the pages cannot be written.
+    """
+    folders = [Path(run_folder)] if isinstance(run_folder, str | Path) else [Path(folder) for folder in run_folder]
+    if not folders:
+        raise StoreError("No run to report on. Name at least one results folder.")
+    if out is None and len(folders) > 1:
+        raise StoreError(f"Where should the pages of {len(folders)} runs go? Name a folder with --out.")
+    output = Output(folders[0] / "report" if out is None else Path(out))
+    benchmarks = gather([read_run(folder) for folder in folders])
+    write_assets(output)
+    if len(benchmarks) == 1:
+        render_benchmark(benchmarks[0], output)
+    else:
+        for benchmark in benchmarks:
+            part = Output(output.folder / benchmark.slug)
+            render_benchmark(benchmark, part, root="../", home="../index.html")
+            part.close()
+        output.write("index.html", render_template("benchmarks.html", benchmarks=benchmarks, root=""))
+    output.close()
+    return output.folder / "index.html"
+
+
+def render_benchmark(
+    benchmark: Benchmark, output: Output, root: str = "", home: str = "", more: Sequence[Page] = ()
+) -> None:
+    """Write the pages of one benchmark.
+
+    Parameters
+    ----------
+    benchmark : Benchmark
+    output : Output
+    root : str
+        Relative path from the pages to the folder that holds ``assets``.
+    home : str
+        Relative path to the page that lists several benchmarks, if there is one.
+    more : sequence of Page
+        Pages beyond `PAGES`.
+    """
+    contents = {page: page.build(benchmark, output) for page in (*PAGES, *more)}
+    shown = [page for page, content in contents.items() if content is not None]
+    for page in shown:
+        frame = {"page": page, "pages": shown, "benchmark": benchmark, "root": root, "home": home}
+        output.write(page.file, render_template(page.file, **frame, **(contents[page] or {})))
+
+
+def write_assets(output: Output) -> None:
+    """Copy the style sheet and the scripts."""
+    for path in asset_files():
+        output.write(f"assets/{path.name}", path.read_bytes())

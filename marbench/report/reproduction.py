@@ -1,0 +1,213 @@
+"""The tables of the DuDoNet paper beside ours: paper, ours, difference, and whether the order agrees."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from marbench.bench.files import write_atomically
+from marbench.bench.store import Run
+from marbench.errors import StoreError, nearest
+from marbench.report.formats import byte_size, count
+from marbench.report.templates import render_template
+
+__all__ = ["Comparison", "Entry", "Reproduction", "published_tables", "reproduce", "write_reproduction"]
+
+_FILE = Path(__file__).with_name("published.toml")
+_GROUPS = 5
+_COLUMNS = ("1 (large)", "2", "3", "4", "5 (small)", "average")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One published number and ours; NaN where we have none."""
+
+    paper: float
+    ours: float
+
+    @property
+    def difference(self) -> float:
+        """Ours minus the paper's."""
+        return self.ours - self.paper
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One measure of a table.
+
+    Attributes
+    ----------
+    measure : str
+        Name of the metric, e.g. ``psnr[dudonet2019]``, or ``seconds``.
+    digits : int
+        With which it is shown.
+    columns : tuple of str
+    rows : tuple of (name, label, entries)
+        One row per method, in the paper's order.
+    agreement : tuple of (agreeing, compared)
+        For every column, of how many pairs of methods the order is the paper's. Ties of the paper are not compared.
+    """
+
+    measure: str
+    digits: int
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[Entry, ...]], ...]
+    agreement: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A table of the paper beside ours.
+
+    Attributes
+    ----------
+    table, title, cite : str
+    spec : str
+        The benchmark on which ours were measured.
+    notes : tuple of str
+        What a reader has to know: how many cases, which methods are missing, on which machine.
+    """
+
+    table: str
+    title: str
+    cite: str
+    spec: str
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...]
+
+
+def published_tables() -> tuple[str, ...]:
+    """Return the tables that can be reproduced."""
+    return tuple(sorted(name for name, value in _published().items() if isinstance(value, dict)))
+
+
+def reproduce(run: Run, table: str) -> Reproduction:
+    """Compare a run with a published table.
+
+    Raises
+    ------
+    StoreError
+        There is no such table, or the run holds none of its methods.
+    """
+    published = _published()
+    if table not in published_tables():
+        raise StoreError(f"There is no table {table!r}; {nearest(table, published_tables())}")
+    content = published[table]
+    labels = [row["label"] for row in content["rows"]]
+    notes = [content["notes"]] if "notes" in content else []
+    if "seconds" in content["rows"][0]:
+        comparisons: tuple[Comparison, ...] = (_compare_times(run, content["rows"], notes),)
+    else:
+        scores = _common_cases(run.rows, labels, notes)
+        convention = published["convention"]
+        if f"psnr[{convention}]" not in scores:
+            raise StoreError(f"The run in {run.folder} has no scores of {convention!r}, the paper's convention.")
+        comparisons = tuple(_compare_scores(scores, content["rows"], kind, convention) for kind in ("psnr", "ssim"))
+    return Reproduction(table, content["title"], published["cite"], run.spec.name, comparisons, tuple(notes))
+
+
+def write_reproduction(result: Reproduction, folder: Path) -> tuple[Path, Path]:
+    """Write a comparison as ``TABLE.html`` and ``TABLE.csv`` and return their paths."""
+    html, csv = folder / f"{result.table}.html", folder / f"{result.table}.csv"
+    write_atomically(html, render_template("reproduction.html", result=result).encode())
+    write_atomically(csv, _as_frame(result).to_csv(index=False, lineterminator="\n").encode())
+    return html, csv
+
+
+def _published() -> dict[str, Any]:
+    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
+
+
+def _common_cases(rows: pd.DataFrame, labels: Sequence[str], notes: list[str]) -> pd.DataFrame:
+    """Return the results of those cases that every method of the table that was run has solved."""
+    good = rows[(rows["status"] == "ok") & rows["method"].isin(labels)]
+    present = [label for label in labels if (good["method"] == label).any()]
+    if not present:
+        raise StoreError(f"The run holds no results of {', '.join(labels)}. Run them: marbench run --methods …")
+    missing = [label for label in labels if label not in present]
+    solved = good.groupby("case_id")["method"].nunique()
+    common = good[good["case_id"].isin(solved.index[solved == len(present)])]
+    notes.append(f"Ours are means over {common['case_id'].nunique()} cases that all of these methods solved.")
+    if missing:
+        notes.append(f"Not in this run: {', '.join(missing)}.")
+    return common
+
+
+def _compare_scores(scores: pd.DataFrame, rows: Sequence[dict[str, Any]], kind: str, convention: str) -> Comparison:
+    measure = f"{kind}[{convention}]"
+    table = []
+    for row in rows:
+        own = scores[scores["method"] == row["label"]]
+        groups = own.groupby("size_group")[measure].mean()
+        ours = [_of(groups, group) for group in range(1, _GROUPS + 1)]
+        ours.append(float(own[measure].mean()))
+        table.append((row["name"], row["label"], tuple(map(Entry, row[kind], ours))))
+    return _comparison(measure, 2 if kind == "psnr" else 4, _COLUMNS, table)
+
+
+def _compare_times(run: Run, rows: Sequence[dict[str, Any]], notes: list[str]) -> Comparison:
+    timings = run.timings
+    if timings.empty:
+        raise StoreError(f"The run in {run.folder} holds no timings. Take them: marbench time --out {run.folder}")
+    # Times of several machines or devices do not mix.
+    machine = timings[["host_id", "device", "device_name", "threads"]].iloc[-1]
+    own = timings[(timings["host_id"] == machine["host_id"]) & (timings["device"] == machine["device"])]
+    own = own[own["threads"] == machine["threads"]]
+    median = own.groupby("method")["seconds"].median()
+    notes.append(f"Ours are medians on {machine['device_name']} ({machine['device']}), {machine['threads']} threads.")
+    paper = {row["label"]: row["seconds"][0] for row in rows}
+    table = [(row["name"], row["label"], (Entry(paper[row["label"]], _of(median, row["label"])),)) for row in rows]
+    if {"dudonet", "rdn"} <= set(median.index):
+        ours, theirs = median["rdn"] / median["dudonet"], paper["rdn"] / paper["dudonet"]
+        notes.append(f"DuDoNet is {ours:.2f} times as fast as RDN-CT; in the paper {theirs:.2f} times.")
+    for label, calls in own[own["method"].isin(paper)].groupby("method"):
+        size = count(calls["parameters"].max())
+        notes.append(f"{label}: {size} parameters, {byte_size(calls['peak_mb'].max())} at its peak.")
+    return _comparison("seconds", 4, ("seconds",), table)
+
+
+def _of(values: pd.Series[Any], key: str | int) -> float:
+    return float(values[key]) if key in values.index else math.nan
+
+
+def _comparison(
+    measure: str, digits: int, columns: Sequence[str], rows: Sequence[tuple[str, str, tuple[Entry, ...]]]
+) -> Comparison:
+    agreement = tuple(_agreement([entries[k] for _, _, entries in rows]) for k in range(len(columns)))
+    return Comparison(measure, digits, tuple(columns), tuple(rows), agreement)
+
+
+def _agreement(entries: Sequence[Entry]) -> tuple[int, int]:
+    """Return how many pairs have the paper's order, and how many can be compared."""
+    known = [entry for entry in entries if not math.isnan(entry.ours)]
+    pairs = [(a, b) for a, b in itertools.combinations(known, 2) if a.paper != b.paper]
+    return sum((a.paper < b.paper) == (a.ours < b.ours) for a, b in pairs), len(pairs)
+
+
+def _as_frame(result: Reproduction) -> pd.DataFrame:
+    records = [
+        {
+            "table": result.table,
+            "spec": result.spec,
+            "measure": comparison.measure,
+            "method": label,
+            "name": name,
+            "column": column,
+            "paper": entry.paper,
+            "ours": entry.ours,
+            "difference": entry.difference,
+            "order_agrees": agreeing,
+            "order_compared": compared,
+        }
+        for comparison in result.comparisons
+        for name, label, entries in comparison.rows
+        for column, entry, (agreeing, compared) in zip(comparison.columns, entries, comparison.agreement, strict=True)
+    ]
+    return pd.DataFrame(records)

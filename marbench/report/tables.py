@@ -1,0 +1,125 @@
+"""Scores by metal-size group: means over cases, with the count that they rest on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from marbench.anatomy.metals import library
+from marbench.report.benchmark import Benchmark
+
+__all__ = ["Coverage", "Measure", "ScoreTable", "coverage", "expected_cases", "measures", "score_table"]
+
+ALL = 0
+"""The column of all cases, beside the groups 1, 2, …"""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of scores.
+
+    Attributes
+    ----------
+    column : str
+        As stored, e.g. ``psnr[dudonet2019]``.
+    title, unit : str
+    digits : int
+        Decimals in tables.
+    higher_is_better : bool
+    """
+
+    column: str
+    title: str
+    unit: str
+    digits: int
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many cases of a benchmark a method did well, and what became of the others."""
+
+    good: int
+    total: int
+    failures: tuple[tuple[str, int], ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the method may be ranked."""
+        return self.good == self.total > 0
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreTable:
+    """Means of one measure.
+
+    Attributes
+    ----------
+    measure : Measure
+    methods : tuple of str
+    groups : tuple of int
+        Columns: `ALL`, then the size groups.
+    means : float array ``(methods, 1 + groups)``
+        NaN where no case went well.
+    counts : int array ``(methods, 1 + groups)``
+        Cases that the means rest on.
+    """
+
+    measure: Measure
+    methods: tuple[str, ...]
+    groups: tuple[int, ...]
+    means: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+
+def measures(convention: str) -> tuple[Measure, Measure, Measure]:
+    """Return PSNR and SSIM under a convention, and the RMSE, which needs none."""
+    return (
+        Measure(f"psnr[{convention}]", "PSNR", "dB", 2, higher_is_better=True),
+        Measure(f"ssim[{convention}]", "SSIM", "", 4, higher_is_better=True),
+        Measure("rmse_hu", "RMSE", "HU", 1, higher_is_better=False),
+    )
+
+
+def score_table(benchmark: Benchmark, measure: Measure) -> ScoreTable:
+    """Return the mean of a measure for every method, over all cases and by metal-size group."""
+    rows = benchmark.rows
+    scored = rows.loc[(rows["status"] == "ok") & rows[measure.column].notna(), ["method", "size_group", measure.column]]
+    by_group = scored.groupby(["method", "size_group"], observed=True)[measure.column]
+    overall = scored.groupby("method", observed=True)[measure.column]
+    columns = [ALL, *benchmark.groups]
+    means = by_group.mean().unstack("size_group").reindex(index=benchmark.methods, columns=columns)
+    counts = by_group.count().unstack("size_group").reindex(index=benchmark.methods, columns=columns)
+    means[ALL], counts[ALL] = overall.mean(), overall.count()
+    return ScoreTable(
+        measure=measure,
+        methods=benchmark.methods,
+        groups=tuple(columns),
+        means=means.to_numpy(dtype=np.float64),
+        counts=counts.fillna(0).to_numpy(dtype=np.int64),
+    )
+
+
+def coverage(benchmark: Benchmark, convention: str) -> dict[str, Coverage]:
+    """Return the coverage of every method. A row that went well but lacks a score counts as ``no score``."""
+    rows, total = benchmark.rows, benchmark.cases
+    unscored = rows[[measure.column for measure in measures(convention)]].isna().any(axis=1)
+    status = rows["status"].astype(object).mask((rows["status"] == "ok") & unscored, "no score")
+    tally = pd.crosstab(rows["method"], status)
+    result = {}
+    for method in benchmark.methods:
+        counts = {str(name): int(number) for name, number in tally.loc[method].items() if number}
+        good = counts.pop("ok", 0)
+        if (absent := total - good - sum(counts.values())) > 0:
+            counts["not run"] = absent
+        result[method] = Coverage(good, total, tuple(sorted(counts.items())))
+    return result
+
+
+def expected_cases(benchmark: Benchmark) -> int | None:
+    """Return how many test cases the spec promises; None where that depends on the data."""
+    slices = benchmark.spec.split.test.slices
+    return None if slices == "all" else slices * len(library("test"))

@@ -1,0 +1,71 @@
+"""The timing page: how long, how much memory, how many parameters, on what machine, and what accuracy it buys."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from marbench.report.benchmark import Benchmark, natural_key
+from marbench.report.entries import Entry, entries
+from marbench.report.page import Output, Page
+from marbench.report.scatter import Point, Scatter, scatter
+from marbench.report.standings import Standings, standings
+
+__all__ = ["PAGE", "timing_table"]
+
+_DEVICE = ["device_name", "device", "threads"]
+
+
+def timing_table(benchmark: Benchmark) -> pd.DataFrame:
+    """Return one row per device and method: quartiles and range of the seconds, peak memory, parameters.
+
+    Columns: ``device_name device threads method median lower upper fastest slowest calls peak_mb parameters``.
+    """
+    grouped = benchmark.timings.groupby([*_DEVICE, "method"])
+    seconds = grouped["seconds"]
+    table = pd.DataFrame(
+        {
+            "median": seconds.median(),
+            "lower": seconds.quantile(0.25),
+            "upper": seconds.quantile(0.75),
+            "fastest": seconds.min(),
+            "slowest": seconds.max(),
+            "calls": seconds.count(),
+            "peak_mb": grouped["peak_mb"].max(),
+            "parameters": grouped["parameters"].max(),
+        }
+    )
+    return table.reset_index()
+
+
+def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any] | None:
+    if benchmark.timings.empty:
+        return None
+    methods = entries(benchmark)
+    board = standings(benchmark, benchmark.conventions[0]) if benchmark.conventions else None
+    devices: list[dict[str, Any]] = []
+    for (name, device, threads), rows in timing_table(benchmark).groupby(_DEVICE):
+        records = rows.sort_values("median", kind="stable").to_dict("records")
+        chart = _chart(records, methods, board) if board else None
+        devices.append({"name": name, "device": device, "threads": threads, "rows": records, "chart": chart})
+    devices.sort(key=lambda entry: (-len(entry["rows"]), natural_key(str(entry["name"])), entry["device"]))
+    return {"devices": devices, "entries": methods, "board": board}
+
+
+def _chart(rows: list[dict[Any, Any]], methods: Mapping[str, Entry], board: Standings) -> Scatter | None:
+    """Draw the complete methods: a mean over some of the cases is no score to compare."""
+    measure = board.measures[0]
+    points = []
+    for row in rows:
+        label = str(row["method"])
+        score = board.scores[label, measure.column][0].value
+        if label in board.ranked and row["median"] > 0 and math.isfinite(row["median"]) and math.isfinite(score):
+            entry = methods[label]
+            points.append(Point(label, float(row["median"]), score, entry.learned, entry.baseline))
+    return scatter(points)
+
+
+PAGE = Page("timing", "Timing", _build)

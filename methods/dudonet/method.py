@@ -1,0 +1,128 @@
+"""DuDoNet (Lin et al., CVPR 2019): a sinogram network and an image network, joined by the Radon inversion layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from marbench import Context, Scan
+from marbench.classical import linear_interpolation
+from marbench.learned import Batch, LearnedMethod, Objective, mean_outside_metal
+from marbench.networks import ResidualDenseNetwork, compress_hu
+
+from .network import ImageNetwork, SinogramNetwork
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the ablation, Table 1 of the paper: which networks there are, and what they minimise."""
+
+    sinogram_network: bool = True
+    mask_pyramid: bool = True
+    image_network: bool = True
+    radon_consistency: bool = False
+
+
+VARIANTS = {
+    "A": Variant(mask_pyramid=False, image_network=False),
+    "B": Variant(image_network=False),
+    "C": Variant(sinogram_network=False),
+    "D": Variant(mask_pyramid=False),
+    "E": Variant(),
+    "F": Variant(mask_pyramid=False, radon_consistency=True),
+    "G": Variant(radon_consistency=True),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What is known on the way from a scan to its correction; images in HU, None where a network is absent."""
+
+    y_out: torch.Tensor | None
+    x_hat: torch.Tensor | None
+    x_out: torch.Tensor | None
+
+
+class DuDoNet(LearnedMethod):
+    """Enhances the sinogram within the metal trace, then the image; both networks are trained together."""
+
+    def build(self, context: Context) -> None:
+        """Create the networks that the variant has; they begin as LI (or as no correction, without LI)."""
+        self.context = context
+        self.variant = VARIANTS[str(self.parameters["variant"])]
+        # Sinograms are shown to the network in units of a path of water across the field of view: 1 is a thick patient.
+        self.water_path = context.operators.water * max(context.grid.field_of_view)
+        self.sinogram_network: nn.Module | None = None
+        self.image_network: nn.Module | None = None
+        if self.variant.sinogram_network:
+            network = SinogramNetwork(int(self.parameters["sinogram_width"]), self.variant.mask_pyramid)
+            self.sinogram_network = network.to(context.device)
+        if self.variant.image_network:
+            channels, width = 1 + self.variant.sinogram_network, int(self.parameters["image_width"])
+            if self.parameters["body"] == "rdn":
+                blocks, layers = int(self.parameters["rdn_blocks"]), int(self.parameters["rdn_layers"])
+                body: nn.Module = ResidualDenseNetwork(channels, width, width, blocks, layers)
+            else:
+                body = ImageNetwork(channels, width)
+            self.image_network = body.to(context.device)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return SE-Net and IE-Net, as far as the variant has them."""
+        both = {"sinogram": self.sinogram_network, "image": self.image_network}
+        return {name: network for name, network in both.items() if network is not None}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return one Adam for both networks."""
+        weights = [weight for network in self.networks().values() for weight in network.parameters()]
+        return {"adam": torch.optim.Adam(weights, float(self.parameters["learning_rate"]), betas=(0.5, 0.999))}
+
+    def objectives(self, batch: Batch) -> Iterator[Objective]:
+        """Yield the sum of the sinogram loss, the Radon consistency loss and the image loss (eq. 4, 6 and 8).
+
+        Line integrals and HU/1000 make the three alike in size.
+        """
+        truth, estimate = batch.truth, self._estimate(batch.scan)
+        terms: dict[str, torch.Tensor] = {}
+        if estimate.y_out is not None:
+            terms["sinogram"] = (estimate.y_out - truth.sinogram).abs().mean()
+        if estimate.x_hat is not None and self.variant.radon_consistency:
+            terms["radon"] = mean_outside_metal((estimate.x_hat - truth.image).abs(), truth.metal) / 1000
+        if estimate.x_out is not None:
+            terms["image"] = mean_outside_metal((estimate.x_out - truth.image).abs(), truth.metal) / 1000
+        loss = torch.stack(list(terms.values())).sum()
+        yield Objective("adam", loss, {name: term.detach() for name, term in terms.items()})
+
+    def reduce(self, scan: Scan) -> torch.Tensor:
+        """Return X_out, or X̂ where the variant has no image network."""
+        with torch.no_grad():
+            estimate = self._estimate(scan)
+        result = estimate.x_hat if estimate.x_out is None else estimate.x_out
+        assert result is not None  # every variant has a network
+        return result
+
+    def _estimate(self, scan: Scan) -> Estimate:
+        y, x = self._input(scan)
+        y_out, x_hat, x_out = None, None, None
+        if self.sinogram_network is not None:
+            # G_s(Y, M) = Y + network(Y, M); measured data stay as they are:
+            # Y_out = M G_s(Y, M) + (1 − M) Y, eq. (3) of the paper.
+            trace = scan.metal_trace.to(y.dtype)
+            correction = self.sinogram_network(y[:, None] / self.water_path, trace[:, None])[:, 0]
+            y_out = torch.where(scan.metal_trace, y + correction.to(y.dtype), y)
+            x_hat = self.context.operators.reconstruct(y_out)
+        if self.image_network is not None:
+            # X_out = X + G_i(X̂, X), eq. (7), X being X_LI.
+            images = [compress_hu(image) for image in (x_hat, x) if image is not None]
+            correction = self.image_network(torch.stack(images, dim=1))[:, 0]
+            x_out = x + 1000 * correction.to(x.dtype)
+        return Estimate(y_out, x_hat, x_out)
+
+    def _input(self, scan: Scan) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return Y_LI and X_LI, or the raw sinogram and image."""
+        if self.parameters["input"] == "raw":
+            return scan.sinogram, scan.image
+        interpolated = linear_interpolation(scan.sinogram, scan.metal_trace)
+        return interpolated, self.context.operators.reconstruct(interpolated)

@@ -1,0 +1,152 @@
+// Panes: canvases that show a part of a picture, all of them the same part.
+"use strict";
+window.marbenchGallery = window.marbenchGallery || {};
+(() => {
+  const INSET_PART = 0.16;
+  const INSET_SIZE = 0.42;
+  const YELLOW = "#ffc400";
+
+  const element = (name, className, text) => {
+    const made = document.createElement(name);
+    if (className) made.className = className;
+    if (text !== undefined) made.textContent = text;
+    return made;
+  };
+
+  const makePane = (label) => {
+    const root = element("figure", "pane");
+    const canvas = element("canvas");
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", label);
+    const caption = element("figcaption");
+    const title = element("span", "pane-title");
+    const number = element("kbd", "pane-key");
+    const name = element("b", "pane-name", label);
+    title.append(number, name);
+    const scores = element("span", "pane-scores");
+    const value = element("output", "pane-probe");
+    value.setAttribute("aria-label", `Value in ${label}`);
+    caption.append(title, scores, value);
+    root.append(canvas, caption);
+    return { root, canvas, number, name, scores, value };
+  };
+
+  // The canvas in device pixels; null while it is not on the page.
+  const fit = (canvas) => {
+    const box = canvas.getBoundingClientRect();
+    if (box.width < 2) return null;
+    const ratio = window.devicePixelRatio || 1;
+    const [width, height] = [Math.round(box.width * ratio), Math.round(box.height * ratio)];
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    return { width, height, ratio };
+  };
+
+  // From pixels of the picture to the canvas: [scale x, scale y, shift x, shift y].
+  const transform = (state, size, picture) => {
+    const [scaleX, scaleY] = [(size.width / picture.columns) * state.zoom, (size.height / picture.rows) * state.zoom];
+    return [scaleX, scaleY, size.width / 2 - state.x * picture.columns * scaleX, size.height / 2 - state.y * picture.rows * scaleY];
+  };
+
+  const strokeEdges = (context, edges, [scaleX, scaleY, shiftX, shiftY], width) => {
+    context.beginPath();
+    for (const [x0, y0, x1, y1] of edges) {
+      context.moveTo(x0 * scaleX + shiftX, y0 * scaleY + shiftY);
+      context.lineTo(x1 * scaleX + shiftX, y1 * scaleY + shiftY);
+    }
+    context.strokeStyle = YELLOW;
+    context.lineWidth = width;
+    context.lineCap = "square";
+    context.stroke();
+  };
+
+  const place = (context, picture, [scaleX, scaleY, shiftX, shiftY], zoom) => {
+    // Far in, pixels are what a reader wants to see.
+    context.imageSmoothingEnabled = zoom < 4;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(picture.canvas, shiftX, shiftY, picture.columns * scaleX, picture.rows * scaleY);
+  };
+
+  const drawInset = (context, state, size, picture, edges, to) => {
+    const [x, y] = state.insetAt || picture.middle;
+    const side = INSET_SIZE * size.width;
+    const left = x > 0.55 && y > 0.5 ? 0 : size.width - side;
+    const top = size.height - side;
+    const scale = side / (INSET_PART * picture.columns);
+    const inner = [scale, scale, left + side / 2 - x * picture.columns * scale, top + side / 2 - y * picture.rows * scale];
+    const half = (INSET_PART / 2) * picture.columns;
+    context.lineWidth = size.ratio;
+    context.strokeStyle = "#ffffff";
+    context.strokeRect((x * picture.columns - half) * to[0] + to[2], (y * picture.rows - half) * to[1] + to[3], 2 * half * to[0], 2 * half * to[1]);
+    context.save();
+    context.beginPath();
+    context.rect(left, top, side, side);
+    context.clip();
+    context.fillRect(left, top, side, side);
+    place(context, picture, inner, 1);
+    if (state.contour) strokeEdges(context, edges, inner, 1.2 * size.ratio);
+    context.restore();
+    context.lineWidth = 1.5 * size.ratio;
+    context.strokeRect(left + size.ratio, top + size.ratio, side - 2 * size.ratio, side - 2 * size.ratio);
+  };
+
+  const drawProbe = (context, [row, column], [scaleX, scaleY, shiftX, shiftY], ratio) => {
+    const [x, y] = [(column + 0.5) * scaleX + shiftX, (row + 0.5) * scaleY + shiftY];
+    const [near, far] = [4 * ratio, 11 * ratio];
+    for (const [colour, width] of [["#000000", 3 * ratio], ["#39d5ff", 1.4 * ratio]]) {
+      context.beginPath();
+      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+        context.moveTo(x + dx * near, y + dy * near);
+        context.lineTo(x + dx * far, y + dy * far);
+      }
+      context.strokeStyle = colour;
+      context.lineWidth = width;
+      context.stroke();
+    }
+  };
+
+  // Draw a picture { canvas, rows, columns, edges, middle, insets }; a second one to the right of the divider.
+  const draw = (pane, state, picture, second) => {
+    const size = fit(pane.canvas);
+    if (!size) return;
+    const context = pane.canvas.getContext("2d");
+    context.fillStyle = "#000000";
+    context.fillRect(0, 0, size.width, size.height);
+    if (!picture) return;
+    const to = transform(state, size, picture);
+    place(context, picture, to, state.zoom);
+    if (second) {
+      const split = state.at * size.width;
+      context.save();
+      context.beginPath();
+      context.rect(split, 0, size.width - split, size.height);
+      context.clip();
+      context.fillRect(split, 0, size.width - split, size.height);
+      place(context, second, to, state.zoom);
+      context.restore();
+      context.fillStyle = "#ffffff";
+      context.fillRect(split - size.ratio, 0, 2 * size.ratio, size.height);
+      context.beginPath();
+      context.arc(split, size.height / 2, 9 * size.ratio, 0, 2 * Math.PI);
+      context.fill();
+      context.fillStyle = "#000000";
+      context.lineWidth = size.ratio;
+      context.strokeStyle = "#000000";
+      context.stroke();
+    }
+    if (state.contour) strokeEdges(context, picture.edges, to, 1.2 * size.ratio);
+    if (state.inset && picture.insets && !second) drawInset(context, state, size, picture, picture.edges, to);
+    if (state.probe) drawProbe(context, state.probe, to, size.ratio);
+  };
+
+  // The place of a pointer in a picture, as fractions of the picture; outside it may be below 0 or above 1.
+  const locate = (canvas, state, event) => {
+    const box = canvas.getBoundingClientRect();
+    return [
+      state.x + ((event.clientX - box.left) / box.width - 0.5) / state.zoom,
+      state.y + ((event.clientY - box.top) / box.height - 0.5) / state.zoom,
+    ];
+  };
+
+  Object.assign(window.marbenchGallery, { makePane, draw, locate, element });
+})();

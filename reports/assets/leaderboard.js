@@ -1,0 +1,266 @@
+// The leaderboard: views, conventions, filters, and copies for papers.
+"use strict";
+(() => {
+  const tools = document.getElementById("tools");
+  if (!tools) return;
+  const data = JSON.parse(document.getElementById("board-data").textContent);
+  const boards = [...document.querySelectorAll("section.board")];
+  const status = document.getElementById("status");
+  const MEASURES = {
+    psnr: { digits: 2, higher: true, title: "PSNR (dB)", column: (convention) => `psnr[${convention}]` },
+    ssim: { digits: 4, higher: true, title: "SSIM", column: (convention) => `ssim[${convention}]` },
+    rmse: { digits: 1, higher: false, title: "RMSE (HU)", column: () => "rmse_hu" },
+  };
+  MEASURES.hu = MEASURES.rmse;
+  const MISSING = "–";
+
+  const format = (value, digits) => {
+    if (value === null || Number.isNaN(value)) return MISSING;
+    if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+    return value.toFixed(digits).replace("-", "−");
+  };
+  const kindOf = (span) => ["psnr", "ssim", "rmse", "hu"].find((name) => span.classList.contains(name));
+  const valueOf = (span) => (span.dataset.value === "" ? null : Number(span.dataset.value));
+  const spans = (row) => [...row.querySelectorAll(".cell .v, .error .v")];
+  const rowsOf = (board) => [...board.querySelectorAll("tr[data-method]")];
+  const shownRows = (board) => rowsOf(board).filter((row) => !row.hidden);
+
+  // What the server computed, to return to when no filter is set.
+  for (const board of boards) {
+    board.count = board.querySelector(".count").textContent;
+    board.original = new Map();
+    for (const row of rowsOf(board)) {
+      const place = row.querySelector(".place");
+      if (place) board.original.set(place, { text: place.textContent });
+      for (const span of spans(row)) board.original.set(span, { text: span.textContent, value: span.dataset.value, name: span.className });
+    }
+  }
+
+  const mean = (method, column, chosen) => {
+    const counts = data.cells.counts[column][method];
+    const sums = data.cells.sums[column][method];
+    if (!counts) return null;
+    let count = 0;
+    let sum = 0;
+    for (const index of chosen) {
+      if (!counts[index]) continue;
+      count += counts[index];
+      sum += Number(String(sums[index]).replace("inf", "Infinity"));
+    }
+    return count ? sum / count : null;
+  };
+
+  const strata = (region, material, group) => data.cells.strata
+    .map((cell, index) => ({ cell, index }))
+    .filter(({ cell }) => (!region || cell[0] === region) && (!material || cell[1].split(",").includes(material)))
+    .filter(({ cell }) => group === "0" || String(cell[2]) === group)
+    .map(({ index }) => index);
+
+  const restore = (board) => {
+    board.querySelector(".count").textContent = board.count;
+    for (const [element, was] of board.original) {
+      element.textContent = was.text;
+      if (was.value !== undefined) { element.dataset.value = was.value; element.className = was.name; }
+      else element.closest("td").dataset.value = was.text;
+    }
+  };
+
+  const recompute = (board, region, material) => {
+    const convention = board.querySelector("table").dataset.convention;
+    const groups = new Map();
+    const everywhere = strata(region, material, "0");
+    const cases = Object.values(data.cells.counts[MEASURES.psnr.column(convention)])
+      .map((counts) => everywhere.reduce((sum, index) => sum + counts[index], 0));
+    board.querySelector(".count").textContent = `${Math.max(0, ...cases).toLocaleString("en")} cases`;
+    for (const row of shownRows(board)) {
+      for (const span of spans(row)) {
+        const measure = MEASURES[kindOf(span)];
+        const group = span.closest("td").dataset.group ?? "0";
+        if (!groups.has(group)) groups.set(group, strata(region, material, group));
+        const value = mean(row.dataset.method, measure.column(convention), groups.get(group));
+        span.dataset.value = value === null ? "" : String(value);
+        span.textContent = format(value, measure.digits);
+      }
+    }
+  };
+
+  // Best and second among the rows shown; equal printed digits are equal.
+  const remark = (board) => {
+    const columns = new Map();
+    for (const row of shownRows(board)) {
+      spans(row).forEach((span, place) => {
+        span.className = `v ${kindOf(span)}`;
+        if (row.classList.contains("unranked") || valueOf(span) === null) return;
+        if (!columns.has(place)) columns.set(place, []);
+        columns.get(place).push(span);
+      });
+    }
+    for (const column of columns.values()) {
+      const { digits, higher } = MEASURES[kindOf(column[0])];
+      const printed = (span) => (Number.isFinite(valueOf(span)) ? Number(valueOf(span).toFixed(digits)) : valueOf(span));
+      const levels = [...new Set(column.map(printed))].sort((a, b) => (higher ? b - a : a - b));
+      for (const span of column) {
+        if (printed(span) === levels[0]) span.classList.add("best");
+        else if (printed(span) === levels[1]) span.classList.add("second");
+      }
+    }
+  };
+
+  const rerank = (board) => {
+    const ranked = shownRows(board).filter((row) => !row.classList.contains("unranked"));
+    const score = (row) => valueOf(row.querySelector(".all .psnr")) ?? -Infinity;
+    for (const row of ranked) {
+      const rank = 1 + ranked.filter((other) => score(other) > score(row)).length;
+      row.querySelector(".place").textContent = String(rank);
+      row.cells[0].dataset.value = String(rank);
+    }
+  };
+
+  const choice = (name) => tools.elements[name]?.value ?? "";
+
+  const update = () => {
+    const view = choice("view");
+    const chosen = choice("convention") || "0";
+    const region = choice("region");
+    const material = choice("material");
+    const search = choice("search").trim().toLowerCase();
+    for (const board of boards) {
+      board.hidden = board.dataset.index !== chosen;
+      const table = board.querySelector("table");
+      table.dataset.view = view;
+      restore(board);
+      for (const row of rowsOf(board)) {
+        row.hidden = (search !== "" && !row.dataset.method.toLowerCase().includes(search))
+          || (choice("domain") !== "" && row.dataset.domain !== choice("domain"))
+          || (choice("kind") !== "" && row.dataset.kind !== choice("kind"));
+      }
+      const filtered = rowsOf(board).some((row) => row.hidden) || region !== "" || material !== "";
+      if (region || material) recompute(board, region, material);
+      if (filtered) { remark(board); rerank(board); }
+      board.classList.toggle("filtered", filtered);
+      const divider = board.querySelector(".incomplete");
+      if (divider) divider.hidden = ![...divider.querySelectorAll("tr[data-method]")].some((row) => !row.hidden);
+      const sorted = table.tHead.querySelector("[aria-sort]");
+      if (sorted) window.marbench.sort(table, sorted.cellIndex, sorted.getAttribute("aria-sort"));
+      if (board.dataset.index === chosen) report(board, filtered, region, material);
+    }
+  };
+
+  const report = (board, filtered, region, material) => {
+    const shown = shownRows(board).length;
+    const cases = [region, material].filter(Boolean).join(", ");
+    status.textContent = filtered
+      ? `Filtered: ${shown} of ${rowsOf(board).length} methods${cases ? `, cases of ${cases} only` : ""}. Ranks and marks refer to what is shown; intervals and tests refer to everything and are hidden.`
+      : "";
+  };
+
+  tools.hidden = false;
+  document.getElementById("copy").hidden = false;
+  tools.addEventListener("input", update);
+  tools.addEventListener("reset", () => setTimeout(() => {
+    for (const board of boards) window.marbench.sort(board.querySelector("table"), 0, "ascending");
+    update();
+  }));
+  tools.addEventListener("submit", (event) => event.preventDefault());
+  for (const board of boards) {
+    const heading = board.querySelector("th.rank");
+    if (heading) heading.setAttribute("aria-sort", "ascending");
+  }
+  update();
+
+  // Copies: the table as it stands, in the words of a paper.
+  const ESCAPES = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
+  const latexText = (text) => text.replace(/[\\~^]|[&%$#_{}]/g, (sign) => ESCAPES[sign] || `\\${sign}`);
+  const markdownText = (text) => text.replace(/[\\`*_{}[\]<>|#~]/g, "\\$&");
+  const latex = {
+    text: latexText,
+    best: (text) => `\\textbf{${text}}`,
+    second: (text) => `\\underline{${text}}`,
+    tied: (text) => `${text}$^\\dagger$`,
+    number: (text) => text.replace("∞", "$\\infty$").replace("−", "$-$").replace(MISSING, "--"),
+  };
+  const markdown = {
+    text: markdownText,
+    best: (text) => `**${text}**`,
+    second: (text) => `<u>${text}</u>`,
+    tied: (text) => `${text}†`,
+    number: (text) => text,
+  };
+
+  const printed = (span, style, filtered) => {
+    let text = style.number(span.textContent.trim());
+    if (span.classList.contains("best")) text = style.best(text);
+    if (span.classList.contains("second")) text = style.second(text);
+    return span.classList.contains("tied") && !filtered ? style.tied(text) : text;
+  };
+  const VIEWS = { both: ["psnr", "ssim"], psnr: ["psnr"], ssim: ["ssim"], rmse: ["rmse"] };
+
+  const tableOf = (board, style) => {
+    const table = board.querySelector("table");
+    const filtered = board.classList.contains("filtered");
+    const measures = VIEWS[table.dataset.view];
+    const groups = [...table.tHead.querySelectorAll(".group")].map((heading) => heading.querySelector("button").firstChild.textContent.trim());
+    const title = measures.map((name) => MEASURES[name].title).join(" / ");
+    const rows = shownRows(board).map((row) => [
+      style.text(row.dataset.method) + (row.classList.contains("unranked") ? " (not ranked)" : ""),
+      ...[...row.querySelectorAll(".cell")].map((cell) => measures.map((name) => printed(cell.querySelector(`.${name}`), style, filtered)).join(" / ")),
+      style.text(row.querySelector(".cover").firstChild.textContent.trim()),
+    ]);
+    return { head: ["Method", ...groups, "Cases"], rows, title, convention: table.dataset.convention };
+  };
+  const about = (convention) => `${convention}; spec ${document.documentElement.dataset.spec}, protocol ${document.documentElement.dataset.protocol}${choice("region") ? `; region ${choice("region")}` : ""}${choice("material") ? `; metal ${choice("material")}` : ""}`;
+
+  const FORMATS = {
+    latex: (board) => {
+      const { head, rows, title, convention } = tableOf(board, latex);
+      return [
+        `% marbench: ${title}, convention ${about(convention)}`,
+        "% needs \\usepackage{booktabs}",
+        `\\begin{tabular}{l${"c".repeat(head.length - 1)}}`,
+        "\\toprule",
+        `${head.map(latexText).join(" & ")} \\\\`,
+        "\\midrule",
+        ...rows.map((row) => `${row.join(" & ")} \\\\`),
+        "\\bottomrule",
+        "\\end{tabular}",
+      ].join("\n");
+    },
+    markdown: (board) => {
+      const { head, rows, title, convention } = tableOf(board, markdown);
+      const line = (cells) => `| ${cells.join(" | ")} |`;
+      return [`${title}, convention ${about(convention)}`, "", line(head), line(head.map((_, index) => (index ? "---:" : "---"))), ...rows.map(line)].join("\n");
+    },
+    csv: (board) => {
+      const table = board.querySelector("table");
+      // A leading = + - @ would be a formula in a spreadsheet.
+      const quote = (text) => (/[",\n\r]/.test(text) || /^[=+\-@\t]/.test(text) ? `"${(/^[=+\-@\t]/.test(text) ? "'" : "") + text.replaceAll('"', '""')}"` : text);
+      const groups = [...shownRows(board)[0]?.querySelectorAll(".cell") ?? []].map((cell) => (cell.dataset.group === "0" ? "all" : `group_${cell.dataset.group}`));
+      const names = ["psnr", "ssim", "rmse"];
+      const columns = names.flatMap((name) => groups.map((group) => `${MEASURES[name].column(table.dataset.convention)} ${group}`));
+      const rows = shownRows(board).map((row) => [
+        quote(row.dataset.method),
+        row.cells[0].dataset.value,
+        ...names.flatMap((name) => [...row.querySelectorAll(`.cell .${name}`)].map((span) => span.dataset.value.replace("Infinity", "inf"))),
+        quote(row.querySelector(".cover").firstChild.textContent.trim()),
+      ]);
+      return [["method", "rank", ...columns.map(quote), "cases"], ...rows].map((row) => row.join(",")).join("\n");
+    },
+  };
+
+  const dialog = document.getElementById("copied");
+  const area = dialog.querySelector("textarea");
+  document.getElementById("copy").addEventListener("click", async (event) => {
+    const format = event.target.dataset?.format;
+    if (!format) return;
+    area.value = FORMATS[format](boards.find((board) => !board.hidden));
+    dialog.showModal();
+    area.select();
+    const said = document.getElementById("copied-status");
+    try {
+      await navigator.clipboard.writeText(area.value);
+      said.textContent = "Copied to the clipboard.";
+    } catch {
+      said.textContent = "Press Ctrl+C (⌘C) to copy the selected text.";
+    }
+  });
+})();

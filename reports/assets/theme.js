@@ -1,0 +1,33 @@
+// The colour scheme: the system's, or the one that the reader chose. Runs before the first paint.
+"use strict";
+(() => {
+  const KEY = "marbench-theme";
+  const root = document.documentElement;
+  const stored = () => {
+    // Some browsers refuse storage to files.
+    try { return localStorage.getItem(KEY); } catch { return null; }
+  };
+  const apply = (theme) => {
+    if (theme === "dark" || theme === "light") root.dataset.theme = theme;
+    else delete root.dataset.theme;
+  };
+  root.classList.add("js");
+  apply(stored());
+  document.addEventListener("DOMContentLoaded", () => {
+    const button = document.getElementById("theme");
+    if (!button) return;
+    const isDark = () => (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+    const label = () => {
+      button.textContent = isDark() ? "Light" : "Dark";
+      button.setAttribute("aria-label", isDark() ? "Switch to light colours" : "Switch to dark colours");
+    };
+    button.hidden = false;
+    label();
+    button.addEventListener("click", () => {
+      const theme = isDark() ? "light" : "dark";
+      apply(theme);
+      try { localStorage.setItem(KEY, theme); } catch { /* the choice lasts for this page */ }
+      label();
+    });
+  });
+})();

@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from marbench.ct.operators import Operators
+from marbench.errors import SpecError
+from marbench.learning.batches import BatchStream, PoolPlan
+from marbench.learning.cache import BlockCache
+from marbench.learning.cases import BLOCK, METALS_PER_SLICE, TrainingCases, World
+from marbench.learning.feeder import Feeder
+from marbench.learning.packing import bytes_per_case, pack, unpack
+from marbench.spec import Spec
+
+MIX = {"spec": 1.0}
+
+
+@pytest.fixture(scope="module")
+def world(spec: Spec) -> World:
+    return World(spec, 3, MIX)
+
+
+def test_a_case_depends_on_seed_and_index_alone(world: World) -> None:
+    forward = TrainingCases(world)
+    first, second = forward.cases_of_slice(0), forward.cases_of_slice(1)
+    again = TrainingCases(world).cases_of_slice(1)
+    other_seed = TrainingCases(World(world.spec, 4, MIX)).cases_of_slice(1)
+    for name in ("sinogram", "metal", "true_image"):
+        assert all(np.array_equal(a[name], b[name]) for a, b in zip(second, again, strict=True))
+    assert not np.array_equal(first[0]["sinogram"], second[0]["sinogram"])
+    assert not np.array_equal(second[0]["sinogram"], other_seed[0]["sinogram"])
+
+
+def test_worker_processes_simulate_the_same_blocks(world: World, tmp_path: Path) -> None:
+    cache = BlockCache(world.key, tmp_path)
+    with Feeder(world, cache, workers=1) as feeder:
+        blocks = list(feeder.fetch([1]))
+    cases = TrainingCases(world).cases_of_slice(BLOCK // METALS_PER_SLICE)
+    for name, values in cases[-1].items():
+        assert torch.equal(blocks[0][name][METALS_PER_SLICE - 1], torch.from_numpy(values))
+    assert 1 in cache
+    assert 0 not in cache
+
+
+def test_metal_changes_only_rays_that_meet_it(world: World) -> None:
+    for case in TrainingCases(world).cases_of_slice(0):
+        plain = unpack({name: torch.from_numpy(values) for name, values in case.items()})
+        change = (plain["sinogram"] - plain["true_sinogram"]).abs()
+        assert plain["trace"].any()
+        assert change[plain["trace"]].mean() > 0.02
+        assert change[~plain["trace"]].max() < 0.02 + 0.05 * plain["true_sinogram"].max()
+        assert (plain["any_metal"] | ~plain["mask"]).all()
+
+
+def test_packing_loses_less_than_the_noise_of_a_scan(world: World) -> None:
+    spec = world.spec
+    operators = Operators(spec.geometry, spec.grid)
+    sinogram = operators.project(torch.rand(spec.grid.shape) * 1000)
+    image = operators.reconstruct(sinogram)
+    nothing = torch.zeros(spec.grid.shape, dtype=torch.bool)
+    packed = pack(sinogram, sinogram, image, torch.zeros_like(sinogram, dtype=torch.bool), nothing, nothing)
+    plain = unpack({name: torch.from_numpy(values) for name, values in packed.items()})
+    assert (plain["sinogram"] - sinogram).abs().max() <= 1 / 2048
+    assert (plain["true_image"] - image).abs().max() <= 1 / 16
+    assert (operators.reconstruct(plain["sinogram"]) - image).std() < 1.0
+    assert sum(values.nbytes for values in packed.values()) == bytes_per_case(spec.geometry, spec.grid)
+
+
+def test_a_damaged_block_is_made_again(world: World, tmp_path: Path) -> None:
+    cache = BlockCache(world.key, tmp_path)
+    with Feeder(world, cache, workers=0) as feeder:
+        (whole,) = feeder.fetch([0])
+        cache.path(0).write_bytes(cache.path(0).read_bytes()[:1000])
+        (again,) = feeder.fetch([0])
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_the_world_is_what_the_cases_depend_on(world: World) -> None:
+    assert World(world.spec, 3, MIX).key == world.key
+    keys = {World(world.spec, 4, MIX).key, World(world.spec, 3).key, world.key}
+    keys.add(World(world.spec.model_copy(update={"seed": 99}), 3, MIX).key)
+    assert len(keys) == 4
+    with pytest.raises(SpecError, match=r"add up to 1.*0\.7"):
+        World(world.spec, 3, {"spec": 0.7})
+
+
+def test_every_pass_draws_every_case_once_and_renews_part_of_the_pool() -> None:
+    plan = PoolPlan(blocks=4, distinct=9, renewed=1, batch=8, seed=0)
+    drawn = torch.cat([plan.draw(plan.steps_per_pass + k, 8)[0] for k in range(plan.steps_per_pass)])
+    assert sorted(drawn.tolist()) == list(range(4 * BLOCK))
+    for k in range(40):
+        now, then = plan.pool(k), plan.pool(k + 1)
+        assert sorted(now) == sorted({(k + p) % 9 for p in range(4)})
+        assert sum(a != b for a, b in zip(now, then, strict=True)) == 1
+
+
+def test_ranks_share_a_batch_and_a_batch_is_a_function_of_the_step(world: World, tmp_path: Path) -> None:
+    plan = PoolPlan(blocks=1, distinct=1, renewed=0, batch=6, seed=5)
+
+    def batch(rank: int, ranks: int, step: int) -> torch.Tensor:
+        with Feeder(world, BlockCache(world.key), 0) as feeder:
+            stream = BatchStream(world, plan, feeder, torch.device("cpu"), rank, ranks)
+            stream.prepare(step)
+            return stream[step].scan.sinogram
+
+    whole = batch(0, 1, 7)
+    assert torch.equal(whole, torch.cat([batch(0, 2, 7), batch(1, 2, 7)]))
+    assert not torch.equal(whole, batch(0, 1, 8))
+
+
+def test_the_image_of_a_batch_is_the_reconstruction_of_its_turned_sinogram(world: World) -> None:
+    spec = world.spec
+    with Feeder(world, BlockCache(world.key), 0) as feeder:
+        stream = BatchStream(world, PoolPlan(1, 1, 0, 8, 0), feeder, torch.device("cpu"))
+        stream.prepare(0)
+        batch = stream[0]
+    operators = Operators(spec.geometry, spec.grid)
+    # The truth of this benchmark is the reconstruction of the true sinogram: both must have been turned alike.
+    difference = operators.reconstruct(batch.truth.sinogram) - batch.truth.image
+    assert difference.std() < 1.0
+    assert torch.equal(batch.scan.image, operators.reconstruct(batch.scan.sinogram))

@@ -1,0 +1,115 @@
+import csv
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from marbench.bench.store import Run
+from marbench.errors import StoreError
+from marbench.report.reproduction import published_tables, reproduce, write_reproduction
+from marbench.spec import load_spec
+
+PSNR, SSIM = "psnr[dudonet2019]", "ssim[dudonet2019]"
+
+
+def _run(scores: dict[str, float], folder: Path = Path(), timings: dict[str, float] | None = None) -> Run:
+    rows = [
+        {"method": method, "case_id": f"c{group}", "size_group": group, "status": "ok", PSNR: base + group, SSIM: 0.5}
+        for method, base in scores.items()
+        for group in range(1, 6)
+    ]
+    timed = [
+        {
+            "method": method,
+            "seconds": seconds,
+            "host_id": "h",
+            "device": "cpu",
+            "device_name": "A <b>CPU</b>",
+            "threads": 2,
+            "parameters": 100,
+            "peak_mb": 10.0,
+        }
+        for method, value in (timings or {}).items()
+        for seconds in (value, 2 * value, 3 * value)
+    ]
+    return Run(folder, load_spec("mini"), pd.DataFrame(rows), pd.DataFrame(timed), {}, {}, [], [])
+
+
+def test_ours_stand_beside_the_papers_numbers() -> None:
+    result = reproduce(_run({"li": 20.0, "nmar": 22.0, "dudonet": 30.0}), "table2")
+    psnr = result.comparisons[0]
+    rows = {label: entries for _, label, entries in psnr.rows}
+    assert psnr.measure == PSNR
+    assert [entry.ours for entry in rows["li"]] == [21.0, 22.0, 23.0, 24.0, 25.0, 23.0]
+    assert rows["li"][0].paper == 20.20
+    assert rows["li"][0].difference == pytest.approx(0.8)
+    assert rows["dudonet"][5].paper == 33.51
+    assert all(math.isnan(entry.ours) for entry in rows["rdn"])
+    assert any("Not in this run: cgan, rdn, cnnmar" in note for note in result.notes)
+
+
+def test_the_order_is_compared_pair_by_pair() -> None:
+    agreeing = reproduce(_run({"li": 20.0, "nmar": 22.0, "dudonet": 30.0}), "table2").comparisons[0].agreement
+    assert agreeing == ((3, 3),) * 6
+    swapped = reproduce(_run({"li": 23.0, "nmar": 22.0, "dudonet": 30.0}), "table2").comparisons[0].agreement
+    assert swapped == ((2, 3),) * 6
+
+
+def test_only_cases_that_all_methods_solved_are_averaged() -> None:
+    run = _run({"li": 20.0, "nmar": 22.0})
+    failed = (run.rows["method"] == "li") & (run.rows["case_id"] == "c5")
+    run.rows.loc[failed, "status"] = "error"
+    result = reproduce(run, "table2")
+    rows = {label: entries for _, label, entries in result.comparisons[0].rows}
+    assert rows["nmar"][5].ours == 22.0 + 2.5
+    assert math.isnan(rows["nmar"][4].ours)
+    assert "means over 4 cases" in result.notes[0]
+
+
+def test_the_ablation_takes_the_whole_method_as_its_last_row() -> None:
+    labels = [label for _, label, _ in reproduce(_run({"dudonet": 30.0}), "table1").comparisons[0].rows]
+    assert labels == [*(f"dudonet[variant={letter}]" for letter in "ABCDEF"), "dudonet"]
+
+
+def test_times_are_medians_with_the_ratio_that_the_paper_claims(tmp_path: Path) -> None:
+    result = reproduce(_run({"li": 1.0}, timings={"rdn": 0.4, "dudonet": 0.1}), "table3")
+    rows = {label: entries[0] for _, label, entries in result.comparisons[0].rows}
+    assert rows["rdn"].ours == 0.8
+    assert any("4.00 times as fast as RDN-CT; in the paper 3.86" in note for note in result.notes)
+    html, _ = write_reproduction(result, tmp_path)
+    assert "A &lt;b&gt;CPU" in html.read_text()
+
+
+def test_the_published_averages_are_the_means_of_their_groups() -> None:
+    # The paper's groups are of equal size; its averages are rounded. One row of its Table 1 and two of Table 2 are
+    # off by a hundredth more.
+    for table in ("table1", "table2"):
+        for comparison in reproduce(_run({"dudonet": 30.0}), table).comparisons:
+            for _, _, entries in comparison.rows:
+                *groups, average = (entry.paper for entry in entries)
+                assert sum(groups) / 5 == pytest.approx(average, abs=0.011 if comparison.digits == 2 else 2e-4)
+
+
+def test_the_command_prints_and_writes_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from marbench.cli.reproduce import command
+
+    monkeypatch.setattr("marbench.bench.store.read_run", lambda folder: _run({"li": 20.0, "dudonet": 30.0}, folder))
+    result = CliRunner().invoke(command, ["table2", "--run", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "1 of 1" in result.output
+    with (tmp_path / "reproduce" / "table2.csv").open() as file:
+        records = list(csv.DictReader(file))
+    assert len(records) == 2 * 6 * 6
+    assert {record["column"] for record in records} >= {"average", "1 (large)"}
+
+
+def test_unknown_tables_and_empty_runs_are_refused() -> None:
+    assert published_tables() == ("table1", "table2", "table3")
+    with pytest.raises(StoreError, match=r"did you mean 'table2'"):
+        reproduce(_run({"li": 20.0}), "tabel2")
+    with pytest.raises(StoreError, match="no results of"):
+        reproduce(_run({"other": 20.0}), "table2")
+    with pytest.raises(StoreError, match="no timings"):
+        reproduce(_run({"li": 20.0}), "table3")

@@ -1,0 +1,171 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from tiny_training import recipe_for, request_for
+
+from marbench.errors import MarbenchError, MethodError, SpecError
+from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
+from marbench.learning.trainer import train
+from marbench.registry import load_method, parse_methods
+from marbench.spec import Spec
+from marbench.weights import WeightsCard, WeightsFile, read_weights
+
+RUNNER = """
+import sys
+from pathlib import Path
+from marbench.learning import trainer
+from marbench.spec import load_spec
+from tiny_training import recipe_for, request_for
+
+if __name__ == "__main__":
+    trainer.CHECKPOINT_SECONDS = 0.3
+    plugins, spec, out = Path(sys.argv[1]), load_spec(sys.argv[2]), Path(sys.argv[3])
+    request = request_for(plugins, "tinynet[pause=0.04]")
+    trainer.train(request, spec, recipe_for(request, spec), out, installed=False)
+"""
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="session")
+def undisturbed(plugins: Path, spec: Spec, _cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("undisturbed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MARBENCH_CACHE", str(_cache))
+        request = request_for(plugins, "tinynet[pause=0.04]")
+        train(request, spec, recipe_for(request, spec), out, installed=False, note=_silent)
+    return out
+
+
+def _start(plugins: Path, spec_file: Path, out: Path) -> subprocess.Popen[str]:
+    script = out.parent / "runner.py"
+    script.write_text(RUNNER)
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    return subprocess.Popen(
+        [sys.executable, str(script), str(plugins), str(spec_file), str(out)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _after_first_checkpoint(process: subprocess.Popen[str], out: Path) -> None:
+    until = time.monotonic() + 40
+    while not list((out / "checkpoints").glob("0*.pt")):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_was_stopped_ends_like_one_that_was_not(
+    number: signal.Signals, plugins: Path, spec: Spec, spec_file: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    process = _start(plugins, spec_file, out)
+    _after_first_checkpoint(process, out)
+    process.send_signal(number)
+    told = process.communicate(timeout=30)[0]
+    state = load_checkpoint(out / "checkpoints", _silent)
+    assert state is not None
+    assert 0 < state["step"] < 60
+    if number == signal.SIGTERM:
+        assert f"stopped after step {state['step']}, which is saved" in told
+    lines: list[str] = []
+    request = request_for(plugins, "tinynet[pause=0.04]")
+    file = train(request, spec, recipe_for(request, spec), out, installed=False, note=lines.append)
+    assert f"going on after step {state['step']}" in lines[0]
+    for name in ("losses", "validation"):
+        table, expected = (pd.read_csv(folder / f"{name}.csv").drop(columns="hours") for folder in (out, undisturbed))
+        pd.testing.assert_frame_equal(table, expected, rtol=1e-5)
+    whole = undisturbed / file.path.name
+    others = read_weights(WeightsFile(whole, WeightsCard.model_validate_json(whole.with_suffix(".json").read_bytes())))
+    for key, value in read_weights(file).items():
+        torch.testing.assert_close(value, others[key], rtol=1e-3, atol=1e-4)
+
+
+def test_a_run_leaves_weights_a_card_curves_and_a_picture(undisturbed: Path, spec: Spec) -> None:
+    card = WeightsCard.model_validate_json(next(undisturbed.glob("tinynet*.json")).read_bytes())
+    assert (card.method, card.label, card.preset) == ("tinynet", "tinynet[pause=0.04]", "small")
+    assert (card.spec, card.spec_hash, card.seed, card.steps, card.samples) == ("tiny", spec.hash, 3, 60, 240)
+    assert card.recipe["mix"] == {"spec": 1.0}
+    assert card.networks == {"net": 4 * 9 + 4 + 8 + 4 * 9 + 1}
+    assert card.precision == "32-true"
+    assert card.hours > 0
+    assert card.hardware["device"] == "cpu"
+    assert card.validation["cases"] == 4
+    assert set(card.validation["scores"]) == set(card.validation["linear_interpolation"])
+    for name in ("curves.png", "validation.png", "recipe.json", "weights.toml"):
+        assert (undisturbed / name).stat().st_size > 0
+    assert len(list((undisturbed / "checkpoints").glob("*.pt"))) <= 2
+    losses = pd.read_csv(undisturbed / "losses.csv")
+    assert list(losses["step"]) == [20, 40, 60]
+    assert {"net/loss", "net/l1", "adversary/loss"} <= set(losses)
+
+
+def test_installed_weights_are_what_the_method_then_runs_with(plugins: Path, spec: Spec, tmp_path: Path) -> None:
+    request = request_for(plugins)
+    train(request, spec, recipe_for(request, spec, steps=4), tmp_path / "run", note=_silent)
+    loaded = load_method(parse_methods("tinynet", [plugins])[0], spec)
+    assert loaded.request.found.file is not None
+    assert loaded.request.found.file.card.steps == 4
+    assert not loaded.method.net.training
+
+
+def test_a_folder_with_another_recipe_is_refused(plugins: Path, spec: Spec, tmp_path: Path) -> None:
+    request = request_for(plugins)
+    train(request, spec, recipe_for(request, spec, steps=2), tmp_path, installed=False, note=_silent)
+    with pytest.raises(SpecError, match=r"another training: seed is 3 there, 4 here"):
+        train(request, spec, recipe_for(request, spec, steps=2, seed=4), tmp_path, installed=False, note=_silent)
+
+
+def test_a_step_that_is_not_finite_is_skipped(plugins: Path, spec: Spec, tmp_path: Path) -> None:
+    request = request_for(plugins, "tinynet[poison=3]")
+    file = train(request, spec, recipe_for(request, spec, steps=8), tmp_path, installed=False, note=_silent)
+    assert all(torch.isfinite(tensor).all() for tensor in read_weights(file).values())
+
+
+def test_a_loss_that_stays_not_finite_stops_the_run(plugins: Path, spec: Spec, tmp_path: Path) -> None:
+    request = request_for(plugins, "tinynet[poison=0]")
+    recipe = recipe_for(request, spec, validations=1)
+    with pytest.raises(MarbenchError, match=r"loss of 'net' is nan .* 26 steps in a row"):
+        train(request, spec, recipe, tmp_path, installed=False, note=_silent)
+
+
+def test_what_does_not_learn_cannot_be_trained(spec: Spec, tmp_path: Path) -> None:
+    request = parse_methods("li")[0]
+    with pytest.raises(MethodError, match="li does not learn"):
+        train(request, spec, recipe_for(request, spec), tmp_path, installed=False, note=_silent)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        save_checkpoint(tmp_path, step, {"step": step, "weight": torch.ones(10)})
+    paths = sorted(tmp_path.glob("*.pt"))
+    assert [path.stem[-1] for path in paths] == ["2", "3"]
+    paths[-1].write_bytes(paths[-1].read_bytes()[:200])
+    lines: list[str] = []
+    state = load_checkpoint(tmp_path, lines.append)
+    assert state is not None
+    assert state["step"] == 2
+    assert "damaged" in lines[0]
+
+
+def test_a_checkpoint_never_runs_code(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "sprung",))  # type: ignore[return-value]
+
+    torch.save({"step": 1, "trap": Trap()}, tmp_path / "0000000001.pt")
+    assert load_checkpoint(tmp_path, _silent) is None
+    assert not (tmp_path / "sprung").exists()

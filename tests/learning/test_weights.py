@@ -1,0 +1,167 @@
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_training import request_for
+
+from marbench.errors import MethodError, MethodUnavailable
+from marbench.learning.artefact import encode, install, stanza, write_card
+from marbench.registry import MethodRequest, context_for, instantiate, load_method, parse_methods
+from marbench.spec import Spec
+from marbench.weights import WeightsFile, assign_weights, scan_hash
+
+Writer = Callable[..., WeightsFile]
+
+
+@pytest.fixture
+def write(plugins: Path, spec: Spec, tmp_path: Path) -> Writer:
+    """Return a function that writes random weights with their card."""
+
+    def writer(preset: str = "small", folder: Path = tmp_path / "weights", **changes: object) -> WeightsFile:
+        request = request_for(plugins, preset=preset)
+        method = instantiate(request)
+        torch.manual_seed(1)
+        method.build(context_for(request, spec))
+        folder.mkdir(exist_ok=True)
+        path = folder / f"tinynet-{preset}-tiny.safetensors"
+        content = encode(method.networks(), {})
+        path.write_bytes(content)
+        card = {
+            "method": "tinynet",
+            "label": "tinynet",
+            "preset": preset,
+            "parameters": {"width": 4},
+            "spec": spec.name,
+            "spec_hash": spec.hash,
+            "scan_hash": scan_hash(spec),
+        }
+        return write_card(path, content, **(card | changes))
+
+    return writer
+
+
+@pytest.fixture
+def request_(plugins: Path) -> MethodRequest:
+    return request_for(plugins, preset=None)
+
+
+def test_without_weights_a_method_is_unavailable_and_says_how_to_train_it(request_: MethodRequest, spec: Spec) -> None:
+    with pytest.raises(MethodUnavailable, match=r"`marbench train tinynet --spec tiny --preset small`"):
+        load_method(request_, spec)
+
+
+def test_weights_are_found_in_the_named_folder_and_decide_the_hash(
+    request_: MethodRequest, spec: Spec, write: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write("wide")
+    monkeypatch.setenv("MARBENCH_WEIGHTS", str(file.path.parent))
+    loaded = load_method(request_, spec)
+    assert loaded.request.preset == "wide"
+    assert loaded.method.net[0].weight.shape[0] == 6
+    assert loaded.method.net[0].weight.dtype == torch.float32
+    assert loaded.request.hash() != request_.hash()
+
+
+def test_weights_serve_other_patients_of_the_same_scan_but_no_other_scan(
+    request_: MethodRequest, spec: Spec, write: Writer
+) -> None:
+    install(write())
+    assert request_.for_spec(spec.model_copy(update={"seed": 77})).found.file is not None
+    grid = spec.grid_section.model_copy(update={"size": 30})
+    assert request_.for_spec(spec.model_copy(update={"grid_section": grid})).found.file is None
+
+
+def test_weights_of_exactly_this_benchmark_come_first(request_: MethodRequest, spec: Spec, write: Writer) -> None:
+    other = spec.model_copy(update={"seed": 77})
+    install(write(spec_hash=other.hash))
+    install(write())
+    assert request_.for_spec(other).found.file.card.spec_hash == other.hash
+    assert request_.for_spec(spec).found.file.card.spec_hash == spec.hash
+
+
+def test_another_preset_or_parameter_finds_no_weights(plugins: Path, spec: Spec, write: Writer) -> None:
+    install(write())
+    assert request_for(plugins, preset="wide").for_spec(spec).found.file is None
+    assert request_for(plugins, "tinynet[width=5]").for_spec(spec).found.file is None
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def _pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps({"net.0.weight": 1}))
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", [_truncate, _pickle, _flip, Path.unlink])
+def test_a_harmed_file_is_refused(
+    request_: MethodRequest, spec: Spec, write: Writer, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], None]
+) -> None:
+    file = write()
+    monkeypatch.setenv("MARBENCH_WEIGHTS", str(file.path.parent))
+    harm(file.path)
+    with pytest.raises(MethodError, match=r"damaged or foreign: expected SHA-256|has no weights") as caught:
+        load_method(request_, spec)
+    assert "marbench train tinynet --spec tiny --preset small" in str(caught.value)
+
+
+def test_a_file_that_is_no_safetensors_is_refused_even_if_its_hash_is_right(
+    request_: MethodRequest, spec: Spec, write: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write()
+    monkeypatch.setenv("MARBENCH_WEIGHTS", str(file.path.parent))
+    content = pickle.dumps([1, 2])
+    file.path.write_bytes(content)
+    write_card(file.path, content, **file.card.model_dump(exclude={"sha256"}))
+    with pytest.raises(MethodError, match="no safetensors file"):
+        load_method(request_, spec)
+
+
+def test_a_file_without_a_readable_card_is_named(
+    request_: MethodRequest, spec: Spec, write: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write()
+    monkeypatch.setenv("MARBENCH_WEIGHTS", str(file.path.parent))
+    file.path.with_suffix(".json").write_text(json.dumps({"method": "tinynet"}))
+    with pytest.raises(MethodUnavailable, match=r"tinynet-small-tiny\.safetensors is ignored: its card .* \(label"):
+        load_method(request_, spec)
+
+
+def test_tensors_that_do_not_fit_the_networks_are_refused() -> None:
+    networks = {"net": torch.nn.Linear(2, 3)}
+    good = {"net.weight": torch.zeros(3, 2), "net.bias": torch.zeros(3)}
+    assign_weights(networks, good, "m")
+    for state, message in (
+        ({"net.bias": good["net.bias"]}, "net.weight is missing"),
+        ({**good, "other.bias": torch.zeros(1)}, "other.bias is unknown"),
+        ({**good, "net.weight": torch.zeros(3, 4)}, r"net.weight is \(3, 4\) instead of \(3, 2\)"),
+    ):
+        with pytest.raises(MethodError, match=message):
+            assign_weights(networks, state, "m")
+
+
+def test_a_plugin_declares_its_weights_with_their_hash(
+    plugins: Path, spec: Spec, write: Writer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shipped" / "tinynet"
+    (folder / "weights").mkdir(parents=True)
+    for name in ("method.toml", "method.py"):
+        (folder / name).write_text((plugins / "tinynet" / name).read_text())
+    file = write(folder=folder / "weights")
+    before = parse_methods("tinynet", [folder.parent])[0]
+    assert before.for_spec(spec).found.file is None
+    declared = (folder / "method.toml").read_text() + stanza(file, {"width": 4})
+    (folder / "method.toml").write_text(declared)
+    assert load_method(parse_methods("tinynet", [folder.parent])[0], spec).method.net[0].weight.shape[0] == 4
+    (folder / "method.toml").write_text(declared.replace(file.card.sha256, "0" * 64))
+    with pytest.raises(MethodError, match="expected SHA-256 0000"):
+        load_method(parse_methods("tinynet", [folder.parent])[0], spec)

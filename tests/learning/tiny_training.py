@@ -1,0 +1,110 @@
+"""A benchmark and a learned method that are small enough to train in a second."""
+
+from pathlib import Path
+
+from marbench.learning.recipe import Recipe
+from marbench.registry import MethodRequest, parse_methods
+from marbench.spec import Spec
+
+SPEC = """
+extends = "mini"
+name = "tiny"
+[geometry]
+views = 32
+bins = 48
+pitch_deg = 0.68
+[grid]
+size = 32
+pixel_cm = 1.28
+[split]
+test = { patients = 1, slices = 1 }
+val = { patients = 2, slices = 2 }
+train = { patients = 7, slices = 14 }
+"""
+
+CARD = """
+name = "tinynet"
+title = "Tiny"
+summary = "A network of one hidden layer on the LI image, and an adversary."
+domain = "image"
+[parameters.width]
+default = 4
+[parameters.pause]
+default = 0.0
+[parameters.poison]
+default = -1
+[presets.small]
+width = 4
+[presets.wide]
+width = 6
+"""
+
+CODE = """
+import time
+import torch
+from torch import nn
+from marbench.classical import linear_interpolation
+from marbench.learned import LearnedMethod, Objective
+
+
+class Tiny(LearnedMethod):
+    def build(self, context):
+        self.context = context
+        width = self.parameters["width"]
+        layers = [nn.Conv2d(1, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(0.2)]
+        self.net = nn.Sequential(*layers, nn.Conv2d(width, 1, 3, padding=1))
+        self.adversary = nn.Conv2d(1, 1, 3)
+        self.calls = 0
+
+    def networks(self):
+        return {"net": self.net}
+
+    def auxiliaries(self):
+        return {"adversary": self.adversary}
+
+    def optimizers(self):
+        return {
+            "net": torch.optim.Adam(self.net.parameters(), lr=1e-2),
+            "adversary": torch.optim.SGD(self.adversary.parameters(), lr=1e-3, momentum=0.9),
+        }
+
+    def correct(self, scan):
+        li = self.context.operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace))
+        return li + 100 * self.net(li[:, None] / 1000)[:, 0].float()
+
+    def objectives(self, batch):
+        time.sleep(self.parameters["pause"])
+        self.calls += 1
+        image = self.correct(batch.scan)
+        loss = (image - batch.truth.image).abs().mean() / 1000
+        if self.parameters["poison"] in (self.calls, 0):
+            loss = loss * float("nan")
+        yield Objective("net", loss, {"l1": loss.detach()})
+        verdict = self.adversary(image.detach()[:, None] / 1000).square().mean()
+        yield Objective("adversary", verdict, {})
+
+    def reduce(self, scan):
+        with torch.no_grad():
+            return self.correct(scan)
+"""
+
+
+def request_for(plugins: Path, text: str = "tinynet", preset: str | None = "small") -> MethodRequest:
+    return parse_methods(text, [plugins], preset)[0]
+
+
+def recipe_for(request: MethodRequest, spec: Spec, **changes: object) -> Recipe:
+    settings: dict[str, object] = {
+        "seed": 3,
+        "hours": None,
+        "steps": 60,
+        "batch": 4,
+        "precision": "32-true",
+        "pool_blocks": 1,
+        "distinct_blocks": 2,
+        "renewed_blocks": 1,
+        "mix": {"spec": 1.0},
+        "validations": 2,
+        "validation_cases": 4,
+    }
+    return Recipe.of(request, spec, **(settings | changes))

@@ -1,0 +1,254 @@
+"""The pages in a real browser, opened from disk without network."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.dataset as dataset
+import pytest
+from conftest import Browser
+from synthetic_runs import METHODS, Synthetic, failed, write_run
+
+from marbench.bench.rows import Row
+from marbench.report.pages import render
+from marbench.report.site import publish
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def change(row: Row) -> Row:
+        return failed(row, message="</script>") if row.method == HOSTILE and row.size_group == 2 else row
+
+    methods = (*METHODS, Synthetic(HOSTILE, 30.0, 0.05, 77, "image"))
+    return render(write_run(tmp_path_factory.mktemp("browser") / "run", methods, change=change, pictures=1)).parent
+
+
+@pytest.fixture(scope="module")
+def site(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    paper = write_run(folder / "paper", METHODS[:3], spec="dudonet2019", slices=2)
+    return publish([report.parent, paper], folder / "site", published="2026-01-02T10:00:00+00:00").parent
+
+
+@pytest.fixture
+def board(browser: Browser, report: Path) -> Any:
+    """The leaderboard, and after the test not a word of complaint."""
+    yield browser.open(report / "index.html")
+    assert browser.complaints(report) == []
+
+
+def _column(driver: Any, index: int) -> list[str]:
+    """Return the texts of a column of the visible board, ranked methods only."""
+    return list(
+        driver.execute_script(
+            "return [...document.querySelector('section.board:not([hidden]) tbody').rows].filter(r => !r.hidden)"
+            ".map(r => r.cells[arguments[0]].innerText.trim())",
+            index,
+        )
+    )
+
+
+def _methods(driver: Any) -> list[str]:
+    return list(
+        driver.execute_script(
+            "return [...document.querySelectorAll('section.board:not([hidden]) tr[data-method]')]"
+            ".filter(r => !r.hidden && !r.closest('[hidden]')).map(r => r.dataset.method)"
+        )
+    )
+
+
+def _choose(driver: Any, name: str, value: str) -> None:
+    driver.execute_script(
+        "const field = document.getElementById('tools').elements[arguments[0]]; field.value = arguments[1];"
+        "document.getElementById('tools').dispatchEvent(new Event('input'));",
+        name,
+        value,
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 375])
+def test_no_page_complains_asks_the_network_or_overflows(
+    browser: Browser, report: Path, site: Path, width: int, scheme: str
+) -> None:
+    entry = next(site.glob("benchmarks/*/entries.html"))
+    for page in (*sorted(report.glob("*.html")), site / "index.html", entry):
+        driver = browser.open(page, width=width, scheme=scheme)
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= width, page
+        dark = driver.execute_script("return getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+        assert dark == (scheme == "dark"), page
+        assert browser.complaints(site if page.is_relative_to(site) else report) == [], page
+
+
+def test_a_hostile_name_is_text_and_runs_nothing(browser: Browser, board: Any) -> None:
+    assert HOSTILE in _methods(board)
+    assert board.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
+
+
+def test_headings_sort_by_click_and_by_key_and_say_so(board: Any) -> None:
+    headings = board.find_elements("css selector", "section.board:not([hidden]) thead th")
+    assert headings[0].get_attribute("aria-sort") == "ascending"
+    group = headings[2].find_element("css selector", "button")
+    group.click()
+    values = [float(text.split("\n")[0].rstrip("†")) for text in _column(board, 2)]
+    assert values == sorted(values, reverse=True)
+    assert headings[2].get_attribute("aria-sort") == "descending"
+    assert headings[0].get_attribute("aria-sort") is None
+    group.send_keys("\ue007")
+    values = [float(text.split("\n")[0].rstrip("†")) for text in _column(board, 2)]
+    assert values == sorted(values)
+    assert headings[2].get_attribute("aria-sort") == "ascending"
+    # The unranked stay below, whatever is sorted.
+    assert _methods(board)[-1] == HOSTILE
+
+
+def test_sorting_puts_what_is_missing_last_in_both_directions(board: Any) -> None:
+    button = board.find_elements("css selector", "section.board:not([hidden]) thead th")[-2]
+    button = button.find_element("css selector", "button")
+    for _ in range(2):
+        button.click()
+        assert _column(board, 11)[-3:] == ["–", "–", "–"]
+
+
+def test_filters_hide_methods_and_rank_what_is_left(board: Any) -> None:
+    _choose(board, "kind", "classical")
+    assert set(_methods(board)) == {"none", "li", "nmar"}
+    assert [text.split("\n")[0] for text in _column(board, 0)] == ["1", "2", "3"]
+    best = board.find_element("css selector", "tr[data-method=nmar] .all .psnr")
+    assert "best" in best.get_attribute("class")
+    assert "Filtered: 3 of 7 methods" in board.find_element("id", "status").text
+    _choose(board, "search", "LI")
+    assert _methods(board) == ["li"]
+
+
+def test_filtered_cases_give_the_means_that_pandas_gives(board: Any, report: Path) -> None:
+    frame = dataset.dataset(report.parent / "results", format="parquet").to_table().to_pandas()
+    _choose(board, "region", "thorax")
+    _choose(board, "material", "gold")
+    gold = frame["materials"].str.split(",").map(lambda names: "gold" in names)
+    chosen = frame[(frame["region"] == "thorax") & gold & (frame["method"] == "dudonet")]
+    cells = board.execute_script(
+        "return [...document.querySelectorAll('section.board:not([hidden]) tr[data-method=dudonet] .cell .psnr')]"
+        ".map(span => span.textContent.trim())"
+    )
+    expected = [chosen[chosen["size_group"] == group]["psnr[dudonet2019]"].mean() for group in range(1, 6)]
+    expected.append(chosen["psnr[dudonet2019]"].mean())
+    assert cells == ["–" if value != value else f"{value:.2f}" for value in expected]
+    assert not any(element.is_displayed() for element in board.find_elements("css selector", ".sure"))
+    count = board.find_element("css selector", "section.board:not([hidden]) .count").text
+    assert count == f"{len(chosen)} cases"
+
+
+def test_reset_restores_what_was_computed(board: Any) -> None:
+    before = board.find_element("css selector", "section.board table").get_attribute("innerHTML")
+    _choose(board, "region", "thorax")
+    _choose(board, "domain", "dual")
+    board.find_element("css selector", "button[type=reset]").click()
+    board.implicitly_wait(0)
+    board.execute_async_script("setTimeout(arguments[0], 50)")
+    assert board.find_element("css selector", "section.board table").get_attribute("innerHTML") == before
+
+
+def test_views_and_conventions_show_one_thing_at_a_time(board: Any) -> None:
+    assert re.fullmatch(r"[\d.]+†?\n0\.\d{4}†?", _column(board, 2)[0])
+    board.find_element("css selector", "input[name=view][value=ssim]").click()
+    assert re.fullmatch(r"0\.\d{4}†?", _column(board, 2)[0])
+    first = _column(board, 2)
+    board.find_elements("css selector", "input[name=convention]")[1].click()
+    visible = board.find_elements("css selector", "section.board")
+    assert [element.is_displayed() for element in visible] == [False, True]
+    assert _column(board, 2) != first
+
+
+def test_copies_say_what_the_table_says(board: Any, report: Path) -> None:
+    def copy(name: str) -> str:
+        board.find_element("css selector", f"#copy [data-format={name}]").click()
+        text = board.find_element("css selector", "dialog textarea").get_attribute("value")
+        board.find_element("css selector", "dialog form button").click()
+        return str(text)
+
+    frame = dataset.dataset(report.parent / "results", format="parquet").to_table().to_pandas()
+    mean = frame[frame["method"] == "dudonet"]["psnr[dudonet2019]"].mean()
+    latex = copy("latex")
+    assert latex.count(r"\\") == 8
+    assert "convention dudonet2019; spec" in latex.splitlines()[0]
+    assert rf"{mean:.2f}" in latex
+    assert r"\textbf{" in latex and r"\underline{" in latex and r"$^\dagger$" in latex
+    assert {line.count(" & ") for line in latex.splitlines() if line.endswith(r"\\")} == {7}
+    assert next(line for line in latex.splitlines() if "(not ranked)" in line).startswith("<img src=x")
+    markdown = copy("markdown")
+    assert r"\<img src=x onerror=alert(1)\>" in markdown
+    assert {line.count("|") for line in markdown.splitlines() if line.startswith("|")} == {9}
+    lines = copy("csv").splitlines()
+    row = next(line for line in lines if line.startswith("dudonet,")).split(",")
+    assert float(row[lines[0].split(",").index("psnr[dudonet2019] all")]) == pytest.approx(mean, rel=1e-12)
+
+
+def test_the_chosen_theme_lasts(browser: Browser, report: Path) -> None:
+    driver = browser.open(report / "index.html")
+    driver.find_element("id", "theme").click()
+    assert driver.execute_script("return document.documentElement.dataset.theme") == "dark"
+    driver = browser.open(report / "timing.html")
+    assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+    driver.find_element("id", "theme").click()
+    assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    driver.execute_script("localStorage.clear()")
+    assert browser.complaints(report) == []
+
+
+def test_without_scripts_every_table_is_there(browser: Browser, report: Path) -> None:
+    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        driver = browser.open(report / "index.html")
+        boards = driver.find_elements("css selector", "section.board")
+        assert len(boards) == 2 and all(board.is_displayed() for board in boards)
+        assert not driver.find_element("id", "tools").is_displayed()
+        assert not driver.find_element("id", "theme").is_displayed()
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+        browser.complaints(report)
+
+
+def test_a_large_board_is_interactive_within_a_second(browser: Browser, tmp_path: Path) -> None:
+    methods = [Synthetic(f"m{number}", 20 + number / 2, 0.01, number) for number in range(20)]
+    run = write_run(
+        tmp_path / "run", methods, slices=2, change=lambda row: replace(row, materials=f"{row.metal_id},{row.region}")
+    )
+    page = render(run)
+    assert page.stat().st_size < 1.5e6
+    driver = browser.open(page)
+    timing = json.loads(driver.execute_script("return JSON.stringify(performance.getEntriesByType('navigation')[0])"))
+    assert timing["domContentLoadedEventEnd"] < 1000
+    start = driver.execute_script(
+        "const start = performance.now(); const field = document.getElementById('tools').elements.kind;"
+        "field.value = 'learned'; field.form.dispatchEvent(new Event('input')); return performance.now() - start"
+    )
+    assert start < 500
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(browser: Browser, report: Path, site: Path, scheme: str) -> None:
+    if not AXE.is_file():
+        pytest.skip(f"axe-core is not at {AXE}: npm install --no-save axe-core")
+    entry = next(site.glob("benchmarks/*/entries.html"))
+    faults = []
+    for page in (*sorted(report.glob("*.html")), site / "index.html", entry):
+        driver = browser.open(page, scheme=scheme)
+        driver.execute_script("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+        driver.execute_script(AXE.read_text())
+        # Colours are all that differs between the schemes.
+        rules = {} if scheme == "light" else {"runOnly": ["color-contrast"]}
+        result = driver.execute_async_script("axe.run(document, arguments[0]).then(arguments[1])", rules)
+        faults += [
+            f"{page.name}: {fault['id']} ({fault['impact']}) {fault['nodes'][0]['html'][:160]}"
+            for fault in result["violations"]
+            if fault["impact"] in ("serious", "critical")
+        ]
+    assert faults == []

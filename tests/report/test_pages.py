@@ -1,0 +1,245 @@
+"""The pages as files: complete, escaped, repeatable, without a word to the network, and fast."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pyarrow.dataset as dataset
+import pytest
+from synthetic_runs import METHODS, Synthetic, failed, write_run
+
+from marbench.bench.rows import Row
+from marbench.errors import StoreError
+from marbench.report.pages import render
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+BREAKOUT = '</script><script>alert("2")</script>{{ 7 * 7 }}'
+
+
+class _Page(HTMLParser):
+    """Elements with their attributes, and the cells of tables as texts."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def _pages(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.html"))
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def fail(row: Row) -> Row:
+        return failed(row, message="no convergence") if row.method == "li" and row.size_group == 2 else row
+
+    return render(write_run(tmp_path_factory.mktemp("report") / "run", change=fail, pictures=2)).parent
+
+
+def test_printed_means_equal_a_recomputation_by_pandas(report: Path) -> None:
+    frame = dataset.dataset(report.parent / "results", format="parquet").to_table().to_pandas()
+    html = (report / "index.html").read_text()
+    board = html.split('data-convention="dudonet2019"')[1].split("</table>")[0]
+    for method in ("dudonet", "dudonet[variant=F]", "none"):
+        row = board.split(f'data-method="{method}"')[1].split("</tr>")[0]
+        for group in range(6):
+            chosen = frame[(frame["method"] == method) & ((frame["size_group"] == group) | (group == 0))]
+            cell = row.split(f'data-group="{group}"')[1].split("</td>")[0]
+            printed = re.findall(r'data-value="([^"]*)">([^<]*)<', cell)
+            for (full, text), (column, digits) in zip(
+                printed, [("psnr[dudonet2019]", 2), ("ssim[dudonet2019]", 4), ("rmse_hu", 1)], strict=True
+            ):
+                assert float(full) == pytest.approx(chosen[column].mean(), rel=1e-12)
+                assert text == f"{chosen[column].mean():.{digits}f}"
+
+
+def test_sums_for_filters_equal_a_recomputation_by_pandas(report: Path) -> None:
+    frame = dataset.dataset(report.parent / "results", format="parquet").to_table().to_pandas()
+    html = (report / "index.html").read_text()
+    data = json.loads(html.split('id="board-data">')[1].split("</script>")[0])["cells"]
+    thorax = [k for k, (region, materials, group) in enumerate(data["strata"]) if region == "thorax" and group == 5]
+    sums, counts = data["sums"]["rmse_hu"]["nmar"], data["counts"]["rmse_hu"]["nmar"]
+    chosen = frame[(frame["method"] == "nmar") & (frame["region"] == "thorax") & (frame["size_group"] == 5)]
+    assert sum(sums[k] for k in thorax) / sum(counts[k] for k in thorax) == pytest.approx(chosen["rmse_hu"].mean())
+
+
+def test_every_page_forbids_the_network_and_inline_code(report: Path) -> None:
+    assert {"index.html", "statistics.html", "timing.html", "methods.html", "provenance.html"} <= {
+        path.name for path in _pages(report)
+    }
+    for path in _pages(report):
+        page = _Page(path)
+        (policy,) = [meta for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+        assert "default-src 'none'" in str(policy["content"])
+        assert "unsafe" not in str(policy["content"])
+        for tag, attributes in page.elements:
+            assert "style" not in attributes, (path, tag)
+            assert not [name for name in attributes if name.startswith("on")], (path, tag)
+        for script in page.all("script"):
+            assert script.get("src") or script.get("type") == "application/json"
+
+
+def test_only_citations_point_to_the_network_and_every_file_that_is_named_exists(report: Path) -> None:
+    for path in _pages(report):
+        for tag, attributes in _Page(path).elements:
+            for name in ("src", "href"):
+                target = attributes.get(name)
+                if not target:
+                    continue
+                if re.match(r"[a-z]+:|//", target):
+                    assert tag == "a" and "noopener" in str(attributes.get("rel")), (path, target)
+                elif not target.startswith("#"):
+                    assert (path.parent / target.partition("#")[0]).is_file(), (path, target)
+    for path in (report / "assets").iterdir():
+        assert b"http" not in path.read_bytes(), path
+
+
+def test_links_to_cards_hit_their_anchors(report: Path) -> None:
+    anchors = {str(attributes.get("id")) for _, attributes in _Page(report / "methods.html").elements}
+    linked = re.findall(r'methods\.html#([^"]+)"', (report / "index.html").read_text())
+    assert linked
+    assert set(linked) <= anchors
+
+
+def test_rendering_twice_gives_the_same_bytes(report: Path) -> None:
+    before = _contents(report)
+    render(report.parent)
+    assert _contents(report) == before
+
+
+def test_the_place_of_the_run_does_not_change_the_bytes(report: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(report.parent, tmp_path / "elsewhere" / "run", ignore=shutil.ignore_patterns("report"))
+    assert _contents(render(moved).parent) == _contents(report)
+
+
+def test_a_later_rendering_takes_away_what_it_no_longer_shows(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", METHODS[:2], slices=2, pictures=1)
+    report = render(run).parent
+    assert list(report.glob("pictures/*/*.png"))
+    own = report / "notes.txt"
+    own.write_text("the user's own")
+    shutil.rmtree(run / "images")
+    render(run)
+    assert not (report / "pictures").exists()
+    assert own.read_text() == "the user's own"
+
+
+def test_a_foreign_manifest_deletes_nothing(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", METHODS[:1], slices=1)
+    precious = tmp_path / "precious.txt"
+    precious.write_text("mine")
+    (run / "report").mkdir()
+    (run / "report" / "files.json").write_text(json.dumps(["../../precious.txt"]))
+    with pytest.raises(StoreError, match="not written by marbench"):
+        render(run)
+    assert precious.exists()
+
+
+def test_what_plugins_and_results_say_is_escaped(tmp_path: Path) -> None:
+    def poison(row: Row) -> Row:
+        row = replace(row, region=HOSTILE, materials=BREAKOUT, case_id=row.case_id + BREAKOUT)
+        return failed(row, message=BREAKOUT, trace=HOSTILE) if row.size_group == 1 and row.method != "li" else row
+
+    card = dict.fromkeys(("title", "summary", "cite", "notes", "licence", "domain", "year"), HOSTILE + BREAKOUT)
+    card |= {"parameters": {HOSTILE: {"default": BREAKOUT, "choices": HOSTILE, "help": 7}}, "weights": HOSTILE}
+    run = write_run(
+        tmp_path / "run",
+        [Synthetic(HOSTILE, 30), Synthetic(BREAKOUT, 31), Synthetic("li", 25)],
+        slices=2,
+        change=poison,
+        cards={HOSTILE: card, BREAKOUT: {"cite": "javascript:alert(1) http://x/\"onclick=alert(1)", "values": 3}},
+    )
+    host = run / "hosts" / "evil.json"
+    host.write_text(json.dumps({HOSTILE: [BREAKOUT], "cpu": {"a": HOSTILE}}))
+    (run / "commands.txt").write_text(BREAKOUT + "\n")
+    report = render(run).parent
+    for path in _pages(report):
+        page = _Page(path)
+        assert not [image for image in page.all("img") if image.get("src") == "x"]
+        assert not [link for link in page.all("a") if str(link.get("href")).startswith("javascript")]
+        assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+        assert all(script.get("src") or script.get("type") == "application/json" for script in page.all("script"))
+        assert "49" not in page.texts
+    assert HOSTILE in "".join(_Page(report / "methods.html").texts)
+
+
+def test_strange_numbers_are_shown_as_what_they_are(tmp_path: Path) -> None:
+    def change(row: Row) -> Row | None:
+        if row.size_group == 4:
+            return None
+        if row.method == "li":
+            return replace(row, scores={**row.scores, "psnr[dudonet2019]": np.inf})
+        return failed(row) if row.method == "none" else row
+
+    report = render(write_run(tmp_path / "run", slices=3, change=change)).parent
+    html = (report / "index.html").read_text()
+    assert "∞" in html
+    assert not re.search(r">\s*-?(nan|inf|None|NaN|Infinity)\s*<", html)
+    json.loads(html.split('id="board-data">')[1].split("</script>")[0], parse_constant=lambda name: pytest.fail(name))
+    for path in _pages(report):
+        assert not re.search(r'="-?(nan|inf)"', path.read_text())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda row: None, id="no rows"),
+        pytest.param(lambda row: failed(row, "unavailable"), id="nothing but failures"),
+        pytest.param(lambda row: row if row.case_id.endswith("_m00") else None, id="one group, one patient"),
+    ],
+)
+def test_poor_results_still_make_pages(tmp_path: Path, change: object) -> None:
+    report = render(write_run(tmp_path / "run", slices=1, change=change)).parent  # type: ignore[arg-type]
+    assert "<h1>" in (report / "index.html").read_text()
+
+
+def test_a_part_of_the_benchmark_is_called_so(tmp_path: Path) -> None:
+    part = (render(write_run(tmp_path / "part", METHODS[:2], slices=2)).parent / "index.html").read_text()
+    whole = (render(write_run(tmp_path / "whole", METHODS[:2], slices=20)).parent / "index.html").read_text()
+    assert "20 of its 200 cases" in part
+    assert "A part of the benchmark" not in whole
+
+
+def test_failures_are_told_with_their_trace(report: Path) -> None:
+    html = (report / "methods.html").read_text()
+    assert "40 × error" in html
+    assert "no convergence" in html
+    assert "Traceback …" in html
+    assert "160/200" in (report / "index.html").read_text()
+
+
+def test_several_benchmarks_get_folders_of_their_own(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, METHODS[:2], spec=name, slices=1) for name in ("mini", "dudonet2019")]
+    index = render(runs, tmp_path / "out")
+    links = re.findall(r'href="([^"]+/index\.html)"', index.read_text())
+    assert len(links) == 2
+    assert all((index.parent / link).is_file() for link in links)
+
+
+def test_several_runs_need_a_place_for_their_pages(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, METHODS[:1], slices=1) for name in "ab"]
+    with pytest.raises(StoreError, match="--out"):
+        render(runs)
+    with pytest.raises(StoreError, match="no results"):
+        render(tmp_path / "absent")

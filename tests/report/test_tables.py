@@ -1,0 +1,181 @@
+"""Numbers and marks of the tables, against pandas alone and against rules stated in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.dataset as dataset
+import pytest
+from synthetic_runs import METHODS, Synthetic, failed, write_run
+
+from marbench.bench.rows import Row
+from marbench.bench.store import read_run
+from marbench.report.benchmark import Benchmark, gather
+from marbench.report.standings import Standings, standings
+from marbench.report.tables import measures, score_table
+from marbench.spec import load_spec
+
+
+def _gather(*folders: Path) -> Benchmark:
+    (benchmark,) = gather([read_run(folder) for folder in folders])
+    return benchmark
+
+
+def _standings(folder: Path, convention: str = "dudonet2019") -> Standings:
+    return standings(_gather(folder), convention)
+
+
+def test_means_equal_an_independent_recomputation_from_the_parquet(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", slices=5)
+    frame = dataset.dataset(run / "results", format="parquet").to_table().to_pandas()
+    table = score_table(_gather(run), measures("dudonetpp2020")[0])
+    column = "psnr[dudonetpp2020]"
+    expected = frame.pivot_table(index="method", columns="size_group", values=column, aggfunc="mean")
+    expected.insert(0, 0, frame.groupby("method")[column].mean())
+    np.testing.assert_allclose(table.means, expected.loc[list(table.methods)].to_numpy())
+    assert table.counts[:, 0].tolist() == [50] * 6
+    assert table.counts[:, 1:].tolist() == [[10] * 5] * 6
+
+
+def test_best_is_marked_and_second_too_by_the_printed_digits(tmp_path: Path) -> None:
+    def set_psnr(row: Row) -> Row:
+        value = {"a": 30.001, "b": 29.999, "c": 28.0, "d": 20.0}[row.method]
+        return replace(row, scores={**row.scores, "psnr[dudonet2019]": value})
+
+    methods = [Synthetic(name, 30) for name in "abcd"]
+    board = _standings(write_run(tmp_path / "run", methods, slices=2, change=set_psnr))
+    marks = [board.scores[name, "psnr[dudonet2019]"][0].mark for name in "abcd"]
+    assert marks == ["best", "best", "second", ""]
+
+
+def test_lower_rmse_is_better(tmp_path: Path) -> None:
+    board = _standings(write_run(tmp_path / "run", slices=2))
+    means = {method: board.scores[method, "rmse_hu"][0].value for method in board.ranked}
+    best = min(means, key=lambda method: means[method])
+    assert board.scores[best, "rmse_hu"][0].mark == "best"
+
+
+def test_a_method_with_a_failure_is_not_ranked_nor_marked(tmp_path: Path) -> None:
+    def fail_once(row: Row) -> Row:
+        return failed(row) if row.method == "dudonet" and row.case_id.endswith("s00001_m03") else row
+
+    board = _standings(write_run(tmp_path / "run", slices=3, change=fail_once))
+    assert board.unranked == ("dudonet",)
+    assert board.rank("dudonet") is None
+    assert board.ranked[0] == "dudonet[variant=F]"
+    assert board.coverage["dudonet"].failures == (("error", 1),)
+    assert all(score.mark == "" and not score.tied for score in board.scores["dudonet", "psnr[dudonet2019]"])
+
+
+def test_missing_cases_and_missing_scores_count_against_a_method(tmp_path: Path) -> None:
+    def change(row: Row) -> Row | None:
+        if row.method == "li" and row.case_id.startswith("p001"):
+            return None
+        if row.method == "nmar" and row.case_id.startswith("p000"):
+            return replace(row, scores={**row.scores, "ssim[dudonet2019]": float("nan")})
+        return row
+
+    run = write_run(tmp_path / "run", slices=2, change=change)
+    board = _standings(run)
+    assert board.coverage["li"].failures == (("not run", 10),)
+    assert board.coverage["nmar"].failures == (("no score", 10),)
+    assert set(board.unranked) == {"li", "nmar"}
+    # The other convention has all of its scores.
+    assert _standings(run, "dudonetpp2020").unranked == ("li",)
+
+
+def test_a_method_that_failed_everywhere_has_no_mean(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", slices=2, change=lambda row: failed(row, "oom") if row.method == "li" else row)
+    board = _standings(run)
+    assert np.isnan(board.scores["li", "rmse_hu"][0].value)
+    assert board.coverage["li"].good == 0
+    assert board.unranked == ("li",)
+
+
+def test_a_group_without_cases_has_no_mean_and_no_mark(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", slices=2, change=lambda row: row if row.size_group != 3 else None)
+    board = _standings(run)
+    score = board.scores["dudonet", "psnr[dudonet2019]"][3]
+    assert np.isnan(score.value)
+    assert (score.cases, score.mark, score.tied) == (0, "", False)
+
+
+def test_an_infinite_score_wins_and_leaves_the_others_alone(tmp_path: Path) -> None:
+    def perfect(row: Row) -> Row:
+        return replace(row, scores={**row.scores, "psnr[dudonet2019]": np.inf}) if row.method == "li" else row
+
+    board = _standings(write_run(tmp_path / "run", slices=3, change=perfect))
+    assert board.ranked[0] == "li"
+    assert board.scores["li", "psnr[dudonet2019]"][0].value == np.inf
+    assert board.scores["dudonet[variant=F]", "psnr[dudonet2019]"][0].mark in ("second", "")
+    assert np.isfinite(board.comparisons["psnr[dudonet2019]"].mean_interval[1:]).all()
+
+
+def test_near_twins_are_tied_and_a_distant_method_is_not(tmp_path: Path) -> None:
+    board = _standings(write_run(tmp_path / "run"))
+    first, second, third = board.ranked[:3]
+    assert {first, second} == {"dudonet", "dudonet[variant=F]"}
+    assert board.scores[second, "psnr[dudonet2019]"][0].tied
+    assert not board.scores[third, "psnr[dudonet2019]"][0].tied
+    assert tuple(board.comparisons["psnr[dudonet2019]"].rank_interval[2]) == (3, 3)
+
+
+@pytest.mark.parametrize("column", ["spec_hash", "protocol"])
+def test_rows_of_another_spec_or_protocol_are_another_benchmark(tmp_path: Path, column: str) -> None:
+    def foreign(row: Row) -> Row:
+        changed = replace(row, spec_hash="f" * 64) if column == "spec_hash" else replace(row, protocol=99)
+        return changed if row.method == "li" else row
+
+    found = gather([read_run(write_run(tmp_path / "run", slices=1, change=foreign))])
+    assert sorted(len(benchmark.methods) for benchmark in found) == [1, 5]
+    assert len({benchmark.slug for benchmark in found}) == 2
+
+
+def test_runs_of_two_benchmarks_never_share_a_table(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, METHODS[:2], spec=name, slices=1) for name in ("mini", "dudonet2019")]
+    found = gather([read_run(run) for run in runs])
+    assert [benchmark.spec.name for benchmark in found] == ["mini", "dudonet2019"]
+    assert [set(benchmark.rows["spec_hash"]) for benchmark in found] == [
+        {load_spec(name).hash} for name in ("mini", "dudonet2019")
+    ]
+
+
+def test_the_newest_valid_entry_of_a_method_counts(tmp_path: Path) -> None:
+    old = write_run(tmp_path / "old", [Synthetic("li", 20, version="aaaa")], slices=2)
+    new = write_run(tmp_path / "new", [Synthetic("li", 30, version="bbbb")], slices=2)
+    broken = write_run(
+        tmp_path / "broken",
+        [Synthetic("li", 40, version="cccc")],
+        slices=2,
+        change=lambda row: failed(row) if row.size_group == 1 else row,
+    )
+    benchmark = _gather(old, new, broken)
+    assert set(benchmark.rows["method_hash"]) == {"bbbb"}
+    assert set(benchmark.timings["method_hash"]) == {"bbbb"}
+    assert len(benchmark.replaced) == 2
+
+
+def test_shards_of_one_version_are_one_entry(tmp_path: Path) -> None:
+    parts = [
+        write_run(
+            tmp_path / f"shard{shard}",
+            [Synthetic("li", 25)],
+            slices=4,
+            change=lambda row, shard=shard: row if int(row.slice_id[1:]) % 2 == shard else None,  # type: ignore[misc]
+        )
+        for shard in (0, 1)
+    ]
+    board = standings(_gather(*parts), "dudonet2019")
+    assert board.ranked == ("li",)
+    assert board.coverage["li"].good == 40
+
+
+def test_the_order_of_parts_on_disk_does_not_matter(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", slices=2)
+    before = _gather(run).rows
+    for number, path in enumerate(sorted((run / "results").glob("*.parquet"))):
+        path.rename(path.with_name(f"{9 - number}.parquet"))
+    pd.testing.assert_frame_equal(before, _gather(run).rows)
