@@ -148,6 +148,11 @@ class BatchStream:
         scan = Scan(turned["sinogram"], turned["mask"], turned["trace"], image)
         return Batch(scan, Truth(turned["true_image"], turned["true_sinogram"], turned["any_metal"]))
 
+    def of_pass(self, step: int, count: int) -> list[Batch]:
+        """Return the first batches of the pass that the prepared ``step`` belongs to."""
+        first = step - step % self._plan.steps_per_pass
+        return [self[first + index] for index in range(min(count, self._plan.steps_per_pass))]
+
     def _hold(self, place: int, block: dict[str, torch.Tensor]) -> None:
         if not self._tensors:
             home = self._home(sum(tensor.nbytes for tensor in block.values()) * self._plan.blocks)

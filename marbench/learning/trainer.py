@@ -17,7 +17,7 @@ from marbench.bench.files import write_atomically
 from marbench.bench.host import describe_host, device_name
 from marbench.bench.interrupts import Interrupts
 from marbench.errors import MarbenchError, MethodError
-from marbench.learned import LearnedMethod
+from marbench.learned import LearnedMethod, recalibrate_batch_normalization
 from marbench.learning.artefact import artefact_name, encode, install, stanza, write_card
 from marbench.learning.batches import BatchStream
 from marbench.learning.cache import BlockCache
@@ -41,6 +41,8 @@ __all__ = ["Trainer", "train"]
 CHECKPOINT_SECONDS = 180.0
 NOTE_SECONDS = 15.0
 _LOGGED_STEPS = 20
+# A few dozen cases settle the statistics of batch normalisation.
+_RECALIBRATION_BATCHES = 5
 
 
 def train(
@@ -144,7 +146,7 @@ class Trainer:
                     self._take_step(stream)
                 interrupts.check()
                 if self.progress * self.recipe.validations >= self._validated + 1:
-                    self._validate()
+                    self._validate(stream)
                 now = time.monotonic()
                 if now - noted > NOTE_SECONDS:
                     noted = now
@@ -207,9 +209,11 @@ class Trainer:
             if self._leads:
                 self._curves.add("losses", row)
 
-    def _validate(self) -> None:
+    def _validate(self, stream: BatchStream) -> None:
         self._validated = int(self.progress * self.recipe.validations)
         if self._leads and len(self._validated_cases()):
+            with self._autocast():
+                recalibrate_batch_normalization(self.method, stream.of_pass(self.step - 1, _RECALIBRATION_BATCHES))
             scores = self._scores(self._out / "validation.png")
             self._curves.add("validation", {**self._position(), **scores})
             self._curves.plot(self._spec.metrics.conventions[0], self._validated_cases().baseline)
