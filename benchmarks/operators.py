@@ -7,8 +7,8 @@ more it is wall time. Packages that are not installed are named as such.
 The task is that of the DuDoNet paper: 416² pixels, 320 views × 321 bins. Where a package has no arc
 detector it gets a flat one of the same size, and where it has no fan-beam reconstruction a parallel beam with as
 many rays. The fastest of those is also timed on the 160 parallel views that a fan scan could be rebinned to, which is
-half of the work, and leaves the rebinning to the user. Accuracy: for projections, the relative RMS difference from the exact
-line integrals of five discs; for reconstructions, the mean inside the largest disc divided by its value.
+half of the work, and leaves the rebinning to the user. Accuracy: for projections, the relative RMS difference from
+the exact line integrals of five discs; for reconstructions, the mean inside the largest disc divided by its value.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from marbench.spec import builtin_specs, load_spec
 
 # Guards against a silent change of what a benchmark is. A change here means new numbers: raise PROTOCOL or the name.
 GOLDEN_HASHES = {
-    "dudonet2019": "",
-    "mini": "",
+    "dudonet2019": "29ce18d8f5b279390fd49e8c15b9e019e00e81a07bad778400824779666f04db",
+    "mini": "9c8063bbaae318e4d5a729b66c84a82ccb7cd824b2b346a7b646782aeabc09e7",
 }
 
 

@@ -24,6 +24,7 @@ _VERBS = {
     "train": "Train a learned method on simulated cases.",
     "time": "Time methods on this machine.",
     "report": "Render the page of a results folder.",
+    "figure": "Draw the pictures of one case for a paper.",
     "publish": "Add runs to a site with a leaderboard per benchmark.",
     "reproduce": "Put a published table beside the results of a run.",
     "doctor": "See whether this machine is ready, and what to do.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from marbench.ct import ops
-from marbench.ct.backends import Backend, backend_for
+from marbench.ct.backends import Backend, check_backend
 from marbench.geometry import Geometry, ImageGrid
 
 __all__ = ["RadonInversion"]
@@ -22,7 +22,7 @@ class RadonInversion(nn.Module):
     ----------
     geometry : FanBeam or ParallelBeam
     grid : ImageGrid
-    backend : {"auto", "reference", "sparse"}
+    backend : {"auto", "reference", "sparse", "torch_radon", "triton"}
         See `marbench.ct.backend_for`.
 
     References
@@ -33,7 +33,7 @@ class RadonInversion(nn.Module):
 
     def __init__(self, geometry: Geometry, grid: ImageGrid, *, backend: Backend = "auto") -> None:
         super().__init__()
-        backend_for("invert", geometry, grid, "cpu", backend)  # a backend that cannot serve is refused here
+        check_backend("invert", geometry, grid, backend)  # a backend that cannot serve is refused here
         self.geometry, self.grid, self.backend = geometry, grid, backend
         self._key = ops.operator_key("invert", geometry, grid, backend)
 

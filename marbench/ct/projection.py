@@ -18,7 +18,7 @@ def project(image: Tensor, geometry: Geometry, grid: ImageGrid, *, backend: Back
     ----------
     image : Tensor ``(..., rows, columns)``
         Attenuation µ in 1/cm.
-    backend : {"auto", "reference", "sparse"}
+    backend : {"auto", "reference", "sparse", "torch_radon", "triton"}
         See `marbench.ct.backend_for`.
 
     Returns
@@ -45,7 +45,7 @@ def back_project(sinogram: Tensor, geometry: Geometry, grid: ImageGrid, *, backe
     Parameters
     ----------
     sinogram : Tensor ``(..., views, bins)``
-    backend : {"auto", "reference", "sparse"}
+    backend : {"auto", "reference", "sparse", "torch_radon", "triton"}
         See `marbench.ct.backend_for`.
 
     Returns

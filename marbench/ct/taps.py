@@ -38,9 +38,7 @@ class Taps(NamedTuple):
 TapFunction = Callable[[Geometry, ImageGrid, IntArray, torch.device, torch.dtype], Taps]
 
 
-def joseph_taps(
-    geometry: Geometry, grid: ImageGrid, views: IntArray, device: torch.device, dtype: torch.dtype
-) -> Taps:
+def joseph_taps(geometry: Geometry, grid: ImageGrid, views: IntArray, device: torch.device, dtype: torch.dtype) -> Taps:
     """Ray-driven line integrals by Joseph's method, in cm.
 
     A ray is followed along the axis that it is more parallel to, one row or column of pixels at a time,

@@ -92,9 +92,7 @@ def train(
         if not quiet:
             hold_to_recipe(out, recipe)
         trainer = Trainer(request, spec, recipe, out, fabric, (lambda _: None) if quiet else note)
-        stream = BatchStream(
-            world, plan, feeder, fabric.device, fabric.global_rank, fabric.world_size, trainer.note
-        )
+        stream = BatchStream(world, plan, feeder, fabric.device, fabric.global_rank, fabric.world_size, trainer.note)
         trainer.run(stream, interrupts)
         fabric.barrier()
         return trainer.finish(installed)

@@ -19,8 +19,10 @@ __all__ = ["photon_noise", "polychromatic"]
 
 # exp(-80) of any number of photons is none at all, and float32 still represents it.
 _OPAQUE = 80.0
-# Rays at a time: the (rays, energies) block of 1.6 MB stays in the second-level cache.
+# Rays at a time. On the CPU the (rays, energies) block of 1.6 MB stays in the second-level cache; a GPU wants few
+# launches that fill it: 100 MB.
 _BLOCK = 4096
+_BLOCK_CUDA = 1 << 18
 
 
 def polychromatic(
@@ -49,8 +51,9 @@ def polychromatic(
     log_photons, ratios = _spectral_tables(tuple(materials), spectrum, reference_kev, paths.dtype, paths.device)
     flat = paths.reshape(len(materials), -1)
     out = torch.empty_like(flat[0])
-    for start in range(0, flat.shape[1], _BLOCK):
-        block = slice(start, start + _BLOCK)
+    rays_at_a_time = _BLOCK_CUDA if paths.is_cuda else _BLOCK
+    for start in range(0, flat.shape[1], rays_at_a_time):
+        block = slice(start, start + rays_at_a_time)
         exponent = log_photons.expand(flat[0, block].shape[0], -1).clone()
         # Accumulated material by material, not by a matrix product: every ray is computed in the same order
         # whatever the batch and the number of threads, so cases are reproducible to the bit.
@@ -61,7 +64,7 @@ def polychromatic(
 
 
 def photon_noise(
-    line_integrals: torch.Tensor, photons: float, scatter: float, rng: np.random.Generator | None
+    line_integrals: torch.Tensor, photons: float, scatter: float, rng: np.random.Generator | torch.Generator | None
 ) -> torch.Tensor:
     """Count photons behind each ray and return the line integrals that the counts stand for.
 
@@ -75,11 +78,14 @@ def photon_noise(
         N0, photons per detector cell and view without an object.
     scatter : float
         s, constant background in photons.
-    rng : numpy Generator or None
-        Source of the Poisson numbers; None counts the expected number of photons (no noise).
+    rng : numpy Generator, torch Generator or None
+        Source of the Poisson numbers: numpy's are the same whatever the device, torch's are drawn on the device of
+        the generator, which must be that of the line integrals. None counts the expected number (no noise).
     """
     expected = torch.round(photons * torch.exp(-line_integrals.double())) + scatter
-    if rng is not None:
+    if isinstance(rng, torch.Generator):
+        expected = torch.poisson(expected, generator=rng)
+    elif rng is not None:
         expected = torch.from_numpy(rng.poisson(expected.cpu().numpy()).astype(np.float64)).to(expected.device)
     return -torch.log(expected.clamp(min=1) / photons).to(line_integrals.dtype)
 

@@ -56,8 +56,6 @@ def log_axis(values: Sequence[float], start: float, end: float, pad: float = 0.0
     margin = max(pad * (high - low), 0.15)
     low, high = low - margin, high + margin
     factors = (1.0,) if high - low > 2.5 else (1.0, 2.0, 5.0)
-    candidates = (
-        factor * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for factor in factors
-    )
+    candidates = (factor * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for factor in factors)
     ticks = tuple(float(f"{tick:.6g}") for tick in candidates if low <= math.log10(tick) <= high)
     return Axis(low, high, start, end, ticks, log=True)

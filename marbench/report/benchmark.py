@@ -121,10 +121,14 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
     timings = pd.concat([_of(run.timings, spec_hash, protocol) for run in own], ignore_index=True)
     timings = timings.merge(rows[["method", "method_hash"]].drop_duplicates())
     spec = next((run.spec for run in reversed(own) if run.spec.hash == spec_hash), own[-1].spec)
-    foreign = [] if spec.hash == spec_hash else [
-        f"The rows carry the spec hash {spec_hash[:12]}… (protocol {protocol}), but the spec.toml beside them has "
-        f"{spec.hash[:12]}…: they were made from another version of the spec or of marbench."
-    ]
+    foreign = (
+        []
+        if spec.hash == spec_hash
+        else [
+            f"The rows carry the spec hash {spec_hash[:12]}… (protocol {protocol}), but the spec.toml beside them has "
+            f"{spec.hash[:12]}…: they were made from another version of the spec or of marbench."
+        ]
+    )
     return Benchmark(
         spec=spec,
         spec_hash=spec_hash,

@@ -7,14 +7,22 @@ from pathlib import Path
 
 from marbench.bench.store import read_run
 from marbench.errors import StoreError
-from marbench.report import gallery, leaderboard, methods, provenance, statistics, timing
+from marbench.report import explorer, gallery, leaderboard, methods, provenance, statistics, timing
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.page import Output, Page
 from marbench.report.templates import asset_files, render_template
 
 __all__ = ["PAGES", "render", "render_benchmark", "write_assets"]
 
-PAGES: tuple[Page, ...] = (leaderboard.PAGE, statistics.PAGE, timing.PAGE, gallery.PAGE, methods.PAGE, provenance.PAGE)
+PAGES: tuple[Page, ...] = (
+    leaderboard.PAGE,
+    statistics.PAGE,
+    timing.PAGE,
+    explorer.PAGE,
+    gallery.PAGE,
+    methods.PAGE,
+    provenance.PAGE,
+)
 """The pages of a report, in the order of its navigation."""
 
 

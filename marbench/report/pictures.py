@@ -58,12 +58,12 @@ def _strip(case_id: str, folder: Path, methods: Sequence[str], output: Output) -
     """Return None for pictures that cannot be read."""
     panels = []
     try:
-        with np.load(folder / "_case.npz") as case:
+        with (folder / "_case.npz").open("rb") as stream, np.load(stream) as case:
             low, high = map(float, case["window"])
             metal, images = case["metal"], {"truth": case["truth"], "uncorrected": case["uncorrected"]}
         for method in methods:
             if (path := folder / f"{safe_name(method)}.npz").is_file():
-                with np.load(path) as stored:
+                with path.open("rb") as stream, np.load(stream) as stored:
                     images[method] = stored["image"]
         for label, image in images.items():
             name = f"pictures/{safe_name(case_id)}/{safe_name(label)}.png"
@@ -73,9 +73,7 @@ def _strip(case_id: str, folder: Path, methods: Sequence[str], output: Output) -
     return Strip(case_id, (low, high), metal.shape, tuple(panels))
 
 
-def windowed(
-    image: NDArray[np.int16], metal: NDArray[np.bool_], window: tuple[float, float]
-) -> NDArray[np.uint8]:
+def windowed(image: NDArray[np.int16], metal: NDArray[np.bool_], window: tuple[float, float]) -> NDArray[np.uint8]:
     """Return an image in HU as grey values of a display window, the metal in colour; ``(rows, columns, 3)``."""
     low, high = window
     grey = np.clip((image.astype(np.float64) - low) / (high - low), 0, 1) * 255

@@ -14,6 +14,8 @@ window.marbenchGallery = window.marbenchGallery || {};
     return text && values.length === count && values.every(Number.isFinite) ? values : null;
   };
   const between = (value, low, high) => Math.min(high, Math.max(low, value));
+  // As exact as a link carries it: a millionth of a picture is far below a pixel.
+  const short = (value) => Math.round(value * 1e6) / 1e6;
   const number = (text, low, high, missing) => (text !== null && text !== "" && Number.isFinite(Number(text)) ? between(Number(text), low, high) : missing);
   const oneOf = (text, allowed, missing) => (allowed.includes(text) ? text : missing);
 
@@ -43,21 +45,21 @@ window.marbenchGallery = window.marbenchGallery || {};
     if (state.layout !== DEFAULTS.layout) query.set("layout", state.layout);
     if (state.window) query.set("window", state.window.map((value) => Math.round(value)).join(","));
     if (state.zoom > 1) {
-      query.set("zoom", state.zoom.toFixed(3));
-      query.set("centre", [state.x, state.y].map((value) => value.toFixed(4)).join(","));
+      query.set("zoom", String(state.zoom));
+      query.set("centre", `${state.x},${state.y}`);
     }
     if (state.layout === "flip") query.set("pick", state.pick);
     if (state.layout === "swipe") {
       query.set("left", state.left);
       query.set("right", state.right);
-      query.set("at", state.at.toFixed(3));
+      query.set("at", String(state.at));
     }
     if (!state.contour) query.set("contour", "0");
-    if (state.inset) query.set("inset", state.insetAt ? state.insetAt.map((value) => value.toFixed(4)).join(",") : "");
+    if (state.inset) query.set("inset", state.insetAt ? state.insetAt.join(",") : "");
     if (state.probe) query.set("probe", state.probe.join(","));
     for (const name of state.hide) query.append("hide", name);
     return `#${query}`;
   };
 
-  Object.assign(window.marbenchGallery, { readState: read, writeState: write, between });
+  Object.assign(window.marbenchGallery, { readState: read, writeState: write, between, short });
 })();

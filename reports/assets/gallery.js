@@ -96,8 +96,11 @@
     if (!keys.includes(state.left)) state.left = keys[1];
     if (!keys.includes(state.right)) state.right = preferred === state.left ? keys[0] : preferred;
     const half = 0.5 / state.zoom;
-    state.x = G.between(state.x, half, 1 - half);
-    state.y = G.between(state.y, half, 1 - half);
+    state.zoom = G.short(state.zoom);
+    state.at = G.short(state.at);
+    state.x = G.short(G.between(state.x, half, 1 - half));
+    state.y = G.short(G.between(state.y, half, 1 - half));
+    if (state.insetAt) state.insetAt = state.insetAt.map(G.short);
   };
 
   const build = () => {

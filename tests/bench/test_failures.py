@@ -164,6 +164,9 @@ def test_the_gallery_keeps_the_first_metal_of_every_group_and_the_version_of_the
             "uncorrected": "int16",
             "metal": "bool",
             "window": "float64",
+            "sinogram": "int16",
+            "truth_sinogram": "int16",
+            "metal_trace": "bool",
         }
         assert np.abs(file["truth"] - case.truth.image[0].numpy()).max() <= 0.5
         assert np.array_equal(file["window"], case.info.window)

@@ -151,7 +151,9 @@ def _pictures(folder: Path, methods: Sequence[Synthetic]) -> None:
     streaks = (300 * np.sin(12 * np.arctan2(rows, columns))).astype(np.int16)
     metal = rows**2 + columns**2 < 0.01
     case = {"truth": truth, "uncorrected": truth + streaks, "metal": metal, "window": np.array([-160.0, 240.0])}
+    case |= {"sinogram": np.abs(truth[:48]), "truth_sinogram": np.abs(truth[:48]) // 2, "metal_trace": metal[:48]}
     (folder / "_case.npz").write_bytes(npz(case))
-    for method in methods:
-        image = {"image": truth + streaks // 2, "method": np.array(method.label), "method_hash": np.array("0")}
+    for number, method in enumerate(methods):
+        version = np.array(method.version or f"{number:016x}")
+        image = {"image": truth + streaks // (2 + number), "method": np.array(method.label), "method_hash": version}
         (folder / f"{safe_name(method.label)}.npz").write_bytes(npz(image))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.dataset as dataset
 import pytest
-from conftest import Browser
+from browser import Browser
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
 from marbench.bench.rows import Row

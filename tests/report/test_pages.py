@@ -168,7 +168,7 @@ def test_what_plugins_and_results_say_is_escaped(tmp_path: Path) -> None:
         [Synthetic(HOSTILE, 30), Synthetic(BREAKOUT, 31), Synthetic("li", 25)],
         slices=2,
         change=poison,
-        cards={HOSTILE: card, BREAKOUT: {"cite": "javascript:alert(1) http://x/\"onclick=alert(1)", "values": 3}},
+        cards={HOSTILE: card, BREAKOUT: {"cite": 'javascript:alert(1) http://x/"onclick=alert(1)', "values": 3}},
     )
     host = run / "hosts" / "evil.json"
     host.write_text(json.dumps({HOSTILE: [BREAKOUT], "cpu": {"a": HOSTILE}}))

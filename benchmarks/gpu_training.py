@@ -1,0 +1,116 @@
+"""Count training samples a second on a GPU: ``python benchmarks/gpu_training.py --quick``.
+
+Times the trainer's own step (losses through the projector and the Radon inversion, backward, optimiser) of every
+learned method on a batch of simulated cases that is already on the device: what a training reaches if the pool never
+runs dry. Prints a Markdown table and writes it to ``benchmarks/results/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from gpu_clock import device_of, heading, milliseconds, peak_megabytes, publish, table
+
+from marbench.anatomy.metals import coverage, library, mask
+from marbench.errors import MarbenchError
+from marbench.learned import Batch, LearnedMethod
+from marbench.learning.optimisation import Optimisation
+from marbench.method import Method
+from marbench.registry import MethodRequest, context_for, instantiate, parse_methods
+from marbench.scan import Scan, Truth
+from marbench.simulate import Simulator, open_source
+from marbench.spec import Spec, load_spec
+
+COLUMNS = ("benchmark", "method", "preset", "precision", "batch", "ms a step", "samples/s", "MB")
+
+
+def batch_of(spec: Spec, size: int, device: torch.device) -> Batch:
+    """Return simulated cases: a few slices and metals, over and over."""
+    source, simulator = open_source(spec), Simulator(spec, device)
+    patients = list(source.patients("train").items())[:2]
+    slices = [source.load(patient, names[0], spec.grid) for patient, names in patients]
+    metals = [coverage(metal, spec.grid, spec.metals.reference_pixel_cm, (0.0, 0.0)) for metal in library("train")[:2]]
+    chosen, areas = [slices[k % 2] for k in range(size)], [metals[k % 2] for k in range(size)]
+    free = simulator.without_metals(chosen)
+    sinogram, trace = simulator.with_metals(free, areas, torch.Generator(device).manual_seed(0))
+    true_sinogram = simulator.measure(torch.stack([each.polychromatic for each in free]), None)
+    reconstruct = simulator.operators.reconstruct
+    masks = torch.from_numpy(np.stack([mask(each) for each in areas])).to(device)
+    scan = Scan(sinogram, masks, trace, reconstruct(sinogram))
+    return Batch(scan, Truth(reconstruct(true_sinogram), true_sinogram, masks))
+
+
+def optimisation_of(request: MethodRequest, spec: Spec, device: torch.device, precision: str) -> Optimisation | None:
+    method = instantiate(request)
+    if not isinstance(method, LearnedMethod):
+        return None
+    context = context_for(request, spec, device)
+    Method.load(method, context)
+    method.build(context)
+    for module in (*method.networks().values(), *method.auxiliaries().values()):
+        module.to(device, memory_format=torch.channels_last).train()
+
+    def autocast() -> AbstractContextManager[None]:
+        return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
+
+    return Optimisation(method, 4.0, autocast, lambda gradients: None)
+
+
+def rows(
+    name: str, methods: str, sizes: tuple[int, ...], device: torch.device, seconds: float
+) -> Iterator[list[object]]:
+    spec = load_spec(name)
+    for size in sizes:
+        batch = batch_of(spec, size, device)
+        for entry in parse_methods(methods):
+            for preset in entry.entry.card.presets or [None]:
+                for precision in ("32-true", "bf16-mixed"):
+                    request = replace(entry, preset=preset)
+                    figures = _figures(request, spec, batch, size, device, precision, seconds)
+                    if figures:
+                        yield [name, request.label, preset or "–", precision, size, *figures]
+
+
+def _figures(
+    request: MethodRequest, spec: Spec, batch: Batch, size: int, device: torch.device, precision: str, seconds: float
+) -> list[object]:
+    held = torch.cuda.memory_allocated(device) if device.type == "cuda" else 0
+    try:
+        optimisation = optimisation_of(request, spec, device, precision)
+        if optimisation is None:
+            return []
+        step = milliseconds(lambda: optimisation.step(batch, 1e-3), device, seconds)
+        return [step, 1e3 * size / step, peak_megabytes(lambda: optimisation.step(batch, 1e-3), device, held)]
+    except torch.OutOfMemoryError:
+        return ["out of memory", "–", "–"]
+    except MarbenchError as error:
+        return [str(error).splitlines()[0][:80], "–", "–"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="shorter timings, one batch size")
+    parser.add_argument("--methods", default="all")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--out", type=Path, help="where to write the table  [default: benchmarks/results/]")
+    options = parser.parse_args()
+    device = device_of(options.device)
+    trial = device.type == "cpu"
+    sizes = (1,) if trial else (8,) if options.quick else (1, 8, 32)
+    found: list[list[object]] = []
+    for name in ("mini",) if trial else ("mini", "dudonet2019"):
+        print(f"{name} …", file=sys.stderr)
+        found += rows(name, options.methods, sizes, device, 0.3 if options.quick or trial else 2.0)
+    lines = heading("Training steps on a GPU", device) + table(COLUMNS, found)
+    publish("gpu_training", lines, device, options.out)
+
+
+if __name__ == "__main__":
+    main()

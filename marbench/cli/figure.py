@@ -1,0 +1,48 @@
+"""``marbench figure``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+__all__ = ["command"]
+
+
+def _pair(_ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        first, second = map(float, text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"expected two numbers, {option.metavar or ''}. Got {text!r}.") from None
+    return first, second
+
+
+def _labels(_ctx: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, ...]:
+    # Commas in brackets belong to a label.
+    return tuple(part.strip() for part in re.split(r",(?![^\[]*\])", text or "") if part.strip())
+
+
+@click.command("figure")
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.option("--case", "case_id", required=True, metavar="ID", help="A case whose images the run kept.")
+@click.option("--methods", metavar="LIST", callback=_labels, help="Labels, separated by commas.  [default: all]")
+@click.option("--window", metavar="LOW,HIGH", callback=_pair, help="Display window in HU.  [default: the case's own]")
+@click.option("--inset", metavar="ROW,COLUMN", callback=_pair, help="What to magnify.  [default: the metal]")
+@click.option("--convention", metavar="NAME", help="Of PSNR and SSIM.  [default: the benchmark's first]")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="A .png, .pdf or .svg.")
+def command(
+    run: Path,
+    case_id: str,
+    methods: tuple[str, ...],
+    window: tuple[float, float] | None,
+    inset: tuple[float, float] | None,
+    convention: str | None,
+    out: Path,
+) -> None:
+    """Write the panels of one case as a figure for a paper."""
+    from marbench.report.figure import write_figure
+
+    click.echo(f"Figure: {write_figure(run, case_id, out, methods, window, convention, inset)}")

@@ -1,0 +1,159 @@
+"""The explorer: every case with the scores of all methods, and what their distributions say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from marbench.report.benchmark import Benchmark
+from marbench.report.entries import entries
+from marbench.report.explorer_cases import CaseTable, case_table, judged_methods
+from marbench.report.explorer_charts import against_area, distributions, duels
+from marbench.report.formats import data_script
+from marbench.report.gallery import shown_cases
+from marbench.report.gallery_choice import Difficulty, difficulty
+from marbench.report.page import Output, Page
+from marbench.report.standings import standings
+from marbench.report.tables import Measure
+
+__all__ = ["PAGE"]
+
+_FIRST_ROWS = 10
+_MESSAGE = 160
+
+
+def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any] | None:
+    boards = [standings(benchmark, convention) for convention in benchmark.conventions]
+    if not boards or not benchmark.cases:
+        return None
+    table, board = case_table(benchmark), boards[0]
+    shown = (*board.ranked, *board.unranked)
+    order = [benchmark.methods.index(method) for method in shown]
+    # The RMSE is the same under every convention.
+    measures = [measure for other in boards for measure in other.measures[: 3 if other is board else 2]]
+    scores = {measure.column: table.scores(measure.column)[order] for measure in measures}
+    judged = judged_methods(board.ranked, shown)
+    judged_at = [shown.index(method) for method in judged]
+    pictures = shown_cases(benchmark)
+    data = _data(benchmark, table, shown, order, judged_at, pictures)
+    data["measures"] = [
+        _write_scores(measure, index, scores[measure.column], output) for index, measure in enumerate(measures)
+    ]
+    output.write("explorer/cases.js", _script("cases", _cases(table, order, pictures)))
+    main = measures[0]
+    ranked_at = list(range(len(board.ranked))) or list(range(len(shown)))
+    names = [shown[at] for at in ranked_at]
+    values = scores[main.column][ranked_at]
+    areas = table.facts["metal_area_mm2"].to_numpy(np.float64)
+    metals = table.facts["metal_id"].fillna("").astype(str).tolist()
+    hard = difficulty(scores[main.column][judged_at])
+    return {
+        "data": data,
+        "entries": entries(benchmark),
+        "methods": shown,
+        "judged": judged,
+        "unranked": board.unranked,
+        "measure": main,
+        "convention": board.convention,
+        "distributions": distributions(names, values),
+        "area": against_area(names, values, areas, metals),
+        "names": names,
+        "duels": duels(values, main.digits),
+        "first": _first_rows(table, hard, scores[main.column]),
+        "hardest": hard,
+        "pictures": set(pictures),
+    }
+
+
+def _data(
+    benchmark: Benchmark,
+    table: CaseTable,
+    methods: tuple[str, ...],
+    order: list[int],
+    judged: list[int],
+    pictures: tuple[str, ...],
+) -> dict[str, Any]:
+    """Return what the page needs before any sidecar file: names, and what one may filter by."""
+    materials = sorted({name for text in table.facts["materials"] for name in text.split(",") if name})
+    return {
+        "methods": list(methods),
+        "judged": judged,
+        "regions": sorted({region for region in table.facts["region"] if region}),
+        "materials": materials,
+        "groups": list(benchmark.groups),
+        "statuses": sorted(set(table.status.ravel().tolist()) - {"ok"}),
+        "cases": len(table.ids),
+    }
+
+
+def _cases(table: CaseTable, order: list[int], pictures: tuple[str, ...]) -> dict[str, Any]:
+    """Return what the cases are, column by column, and the failures, which are few."""
+    facts = table.facts
+    regions, materials = sorted(set(facts["region"])), sorted(set(facts["materials"]))
+    shown = set(pictures)
+    failures = []
+    messages = _messages(table)
+    for method, case in zip(*np.nonzero(table.status[order] != "ok"), strict=True):
+        status = str(table.status[order[method], case])
+        failures.append([int(method), int(case), status, messages.get((order[method], int(case)), "")])
+    return {
+        "ids": table.ids,
+        "patients": facts["patient_id"].fillna("").astype(str).tolist(),
+        "regionNames": regions,
+        "regions": [regions.index(name) for name in facts["region"]],
+        "materialNames": materials,
+        "materials": [materials.index(name) for name in facts["materials"]],
+        "groups": [None if pd.isna(group) else int(group) for group in facts["size_group"]],
+        "areas": [float(f"{area:.5g}") for area in facts["metal_area_mm2"].to_numpy(np.float64)],
+        "pictures": [index for index, case in enumerate(table.ids) if case in shown],
+        "failures": failures,
+    }
+
+
+def _messages(table: CaseTable) -> dict[tuple[int, int], str]:
+    """Return (method, case) → what went wrong, shortened."""
+    bad = table.rows[table.rows["status"] != "ok"]
+    columns = [bad["method_at"], bad["case_at"], bad["error_kind"].fillna(""), bad["message"].fillna("")]
+    return {
+        (int(method), int(case)): " ".join(f"{kind}: {text}".strip(": ").split())[:_MESSAGE]
+        for method, case, kind, text in zip(*columns, strict=True)
+    }
+
+
+def _write_scores(measure: Measure, index: int, scores: NDArray[np.float64], output: Output) -> dict[str, Any]:
+    """Write the scores of a measure, method by method, as printed plus one digit."""
+    rounded = [[round(float(value), measure.digits + 1) for value in row] for row in scores]
+    return {
+        "title": f"{measure.title} {measure.column[5:-1]}" if "[" in measure.column else measure.title,
+        "unit": measure.unit,
+        "digits": measure.digits,
+        "up": measure.higher_is_better,
+        "key": measure.column,
+        "file": output.write(f"explorer/scores-{index}.js", _script(measure.column, rounded)),
+    }
+
+
+def _script(key: str, value: Any) -> str:
+    """Return a script that hands data to the explorer. Pages from disk may load scripts, and no other data."""
+    text = "window.marbenchCases = window.marbenchCases || {};\n"
+    return f"{text}window.marbenchCases[{data_script(key)}] = {data_script(value)};\n"
+
+
+def _first_rows(table: CaseTable, hard: Difficulty, scores: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """Return the worst cases, for readers without JavaScript."""
+    known = np.flatnonzero(~np.isnan(hard.mean))
+    worst = known[np.argsort(hard.mean[known], kind="stable")][:_FIRST_ROWS]
+    rows = []
+    for at in worst:
+        facts = table.facts.iloc[at]
+        row = {name: facts[name] for name in ("region", "materials", "size_group", "metal_area_mm2")}
+        extremes = {"mean": float(hard.mean[at]), "spread": float(hard.spread[at])}
+        rows.append({"id": table.ids[at], "scores": scores[:, at].tolist(), **extremes, **row})
+    return rows
+
+
+PAGE = Page("explorer", "Explorer", _build)

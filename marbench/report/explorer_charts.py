@@ -1,0 +1,221 @@
+"""The explorer's drawings: distributions, scores against metal area, and who wins against whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import gaussian_kde
+
+from marbench.report.axes import Axis, linear_axis, log_axis
+
+__all__ = ["Area", "AreaPanel", "Duel", "Shape", "Shapes", "against_area", "distributions", "duels"]
+
+WIDTH, _LEFT, _RIGHT, _ROW = 760, 150, 12, 46
+_POINTS = 200
+_SMALL_WIDTH, _SMALL_HEIGHT, _TICK = 250, 170, 32
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The distribution of a method's scores, as drawn.
+
+    Attributes
+    ----------
+    label : str
+    middle : float
+        Its row's coordinate.
+    violin, points : str
+        SVG paths: the density, and single cases.
+    quartiles : (lower, median, upper)
+        Coordinates.
+    ends : (5th, 95th percentile)
+        Coordinates.
+    median : float
+        In the measure's unit.
+    count : int
+    """
+
+    label: str
+    middle: float
+    violin: str
+    points: str
+    quartiles: tuple[float, float, float]
+    ends: tuple[float, float]
+    median: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """All distributions over one axis."""
+
+    width: int
+    height: int
+    x: Axis
+    shapes: tuple[Shape, ...]
+
+
+@dataclass(frozen=True)
+class AreaPanel:
+    """One method's scores against the metal area: single cases, and the median of every metal."""
+
+    label: str
+    points: str
+    line: str
+
+
+@dataclass(frozen=True)
+class Area:
+    """Small panels with common axes, and the medians of the best method for comparison."""
+
+    width: int
+    height: int
+    x: Axis
+    y: Axis
+    reference: str
+    panels: tuple[AreaPanel, ...]
+
+
+@dataclass(frozen=True)
+class Duel:
+    """How a method fares against another.
+
+    Attributes
+    ----------
+    share : float or None
+        Percent of the common cases that it wins, ties counted half. None against itself or without common cases.
+    level : int
+        The share in steps from 0 to 10, for colour.
+    wins, ties, losses : int
+    """
+
+    share: float | None
+    level: int
+    wins: int
+    ties: int
+    losses: int
+
+
+def distributions(labels: Sequence[str], scores: NDArray[np.float64]) -> Shapes | None:
+    """Draw the scores ``(methods, cases)``, one row per method; None without finite scores.
+
+    Densities are Gaussian kernel estimates with Scott's bandwidth. Of more than 200 cases every k-th in the order of
+    the scores is drawn as a point.
+    """
+    kept = [(label, np.sort(row[np.isfinite(row)])) for label, row in zip(labels, scores, strict=True)]
+    kept = [(label, row) for label, row in kept if len(row)]
+    if not kept:
+        return None
+    x = linear_axis([float(value) for _, row in kept for value in row[[0, -1]]], _LEFT, WIDTH - _RIGHT, pad=0.03)
+    shapes = tuple(_shape(label, row, x, 10 + _ROW * (index + 0.5)) for index, (label, row) in enumerate(kept))
+    return Shapes(WIDTH, 10 + _ROW * len(kept) + 42, x, shapes)
+
+
+def _shape(label: str, values: NDArray[np.float64], x: Axis, middle: float) -> Shape:
+    low, lower, median, upper, high = (float(value) for value in np.percentile(values, [5, 25, 50, 75, 95]))
+    return Shape(
+        label=label,
+        middle=round(middle, 1),
+        violin=_violin(values, x, middle),
+        points=_points(values, x, middle),
+        quartiles=(x(lower), x(median), x(upper)),
+        ends=(x(low), x(high)),
+        median=median,
+        count=len(values),
+    )
+
+
+def _violin(values: NDArray[np.float64], x: Axis, middle: float) -> str:
+    """Return the closed path of a density; empty for scores that are all the same."""
+    if len(values) < 3 or np.ptp(values) < 1e-9:
+        return ""
+    # A thousand of the sorted scores give the same curve.
+    places = np.linspace(values[0], values[-1], 48)
+    density = gaussian_kde(values[:: max(1, len(values) // 1000)])(places)
+    half = density / density.max() * (_ROW * 0.42)
+    upper = [f"{x(float(place)):.1f} {middle - size:.1f}" for place, size in zip(places, half, strict=True)]
+    lower = [f"{x(float(place)):.1f} {middle + size:.1f}" for place, size in zip(places, half, strict=True)]
+    return f"M{'L'.join([*upper, *reversed(lower)])}Z"
+
+
+def _points(values: NDArray[np.float64], x: Axis, middle: float) -> str:
+    """Return dots as a path of lines without length; a round cap makes them visible."""
+    chosen = values[:: -(-len(values) // _POINTS)]
+    # The golden ratio spreads neighbours apart, the same way every time.
+    jitter = (np.arange(len(chosen)) * 0.618034 % 1 - 0.5) * _ROW * 0.5
+    dots = zip(chosen, jitter, strict=True)
+    return "".join(f"M{x(float(value)):.1f} {middle + shift:.1f}h0" for value, shift in dots)
+
+
+def against_area(
+    labels: Sequence[str], scores: NDArray[np.float64], areas: NDArray[np.float64], metals: Sequence[str]
+) -> Area | None:
+    """Draw scores ``(methods, cases)`` against metal areas in mm², one panel per method, the first for reference.
+
+    Parameters
+    ----------
+    metals : sequence of str
+        The metal of every case; the lines join the medians of the metals.
+    """
+    known = np.isfinite(areas) & (areas > 0)
+    finite = np.isfinite(scores) & known
+    if not finite.any():
+        return None
+    x = _with_room(log_axis([float(areas[known].min()), float(areas[known].max())], 38, _SMALL_WIDTH - 8))
+    ends = [float(scores[finite].min()), float(scores[finite].max())]
+    y = linear_axis(ends, _SMALL_HEIGHT - 30, 8, count=4)
+    names = np.array(metals, dtype=object)
+    panels = []
+    for label, row, good in zip(labels, scores, finite, strict=True):
+        if good.any():
+            panels.append(AreaPanel(label, _dots(row, areas, good, x, y), _medians(row, areas, good, names, x, y)))
+    return Area(_SMALL_WIDTH, _SMALL_HEIGHT, x, y, panels[0].line, tuple(panels))
+
+
+def _with_room(axis: Axis) -> Axis:
+    """Drop the ticks whose numbers would touch."""
+    kept: list[float] = []
+    for tick in axis.ticks:
+        if not kept or axis(tick) - axis(kept[-1]) >= _TICK:
+            kept.append(tick)
+    return replace(axis, ticks=tuple(kept))
+
+
+def _dots(scores: NDArray[np.float64], areas: NDArray[np.float64], good: NDArray[np.bool_], x: Axis, y: Axis) -> str:
+    order = np.flatnonzero(good)[np.argsort(scores[good], kind="stable")]
+    chosen = order[:: -(-len(order) // _POINTS)]
+    return "".join(f"M{x(float(areas[at])):.1f} {y(float(scores[at])):.1f}h0" for at in chosen)
+
+
+def _medians(
+    scores: NDArray[np.float64],
+    areas: NDArray[np.float64],
+    good: NDArray[np.bool_],
+    metals: NDArray[np.object_],
+    x: Axis,
+    y: Axis,
+) -> str:
+    members = [good & (metals == metal) for metal in dict.fromkeys(metals[good])]
+    corners = sorted((float(np.median(areas[own])), float(np.median(scores[own]))) for own in members)
+    return f"M{'L'.join(f'{x(area):.1f} {y(score):.1f}' for area, score in corners)}"
+
+
+def duels(scores: NDArray[np.float64], digits: int, higher_is_better: bool = True) -> list[list[Duel]]:
+    """Compare methods pairwise on the cases ``(methods, cases)`` that both have; equal printed digits are a tie."""
+    printed = np.round(scores if higher_is_better else -scores, digits)
+    indices = range(len(printed))
+    return [[_duel(printed[own], printed[other], own == other) for other in indices] for own in indices]
+
+
+def _duel(own: NDArray[np.float64], other: NDArray[np.float64], same: bool) -> Duel:
+    common = ~(np.isnan(own) | np.isnan(other))
+    wins, losses = int((own > other)[common].sum()), int((own < other)[common].sum())
+    total = int(common.sum())
+    ties = total - wins - losses
+    if same or not total:
+        return Duel(None, 0, 0, 0, 0)
+    share = 100 * (wins + ties / 2) / total
+    return Duel(share, round(share / 10), wins, ties, losses)

@@ -1,0 +1,67 @@
+"""A real browser for the tests of the pages: headless Chromium, without network, whose complaints are failures."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+
+
+class Browser:
+    """Chromium on pages of one folder. `check` fails on console errors and on requests that leave the folder."""
+
+    def __init__(self, profile: Path) -> None:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM or ""
+        for argument in (
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+            "--hide-scrollbars",
+            f"--user-data-dir={profile}",
+            # Nothing resolves: a request that leaves the machine fails, and is an error on the console.
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+        ):
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+        # What the browser's own start page did is not ours.
+        self.driver.get("about:blank")
+        self.driver.get_log("performance")
+
+    def open(self, page: Path, fragment: str = "", width: int = 1280, height: int = 900, scheme: str = "light") -> Any:
+        """Open a file at a window size (CSS px) and a colour scheme; return the driver."""
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        # A URL that differs in its fragment only would not load the page anew.
+        self.driver.get("about:blank")
+        self.driver.get(page.resolve().as_uri() + fragment)
+        return self.driver
+
+    def complaints(self, folder: Path) -> list[str]:
+        """Return what the console said since the last call, and the requests that left the folder."""
+        found = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "DEBUG"]
+        base = folder.resolve().as_uri()
+        for entry in self.driver.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                url = message["params"]["request"]["url"]
+                if not url.startswith((base, "data:", "about:", "blob:")):
+                    found.append(f"request to {url}")
+        return found

@@ -1,0 +1,88 @@
+"""Figures for papers: right panels, right scores, the same bytes, clear refusals."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from synthetic_runs import METHODS, Synthetic, write_run
+
+from marbench.bench.store import read_run
+from marbench.cli import main
+from marbench.errors import MethodError, StoreError
+from marbench.report.benchmark import gather
+from marbench.report.figure import figure_panels, write_figure
+from marbench.report.gallery_store import read_case, stored_cases
+
+DOLLARS = "$a_b$ <i>&"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_run(tmp_path_factory.mktemp("figure") / "run", (*METHODS[:3], Synthetic(DOLLARS, 20)), pictures=2)
+
+
+def _case(run: Path) -> str:
+    return sorted(path.name for path in (run / "images").iterdir())[0]
+
+
+@pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
+def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path, kind: str) -> None:
+    first = write_figure(run, _case(run), tmp_path / f"a.{kind}").read_bytes()
+    assert first == write_figure(run, _case(run), tmp_path / f"b.{kind}").read_bytes()
+    assert first.startswith({"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}[kind])
+
+
+def test_panels_carry_the_scores_of_the_tables(run: Path) -> None:
+    (benchmark,) = gather([read_run(run)])
+    case_id = _case(run)
+    case = read_case(stored_cases(benchmark)[case_id])
+    assert case is not None
+    panels = figure_panels(benchmark, case_id, case, ["nmar", "li"], "dudonetpp2020")
+    assert [panel.label for panel in panels] == ["truth", "uncorrected", "nmar", "li"]
+    rows = benchmark.rows[benchmark.rows["case_id"] == case_id].set_index("method")
+    for panel, method in zip(panels[1:], ["none", "nmar", "li"], strict=True):
+        row = rows.loc[method]
+        assert panel.scores == f"{row['psnr[dudonetpp2020]']:.2f} dB / {row['ssim[dudonetpp2020]']:.4f}"
+
+
+def test_a_label_is_text_and_no_mathematics(run: Path, tmp_path: Path) -> None:
+    svg = write_figure(run, _case(run), tmp_path / "f.svg", [DOLLARS]).read_text()
+    assert "$a_b$ &lt;i&gt;&amp;" in svg
+
+
+def test_refusals_name_what_is_near_and_what_to_do(run: Path, tmp_path: Path) -> None:
+    out, case = tmp_path / "f.png", _case(run)
+    with pytest.raises(MethodError, match="did you mean 'nmar'"):
+        write_figure(run, case, out, ["nmr"])
+    with pytest.raises(StoreError, match=f"Did you mean '{case}'"):
+        write_figure(run, f"{case}x", out)
+    without = next(name for name in read_run(run).rows["case_id"] if not (run / "images" / name).is_dir())
+    with pytest.raises(StoreError, match="--images all"):
+        write_figure(run, without, out)
+    with pytest.raises(StoreError, match="ends in"):
+        write_figure(run, case, tmp_path / "f.gif")
+    with pytest.raises(StoreError, match="low to high"):
+        write_figure(run, case, out, window=(40, 40))
+    with pytest.raises(StoreError, match="dudonet2019"):
+        write_figure(run, case, out, convention="dudonet")
+    assert not out.exists()
+
+
+def test_the_command_draws_and_refuses(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "f.png"
+    words = ["figure", str(run), "--case", _case(run), "--out", str(out)]
+    good = CliRunner().invoke(main, [*words, "--methods", "li,nmar", "--window", "-500,1300"])
+    assert good.exit_code == 0, good.output
+    assert out.is_file()
+    bad = CliRunner().invoke(main, [*words, "--window", "wide"])
+    assert bad.exit_code == 2
+    assert "two numbers" in bad.output
+
+
+def test_the_module_loads_without_matplotlib() -> None:
+    code = "import sys, marbench.report.figure, marbench.cli.figure; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

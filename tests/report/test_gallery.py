@@ -1,0 +1,158 @@
+"""The gallery: which cases it shows, and that its sidecar files hold what the run stored."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_runs import METHODS, Synthetic, failed, write_run
+
+from marbench.bench.files import safe_name
+from marbench.bench.images import npz
+from marbench.bench.store import read_run
+from marbench.report.benchmark import gather
+from marbench.report.explorer_cases import case_table
+from marbench.report.gallery_choice import choose_cases, difficulty
+from marbench.report.pages import render
+
+HOSTILE = "<img src=x onerror=alert(1)></script>"
+
+
+def _data(report: Path, name: str = "gallery") -> dict[str, Any]:
+    html = (report / f"{name}.html").read_text()
+    return dict(json.loads(html.split(f'id="{name}-data">')[1].split("</script>")[0]))
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read a sidecar script without a browser."""
+    arrays = {}
+    for key, value in re.findall(r"^window\.marbenchImages\[(.*?)\] = (\{.*\});$", path.read_text(), re.MULTILINE):
+        entry = json.loads(value)
+        raw = base64.b64decode(entry["data"])
+        size = int(np.prod(entry["shape"]))
+        bits = entry["kind"] == "bits"
+        flat = np.unpackbits(np.frombuffer(raw, np.uint8))[:size] if bits else np.frombuffer(raw, "<i2")
+        arrays[json.loads(key)] = flat.reshape(entry["shape"])
+    return arrays
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    methods = (*METHODS[:3], Synthetic(HOSTILE, 30.0))
+    return render(write_run(tmp_path_factory.mktemp("gallery") / "run", methods, pictures=8)).parent
+
+
+def test_the_chosen_cases_follow_the_published_rule(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", METHODS[:4])
+    (benchmark,) = gather([read_run(run)])
+    table = case_table(benchmark)
+    methods = ["li", "nmar", "cnnmar"]
+    scores = table.scores("psnr[dudonet2019]")[[benchmark.methods.index(method) for method in methods]]
+    chosen = choose_cases(table, difficulty(scores), table.ids, ())
+    rows = benchmark.rows[benchmark.rows["method"].isin(methods)]
+    by_case = rows.pivot_table(index="case_id", columns="method", values="psnr[dudonet2019]")
+    groups = rows.drop_duplicates("case_id").set_index("case_id")["size_group"]
+    for group in range(1, 6):
+        members = by_case.loc[groups[groups == group].index]
+        mean, spread = members.mean(axis=1).sort_values(), members.max(axis=1) - members.min(axis=1)
+        assert "worst" in chosen[str(mean.index[0])]
+        assert "median" in chosen[str(mean.index[(len(mean) - 1) // 2])]
+        assert "most disputed" in chosen[str(spread.idxmax())]
+    assert sum(len(reasons) for reasons in chosen.values()) == 15
+
+
+def test_only_stored_cases_are_chosen_and_the_ones_the_spec_names_are(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", METHODS[:3], slices=2)
+    (benchmark,) = gather([read_run(run)])
+    table = case_table(benchmark)
+    stored = {case for case in table.ids if "s00000" in case}
+    chosen = choose_cases(table, None, stored, (0, 1, 99))
+    first = pd.Series(sorted(stored)).iloc[::2].tolist()
+    assert list(chosen) == first
+    assert set(chosen.values()) == {("named by the benchmark",)}
+
+
+def test_a_case_on_which_every_method_failed_is_not_chosen_and_breaks_nothing(tmp_path: Path) -> None:
+    def change(row: Any) -> Any:
+        return failed(row) if row.case_id.endswith("_m00") else row
+
+    run = write_run(tmp_path / "run", METHODS[:3], slices=2, change=change, pictures=2)
+    html = (render(run).parent / "gallery.html").read_text()
+    assert "most disputed" in html
+
+
+def test_sidecar_files_hold_the_stored_hu_to_the_last_unit(report: Path) -> None:
+    data = _data(report)
+    assert len(data["cases"]) >= 4
+    for case in data["cases"]:
+        with np.load(report.parent / "images" / case["id"] / "_case.npz") as stored:
+            arrays = _arrays(report / case["case"]) | _arrays(report / case["sinograms"])
+            for name in ("truth", "uncorrected", "metal"):
+                np.testing.assert_array_equal(arrays[f"{case['id']}/{name}"], stored[name])
+            np.testing.assert_array_equal(arrays[f"{case['id']}/measured"], stored["sinogram"])
+            np.testing.assert_array_equal(arrays[f"{case['id']}/metal-free"], stored["truth_sinogram"])
+            np.testing.assert_array_equal(arrays[f"{case['id']}/trace"], stored["metal_trace"])
+        for method, file in case["files"].items():
+            with np.load(report.parent / "images" / case["id"] / f"{safe_name(method)}.npz") as stored:
+                (image,) = _arrays(report / file).values()
+                np.testing.assert_array_equal(image, stored["image"])
+
+
+def test_names_of_plugins_cannot_leave_their_strings(report: Path) -> None:
+    for path in (report / "gallery.html", report / "explorer.html", *report.glob("*/**/*.js")):
+        text = path.read_text()
+        assert "<img src=x" not in text, path
+        assert "onerror=alert(1)></script>" not in text, path
+    assert HOSTILE in _data(report)["methods"]
+
+
+def test_without_scripts_every_picture_is_there_as_png(report: Path) -> None:
+    html = (report / "gallery.html").read_text()
+    fallback = html.split("<noscript>")[1].split("</noscript>")[0]
+    files = re.findall(r'src="([^"]+\.png)"', fallback)
+    assert len(files) == 5 * len(_data(report)["cases"])
+    assert all((report / file).read_bytes().startswith(b"\x89PNG") for file in files)
+
+
+def test_images_of_another_version_of_a_method_are_not_shown(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", METHODS[:3], pictures=1)
+    (path,) = run.glob("images/*/li.npz")
+    with np.load(path) as stored:
+        image = stored["image"]
+    path.write_bytes(npz({"image": image, "method": np.array("li"), "method_hash": np.array("older")}))
+    (case,) = _data(render(run).parent)["cases"]
+    assert set(case["files"]) == {"nmar"}
+
+
+def test_a_torn_image_file_costs_only_itself(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", METHODS[:3], pictures=4)
+    before = _data(render(run).parent)["cases"]
+    case, other = (run / "images" / before[position]["id"] for position in (0, -1))
+    for path in (case / "_case.npz", other / "nmar.npz"):
+        path.write_bytes(path.read_bytes()[:100])
+    after = {entry["id"]: entry for entry in _data(render(run).parent)["cases"]}
+    assert case.name not in after
+    assert set(after[other.name]["files"]) == {"li"}
+    assert len(after) >= len(before) - 1
+
+
+def test_runs_without_sinograms_have_a_gallery_without_them(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", METHODS[:3], pictures=1)
+    (path,) = run.glob("images/*/_case.npz")
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in ("truth", "uncorrected", "metal", "window")}
+    path.write_bytes(npz(arrays))
+    (case,) = _data(render(run).parent)["cases"]
+    assert case["sinograms"] is None
+
+
+def test_without_stored_images_there_is_no_gallery(tmp_path: Path) -> None:
+    report = render(write_run(tmp_path / "run", METHODS[:3])).parent
+    assert not (report / "gallery.html").exists()
+    assert "gallery.html" not in (report / "index.html").read_text()
