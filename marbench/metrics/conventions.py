@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CONVENTIONS", "Convention"]
+__all__ = ["CONVENTIONS", "PSNR_CEILING", "Convention"]
+
+PSNR_CEILING = 100.0
+"""The PSNR of equal images, dB."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Convention:
 
 _PIXELS = (
     "Pixels that hold metal are left out: of the mean squared error altogether, and of SSIM after both images took "
-    "the truth's values there. SSIM: Gaussian window, σ = 1.5 px, 11 × 11, K = (0.01, 0.03), no downsampling."
+    "the truth's values there. SSIM: Gaussian window, σ = 1.5 px, 11 × 11, K = (0.01, 0.03), no downsampling. "
+    f"PSNR is at most {PSNR_CEILING:.0f} dB."
 )
 
 CONVENTIONS: dict[str, Convention] = {

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
-from marbench.metrics.conventions import CONVENTIONS
+from marbench.metrics.conventions import CONVENTIONS, PSNR_CEILING
 
 __all__ = ["Reference", "psnr", "rmse", "ssim"]
 
@@ -64,13 +64,14 @@ def rmse(image: Image, truth: Image, valid: Mask) -> float:
 
 
 def psnr(image: Image, truth: Image, valid: Mask, hu_range: Range) -> float:
-    """Return the peak signal-to-noise ratio in dB; infinite for equal images.
+    """Return the peak signal-to-noise ratio in dB, at most `PSNR_CEILING`.
 
-    ``10 log10(w² / MSE)`` with both images clipped to ``hu_range`` of width ``w``, over the valid pixels.
+    ``10 log10(w² / MSE)`` with both images clipped to ``hu_range`` of width ``w``, over the valid pixels. Images that
+    are equal within a narrow window would otherwise make every mean that they enter infinite.
     """
     low, high = hu_range
-    error = rmse(np.clip(image, low, high), np.clip(truth, low, high), valid)
-    return math.inf if error == 0 else 20 * math.log10((high - low) / error)
+    error = rmse(np.clip(image, low, high), np.clip(truth, low, high), valid) / (high - low)
+    return -20 * math.log10(max(error, 10 ** (-PSNR_CEILING / 20)))
 
 
 def ssim(image: Image, truth: Image, valid: Mask, hu_range: Range) -> float:
