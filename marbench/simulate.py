@@ -217,7 +217,7 @@ class Suite(Sequence[Case]):
     --------
     >>> suite = Suite("mini")
     >>> len(suite), suite.keys()[0].case_id
-    (200, 'test-p000-s0_test-00-hip-prosthesis')
+    (200, 'test-p000-s0_test-01-hip')
     """
 
     def __init__(self, spec: str | Path | Spec, split: Split = "test", device: torch.device | str = "cpu") -> None:

@@ -131,12 +131,21 @@ def _full_precision(device: torch.device) -> Iterator[None]:
         if device.type != "cuda":
             yield
             return
-        matmul = torch.backends.cuda.matmul
-        before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
+        # PyTorch has two switches for TF32, and cuBLAS refuses to work while they differ. The old one sets both, and
+        # cannot be read by those who have used the new one.
+        backends = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+        before = [backend.fp32_precision for backend in backends]
+        try:
+            switch = torch.get_float32_matmul_precision()
+        except RuntimeError:
+            switch = "highest"
+        torch.set_float32_matmul_precision("highest")
         try:
             yield
         finally:
-            matmul.fp32_precision = before
+            torch.set_float32_matmul_precision(switch)
+            for backend, precision in zip(backends, before, strict=True):
+                backend.fp32_precision = precision
 
 
 @lru_cache(maxsize=256)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor
@@ -85,3 +88,29 @@ def test_single_image_that_does_not_fit_stays_an_out_of_memory_error() -> None:
     with pytest.raises(torch.OutOfMemoryError) as raised:
         SmallerBatches(Doubling(room=0)).forward(torch.rand(3, 2, 2))
     assert "Even one item, (2, 2) → (2, 2)" in raised.value.__notes__[0]
+
+
+PROGRAM = """
+import sys
+import torch
+from marbench.ct.ops import _full_precision
+
+matmul = torch.backends.cuda.matmul
+if sys.argv[1] == "old":
+    torch.set_float32_matmul_precision("high")
+elif sys.argv[1] == "new":
+    matmul.fp32_precision = "tf32"
+before = matmul.fp32_precision
+with _full_precision(torch.device("cuda")):
+    assert matmul.fp32_precision == "ieee"
+    assert not matmul.allow_tf32  # what cuBLAS asks; an error where the two switches differ
+assert matmul.fp32_precision == before
+if sys.argv[1] != "new":
+    assert matmul.allow_tf32 == (sys.argv[1] == "old")
+"""
+
+
+@pytest.mark.parametrize("switch", ["none", "old", "new"])
+def test_full_precision_inside_whichever_switch_of_tf32_was_used(switch: str) -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM, switch], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -51,6 +51,9 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
         # A URL that differs in its fragment only would not load the page anew.
         self.driver.get("about:blank")
+        # What earlier pages said is not this page's fault.
+        self.driver.get_log("browser")
+        self.driver.get_log("performance")
         self.driver.get(page.resolve().as_uri() + fragment)
         return self.driver
 
