@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from marbench.bench.evaluate import evaluate, score
     from marbench.errors import MarbenchError
     from marbench.method import Context, Method
-    from marbench.registry import load_method, methods
+    from marbench.plugins import methods
+    from marbench.registry import load_method
     from marbench.scan import Case, Scan, Truth
     from marbench.simulate import Suite
     from marbench.spec import Spec, load_spec
@@ -35,7 +36,7 @@ _HOMES = {
     "evaluate": "bench.evaluate",
     "load_method": "registry",
     "load_spec": "spec",
-    "methods": "registry",
+    "methods": "plugins",
     "score": "bench.evaluate",
 }
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from marbench.errors import MethodError, MethodUnavailable
-from marbench.registry import discover, load_method, methods, parse_methods
+from marbench.plugins import discover, methods
+from marbench.registry import load_method, parse_methods
 
 CARD = 'name = "{name}"\ntitle = "A plugin"\nsummary = "For tests."\ndomain = "image"\n'
 SOURCE = """

@@ -20,7 +20,8 @@ from marbench.ct.operators import Operators
 from marbench.errors import MethodError
 from marbench.method import Context, Method, MethodCard
 from marbench.metrics.conventions import CONVENTIONS
-from marbench.registry import LoadedMethod, MethodEntry, MethodRequest, load_method
+from marbench.plugins import MethodEntry
+from marbench.registry import LoadedMethod, MethodRequest, load_method
 from marbench.scan import Case, Scan
 from marbench.simulate import Suite
 from marbench.spec import Spec, load_spec

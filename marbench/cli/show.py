@@ -23,7 +23,7 @@ __all__ = ["command"]
 def command(name: str, plugins: tuple[Path, ...]) -> None:
     """Show NAME in full: a benchmark (its name or TOML file) or a method."""
     from marbench.errors import MarbenchError, nearest
-    from marbench.registry import methods
+    from marbench.plugins import methods
     from marbench.spec import builtin_specs, load_spec
 
     if name in builtin_specs() or name.endswith(".toml"):

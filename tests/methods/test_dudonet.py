@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from tiny_scans import build, make_batch, randomize
+from torch.nn import functional
 
 from marbench import Spec
 from marbench.learned import Batch, LearnedMethod
@@ -47,6 +48,26 @@ def test_the_mask_pyramid_adds_one_channel_to_every_scale(without: str, with_pyr
     # Downwards all but the first convolution; upwards the first reads one mask, each other one that of its skip.
     more = [b - a for a, b in zip(inputs(without), inputs(with_pyramid), strict=True)]
     assert more == [0, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("shape", [(64, 48), (70, 53)])
+def test_the_sinogram_network_is_table_4_layer_by_layer(shape: tuple[int, int], tiny: Spec) -> None:
+    method = build(f"dudonet[{SIZE}]", tiny)
+    randomize(method)
+    network = method.networks()["sinogram"].double()
+    sinogram = torch.rand(2, 1, *shape, dtype=torch.float64)
+    trace = (torch.rand(2, 1, *shape) < 0.2).double()
+    *convolutions, last = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    x, seen = torch.cat([sinogram, trace], dim=1), []
+    for index, convolution in enumerate(convolutions[:5]):
+        seen.append(x)
+        x = convolution(x if index == 0 else functional.leaky_relu(x, 0.2))
+        x = torch.cat([x, functional.adaptive_avg_pool2d(trace, x.shape[-2:])], dim=1)
+    for convolution in (*convolutions[5:], last):
+        skip = seen.pop()
+        x = convolution(functional.interpolate(x.relu(), size=skip.shape[-2:], mode="bilinear"))
+        x = x if convolution is last else torch.cat([x, skip], dim=1)
+    torch.testing.assert_close(network(sinogram, trace), x)
 
 
 @pytest.mark.parametrize("source", ["li", "raw"])

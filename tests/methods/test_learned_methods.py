@@ -11,7 +11,8 @@ from tiny_scans import NARROW, build, make_batch, randomize, take, train
 from marbench import Spec, load_spec
 from marbench.errors import MethodUnavailable
 from marbench.learned import recalibrate_batch_normalization
-from marbench.registry import discover, load_method
+from marbench.plugins import discover
+from marbench.registry import load_method
 
 LIMITS = {"small": 4_000_000, "base": 7_500_000}
 
