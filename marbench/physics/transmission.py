@@ -48,19 +48,30 @@ def polychromatic(
     Tensor ``(...)``
         Never above 80, where no photon is left.
     """
-    log_photons, ratios = _spectral_tables(tuple(materials), spectrum, reference_kev, paths.dtype, paths.device)
+    tables = _spectral_tables(tuple(materials), spectrum, reference_kev, paths.dtype, paths.device)
     flat = paths.reshape(len(materials), -1)
-    out = torch.empty_like(flat[0])
+    if paths.is_cuda:  # choosing rays would make the host wait for the device
+        return _law(flat, *tables).reshape(paths.shape[1:])
+    # Rays that meet nothing are all alike, and are half of the rays of many a scan.
+    absorbed = flat.any(dim=0)
+    out = _law(torch.zeros_like(flat[:, :1]), *tables).repeat(flat.shape[1])
+    out[absorbed] = _law(flat[:, absorbed], *tables)
+    return out.reshape(paths.shape[1:])
+
+
+def _law(paths: torch.Tensor, log_photons: torch.Tensor, ratios: torch.Tensor) -> torch.Tensor:
+    """Return the polychromatic line integrals ``(rays,)`` of paths ``(materials, rays)``."""
+    out = torch.empty_like(paths[0])
     rays_at_a_time = _BLOCK_CUDA if paths.is_cuda else _BLOCK
-    for start in range(0, flat.shape[1], rays_at_a_time):
+    for start in range(0, len(out), rays_at_a_time):
         block = slice(start, start + rays_at_a_time)
-        exponent = log_photons.expand(flat[0, block].shape[0], -1).clone()
+        exponent = log_photons.expand(len(out[block]), -1).clone()
         # Accumulated material by material, not by a matrix product: every ray is computed in the same order
         # whatever the batch and the number of threads, so cases are reproducible to the bit.
-        for path, ratio in zip(flat[:, block], ratios, strict=True):
+        for path, ratio in zip(paths[:, block], ratios, strict=True):
             exponent.addcmul_(path[:, None], ratio, value=-1)
         out[block] = -exponent.clamp_(min=-_OPAQUE).exp_().sum(dim=1).log()
-    return out.reshape(paths.shape[1:])
+    return out
 
 
 def photon_noise(
