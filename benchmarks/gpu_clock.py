@@ -38,6 +38,8 @@ def synchronize(device: torch.device) -> None:
 
 def milliseconds(call: Callable[[], object], device: torch.device, seconds: float) -> float:
     """Return the median time of a call, back to back with others as in a training: host overhead shows if it limits."""
+    if device.type != "cuda":
+        return _timed(call, 1, device)
     for _ in range(WARM_UP):
         call()
     synchronize(device)

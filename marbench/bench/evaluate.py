@@ -15,7 +15,7 @@ from marbench.bench.execute import Candidate, Conditions, Seconds, run_unit
 from marbench.bench.interrupts import Interrupts
 from marbench.bench.plan import Task, Unit
 from marbench.bench.rows import metric_names
-from marbench.bench.run import check_device
+from marbench.bench.run import device_of
 from marbench.ct.operators import Operators
 from marbench.errors import MethodError
 from marbench.method import Context, Method, MethodCard
@@ -79,7 +79,7 @@ def evaluate(
     >>> rows["status"].tolist()
     ['ok', 'ok']
     """
-    resolved, where = load_spec(spec), check_device(device)
+    resolved, where = load_spec(spec), device_of(device)
     candidate = _candidate(method, resolved, where)
     suite = Suite(resolved, device=where)
     tasks = tuple(Task(index, key, {candidate.label: 1}) for index, key in enumerate(suite.keys()[:limit]))

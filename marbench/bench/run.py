@@ -19,12 +19,13 @@ from marbench.bench.plan import Key, Shard, Stored, Unit, cases_of, plan, stored
 from marbench.bench.rows import Row
 from marbench.bench.store import Store, read_run
 from marbench.bench.timing import time_method, timed_already, timing_cases
+from marbench.ct.cuda import check_device
 from marbench.errors import MarbenchError
 from marbench.registry import MethodRequest
 from marbench.simulate import Suite
 from marbench.spec import Spec
 
-__all__ = ["Finished", "Progress", "Wishes", "check_device", "run_benchmark", "time_benchmark"]
+__all__ = ["Finished", "Progress", "Wishes", "device_of", "run_benchmark", "time_benchmark"]
 
 
 class Progress(Protocol):
@@ -86,17 +87,13 @@ class Finished:
     seconds: Seconds
 
 
-def check_device(name: str) -> torch.device:
-    """Return a device, or raise `MarbenchError` if this machine has no such."""
+def device_of(name: str) -> torch.device:
+    """Return a device, or raise `MarbenchError` if this machine has no such, or cannot use it."""
     try:
         device = torch.device(name)
     except RuntimeError:
         raise MarbenchError(f"There is no device {name!r}. Use cpu or cuda.") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise MarbenchError(
-            f"There is no device {name!r}: torch {torch.__version__} sees {torch.cuda.device_count()} CUDA devices. "
-            "Use --device cpu, or see what is missing with: marbench doctor"
-        )
+    check_device(device)
     return device
 
 
@@ -160,7 +157,7 @@ class _Bench:
     """What the steps of a run share."""
 
     def __init__(self, spec: Spec, requests: Sequence[MethodRequest], folder: Path, wishes: Wishes) -> None:
-        self.device = check_device(wishes.device)
+        self.device = device_of(wishes.device)
         check_time_limit(wishes.timeout)
         self.wishes = wishes
         self.store = Store(folder, spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import platform
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ __all__ = ["command"]
 _OPTIONAL = {
     "pydicom": 'DICOM slices: pip install "marbench[dicom]"',
     "nibabel": 'NIfTI slices: pip install "marbench[dicom]"',
+    "lightning_fabric": 'marbench train: pip install "marbench[train]"',
+    "triton": "the kernels on a GPU: it comes with torch's CUDA wheels",
+    "torch_radon": "comparisons with that package",
 }
 
 
@@ -83,15 +87,21 @@ def _gpu() -> Iterator[Finding]:
 
 def _operators(spec: str, devices: list[str]) -> Iterator[Finding]:
     from marbench.ct import backend_for
+    from marbench.ct.backends import Kind, obstacles
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
-    for device in devices:
-        for kind in ("project", "invert"):
-            choice = backend_for(kind, resolved.geometry, resolved.grid, device)
-            slow = choice.name == "reference"
-            advice = "slow; grids and numbers of views divisible by 8 are fast" if slow else ""
-            yield Finding(f"{kind} ({resolved.name}, {device})", not slow, f"{choice.name}: {choice.reason}", advice)
+    kinds: tuple[Kind, ...] = ("project", "invert")
+    for device, kind in itertools.product(devices, kinds):
+        choice = backend_for(kind, resolved.geometry, resolved.grid, device)
+        slow = choice.name == "reference"
+        advice = "slow; grids and numbers of views divisible by 8 are fast" if slow else ""
+        yield Finding(f"{kind} ({resolved.name}, {device})", not slow, f"{choice.name}: {choice.reason}", advice)
+        for backend, why_not in obstacles(kind, resolved.geometry, resolved.grid, device).items():
+            if why_not:
+                yield Finding(f"  not {backend}", True, why_not)
+            elif backend != choice.name:
+                yield Finding(f"  or {backend}", True, "serves too, where it is asked for")
 
 
 def _extras() -> Iterator[Finding]:

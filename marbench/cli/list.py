@@ -36,12 +36,12 @@ def _benchmarks() -> list[dict[str, Any]]:
 
 def _methods(plugins: tuple[Path, ...], spec: str, device: str) -> list[dict[str, Any]]:
     from marbench.bench.execute import load_candidates
-    from marbench.bench.run import check_device
+    from marbench.bench.run import device_of
     from marbench.registry import parse_methods
     from marbench.spec import load_spec
 
     requests = {request.label: (request, "") for request in parse_methods("all", plugins)}
-    candidates = load_candidates(requests, load_spec(spec), check_device(device))
+    candidates = load_candidates(requests, load_spec(spec), device_of(device))
     return [
         {
             "name": label,

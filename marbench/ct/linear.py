@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
+from typing import Literal
 
 from torch import Tensor
 
-__all__ = ["Adjoint", "Composed", "LinearMap", "Shape"]
+__all__ = ["Adjoint", "Composed", "LinearMap", "Shape", "Storage"]
 
 Shape = tuple[int, ...]
+Storage = Literal["float32", "float16", "bfloat16"]
 
 
 class LinearMap(ABC):
     """A linear map between arrays, applied to a batch: ``(n, *domain_shape)`` → ``(n, *range_shape)``.
 
     Every item of a batch is computed on its own, in the same order of operations, so that a result
-    does not depend on its neighbours, bit for bit. Inputs are contiguous and have the dtype and
-    device that the map was built for.
+    does not depend on its neighbours, bit for bit. Two maps on CUDA devices leave the order to a library
+    and promise this up to rounding only: `marbench.ct.triton.product.MatrixProduct`, where cuBLAS may sum
+    in another order for another size of batch, and `marbench.ct.torch_radon.TorchRadonProjection`.
+
+    Inputs are contiguous and have the dtype and device that the map was built for; the maps of kernels that
+    `marbench.ct.triton.storage` wraps also take half precision. Results have the dtype of the map.
     """
 
     domain_shape: Shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
@@ -101,8 +102,8 @@ class Optimisation:
         gradients = _gradients(parameters)
         self._average(gradients)
         norm = get_total_norm(gradients)
-        length = float(norm)
-        if not torch.isfinite(norm):
+        length = float(norm)  # the one place where a step waits for the device
+        if not math.isfinite(length):
             self._skip(name, float(loss.detach()))
             return
         self._skipped[name] = 0

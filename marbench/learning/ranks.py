@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from marbench.ct.cuda import check_device
 from marbench.errors import MarbenchError
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ def launch(device: str, precision: str) -> Fabric:
     kind = torch.device(device).type
     if kind not in ("cpu", "cuda"):
         raise MarbenchError(f"Training runs on cpu or cuda. Got --device {device}.")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise MarbenchError("torch sees no CUDA device here. Train with --device cpu.")
+    check_device(torch.device(device))
     ranks, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     fabric = Fabric(
         accelerator=kind,

@@ -28,6 +28,8 @@ FAILURES = {
     "list": ("return scan.image.tolist()", "invalid", "InvalidImage", "got list"),
     "memory": ("raise MemoryError", "oom", "MemoryError", "MemoryError"),
     "torch_memory": ("torch.empty(2**50)", "oom", "RuntimeError", "allocate"),
+    # What torch raises when a GPU is full.
+    "gpu_memory": ("raise torch.OutOfMemoryError('CUDA out of memory')", "oom", "OutOfMemoryError", "CUDA out of memo"),
     "hangs": ("while True:\n    pass", "timeout", "CallTimeout", "longer than 0.5 s"),
     "stubborn": (
         "while True:\n    try:\n        time.sleep(9)\n    except Exception:\n        pass",

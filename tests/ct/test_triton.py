@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
 
 import pytest
 import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-ON_GPU = torch.cuda.is_available()
-if not ON_GPU:
-    os.environ["TRITON_INTERPRET"] = "1"  # before anything imports triton
-
 pytest.importorskip("triton", reason='no triton here: pip install "marbench[triton]"')
 
-from marbench.ct import RadonInversion, backend_for, project  # noqa: E402
-from marbench.ct.backends import Kind, build  # noqa: E402
-from marbench.ct.linear import LinearMap  # noqa: E402
-from marbench.ct.triton import BackProjection, JosephProjection, launch  # noqa: E402
-from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam  # noqa: E402
+from marbench.ct import RadonInversion, backend_for, project
+from marbench.ct.backends import Kind, build
+from marbench.ct.linear import LinearMap
+from marbench.ct.triton import BackProjection, JosephProjection, launch
+from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
 
+ON_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 
 # As small as they can be: the interpreter takes milliseconds for what a GPU does in nanoseconds.

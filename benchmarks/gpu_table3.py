@@ -1,0 +1,99 @@
+"""Time the methods of the DuDoNet paper's Table 3 on a GPU: ``python benchmarks/gpu_table3.py --quick``.
+
+Seconds for one image of ``dudonet2019``, parameters and peak memory, as `marbench time` takes them, of every method of
+the table with its ``paper`` preset. Networks have random weights: what they hold does not change how long they take, so
+nothing has to be trained before. Prints a Markdown table and writes it to ``benchmarks/results/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from gpu_clock import device_of, heading, publish, table
+
+import marbench.report
+from marbench.bench.calls import Failure
+from marbench.bench.execute import Candidate, Conditions
+from marbench.bench.timing import time_method, timing_cases
+from marbench.errors import MarbenchError
+from marbench.learned import LearnedMethod
+from marbench.method import Method
+from marbench.registry import LoadedMethod, MethodRequest, context_for, instantiate, parse_methods
+from marbench.scan import Case
+from marbench.simulate import Suite
+from marbench.spec import load_spec
+
+COLUMNS = ("method", "preset", "seconds", "fastest", "slowest", "× LI", "parameters", "MB", "paper, s", "paper, × LI")
+PUBLISHED = Path(marbench.report.__path__[0]) / "published.toml"
+
+
+def loaded(request: MethodRequest, conditions: Conditions) -> LoadedMethod:
+    """Return a method that is ready but for what its networks have learned."""
+    method = instantiate(request)
+    context = context_for(request, conditions.spec, conditions.device)
+    if isinstance(method, LearnedMethod):
+        Method.load(method, context)
+        method.build(context)
+        for network in method.networks().values():
+            network.to(conditions.device).eval()
+    else:
+        method.load(context)
+    return LoadedMethod(request, method)
+
+
+def rows(preset: str, cases: Sequence[Case], conditions: Conditions) -> Iterator[list[object]]:
+    published = {row["label"]: row["seconds"][0] for row in tomllib.loads(PUBLISHED.read_text())["table3"]["rows"]}
+    baseline = float("nan")
+    for request in parse_methods(",".join(published), preset=preset):
+        print(f"{request.label} …", file=sys.stderr)
+        paper = published[request.label]
+        start, end = [request.label, request.preset or "–"], [paper, f"{paper / published['li']:.2f}"]
+        try:
+            calls = time_method(Candidate(request, "", loaded(request, conditions)), cases, conditions)
+        except (MarbenchError, torch.OutOfMemoryError) as error:
+            yield [*start, str(error).splitlines()[0][:80], *["–"] * 5, *end]
+            continue
+        if isinstance(calls, Failure):
+            yield [*start, f"{calls.status}: {calls.message.splitlines()[0][:80]}", *["–"] * 5, *end]
+            continue
+        seconds = [call.seconds for call in calls]
+        median = statistics.median(seconds)
+        baseline = median if request.label == "li" else baseline
+        ratio = f"{median / baseline:.2f}"
+        size = f"{calls[0].parameters:,}" if calls[0].parameters else "–"
+        peak = max(call.peak_mb for call in calls)
+        yield [*start, median, min(seconds), max(seconds), ratio, size, peak, *end]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one case instead of three")
+    parser.add_argument("--preset", help="[default: paper; small with --device cpu]")
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--out", type=Path, help="where to write the table  [default: benchmarks/results/]")
+    options = parser.parse_args()
+    device = device_of(options.device)
+    trial = device.type == "cpu"
+    spec = load_spec("mini" if trial else "dudonet2019")
+    preset = options.preset or ("small" if trial else "paper")
+    suite = Suite(spec)
+    indices = timing_cases(len(suite))
+    cases = [suite[index] for index in (indices[:1] if options.quick or trial else indices)]
+    found = list(rows(preset, cases, Conditions(spec, device)))
+    remarks = [
+        f"{spec.name}, cases {', '.join(case.id for case in cases)}; medians of up to five calls each, after warm-up",
+        "Networks with random weights; MB beyond what is held between calls.",
+        "The paper's times are of its own hardware: only order and ratios compare.",
+    ]
+    lines = heading("Table 3 of the DuDoNet paper", device, remarks) + table(COLUMNS, found)
+    publish("gpu_table3", lines, device, options.out)
+
+
+if __name__ == "__main__":
+    main()
