@@ -23,7 +23,7 @@ class Scan:
     metal_mask : bool Tensor ``(batch, rows, columns)``
         Pixels that are at least half metal.
     metal_trace : bool Tensor ``(batch, views, bins)``
-        Rays that meet any metal.
+        Rays that meet metal, see `marbench.spec.MetalsSection`.
     image : float32 Tensor ``(batch, rows, columns)``
         The uncorrected reconstruction of ``sinogram``, HU.
     """

@@ -104,29 +104,30 @@ class Simulator:
         Returns
         -------
         sinogram, trace : Tensor ``(views, bins)``
-            Corrected line integrals, and whether a ray meets any metal.
+            Corrected line integrals, and whether a ray belongs to the metal trace.
         """
         physics, materials = self.spec.physics, tuple(metal)
         areas = torch.stack([torch.from_numpy(metal[name]) for name in materials]).to(self.device)
         total = areas.sum(dim=0)
         paths = self.operators.project_mu(torch.cat([areas, torch.stack([free.water * total, free.bone * total])]))
         metal_paths, displaced = paths[: len(materials)], paths[len(materials) :]
-        # Joseph's weights are not negative, so a ray that misses the metal sums to exactly 0.
-        trace = metal_paths.sum(dim=0) > 0
         attenuation = [relative_attenuation(name, self._energies, physics.reference_kev)[1] for name in materials]
         metal_paths = metal_paths * torch.tensor(attenuation, dtype=areas.dtype, device=self.device)[:, None, None]
+        whole_metal = metal_paths.sum(dim=0)
+        # Joseph's weights are not negative, so a ray that misses the metal sums to exactly 0.
+        meets = whole_metal > 0
         tissue_paths = free.paths
         if self.spec.metals.tissue_under_metal == "removed":
             tissue_paths = tissue_paths - displaced
         # Rays that miss the metal are those of the scan without it.
         line_integrals = free.polychromatic.clone()
-        line_integrals[trace] = polychromatic(
-            torch.cat([tissue_paths[:, trace], metal_paths[:, trace]]),
+        line_integrals[meets] = polychromatic(
+            torch.cat([tissue_paths[:, meets], metal_paths[:, meets]]),
             (*_TISSUES, *materials),
             physics.spectrum,
             physics.reference_kev,
         )
-        return self.measure(line_integrals, rng), trace
+        return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
 
     def without_metals(self, slices: Sequence[Slice]) -> list[MetalFree]:
         """Project slices as they are, all at once."""
@@ -168,20 +169,20 @@ class Simulator:
         total = areas.sum(dim=0)
         paths = self.operators.project_mu(torch.cat([areas, torch.stack([water * total, bone * total])]))
         metal_paths, displaced = paths[: len(materials)], paths[len(materials) :]
-        trace = metal_paths.sum(dim=0) > 0
         attenuation = [relative_attenuation(name, self._energies, physics.reference_kev)[1] for name in materials]
         tissue_paths = torch.stack([each.paths for each in free], dim=1)
         if self.spec.metals.tissue_under_metal == "removed":
             tissue_paths = tissue_paths - displaced
-        scaled = [path * factor for path, factor in zip(metal_paths, attenuation, strict=True)]
+        scaled = torch.stack([path * factor for path, factor in zip(metal_paths, attenuation, strict=True)])
+        whole_metal = scaled.sum(dim=0)
         through_metal = polychromatic(
-            torch.cat([tissue_paths, torch.stack(scaled)]),
+            torch.cat([tissue_paths, scaled]),
             (*_TISSUES, *materials),
             physics.spectrum,
             physics.reference_kev,
         )
-        line_integrals = torch.where(trace, through_metal, torch.stack([each.polychromatic for each in free]))
-        return self.measure(line_integrals, rng), trace
+        line_integrals = torch.where(whole_metal > 0, through_metal, torch.stack([each.polychromatic for each in free]))
+        return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
 
     def measure(self, line_integrals: torch.Tensor, rng: np.random.Generator | torch.Generator | None) -> torch.Tensor:
         """Count photons, without noise where ``rng`` is None or the spec says so, and correct for beam hardening."""

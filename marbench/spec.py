@@ -101,11 +101,17 @@ class PhysicsSection(_Section):
 
 
 class MetalsSection(_Section):
-    """``[metals]``: of what the implants are, how large, and into how many size groups they fall."""
+    """``[metals]``: of what the implants are, how large, and into how many size groups they fall.
+
+    A ray belongs to the metal trace if its line integral through metal alone, at the reference energy, is above
+    ``trace_threshold``. Published code takes 0. On a coarse grid that widens the trace of a wire to several times the
+    wire, at the cost of all methods that replace the trace.
+    """
 
     material: str = "own"
     reference_pixel_cm: Positive
     tissue_under_metal: Literal["removed", "kept"] = "removed"
+    trace_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     size_groups: Annotated[int, Field(ge=1)] = 5
 
     @field_validator("material")

@@ -8,8 +8,8 @@ from marbench.spec import builtin_specs, load_spec
 
 # Guards against a silent change of what a benchmark is. A change here means new numbers: raise PROTOCOL or the name.
 GOLDEN_HASHES = {
-    "dudonet2019": "29ce18d8f5b279390fd49e8c15b9e019e00e81a07bad778400824779666f04db",
-    "mini": "9c8063bbaae318e4d5a729b66c84a82ccb7cd824b2b346a7b646782aeabc09e7",
+    "dudonet2019": "ac201b3820e7dd21f830cac65de34767c9995dbd2eb68ebd32c77404de9fd960",
+    "mini": "1d396b44ba6b72a035b6664214326bd41ada081f4a8bbf6ac6fc7036f48a2137",
 }
 
 

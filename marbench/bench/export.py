@@ -39,7 +39,7 @@ Arrays of a case
   truth_sinogram_line_integral   the same without metal
   metal_mask                     pixels that are at least half metal
   metal_any                      pixels that hold any metal; they are not scored
-  metal_trace                    rays that meet any metal, (views, bins)
+  metal_trace                    rays that meet metal, (views, bins)
   window_hu                      display window, (low, high)
   info_json                      ids, size group, metal area, materials, region
 
