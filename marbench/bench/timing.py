@@ -14,6 +14,7 @@ from marbench.bench.execute import Candidate, Conditions
 from marbench.bench.host import device_name
 from marbench.bench.memory import release_free_memory
 from marbench.bench.rows import TimingRow
+from marbench.learned import LearnedMethod
 from marbench.method import Method
 from marbench.scan import Case
 from marbench.spec import PROTOCOL
@@ -75,8 +76,14 @@ def time_method(candidate: Candidate, cases: Sequence[Case], conditions: Conditi
 
 
 def parameter_count(method: Method) -> int | None:
-    """Return the number of network parameters among a method's attributes; None for a method without any."""
-    modules = [module for value in vars(method).values() for module in _modules(value)]
+    """Return the number of network parameters among a method's attributes; None for a method without any.
+
+    Of a method that learns only its networks count, not those that help in training.
+    """
+    if isinstance(method, LearnedMethod):
+        modules = list(method.networks().values())
+    else:
+        modules = [module for value in vars(method).values() for module in _modules(value)]
     # By identity: networks may share weights.
     parameters = {id(parameter): parameter for module in modules for parameter in module.parameters()}
     return sum(parameter.numel() for parameter in parameters.values()) or None

@@ -12,6 +12,7 @@ from marbench.bench.memory import PeakMemory
 from marbench.bench.run import Wishes, time_benchmark
 from marbench.bench.store import read_run
 from marbench.bench.timing import REPEATS, parameter_count, timing_cases
+from marbench.learned import LearnedMethod
 from marbench.method import Method
 from marbench.registry import parse_methods
 
@@ -81,6 +82,16 @@ def test_parameters_are_counted_once_and_only_of_networks():
     method.network = shared
     method.stages = [shared, nn.Linear(2, 2)]
     assert parameter_count(method) == 3 * 4 + 4 + 2 * 2 + 2
+
+
+def test_networks_that_only_help_in_training_are_not_counted():
+    class Adversarial(LearnedMethod):
+        def networks(self):
+            return {"generator": self.generator}
+
+    method = Adversarial()
+    method.generator, method.discriminator = nn.Linear(3, 4), nn.Linear(5, 6)
+    assert parameter_count(method) == 3 * 4 + 4
 
 
 def test_the_description_of_a_host_is_stable_and_names_no_one(monkeypatch):
