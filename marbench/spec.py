@@ -304,7 +304,9 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         return content
     if not isinstance(base, str):
         raise SpecError(f"{path}: 'extends' must be the name or path of a benchmark, got {base!r}")
-    return _merge(_resolve(_locate(base, base=path.parent), (*seen, resolved)), content)
+    inherited = _resolve(_locate(base, base=path.parent), (*seen, resolved))
+    inherited.pop("summary", None)  # it describes the other benchmark
+    return _merge(inherited, content)
 
 
 def _absolute_data_path(content: dict[str, Any], path: Path) -> None:

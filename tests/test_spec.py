@@ -42,6 +42,7 @@ def test_a_file_that_extends_another_gives_only_what_differs(tmp_path: Path) -> 
     assert spec.physics.photons == 1e5
     assert spec.geometry == mini.geometry
     assert spec.hash != mini.hash
+    assert (spec.summary, bool(mini.summary)) == ("", True)
 
 
 def test_texts_report_and_place_of_data_are_no_part_of_the_identity(tmp_path: Path) -> None:

@@ -194,6 +194,8 @@ class _Bench:
         for label, (request, version) in self.versions.items():
             card = request.entry.card.model_dump(mode="json")
             values = {"method_hash": version, "preset": request.preset or "", "values": request.values()}
+            if request.found.file is not None:
+                values["trained"] = request.found.file.card.model_dump(mode="json")
             self.store.write_method(label, {**card, **values})
         if self.wishes.command:
             self.store.write_command(self.wishes.command)

@@ -36,6 +36,8 @@ def command(table: str, run: Path, out: Path | None) -> None:
     console.print(f"{result.title} · {result.spec}", style="bold", markup=False)
     for comparison in result.comparisons:
         console.print(_as_table(comparison))
+    for label, told in result.training.items():
+        console.print(f"{label} was trained with {told}.", markup=False, highlight=False)
     for note in (*result.notes, f"Paper: {result.cite}"):
         console.print(note, markup=False, highlight=False)
     for path in write_reproduction(result, out or run / "reproduce"):

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from marbench.report.benchmark import Benchmark
+from marbench.report.training import is_learned
 
 __all__ = ["BASELINES", "Entry", "entries", "reference_device"]
 
@@ -27,7 +28,7 @@ class Entry:
     title, domain : str
     year : int or None
     learned : bool
-        It has trained parameters.
+        See `is_learned`.
     baseline : bool
     seconds : float or None
         Median on the reference device.
@@ -72,15 +73,16 @@ def reference_device(benchmark: Benchmark) -> tuple[str, str, int] | None:
 def entries(benchmark: Benchmark) -> dict[str, Entry]:
     """Return all methods by label, in natural order."""
     seconds = _median_seconds(benchmark)
-    counted = benchmark.timings.groupby("method")["parameters"].max().dropna()
+    counted = benchmark.timings.groupby("method")["parameters"].max()
+    sizes, cards = counted.dropna(), benchmark.cards
     return {
-        label: _entry(label, position, benchmark.cards.get(label, {}), seconds.get(label), counted.get(label))
+        label: _entry(label, position, cards.get(label, {}), seconds.get(label), sizes.get(label), label in counted)
         for position, label in enumerate(benchmark.methods, start=1)
     }
 
 
 def _entry(
-    label: str, position: int, card: Mapping[str, Any], seconds: float | None, parameters: float | None
+    label: str, position: int, card: Mapping[str, Any], seconds: float | None, parameters: float | None, timed: bool
 ) -> Entry:
     name, _, settings = label.partition("[")
     title = str(card.get("title") or name)
@@ -90,7 +92,7 @@ def _entry(
         title=f"{title} [{settings}" if settings else title,
         domain=str(card.get("domain") or ""),
         year=year if isinstance(year, int) else None,
-        learned=bool(parameters) or bool(card.get("weights")),
+        learned=is_learned(card, parameters, timed),
         baseline=label in BASELINES,
         seconds=None if seconds is None else float(seconds),
         parameters=None if parameters is None else int(parameters),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from marbench.report.explorer_charts import against_area, distributions, duels
 from marbench.report.formats import data_script
 from marbench.report.gallery import shown_cases
 from marbench.report.gallery_choice import Difficulty, difficulty
+from marbench.report.gallery_store import stored_cases
+from marbench.report.methods import said
 from marbench.report.page import Output, Page
 from marbench.report.standings import standings
 from marbench.report.tables import Measure
@@ -49,7 +52,7 @@ def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any] | None:
     names = [shown[at] for at in ranked_at]
     values = scores[main.column][ranked_at]
     areas = table.facts["metal_area_mm2"].to_numpy(np.float64)
-    metals = table.facts["metal_id"].fillna("").astype(str).tolist()
+    groups = table.facts["size_group"].to_numpy(np.float64)
     hard = difficulty(scores[main.column][judged_at])
     return {
         "data": data,
@@ -60,13 +63,23 @@ def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any] | None:
         "measure": main,
         "convention": board.convention,
         "distributions": distributions(names, values),
-        "area": against_area(names, values, areas, metals),
+        "area": against_area(names, values, areas, groups),
         "names": names,
         "duels": duels(values, main.digits),
         "first": _first_rows(table, hard, scores[main.column]),
         "hardest": hard,
-        "pictures": set(pictures),
+        **_drawing(benchmark, table, hard, pictures),
     }
+
+
+def _drawing(benchmark: Benchmark, table: CaseTable, hard: Difficulty, pictures: tuple[str, ...]) -> dict[str, Any]:
+    """Return how many cases have pictures in the gallery and on disk, and the command that draws another one."""
+    stored = stored_cases(benchmark)
+    worst = (table.ids[at] for at in np.argsort(hard.mean, kind="stable"))
+    example = next((case for case in worst if case in stored and case not in pictures), table.ids[0])
+    run = benchmark.folders[-1].name or "."
+    command = shlex.join(["marbench", "figure", run, "--case", example, "--out", f"{example}.png"])
+    return {"in_gallery": len(pictures), "stored": len(stored), "figure_command": command}
 
 
 def _data(
@@ -119,7 +132,7 @@ def _messages(table: CaseTable) -> dict[tuple[int, int], str]:
     bad = table.rows[table.rows["status"] != "ok"]
     columns = [bad["method_at"], bad["case_at"], bad["error_kind"].fillna(""), bad["message"].fillna("")]
     return {
-        (int(method), int(case)): " ".join(f"{kind}: {text}".strip(": ").split())[:_MESSAGE]
+        (int(method), int(case)): " ".join(said(str(kind), str(text)).split())[:_MESSAGE]
         for method, case, kind, text in zip(*columns, strict=True)
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ class CaseTable:
     status: NDArray[np.object_]
     rows: pd.DataFrame
 
-    @property
+    @cached_property
     def ids(self) -> list[str]:
         """The ids of the cases."""
         return [str(case) for case in self.facts.index]

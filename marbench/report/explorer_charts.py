@@ -60,7 +60,7 @@ class Shapes:
 
 @dataclass(frozen=True)
 class AreaPanel:
-    """One method's scores against the metal area: single cases, and the median of every metal."""
+    """One method's scores against the metal area: single cases, and the medians of the size groups."""
 
     label: str
     points: str
@@ -151,14 +151,14 @@ def _points(values: NDArray[np.float64], x: Axis, middle: float) -> str:
 
 
 def against_area(
-    labels: Sequence[str], scores: NDArray[np.float64], areas: NDArray[np.float64], metals: Sequence[str]
+    labels: Sequence[str], scores: NDArray[np.float64], areas: NDArray[np.float64], groups: NDArray[np.float64]
 ) -> Area | None:
     """Draw scores ``(methods, cases)`` against metal areas in mm², one panel per method, the first for reference.
 
     Parameters
     ----------
-    metals : sequence of str
-        The metal of every case; the lines join the medians of the metals.
+    groups : float array ``(cases,)``
+        Metal-size groups; the lines join their medians. Single metals of nearly one area would make them jump.
     """
     known = np.isfinite(areas) & (areas > 0)
     finite = np.isfinite(scores) & known
@@ -167,11 +167,10 @@ def against_area(
     x = _with_room(log_axis([float(areas[known].min()), float(areas[known].max())], 38, _SMALL_WIDTH - 8))
     ends = [float(scores[finite].min()), float(scores[finite].max())]
     y = linear_axis(ends, _SMALL_HEIGHT - 30, 8, count=4)
-    names = np.array(metals, dtype=object)
     panels = []
     for label, row, good in zip(labels, scores, finite, strict=True):
         if good.any():
-            panels.append(AreaPanel(label, _dots(row, areas, good, x, y), _medians(row, areas, good, names, x, y)))
+            panels.append(AreaPanel(label, _dots(row, areas, good, x, y), _medians(row, areas, good, groups, x, y)))
     return Area(_SMALL_WIDTH, _SMALL_HEIGHT, x, y, panels[0].line, tuple(panels))
 
 
@@ -194,11 +193,11 @@ def _medians(
     scores: NDArray[np.float64],
     areas: NDArray[np.float64],
     good: NDArray[np.bool_],
-    metals: NDArray[np.object_],
+    groups: NDArray[np.float64],
     x: Axis,
     y: Axis,
 ) -> str:
-    members = [good & (metals == metal) for metal in dict.fromkeys(metals[good])]
+    members = [good & (groups == group) for group in np.unique(groups[good])]
     corners = sorted((float(np.median(areas[own])), float(np.median(scores[own]))) for own in members)
     return f"M{'L'.join(f'{x(area):.1f} {y(score):.1f}' for area, score in corners)}"
 

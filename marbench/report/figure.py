@@ -2,61 +2,28 @@
 
 from __future__ import annotations
 
-import io
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from marbench.bench.files import write_atomically
 from marbench.bench.store import read_run
 from marbench.errors import MethodError, StoreError, nearest
 from marbench.report.benchmark import Benchmark, gather
+from marbench.report.entries import entries
+from marbench.report.figure_drawing import BODY_HU, INSET_PART, Panel, draw_panels
 from marbench.report.formats import number
 from marbench.report.gallery_store import StoredCase, read_case, read_method, stored_cases
-from marbench.report.pictures import windowed
 from marbench.report.standings import standings
 from marbench.report.tables import measures
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 __all__ = ["FORMATS", "Panel", "figure_panels", "write_figure"]
 
 FORMATS = ("png", "pdf", "svg")
-_COLUMNS = 5
-_PANEL_INCHES = 1.42  # five panels fill the width of a journal's page, 7.2 inches
-_CAPTION_INCHES = 0.36
-_INSET_PART, _INSET_SIZE = 0.18, 0.38
-_BODY_HU = -500
-# Nothing about the day or the software: the same run gives the same bytes.
-_METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": None},
-    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
-    "svg": {"Date": None, "Creator": None},
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Panel:
-    """One picture of a figure.
-
-    Attributes
-    ----------
-    label : str
-    image : int16 array ``(rows, columns)``
-        HU.
-    scores : str
-        What stands below it.
-    """
-
-    label: str
-    image: NDArray[np.int16]
-    scores: str
+# Of the inset: errors above the limit are equally bad; no more of it may be metal.
+_ERROR_HU, _METAL_PART = 1000, 0.2
 
 
 def write_figure(
@@ -85,7 +52,7 @@ def write_figure(
     convention : str, optional
         Of the PSNR and SSIM. Default: the first of the benchmark.
     inset : (row, column), optional
-        Centre of the magnified region. Default: the middle of the metal.
+        Centre of the magnified region. Default: where the metal harms the tissue most, see `_harmed`.
 
     Raises
     ------
@@ -104,10 +71,10 @@ def write_figure(
     case = _stored(benchmark, case_id)
     panels = figure_panels(benchmark, case_id, case, methods, convention)
     rows, columns = case.truth.shape
-    centre = _middle(case.metal) if inset is None else inset
+    centre = _harmed(case) if inset is None else inset
     if not (0 <= centre[0] < rows and 0 <= centre[1] < columns):
         raise StoreError(f"The inset's centre lies in an image of {rows} × {columns} pixels. Got {centre}.")
-    write_atomically(out, _draw(panels, case, window or case.window, centre, kind))
+    write_atomically(out, draw_panels(panels, case, window or case.window, centre, kind))
     return out
 
 
@@ -126,14 +93,15 @@ def figure_panels(
         values = rows.loc[[method], [psnr.column, ssim.column]].to_numpy(np.float64)[0]
         return f"{number(values[0], psnr.digits)} dB / {number(values[1], ssim.digits)}"
 
-    panels = [Panel("truth", case.truth, ""), Panel("uncorrected", case.uncorrected, scores("none"))]
+    titles = {label: entry.title for label, entry in entries(benchmark).items()}
+    panels = [Panel("Truth", case.truth, ""), Panel("Uncorrected", case.uncorrected, scores("none"))]
     for method in methods or _ranked(benchmark, chosen):
         if method not in benchmark.methods:
             raise MethodError(f"The run has no results of {method!r}. {nearest(method, benchmark.methods)}")
         version = benchmark.rows.loc[benchmark.rows["method"] == method, "method_hash"].iloc[0]
         image = read_method(folders, method, str(version), case.truth.shape)
         if image is not None:
-            panels.append(Panel(method, image, scores(method)))
+            panels.append(Panel(titles[method], image, scores(method)))
         elif methods:
             raise MethodError(
                 f"The run keeps no image of {method!r} for {case_id} (of the version in its tables). "
@@ -189,102 +157,17 @@ def _ranked(benchmark: Benchmark, convention: str | None) -> list[str]:
     return [method for method in (*board.ranked, *board.unranked) if method != "none"]
 
 
-def _middle(metal: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the metal pixel nearest to the middle of all metal; the middle of the image without any."""
-    places = np.argwhere(metal)
-    if not len(places):
-        return metal.shape[0] / 2, metal.shape[1] / 2
-    nearest_place = places[np.argmin(((places - places.mean(axis=0)) ** 2).sum(axis=1))]
-    return float(nearest_place[0]), float(nearest_place[1])
+def _harmed(case: StoredCase) -> tuple[float, float]:
+    """Return the centre of the region where the uncorrected image has the largest error in the body beside the metal.
 
-
-def _draw(
-    panels: Sequence[Panel],
-    case: StoredCase,
-    window: tuple[float, float],
-    centre: tuple[float, float],
-    kind: str,
-) -> bytes:
-    """Return the figure as a file."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    # A label is no mathematics, whatever signs it has; fonts stay text that an editor can change.
-    style: Any = {
-        "font.size": 7,
-        "text.parse_math": False,
-        "pdf.fonttype": 42,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "marbench",
-    }
-    across = min(len(panels), _COLUMNS)
-    down = math.ceil(len(panels) / across)
-    aspect = case.truth.shape[0] / case.truth.shape[1]
-    size = (across * _PANEL_INCHES, down * (_PANEL_INCHES * aspect + _CAPTION_INCHES))
-    buffer = io.BytesIO()
-    with mpl.rc_context(style):
-        figure = Figure(figsize=size, dpi=300, facecolor="white")
-        FigureCanvasAgg(figure)
-        corner = _free_corner(case.truth, centre)
-        for index, panel in enumerate(panels):
-            row, column = divmod(index, across)
-            height = _PANEL_INCHES * aspect / size[1]
-            bottom = 1 - (row + 1) * height - row * _CAPTION_INCHES / size[1]
-            gap = 0.012
-            axes = figure.add_axes((column / across + gap / across, bottom, (1 - 2 * gap) / across, height * (1 - gap)))
-            _caption(axes, panel, _letter(index))
-            _picture(axes, windowed(panel.image, case.metal, window), centre, corner)
-        figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
-    return buffer.getvalue()
-
-
-def _caption(axes: Axes, panel: Panel, letter: str) -> None:
-    text = f"({letter}) {panel.label}\n{panel.scores}"
-    axes.text(0.5, -0.03, text, transform=axes.transAxes, ha="center", va="top", linespacing=1.3)
-
-
-def _picture(axes: Axes, colours: NDArray[np.uint8], centre: tuple[float, float], corner: tuple[float, float]) -> None:
-    from matplotlib.patches import Rectangle
-
-    rows, columns = colours.shape[:2]
-    axes.imshow(colours, interpolation="nearest")
-    axes.set_axis_off()
-    half = _INSET_PART * columns / 2
-    row, column = centre
-    axes.add_patch(
-        Rectangle((column - half, row - half), 2 * half, 2 * half, edgecolor="white", facecolor="none", linewidth=0.7)
-    )
-    inset = axes.inset_axes((*corner, _INSET_SIZE, _INSET_SIZE * columns / rows))
-    inset.imshow(colours, interpolation="nearest")
-    inset.set_xlim(column - half, column + half)
-    inset.set_ylim(row + half, row - half)
-    inset.set_facecolor("black")
-    inset.set_xticks([])
-    inset.set_yticks([])
-    for spine in inset.spines.values():
-        spine.set_edgecolor("white")
-        spine.set_linewidth(0.9)
-
-
-def _free_corner(truth: NDArray[np.int16], centre: tuple[float, float]) -> tuple[float, float]:
-    """Return the lower left end, in fractions from below left, of the inset that hides the least of the body."""
-    rows, columns = truth.shape
-    side, half = round(_INSET_SIZE * columns), _INSET_PART * columns / 2
-    row, column = centre
-
-    def hidden(left: bool, top: bool) -> float:
-        part = truth[:side, :] if top else truth[rows - side :, :]
-        part = part[:, :side] if left else part[:, columns - side :]
-        over_row = row - half < side if top else row + half > rows - side
-        over_column = column - half < side if left else column + half > columns - side
-        return float((part > _BODY_HU).sum()) + (truth.size if over_row and over_column else 0)
-
-    corners = [(left, top) for top in (False, True) for left in (False, True)]
-    left, top = min(corners, key=lambda corner: hidden(*corner))
-    height = _INSET_SIZE * columns / rows
-    return 0.0 if left else 1 - _INSET_SIZE, 1 - height if top else 0.0
-
-
-def _letter(index: int) -> str:
-    return chr(ord("a") + index) if index < 26 else str(index + 1)
+    A region that is mostly metal would fill the inset with yellow. Without any error: the middle of the image.
+    """
+    error = np.abs(case.uncorrected.astype(np.float64) - case.truth)
+    error[case.metal | (case.truth < BODY_HU)] = 0
+    side = round(INSET_PART * case.truth.shape[1])
+    smooth = uniform_filter(np.minimum(error, _ERROR_HU), side, mode="constant")
+    smooth[uniform_filter(case.metal.astype(np.float64), side, mode="constant") > _METAL_PART] = 0
+    if not smooth.any():
+        return case.truth.shape[0] / 2, case.truth.shape[1] / 2
+    row, column = np.unravel_index(np.argmax(smooth), smooth.shape)
+    return float(row), float(column)

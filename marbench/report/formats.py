@@ -78,12 +78,14 @@ def tick_time(seconds: float) -> str:
 def byte_size(megabytes: float | None) -> str:
     """Return a size of memory.
 
-    >>> byte_size(80.4), byte_size(2048.0)
-    ('80.4 MB', '2.05 GB')
+    >>> byte_size(80.4), byte_size(2048.0), byte_size(0.0041)
+    ('80.4 MB', '2.05 GB', '4.10 kB')
     """
     if megabytes is None or not math.isfinite(megabytes):
         return number(megabytes)
-    return f"{_significant(megabytes / 1e3)} GB" if megabytes >= 1000 else f"{_significant(megabytes)} MB"
+    if megabytes >= 1000:
+        return f"{_significant(megabytes / 1e3)} GB"
+    return f"{_significant(megabytes)} MB" if megabytes >= 1 else f"{_significant(megabytes * 1e3)} kB"
 
 
 def count(value: float | None) -> str:

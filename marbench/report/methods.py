@@ -10,8 +10,9 @@ from marbench.report.benchmark import Benchmark
 from marbench.report.entries import entries
 from marbench.report.formats import MISSING
 from marbench.report.page import Output, Page
+from marbench.report.training import training_facts
 
-__all__ = ["PAGE", "Failure", "facts", "failures", "settings"]
+__all__ = ["PAGE", "Failure", "facts", "failures", "said", "settings"]
 
 _FACTS = {
     "authors": "Authors",
@@ -30,7 +31,6 @@ class Failure:
     """One way in which a method failed, on one case or on many."""
 
     status: str
-    error_kind: str
     message: str
     trace: str
     count: int
@@ -49,16 +49,28 @@ def failures(benchmark: Benchmark) -> dict[str, list[Failure]]:
         method, status, kind, message = map(str, key)
         first = part.iloc[0]
         trace, case_id = _cut(str(first["trace"]), _TRACE), str(first["case_id"])
-        found.setdefault(method, []).append(Failure(status, kind, _cut(message, _MESSAGE), trace, len(part), case_id))
+        text = _cut(said(kind, message), _MESSAGE)
+        found.setdefault(method, []).append(Failure(status, text, trace, len(part), case_id))
     return {method: sorted(kinds, key=lambda failure: -failure.count) for method, kinds in found.items()}
+
+
+def said(kind: str, message: str) -> str:
+    """Return a message after the kind of error, which some messages repeat.
+
+    >>> said("ValueError", "ValueError: no"), said("", "no"), said("OSError", "")
+    ('ValueError: no', 'no', 'OSError')
+    """
+    return ": ".join(filter(None, (kind, message.removeprefix(f"{kind}: "))))
 
 
 def facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what a card says, as lines of text. Cards come from anywhere: their form is not taken for granted."""
     weights = card.get("weights")
     items = weights if isinstance(weights, list) else [weights]
-    lines = [*((title, card.get(key)) for key, title in _FACTS.items()), *(("Weights", item) for item in items)]
-    return [(title, _text(value)) for title, value in lines if _text(value)]
+    # The weights that were used say more than those that the method declares.
+    used = training_facts(card) or [("Weights", _text(item)) for item in items]
+    lines = [*((title, _text(card.get(key))) for key, title in _FACTS.items()), *used]
+    return [(title, text) for title, text in lines if text]
 
 
 def settings(card: Mapping[str, Any]) -> list[dict[str, str]]:

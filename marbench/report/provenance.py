@@ -14,6 +14,8 @@ from marbench.report.page import Output, Page
 
 __all__ = ["PAGE", "flat"]
 
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def flat(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return nested facts as lines of text, in their own order.
@@ -32,8 +34,19 @@ def flat(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
+def _power(value: float) -> str:
+    """Return a large number in powers of ten.
+
+    >>> _power(2e7), _power(250.0)
+    ('2 × 10⁷', '250')
+    """
+    mantissa, _, exponent = f"{value:g}".partition("e+")
+    return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}" if exponent else mantissa
+
+
 def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any]:
-    fan, grid = benchmark.spec.geometry, benchmark.spec.grid
+    fan, grid, metals = benchmark.spec.geometry, benchmark.spec.grid, benchmark.spec.metals
+    groups = f"{metals.size_groups} size groups"
     return {
         "toml": spec_toml(benchmark.spec),
         "geometry": [
@@ -42,8 +55,8 @@ def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any]:
             ("Views", f"{fan.views} over a full circle"),
             ("Source to isocentre", f"{fan.source_distance:g} cm"),
             ("Spectrum", benchmark.spec.physics.spectrum),
-            ("Photons per ray", f"{benchmark.spec.physics.photons:g}"),
-            ("Metals", f"{benchmark.spec.metals.material}, {benchmark.spec.metals.size_groups} size groups"),
+            ("Photons per ray", _power(benchmark.spec.physics.photons)),
+            ("Metals", f"{'each of its own material' if metals.material == 'own' else metals.material}, {groups}"),
             ("Anatomy", benchmark.spec.anatomy.source),
             ("Truth", benchmark.spec.truth.image),
         ],

@@ -17,6 +17,7 @@ from marbench.bench.store import Run
 from marbench.errors import StoreError, nearest
 from marbench.report.formats import byte_size, count
 from marbench.report.templates import render_template
+from marbench.report.training import budget
 
 __all__ = ["Comparison", "Entry", "Reproduction", "published_tables", "reproduce", "write_reproduction"]
 
@@ -73,6 +74,8 @@ class Reproduction:
         The benchmark on which ours were measured.
     notes : tuple of str
         What a reader has to know: how many cases, which methods are missing, on which machine.
+    training : dict
+        Label → how long our method was trained; methods whose cards do not tell are absent.
     """
 
     table: str
@@ -81,6 +84,7 @@ class Reproduction:
     spec: str
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...]
+    training: dict[str, str]
 
 
 def published_tables() -> tuple[str, ...]:
@@ -102,6 +106,11 @@ def reproduce(run: Run, table: str) -> Reproduction:
     content = published[table]
     labels = [row["label"] for row in content["rows"]]
     notes = [content["notes"]] if "notes" in content else []
+    if run.spec.name != published["spec"]:
+        notes.append(
+            f"The paper's scans are those of the benchmark {published['spec']}; {run.spec.name} is another one, "
+            "on which the order of the methods can be compared, not their numbers."
+        )
     if "seconds" in content["rows"][0]:
         comparisons: tuple[Comparison, ...] = (_compare_times(run, content["rows"], notes),)
     else:
@@ -110,7 +119,8 @@ def reproduce(run: Run, table: str) -> Reproduction:
         if f"psnr[{convention}]" not in scores:
             raise StoreError(f"The run in {run.folder} has no scores of {convention!r}, the paper's convention.")
         comparisons = tuple(_compare_scores(scores, content["rows"], kind, convention) for kind in ("psnr", "ssim"))
-    return Reproduction(table, content["title"], published["cite"], run.spec.name, comparisons, tuple(notes))
+    trained = {label: told for label in labels if (told := budget(run.cards.get(label, {})))}
+    return Reproduction(table, content["title"], published["cite"], run.spec.name, comparisons, tuple(notes), trained)
 
 
 def write_reproduction(result: Reproduction, folder: Path) -> tuple[Path, Path]:
@@ -205,6 +215,7 @@ def _as_frame(result: Reproduction) -> pd.DataFrame:
             "difference": entry.difference,
             "order_agrees": agreeing,
             "order_compared": compared,
+            "training": result.training.get(label, ""),
         }
         for comparison in result.comparisons
         for name, label, entries in comparison.rows

@@ -89,6 +89,7 @@
     order = [...cases.ids.keys()].filter((at) => passes(at, wanted, bad)).sort(compare);
     page = 0;
     find("explorer-status").textContent = order.length < cases.ids.length ? `${order.length} of ${cases.ids.length} cases` : "";
+    window.marbench.writeAddress(tools, chosenOrder() ? null : sorting);
     show();
   };
 
@@ -145,6 +146,8 @@
     find("page-after").disabled = page + 1 >= last;
   };
 
+  const chosenOrder = () => tools.elements.order.value;
+
   const orderBy = (name) => {
     // With an error measure the worst case has the largest mean.
     sorting = name === "disputed" ? { column: "spread", up: false } : { column: "mean", up: measure().up };
@@ -158,7 +161,7 @@
 
   const choose = async () => {
     const chosen = measure();
-    const keepOrder = [...tools.elements.order].find((input) => input.checked);
+    const keepOrder = chosenOrder();
     try {
       if (!cases) {
         await load("explorer/cases.js");
@@ -174,7 +177,7 @@
     }
     if (measure() !== chosen) return;
     summary = summarise(scores.get(chosen.key));
-    if (keepOrder) orderBy(keepOrder.value);
+    if (keepOrder) orderBy(keepOrder);
     arrange();
     tools.hidden = false;
     find("pager").hidden = false;
@@ -205,5 +208,10 @@
   const turn = (by) => { page += by; show(); table.scrollIntoView({ block: "nearest" }); };
   find("page-before").addEventListener("click", () => turn(-1));
   find("page-after").addEventListener("click", () => turn(1));
+  const named = window.marbench.readAddress(tools);
+  if (named && [...table.tHead.rows[0].cells].some((heading) => heading.dataset.column === named.column)) {
+    sorting = named;
+    reflectOrder();
+  }
   choose();
 })();

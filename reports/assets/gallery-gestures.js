@@ -12,6 +12,7 @@ window.marbenchGallery = window.marbenchGallery || {};
 
     const fraction = (event) => window.marbenchGallery.locate(canvas, hooks.state(), event);
     const apart = ([a, b]) => Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+    const centre = ([a, b]) => ({ clientX: (a.clientX + b.clientX) / 2, clientY: (a.clientY + b.clientY) / 2 });
 
     const kind = (event) => {
       const box = canvas.getBoundingClientRect();
@@ -37,11 +38,12 @@ window.marbenchGallery = window.marbenchGallery || {};
       const box = canvas.getBoundingClientRect();
       if (Math.hypot(event.clientX - began.x, event.clientY - began.y) > 4) began.moved = true;
       if (gesture === "pinch") {
-        const was = apart([...pointers.values()]);
+        const was = [...pointers.values()];
         pointers.set(event.pointerId, event);
         const both = [...pointers.values()];
-        const centre = { clientX: (both[0].clientX + both[1].clientX) / 2, clientY: (both[0].clientY + both[1].clientY) / 2 };
-        if (was > 0) hooks.zoomAt(apart(both) / was, fraction(centre));
+        const [from, to] = [centre(was), centre(both)];
+        hooks.pan((to.clientX - from.clientX) / box.width, (to.clientY - from.clientY) / box.height);
+        if (apart(was) > 0) hooks.zoomAt(apart(both) / apart(was), fraction(to));
         return;
       }
       pointers.set(event.pointerId, event);

@@ -246,7 +246,11 @@
     settle();
     build();
     G.keep([next.id]);
-    const facts = [current.id, current.reasons.join(", "), `group ${current.group}`, current.region, current.materials.join(" + "), `${current.area} mm² of metal`];
+    const absent = data.methods.filter((name) => !current.files[name]);
+    const facts = [
+      current.id, current.reasons.join(", "), `group ${current.group}`, current.region, current.materials.join(" + "),
+      `${current.area} mm² of metal`, absent.length ? `no picture of ${absent.join(", ")}` : "",
+    ];
     find("case-facts").textContent = facts.filter(Boolean).join(" · ");
     reflect();
     fetchAll().catch((problem) => say(`A picture could not be loaded (${problem.message}). The gallery's folder must lie beside this page.`));
@@ -329,36 +333,15 @@
     change({ probe: [G.between(row + rows, 0, picture.rows - 1), G.between(column + columns, 0, picture.columns - 1)] });
   };
 
-  const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  const KEYS = {
-    t: () => flipTo("truth"), u: () => flipTo("uncorrected"), ",": () => flipBy(-1), ".": () => flipBy(1),
-    g: () => change({ layout: "grid" }), f: () => change({ layout: "flip" }), s: () => change({ layout: "swipe" }),
-    i: () => change({ view: "image" }), e: () => change({ view: "error" }),
-    n: () => { if (current.sinograms) change({ view: "sinogram" }); },
-    c: () => change({ contour: !state.contour }), z: () => change({ inset: !state.inset }),
-    w: () => { find(dragMode() === "window" ? "drag-pan" : "drag-window").checked = true; redraw(); },
-    r: () => change({ zoom: 1, x: 0.5, y: 0.5, window: null }),
-    "+": () => zoomAt(1.25, [state.x, state.y]), "=": () => zoomAt(1.25, [state.x, state.y]), "-": () => zoomAt(0.8, [state.x, state.y]),
-    "[": () => step(-1), "]": () => step(1), Escape: () => change({ layout: "grid" }),
+  const reset = () => change({ zoom: 1, x: 0.5, y: 0.5, window: null });
+  const zoomBy = (factor) => zoomAt(factor, [state.x, state.y]);
+  const exchangeDrag = () => {
+    find(dragMode() === "window" ? "drag-pan" : "drag-window").checked = true;
+    redraw();
   };
-
-  document.addEventListener("keydown", (event) => {
-    const typing = event.target.matches("input:not([type=radio]):not([type=checkbox]), select, textarea");
-    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const arrow = ARROWS[event.key];
-    if (arrow) {
-      if (event.target.tagName !== "CANVAS") return;
-      if (event.shiftKey) change({ x: state.x + (0.08 * arrow[0]) / state.zoom, y: state.y + (0.08 * arrow[1]) / state.zoom });
-      else if (state.layout === "swipe" && arrow[0]) change({ at: G.between(state.at + 0.02 * arrow[0], 0, 1) });
-      else moveProbe(arrow[1], arrow[0]);
-    } else if (/^[1-9]$/.test(event.key)) {
-      const method = listed().find((entry) => entry.key_number === Number(event.key));
-      if (!method) return;
-      flipTo(method.key);
-    } else if (KEYS[event.key]) KEYS[event.key]();
-    else return;
-    event.preventDefault();
-  });
+  const sinogram = () => { if (current.sinograms) change({ view: "sinogram" }); };
+  const flipToNumber = (number) => flipTo(listed().find((entry) => entry.key_number === number)?.key);
+  G.bindKeys({ state: () => state, change, step, flipTo, flipToNumber, flipBy, moveProbe, zoomBy, exchangeDrag, sinogram, reset });
 
   tools.addEventListener("submit", (event) => event.preventDefault());
   for (const name of ["view", "layout"]) {
@@ -375,11 +358,11 @@
       if (Number.isFinite(level) && width > 0) setWindow(level - width / 2, level + width / 2);
     });
   }
-  find("contour").addEventListener("click", KEYS.c);
-  find("inset").addEventListener("click", KEYS.z);
-  find("zoom-in").addEventListener("click", KEYS["+"]);
-  find("zoom-out").addEventListener("click", KEYS["-"]);
-  find("reset").addEventListener("click", KEYS.r);
+  find("contour").addEventListener("click", () => change({ contour: !state.contour }));
+  find("inset").addEventListener("click", () => change({ inset: !state.inset }));
+  find("zoom-in").addEventListener("click", () => zoomBy(1.25));
+  find("zoom-out").addEventListener("click", () => zoomBy(0.8));
+  find("reset").addEventListener("click", reset);
   find("previous").addEventListener("click", () => step(-1));
   find("next").addEventListener("click", () => step(1));
   find("case").addEventListener("change", () => change({ case: find("case").value }));

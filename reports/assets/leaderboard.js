@@ -118,6 +118,13 @@
 
   const choice = (name) => tools.elements[name]?.value ?? "";
 
+  // The order as an address carries it; that by rank needs no word.
+  const sortOf = (board) => {
+    const heading = board.querySelector("thead [aria-sort]");
+    const up = heading.getAttribute("aria-sort") === "ascending";
+    return heading.cellIndex || !up ? { column: String(heading.cellIndex), up } : null;
+  };
+
   const update = () => {
     const view = choice("view");
     const chosen = choice("convention") || "0";
@@ -142,7 +149,10 @@
       if (divider) divider.hidden = ![...divider.querySelectorAll("tr[data-method]")].some((row) => !row.hidden);
       const sorted = table.tHead.querySelector("[aria-sort]");
       if (sorted) window.marbench.sort(table, sorted.cellIndex, sorted.getAttribute("aria-sort"));
-      if (board.dataset.index === chosen) report(board, filtered, region, material);
+      if (board.dataset.index === chosen) {
+        report(board, filtered, region, material);
+        window.marbench.writeAddress(tools, sortOf(board));
+      }
     }
   };
 
@@ -162,9 +172,12 @@
     update();
   }));
   tools.addEventListener("submit", (event) => event.preventDefault());
+  const order = window.marbench.readAddress(tools);
   for (const board of boards) {
-    const heading = board.querySelector("th.rank");
-    if (heading) heading.setAttribute("aria-sort", "ascending");
+    const headings = board.querySelectorAll("thead th");
+    const sorted = order && headings[Number(order.column)];
+    (sorted || headings[0]).setAttribute("aria-sort", !sorted || order.up ? "ascending" : "descending");
+    board.addEventListener("sorted", () => window.marbench.writeAddress(tools, sortOf(board)));
   }
   update();
 

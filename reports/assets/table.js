@@ -46,11 +46,11 @@
           : heading.dataset.start || "ascending";
         const other = start === "ascending" ? "descending" : "ascending";
         sort(table, heading.cellIndex, heading.getAttribute("aria-sort") === start ? other : start);
-        table.dispatchEvent(new Event("sorted"));
+        table.dispatchEvent(new Event("sorted", { bubbles: true }));
       });
     }
   };
 
   document.querySelectorAll("table.sortable").forEach(enable);
-  window.marbench = { sort };
+  window.marbench = { ...window.marbench, sort };
 })();

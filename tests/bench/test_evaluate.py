@@ -88,5 +88,5 @@ def test_score_refuses_what_is_no_image_of_the_case(tiny, spoil, message):
 def test_a_device_that_is_not_there_is_refused(tiny):
     with pytest.raises(MarbenchError, match="Use cpu or cuda"):
         marbench.evaluate("none", tiny, device="abacus")
-    with pytest.raises(MarbenchError, match="marbench doctor"):
+    with pytest.raises(MarbenchError, match="use the device cpu"):
         marbench.evaluate("none", tiny, device="cuda:63")

@@ -1,10 +1,12 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from marbench.bench.store import read_run
@@ -78,7 +80,7 @@ def test_openmp_waits_passively_unless_told_otherwise(monkeypatch):
         ("run --methods nmr", "did you mean 'nmar'?"),
         ("run --spec mni", "did you mean 'mini'?"),
         ("run --methods nmar[prio=raw]", "did you mean 'prior'?"),
-        ("run --device cuda:99", "Use --device cpu"),
+        ("run --device cuda:99", "use the device cpu"),
         ("run --shard 3/2", "i/n"),
         ("run --plugins /no/such/folder", "does not exist"),
         ("run --limit 0", "not in the range"),
@@ -197,7 +199,40 @@ def test_doctor_names_a_method_that_cannot_run_and_says_so_by_its_exit_code(tmp_
     assert line.startswith("! ")
     assert "fever" in line
     assert "OMP_WAIT_POLICY" in result.stdout
-    assert "project (mini, cpu)" in result.stdout
+
+
+def test_doctor_says_which_operators_are_chosen_and_why_others_are_not(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    lines = [line[4:].rstrip() for line in marbench("doctor").stdout.splitlines()]
+    for kind in ("project", "invert"):
+        start = next(k for k, line in enumerate(lines) if line.startswith(f"{kind} (mini, cpu)"))
+        assert "sparse: views and image share the symmetry of the square" in lines[start]
+        others = [line.split(maxsplit=2) for line in lines[start + 1 : start + 4]]
+        assert [name for _, name, _ in others] == ["reference", "torch_radon", "triton"]
+        assert others[0][0] == "or"
+        assert others[2][0] == "not"
+        assert re.match(r"triton is not installed|Triton kernels run on CUDA devices", others[2][2])
+    listed = {line.split()[0]: line.split()[1] for line in lines if "sent" in line}
+    assert {"pydicom", "nibabel", "lightning_fabric", "triton", "torch_radon"} <= listed.keys()
+    assert set(listed.values()) <= {"present", "absent"}
+
+
+NO_SUCH_DEVICE = {
+    "run": ("--methods", "li", "--limit", "1"),
+    "time": ("--methods", "li"),
+    "train": ("dudonet", "--steps", "1"),
+}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize("verb", NO_SUCH_DEVICE)
+def test_absent_gpu_is_said_before_any_work_begins(tmp_path, tiny, verb):
+    out = tmp_path / "out"
+    result = marbench(verb, *NO_SUCH_DEVICE[verb], "--spec", tiny, "--device", "cuda", "--out", out)
+    assert result.exit_code == 2
+    assert "CUDA" in result.stderr
+    assert "use the device cpu" in result.stderr
+    assert not out.exists()
 
 
 def test_time_prints_medians(tmp_path, tiny):

@@ -156,6 +156,29 @@ def test_reset_restores_what_was_computed(board: Any) -> None:
     assert board.find_element("css selector", "section.board table").get_attribute("innerHTML") == before
 
 
+def test_a_link_restores_filters_and_order(browser: Browser, board: Any, report: Path) -> None:
+    _choose(board, "region", "thorax")
+    _choose(board, "kind", "learned")
+    board.find_element("css selector", "input[name=view][value=ssim]").click()
+    board.find_elements("css selector", "section.board:not([hidden]) thead th button")[2].click()
+    shown, fragment = _column(board, 2), str(board.execute_script("return location.hash"))
+    assert sorted(fragment[1:].split("&")) == ["kind=learned", "region=thorax", "sort=-2", "view=ssim"]
+    again = browser.open(report / "index.html", fragment)
+    assert _column(again, 2) == shown
+    assert "Filtered: 4 of 7 methods" in again.find_element("id", "status").text
+    assert again.execute_script("return location.hash") == fragment
+    again.find_element("css selector", "button[type=reset]").click()
+    again.execute_async_script("setTimeout(arguments[0], 50)")
+    assert again.execute_script("return location.hash") == ""
+
+
+@pytest.mark.parametrize("fragment", ["#view=odd&region=nowhere&sort=99&kind=<img>", "#sort=constructor", "#content"])
+def test_a_wrong_link_shows_the_whole_board(browser: Browser, report: Path, fragment: str) -> None:
+    driver = browser.open(report / "index.html", fragment)
+    assert len(_methods(driver)) == 7
+    assert browser.complaints(report) == []
+
+
 def test_views_and_conventions_show_one_thing_at_a_time(board: Any) -> None:
     assert re.fullmatch(r"[\d.]+†?\n0\.\d{4}†?", _column(board, 2)[0])
     board.find_element("css selector", "input[name=view][value=ssim]").click()

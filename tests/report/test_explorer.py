@@ -88,7 +88,7 @@ def test_boxes_stand_at_the_percentiles() -> None:
 def test_odd_distributions_are_drawn_or_left_out(row: list[float]) -> None:
     drawing = distributions(["a"], np.array([row]))
     assert (drawing is None) == (not np.isfinite(row).any())
-    area = against_area(["a"], np.array([row]), np.array([10.0, np.nan]), ["m", "m"])
+    area = against_area(["a"], np.array([row]), np.array([10.0, np.nan]), np.array([1.0, 1.0]))
     assert area is None or area.panels[0].points
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from synthetic_runs import METHODS, Synthetic, write_run
@@ -14,8 +15,8 @@ from marbench.bench.store import read_run
 from marbench.cli import main
 from marbench.errors import MethodError, StoreError
 from marbench.report.benchmark import gather
-from marbench.report.figure import figure_panels, write_figure
-from marbench.report.gallery_store import read_case, stored_cases
+from marbench.report.figure import _harmed, figure_panels, write_figure
+from marbench.report.gallery_store import StoredCase, read_case, stored_cases
 
 DOLLARS = "$a_b$ <i>&"
 
@@ -42,7 +43,7 @@ def test_panels_carry_the_scores_of_the_tables(run: Path) -> None:
     case = read_case(stored_cases(benchmark)[case_id])
     assert case is not None
     panels = figure_panels(benchmark, case_id, case, ["nmar", "li"], "dudonetpp2020")
-    assert [panel.label for panel in panels] == ["truth", "uncorrected", "nmar", "li"]
+    assert [panel.label for panel in panels] == ["Truth", "Uncorrected", "NMAR", "LI"]
     rows = benchmark.rows[benchmark.rows["case_id"] == case_id].set_index("method")
     for panel, method in zip(panels[1:], ["none", "nmar", "li"], strict=True):
         row = rows.loc[method]
@@ -51,7 +52,18 @@ def test_panels_carry_the_scores_of_the_tables(run: Path) -> None:
 
 def test_a_label_is_text_and_no_mathematics(run: Path, tmp_path: Path) -> None:
     svg = write_figure(run, _case(run), tmp_path / "f.svg", [DOLLARS]).read_text()
-    assert "$a_b$ &lt;i&gt;&amp;" in svg
+    assert "$A_B$ &lt;I&gt;&amp;" in svg
+
+
+def test_the_inset_lies_on_tissue_that_the_metal_harms(tmp_path: Path) -> None:
+    truth = np.full((60, 60), -1000, dtype=np.int16)
+    truth[10:50, 10:50] = 40
+    uncorrected, metal = truth.copy(), np.zeros((60, 60), dtype=bool)
+    metal[25:35, 25:35], uncorrected[25:35, 25:35] = True, 30000
+    uncorrected[:, 2:6] = 3000
+    uncorrected[38:46, 14:20] = 300
+    row, column = _harmed(StoredCase(truth, uncorrected, metal, (-160.0, 240.0), None, None, None))
+    assert abs(row - 42) <= 3 and abs(column - 17) <= 3
 
 
 def test_refusals_name_what_is_near_and_what_to_do(run: Path, tmp_path: Path) -> None:

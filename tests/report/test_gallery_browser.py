@@ -152,6 +152,44 @@ def test_zoom_and_pan_are_shared_by_all_panes(viewer: Any) -> None:
     assert "zoom" not in _hash(viewer)
 
 
+def test_two_fingers_zoom_the_panes_and_one_scrolls_the_page(browser: Browser, report: Path) -> None:
+    driver = _open(browser, report, width=375)
+    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+    driver.execute_script("document.querySelector('.pane canvas').scrollIntoView({ block: 'center' })")
+    centre = (
+        "const box = document.querySelector('.pane canvas').getBoundingClientRect();"
+        "return [box.left + box.width / 2, box.top + box.height / 2]"
+    )
+    x, y = driver.execute_script(centre)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": across, "y": down, "id": finger} for finger, (across, down) in enumerate(places)]
+        driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    try:
+        touch("touchStart", (x - 15, y))
+        touch("touchStart", (x - 15, y), (x + 15, y))
+        for step in range(1, 11):
+            touch("touchMove", (x - 15 - 3 * step, y), (x + 15 + 3 * step, y))
+        touch("touchEnd")
+        _settle(driver)
+        assert 2.5 < float(driver.execute_script("return location.hash").split("zoom=")[1].split("&")[0]) < 3.5
+        assert driver.execute_script("return visualViewport.scale") == 1
+        driver.find_element("id", "reset").click()
+        _settle(driver)
+        before = driver.execute_script("return scrollY")
+        x, y = driver.execute_script(centre)
+        touch("touchStart", (x, y))
+        for step in range(1, 11):
+            touch("touchMove", (x, y - 8 * step))
+        touch("touchEnd")
+        _settle(driver)
+        assert driver.execute_script("return scrollY") > before
+    finally:
+        driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    assert browser.complaints(report) == []
+
+
 def test_number_keys_flip_methods_in_one_place(viewer: Any) -> None:
     order = _names(viewer)[2:]
     for number, method in enumerate(order, start=1):
@@ -277,6 +315,19 @@ def test_cases_filter_by_region_metal_size_and_outcome(explorer: Any) -> None:
     failed_cells = explorer.find_elements("css selector", "#cases td.failed")
     assert {cell.text for cell in failed_cells} == {"error"}
     assert "</script>" in str(failed_cells[0].get_attribute("title"))
+
+
+def test_a_link_restores_the_table_of_cases(browser: Browser, explorer: Any, report: Path) -> None:
+    _choose(explorer, "group", "2")
+    _choose(explorer, "measure", "1")
+    _until(explorer, "document.getElementById('shown-measure').textContent === 'ssim[dudonet2019]'")
+    explorer.find_element("css selector", "th[data-column=area] button").click()
+    shown, fragment = _column(explorer, 0), str(explorer.execute_script("return location.hash"))
+    assert sorted(fragment[1:].split("&")) == ["group=2", "measure=1", "sort=-area"]
+    again = browser.open(report / "explorer.html", fragment)
+    _until(again, "!document.getElementById('explorer-tools').hidden")
+    assert _column(again, 0) == shown
+    assert again.execute_script("return location.hash") == fragment
 
 
 def test_rows_come_in_pages(explorer: Any) -> None:

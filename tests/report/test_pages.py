@@ -15,7 +15,10 @@ import pytest
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
 from marbench.bench.rows import Row
+from marbench.bench.store import read_run
 from marbench.errors import StoreError
+from marbench.report.benchmark import gather
+from marbench.report.entries import entries
 from marbench.report.pages import render
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -227,6 +230,50 @@ def test_failures_are_told_with_their_trace(report: Path) -> None:
     assert "no convergence" in html
     assert "Traceback …" in html
     assert "160/200" in (report / "index.html").read_text()
+
+
+def test_the_training_of_the_weights_that_were_used_is_told(tmp_path: Path) -> None:
+    trained = {
+        "samples": 384000,
+        "hours": 1.52,
+        "sha256": "ab" * 32,
+        "hardware": {"name": "A <GPU>"},
+        "recipe": {"batch": 8},
+    }
+    cards = {"dudonet": {"trained": trained}, "cnnmar": {"trained": {"samples": "many", "hours": HOSTILE, "recipe": 3}}}
+    report = render(write_run(tmp_path / "run", slices=1, cards=cards)).parent
+    html = (report / "methods.html").read_text()
+    assert "384 k samples, 1.5 h, on A &lt;GPU&gt;" in html
+    assert f"SHA-256 {'ab' * 32}" in html
+    assert "batch 8" in html
+
+
+def test_a_method_without_its_weights_is_learned_and_a_timed_one_without_parameters_is_not(tmp_path: Path) -> None:
+    presets = {"presets": {"small": {"width": 16}}}
+    run = write_run(
+        tmp_path / "run",
+        METHODS[:4],
+        slices=1,
+        change=lambda row: failed(row, "unavailable") if row.method == "cnnmar" else row,
+        cards={"nmar": presets, "cnnmar": presets},
+    )
+    benchmark = gather([read_run(run)])[0]
+    never_timed = replace(benchmark, timings=benchmark.timings[benchmark.timings["method"] != "cnnmar"])
+    assert {label: entry.kind for label, entry in entries(never_timed).items()} == {
+        "none": "classical",
+        "li": "classical",
+        "nmar": "classical",
+        "cnnmar": "learned",
+    }
+
+
+def test_the_command_for_other_pictures_names_a_case_that_has_them(tmp_path: Path) -> None:
+    report = render(write_run(tmp_path / "run", METHODS[:3], pictures=18)).parent
+    html = (report / "explorer.html").read_text()
+    case = re.search(r"marbench figure run --case (\S+) --out", html)
+    assert case and (tmp_path / "run" / "images" / case[1]).is_dir()
+    gallery = json.loads((report / "gallery.html").read_text().split('id="gallery-data">')[1].split("</script>")[0])
+    assert case[1] not in {item["id"] for item in gallery["cases"]}
 
 
 def test_several_benchmarks_get_folders_of_their_own(tmp_path: Path) -> None:

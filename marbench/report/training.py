@@ -1,0 +1,56 @@
+"""What a method's card says of its training. Cards come from anywhere: their form is not taken for granted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from marbench.report.formats import compact
+
+__all__ = ["budget", "is_learned", "training_facts"]
+
+
+def is_learned(card: Mapping[str, Any], parameters: float | None, timed: bool) -> bool:
+    """Return whether a method is trained.
+
+    Its parameters were counted when it was timed. A method that never came so far, for want of weights say, is
+    trained if its card knows weights, or presets: sizes in which a network is trained.
+    """
+    return bool(parameters) or any(card.get(key) for key in ("trained", "weights", *(() if timed else ("presets",))))
+
+
+def budget(card: Mapping[str, Any]) -> str:
+    """Return how long a method was trained; empty where its card does not tell.
+
+    >>> budget({"trained": {"samples": 384000, "hours": 1.52}}), budget({})
+    ('384 k samples, 1.5 h', '')
+    """
+    trained = _trained(card)
+    samples, hours = _positive(trained.get("samples")), _positive(trained.get("hours"))
+    parts = [f"{compact(samples)} samples" if samples else "", f"{hours:.2g} h" if hours else ""]
+    return ", ".join(filter(None, parts))
+
+
+def training_facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return lines of text on the weights that were used: their training, on what, by which recipe, their hash."""
+    trained = _trained(card)
+    hardware, recipe = trained.get("hardware"), trained.get("recipe")
+    machine = hardware.get("name") if isinstance(hardware, Mapping) else None
+    asked = dict(recipe) if isinstance(recipe, Mapping) else {}
+    lines = {
+        "Training": ", ".join(filter(None, (budget(card), f"on {machine}" if machine else ""))),
+        "Trained for": ", ".join(str(trained[key]) for key in ("spec", "preset", "finished") if trained.get(key)),
+        "Recipe": "; ".join(f"{name} {value}" for name, value in asked.items() if isinstance(value, str | int | float)),
+        "Weights": f"SHA-256 {trained['sha256']}" if trained.get("sha256") else "",
+    }
+    return [(name, text) for name, text in lines.items() if text]
+
+
+def _trained(card: Mapping[str, Any]) -> Mapping[str, Any]:
+    trained = card.get("trained")
+    return trained if isinstance(trained, Mapping) else {}
+
+
+def _positive(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else None

@@ -1,0 +1,40 @@
+// The keys of the gallery. What they do is the caller's.
+"use strict";
+window.marbenchGallery = window.marbenchGallery || {};
+(() => {
+  const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+  // viewer: state(), change(part), step(by), flipTo(key), flipToNumber(number), flipBy(by), moveProbe(rows, columns), zoomBy(factor), exchangeDrag(), sinogram(), reset().
+  const bindKeys = (viewer) => {
+    const { state, change } = viewer;
+    const KEYS = {
+      t: () => viewer.flipTo("truth"), u: () => viewer.flipTo("uncorrected"), ",": () => viewer.flipBy(-1), ".": () => viewer.flipBy(1),
+      g: () => change({ layout: "grid" }), f: () => change({ layout: "flip" }), s: () => change({ layout: "swipe" }), Escape: () => change({ layout: "grid" }),
+      i: () => change({ view: "image" }), e: () => change({ view: "error" }), n: viewer.sinogram,
+      c: () => change({ contour: !state().contour }), z: () => change({ inset: !state().inset }), w: viewer.exchangeDrag, r: viewer.reset,
+      "+": () => viewer.zoomBy(1.25), "=": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8),
+      "[": () => viewer.step(-1), "]": () => viewer.step(1),
+    };
+
+    const move = ([across, down], shift) => {
+      const { x, y, zoom, at, layout } = state();
+      if (shift) change({ x: x + (0.08 * across) / zoom, y: y + (0.08 * down) / zoom });
+      else if (layout === "swipe" && across) change({ at: Math.min(1, Math.max(0, at + 0.02 * across)) });
+      else viewer.moveProbe(down, across);
+    };
+
+    document.addEventListener("keydown", (event) => {
+      const typing = event.target.matches("input:not([type=radio]):not([type=checkbox]), select, textarea");
+      if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (ARROWS[event.key]) {
+        if (event.target.tagName !== "CANVAS") return;
+        move(ARROWS[event.key], event.shiftKey);
+      } else if (/^[1-9]$/.test(event.key)) viewer.flipToNumber(Number(event.key));
+      else if (KEYS[event.key]) KEYS[event.key]();
+      else return;
+      event.preventDefault();
+    });
+  };
+
+  Object.assign(window.marbenchGallery, { bindKeys });
+})();
