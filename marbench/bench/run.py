@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from marbench.bench.interrupts import Interrupts, check_time_limit
 from marbench.bench.plan import Key, Shard, Stored, Unit, cases_of, plan, stored_results
 from marbench.bench.rows import Row
 from marbench.bench.store import Store, read_run
+from marbench.bench.telling import telling_of_run
 from marbench.bench.timing import time_method, timed_already, timing_cases
 from marbench.ct.cuda import check_device
 from marbench.errors import MarbenchError
@@ -126,6 +127,11 @@ def run_benchmark(
     candidates = bench.load({label for unit in units for task in unit.tasks for label in task.attempts}, progress)
     new = _execute(units, candidates, bench, stored, seconds, progress, interrupts)
     rows = bench.rows()
+    if wishes.images == "gallery" and wishes.shard is None:
+        units = bench.pending_images(rows)
+        drawn = {label for unit in units for task in unit.tasks for label in task.attempts}
+        candidates |= bench.load(drawn - set(candidates), progress)
+        _draw(units, candidates, bench, seconds, progress, interrupts)
     # Shards would disturb each other's timing, and each of them would time everything.
     if wishes.timing and wishes.shard is None:
         done = timed_already(bench.store.timings(), bench.conditions.host_id, bench.device)
@@ -185,6 +191,18 @@ class _Bench:
                 shard=self.wishes.shard,
             )
         )
+
+    def pending_images(self, rows: pd.DataFrame) -> list[Unit]:
+        """Return what is to be done once more for the pictures of the cases that, by their scores, tell most."""
+        gallery = self.conditions.gallery
+        assert gallery is not None  # set above
+        telling = telling_of_run(rows, self.keys, f"psnr[{self.conditions.spec.metrics.conventions[0]}]")
+        gallery = replace(gallery, cases=gallery.cases | telling)
+        self.conditions = replace(self.conditions, gallery=gallery)
+        stored = stored_results(self.store.stored()[0])
+        good = [k for k, known in stored.items() if known.status == "ok" and self.hashes.get(k.method) == k.method_hash]
+        methods = {key.method: key.method_hash for key in good}
+        return list(plan(self.keys, methods, stored, without_image=gallery.missing(good)))
 
     def register(self, new_rows: bool) -> None:
         """Write who runs what, where; first see whether rows can be written, if there will be any."""
@@ -250,6 +268,23 @@ def _execute(
             bench.store.flush()
     interrupts.check()
     return new
+
+
+def _draw(
+    units: Sequence[Unit],
+    candidates: Mapping[str, Candidate],
+    bench: _Bench,
+    seconds: Seconds,
+    progress: Progress,
+    interrupts: Interrupts,
+) -> None:
+    """Do the units for their images alone: their rows are stored already."""
+    if units:
+        progress.begin("Pictures", sum(unit.results for unit in units))
+    for unit in units:
+        for _ in run_unit(unit, bench.suite, candidates, bench.conditions, seconds, interrupts):
+            progress.advance()
+    interrupts.check()
 
 
 def _says_nothing_new(row: Row, stored: Mapping[Key, Stored]) -> bool:

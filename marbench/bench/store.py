@@ -53,7 +53,7 @@ class Run:
     hosts : dict
         Host id → description.
     cards : dict
-        Label → the method's card, and its ``method_hash`` and ``preset``.
+        Label → the method's card, its ``method_hash`` and ``preset``, and as ``trained`` the card of its weights.
     problems : list of str
         Files that were skipped, and why.
     commands : list of str

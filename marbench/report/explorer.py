@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from marbench.bench.telling import Difficulty, difficulty
 from marbench.report.benchmark import Benchmark
 from marbench.report.entries import entries
 from marbench.report.explorer_cases import CaseTable, case_table, judged_methods
 from marbench.report.explorer_charts import against_area, distributions, duels
 from marbench.report.formats import data_script
 from marbench.report.gallery import shown_cases
-from marbench.report.gallery_choice import Difficulty, difficulty
 from marbench.report.gallery_store import stored_cases
 from marbench.report.methods import said
 from marbench.report.page import Output, Page

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marbench.bench.files import safe_name
+from marbench.bench.telling import difficulty
 from marbench.report.benchmark import Benchmark
 from marbench.report.explorer_cases import CaseTable, case_table, judged_methods
 from marbench.report.formats import data_script
-from marbench.report.gallery_choice import choose_cases, difficulty
+from marbench.report.gallery_choice import choose_cases
 from marbench.report.gallery_store import StoredCase, read_case, read_method, stored_cases
 from marbench.report.page import Output, Page
 from marbench.report.pictures import png, windowed

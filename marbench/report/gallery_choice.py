@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marbench.bench.images import gallery_cases
+from marbench.bench.telling import REASONS, Difficulty, telling_cases
 from marbench.report.explorer_cases import CaseTable
 from marbench.simulate import CaseKey
 
-__all__ = ["Difficulty", "choose_cases", "difficulty"]
+__all__ = ["choose_cases"]
 
-
-_REASONS = ("median", "worst", "most disputed", "named by the benchmark")
-
-
-@dataclass(frozen=True, eq=False)
-class Difficulty:
-    """How hard and how disputed cases are, ``(cases,)`` each; NaN where no judged method has a score.
-
-    Attributes
-    ----------
-    mean : float array
-        Mean score over the judged methods.
-    spread : float array
-        Largest minus smallest score.
-    """
-
-    mean: NDArray[np.float64]
-    spread: NDArray[np.float64]
-
-
-def difficulty(scores: NDArray[np.float64]) -> Difficulty:
-    """Return how hard and how disputed each case is by the scores ``(methods, cases)`` of the judged methods."""
-    finite = np.where(np.isfinite(scores), scores, np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # cases on which every method failed
-        return Difficulty(np.nanmean(finite, axis=0), np.nanmax(finite, axis=0) - np.nanmin(finite, axis=0))
+_NAMED = "named by the benchmark"
+_REASONS = (*REASONS, _NAMED)
 
 
 def choose_cases(
@@ -48,9 +22,9 @@ def choose_cases(
 ) -> dict[str, tuple[str, ...]]:
     """Return the chosen cases and the reasons, by size group and case.
 
-    Of every metal-size group, among the cases with stored images: the one with the median mean score (the lower one
-    of two), the one with the lowest, and the one with the largest spread. Besides, of every slice that the spec names,
-    the first metal of every group.
+    Of every metal-size group those of `telling_cases`; where images of one of them are not stored (a run keeps those
+    that tell most of its own methods), those among the cases with stored images. Besides, of every slice that the spec
+    names, the first metal of every group.
 
     Parameters
     ----------
@@ -66,17 +40,14 @@ def choose_cases(
     ids = np.array(table.ids, dtype=object)
     groups = table.facts["size_group"].to_numpy(np.float64)
     held = np.isin(ids, list(stored))
-    for group in np.unique(groups[held & ~np.isnan(groups)]):
-        if judged is None:
-            break
-        members = np.flatnonzero(held & (groups == group) & ~np.isnan(judged.mean))
-        if len(members):
-            order = members[np.argsort(judged.mean[members], kind="stable")]
-            reasons.setdefault(ids[order[(len(order) - 1) // 2]], []).append(_REASONS[0])
-            reasons.setdefault(ids[order[0]], []).append(_REASONS[1])
-            reasons.setdefault(ids[members[np.argmax(judged.spread[members])]], []).append(_REASONS[2])
+    if judged is not None:
+        telling = list(telling_cases(groups, judged))
+        if not all(held[at] for at, _ in telling):
+            telling = list(telling_cases(np.where(held, groups, np.nan), judged))
+        for at, reason in telling:
+            reasons.setdefault(ids[at], []).append(reason)
     for case in sorted(gallery_cases(_keys(table), slices) & set(stored)):
-        reasons.setdefault(case, []).append(_REASONS[3])
+        reasons.setdefault(case, []).append(_NAMED)
     position = {case: index for index, case in enumerate(table.ids)}
 
     def place(case: str) -> tuple[float, int, int]:
