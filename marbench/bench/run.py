@@ -199,8 +199,8 @@ class _Bench:
         telling = telling_of_run(rows, self.keys, f"psnr[{self.conditions.spec.metrics.conventions[0]}]")
         gallery = replace(gallery, cases=gallery.cases | telling)
         self.conditions = replace(self.conditions, gallery=gallery)
-        stored = stored_results(self.store.stored()[0])
-        good = [k for k, known in stored.items() if known.status == "ok" and self.hashes.get(k.method) == k.method_hash]
+        stored = stored_results(rows)
+        good = [key for key, known in stored.items() if known.status == "ok"]
         methods = {key.method: key.method_hash for key in good}
         return list(plan(self.keys, methods, stored, without_image=gallery.missing(good)))
 
