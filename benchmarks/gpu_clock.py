@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import statistics
 import subprocess
@@ -16,6 +17,15 @@ import torch
 
 RESULTS = Path(__file__).resolve().parent / "results"
 WARM_UP = 3
+
+
+def parser_of(documentation: str, quick: str) -> argparse.ArgumentParser:
+    """Return what all of these scripts take: --quick, --device and --out."""
+    parser = argparse.ArgumentParser(description=documentation.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--out", type=Path, help="where to write the table  [default: benchmarks/results/]")
+    return parser
 
 
 def device_of(name: str) -> torch.device:

@@ -15,14 +15,12 @@ package that imports (see `gpu_peers`). Prints a Markdown table and writes it to
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import itertools
 import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import torch
 
@@ -36,6 +34,7 @@ from gpu_clock import (
     device_of,
     heading,
     milliseconds,
+    parser_of,
     peak_megabytes,
     publish,
     table,
@@ -205,11 +204,8 @@ def tuned(device: torch.device, seconds: float) -> Iterator[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a few minutes: shorter timings, one size")
+    parser = parser_of(__doc__, quick="a few minutes: shorter timings, one size")
     parser.add_argument("--tune", action="store_true", help="time other shares of work for each kernel")
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--out", type=Path, help="where to write the table  [default: benchmarks/results/]")
     options = parser.parse_args()
     device = device_of(options.device)
     seconds = 0.2 if options.quick else 1.0

@@ -7,15 +7,13 @@ one at a time. Prints a Markdown table and writes it to ``benchmarks/results/``.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
-from gpu_clock import device_of, heading, milliseconds, publish, table
+from gpu_clock import device_of, heading, milliseconds, parser_of, publish, table
 from numpy.typing import NDArray
 
 from marbench.anatomy.metals import coverage, library
@@ -71,11 +69,7 @@ def rows(name: str, batches: tuple[int, ...], device: torch.device, seconds: flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="shorter timings")
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--out", type=Path, help="where to write the table  [default: benchmarks/results/]")
-    options = parser.parse_args()
+    options = parser_of(__doc__, quick="shorter timings").parse_args()
     device = device_of(options.device)
     trial = device.type == "cpu"
     found: list[list[object]] = []

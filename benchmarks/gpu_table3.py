@@ -7,7 +7,6 @@ nothing has to be trained before. Prints a Markdown table and writes it to ``ben
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import tomllib
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from gpu_clock import device_of, heading, publish, table
+from gpu_clock import device_of, heading, parser_of, publish, table
 
 import marbench.report
 from marbench.bench.calls import Failure
@@ -72,11 +71,8 @@ def rows(preset: str, cases: Sequence[Case], conditions: Conditions) -> Iterator
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one case instead of three")
+    parser = parser_of(__doc__, quick="one case instead of three")
     parser.add_argument("--preset", help="[default: paper; small with --device cpu]")
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--out", type=Path, help="where to write the table  [default: benchmarks/results/]")
     options = parser.parse_args()
     device = device_of(options.device)
     trial = device.type == "cpu"

@@ -7,16 +7,14 @@ runs dry. Prints a Markdown table and writes it to ``benchmarks/results/``.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
-from gpu_clock import device_of, heading, milliseconds, peak_megabytes, publish, table
+from gpu_clock import device_of, heading, milliseconds, parser_of, peak_megabytes, publish, table
 
 from marbench.anatomy.metals import coverage, library, mask
 from marbench.errors import MarbenchError
@@ -97,11 +95,8 @@ def _figures(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="shorter timings, one batch size")
+    parser = parser_of(__doc__, quick="shorter timings, one batch size")
     parser.add_argument("--methods", default="all")
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--out", type=Path, help="where to write the table  [default: benchmarks/results/]")
     options = parser.parse_args()
     device = device_of(options.device)
     trial = device.type == "cpu"
