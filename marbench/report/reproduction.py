@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from marbench.bench.files import write_atomically
@@ -18,8 +19,9 @@ from marbench.errors import StoreError, nearest
 from marbench.report.formats import byte_size, count
 from marbench.report.templates import render_template
 from marbench.report.training import budget
+from marbench.stats import LEVEL, bootstrap_means, holm, interval, paired_test
 
-__all__ = ["Comparison", "Entry", "Reproduction", "published_tables", "reproduce", "write_reproduction"]
+__all__ = ["Claim", "Comparison", "Entry", "Reproduction", "published_tables", "reproduce", "write_reproduction"]
 
 _FILE = Path(__file__).with_name("published.toml")
 _GROUPS = 5
@@ -64,6 +66,42 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What the paper says of two of its rows, tested on ours.
+
+    Attributes
+    ----------
+    text, better, worse : str
+        The claim, and the labels of the two methods.
+    where : str
+        Which metal size groups it is about.
+    paper, ours : float
+        Better minus worse, of the PSNR in dB.
+    interval : tuple of float
+        95 % of ours: bootstrap over patients.
+    p : float
+        Wilcoxon signed-rank test on patient means, two-sided, Holm-adjusted over the claims of the table.
+    """
+
+    text: str
+    better: str
+    worse: str
+    where: str
+    paper: float
+    ours: float
+    interval: tuple[float, float]
+    p: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether our results support the claim, contradict it, or leave it open."""
+        low, high = self.interval
+        if self.p >= 1 - LEVEL or low <= 0 <= high:
+            return "open"
+        return "supported" if self.ours > 0 else "contradicted"
+
+
+@dataclass(frozen=True)
 class Reproduction:
     """A table of the paper beside ours.
 
@@ -72,6 +110,8 @@ class Reproduction:
     table, title, cite : str
     spec : str
         The benchmark on which ours were measured.
+    claims : tuple of Claim
+        Those whose two methods were run.
     notes : tuple of str
         What a reader has to know: how many cases, which methods are missing, on which machine.
     training : dict
@@ -83,6 +123,7 @@ class Reproduction:
     cite: str
     spec: str
     comparisons: tuple[Comparison, ...]
+    claims: tuple[Claim, ...]
     notes: tuple[str, ...]
     training: dict[str, str]
 
@@ -111,6 +152,7 @@ def reproduce(run: Run, table: str) -> Reproduction:
             f"The paper's scans are those of the benchmark {published['spec']}; {run.spec.name} is another one, "
             "on which the order of the methods can be compared, not their numbers."
         )
+    claims: tuple[Claim, ...] = ()
     if "seconds" in content["rows"][0]:
         comparisons: tuple[Comparison, ...] = (_compare_times(run, content["rows"], notes),)
     else:
@@ -119,16 +161,37 @@ def reproduce(run: Run, table: str) -> Reproduction:
         if f"psnr[{convention}]" not in scores:
             raise StoreError(f"The run in {run.folder} has no scores of {convention!r}, the paper's convention.")
         comparisons = tuple(_compare_scores(scores, content["rows"], kind, convention) for kind in ("psnr", "ssim"))
+        claims = _test_claims(scores, content, f"psnr[{convention}]")
     trained = {label: told for label in labels if (told := budget(run.cards.get(label, {})))}
-    return Reproduction(table, content["title"], published["cite"], run.spec.name, comparisons, tuple(notes), trained)
+    title, cite = content["title"], published["cite"]
+    return Reproduction(table, title, cite, run.spec.name, comparisons, claims, tuple(notes), trained)
 
 
-def write_reproduction(result: Reproduction, folder: Path) -> tuple[Path, Path]:
-    """Write a comparison as ``TABLE.html`` and ``TABLE.csv`` and return their paths."""
-    html, csv = folder / f"{result.table}.html", folder / f"{result.table}.csv"
-    write_atomically(html, render_template("reproduction.html", result=result).encode())
-    write_atomically(csv, _as_frame(result).to_csv(index=False, lineterminator="\n").encode())
-    return html, csv
+def write_reproduction(result: Reproduction, folder: Path) -> list[Path]:
+    """Write a comparison as ``TABLE.html`` and ``TABLE.csv``, its claims as ``TABLE-claims.csv``; return the paths."""
+    files = {
+        f"{result.table}.html": render_template("reproduction.html", result=result),
+        f"{result.table}.csv": _as_csv(_records(result)),
+    }
+    if result.claims:
+        files[f"{result.table}-claims.csv"] = _as_csv(
+            {
+                "claim": claim.text,
+                "better": claim.better,
+                "worse": claim.worse,
+                "where": claim.where,
+                "paper": claim.paper,
+                "ours": claim.ours,
+                "low": claim.interval[0],
+                "high": claim.interval[1],
+                "p": claim.p,
+                "verdict": claim.verdict,
+            }
+            for claim in result.claims
+        )
+    for name, content in files.items():
+        write_atomically(folder / name, content.encode())
+    return [folder / name for name in files]
 
 
 def _published() -> dict[str, Any]:
@@ -160,6 +223,38 @@ def _compare_scores(scores: pd.DataFrame, rows: Sequence[dict[str, Any]], kind: 
         ours.append(float(own[measure].mean()))
         table.append((row["name"], row["label"], tuple(map(Entry, row[kind], ours))))
     return _comparison(measure, 2 if kind == "psnr" else 4, _COLUMNS, table)
+
+
+def _test_claims(scores: pd.DataFrame, content: dict[str, Any], measure: str) -> tuple[Claim, ...]:
+    """Test on our results what the paper says of pairs of its rows."""
+    paper = {row["label"]: row["psnr"] for row in content["rows"]}
+    found = []
+    for claim in content["claims"]:
+        labels, groups = [claim["better"], claim["worse"]], claim.get("groups", list(range(1, _GROUPS + 1)))
+        own = scores[scores["size_group"].isin(groups)]
+        table = own.pivot(index=["patient_id", "case_id"], columns="method", values=measure)
+        if own.empty or not set(labels) <= set(table.columns):
+            continue
+        values = table[labels].to_numpy(dtype=np.float64).T
+        patients = pd.factorize(table.index.get_level_values("patient_id"))[0]
+        better, worse = bootstrap_means(values, patients).T
+        low, high = interval(better - worse)
+        p, _ = paired_test(values, patients, best=1)
+        better_paper, worse_paper = (np.mean([paper[label][group - 1] for group in groups]) for label in labels)
+        found.append(
+            Claim(
+                text=claim["text"],
+                better=labels[0],
+                worse=labels[1],
+                where="all groups" if len(groups) == _GROUPS else f"groups {', '.join(map(str, groups))}",
+                paper=float(better_paper - worse_paper),
+                ours=float(values[0].mean() - values[1].mean()),
+                interval=(float(low), float(high)),
+                p=float(p[0]),
+            )
+        )
+    adjusted = holm(np.array([claim.p for claim in found]))
+    return tuple(replace(claim, p=float(p)) for claim, p in zip(found, adjusted, strict=True))
 
 
 def _compare_times(run: Run, rows: Sequence[dict[str, Any]], notes: list[str]) -> Comparison:
@@ -201,8 +296,8 @@ def _agreement(entries: Sequence[Entry]) -> tuple[int, int]:
     return sum((a.paper < b.paper) == (a.ours < b.ours) for a, b in pairs), len(pairs)
 
 
-def _as_frame(result: Reproduction) -> pd.DataFrame:
-    records = [
+def _records(result: Reproduction) -> list[dict[str, Any]]:
+    return [
         {
             "table": result.table,
             "spec": result.spec,
@@ -221,4 +316,7 @@ def _as_frame(result: Reproduction) -> pd.DataFrame:
         for name, label, entries in comparison.rows
         for column, entry, (agreeing, compared) in zip(comparison.columns, entries, comparison.agreement, strict=True)
     ]
-    return pd.DataFrame(records)
+
+
+def _as_csv(records: Iterable[Mapping[str, Any]]) -> str:
+    return pd.DataFrame(list(records)).to_csv(index=False, lineterminator="\n")

@@ -2,6 +2,7 @@ import csv
 import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -16,7 +17,15 @@ PSNR, SSIM = "psnr[dudonet2019]", "ssim[dudonet2019]"
 
 def _run(scores: dict[str, float], folder: Path = Path(), timings: dict[str, float] | None = None) -> Run:
     rows = [
-        {"method": method, "case_id": f"c{group}", "size_group": group, "status": "ok", PSNR: base + group, SSIM: 0.5}
+        {
+            "method": method,
+            "patient_id": f"p{group % 2}",
+            "case_id": f"c{group}",
+            "size_group": group,
+            "status": "ok",
+            PSNR: base + group,
+            SSIM: 0.5,
+        }
         for method, base in scores.items()
         for group in range(1, 6)
     ]
@@ -74,12 +83,67 @@ def test_the_ablation_takes_the_whole_method_as_its_last_row() -> None:
     assert labels == [*(f"dudonet[variant={letter}]" for letter in "ABCDEF"), "dudonet"]
 
 
+def _patients(advantage: dict[str, list[float]]) -> Run:
+    """Return a run of one case per patient and size group; every method adds its list, patient by patient, to 30 dB."""
+    rows = [
+        {
+            "method": method,
+            "patient_id": f"p{patient}",
+            "case_id": f"c{patient}-{group}",
+            "size_group": group,
+            "status": "ok",
+            PSNR: 30.0 + value * (1 if method != "dudonet[variant=B]" or group >= 4 else -1),
+            SSIM: 0.5,
+        }
+        for method, values in advantage.items()
+        for patient, value in enumerate(values)
+        for group in range(1, 6)
+    ]
+    return Run(Path(), load_spec("mini"), pd.DataFrame(rows), pd.DataFrame(), {}, {}, [], [])
+
+
+def test_what_the_paper_says_is_tested_on_patients(tmp_path: Path) -> None:
+    steady, mixed = [1.0 + k / 100 for k in range(12)], [(-1.0) ** k * (1 + k / 100) for k in range(12)]
+    run = _patients(
+        {
+            "dudonet": steady,
+            "dudonet[variant=A]": [0.0] * 12,
+            "dudonet[variant=B]": steady,  # better than A on small metal alone
+            "dudonet[variant=C]": mixed,
+            "dudonet[variant=E]": [2 * value for value in steady],
+        }
+    )
+    result = reproduce(run, "table1")
+    claims = {(claim.better[-2], claim.worse[-2]): claim for claim in result.claims}
+    both, image, consistency, pyramid = (claims[pair] for pair in (("E", "C"), ("C", "B"), ("e", "E"), ("B", "A")))
+    assert both.verdict == "supported"
+    assert both.paper == pytest.approx(32.96 - 31.45, abs=0.01)
+    assert image.verdict == "open"
+    assert consistency.verdict == "contradicted"
+    assert consistency.ours == pytest.approx(-np.mean(steady))
+    assert consistency.interval[0] < consistency.ours < consistency.interval[1] < 0
+    assert pyramid.verdict == "supported"
+    assert pyramid.where == "groups 4, 5"
+    assert pyramid.ours == pytest.approx(np.mean(steady))
+    # Twelve patients of one sign: the smallest p there is, times the number of claims at most.
+    assert 2 * 0.5**12 <= both.p <= 4 * 2 * 0.5**12
+    html, _, table = write_reproduction(result, tmp_path)
+    assert html.read_text().count("supported</td>") == 2
+    verdicts = [row["verdict"] for row in csv.DictReader(table.read_text().splitlines())]
+    assert verdicts == ["supported", "open", "contradicted", "supported"]
+
+
+def test_claims_of_methods_that_were_not_run_are_left_out() -> None:
+    assert [claim.worse for claim in reproduce(_run({"li": 20.0, "dudonet": 30.0}), "table2").claims] == ["li"]
+    assert reproduce(_run({"li": 20.0, "nmar": 30.0}), "table2").claims == ()
+
+
 def test_times_are_medians_with_the_ratio_that_the_paper_claims(tmp_path: Path) -> None:
     result = reproduce(_run({"li": 1.0}, timings={"rdn": 0.4, "dudonet": 0.1}), "table3")
     rows = {label: entries[0] for _, label, entries in result.comparisons[0].rows}
     assert rows["rdn"].ours == 0.8
     assert any("4.00 times as fast as RDN-CT; in the paper 3.86" in note for note in result.notes)
-    html, _ = write_reproduction(result, tmp_path)
+    html, *_ = write_reproduction(result, tmp_path)
     assert "A &lt;b&gt;CPU" in html.read_text()
 
 
@@ -87,7 +151,7 @@ def test_the_training_of_our_networks_is_told_beside_them(tmp_path: Path) -> Non
     run = _run({"li": 20.0, "dudonet": 30.0})
     assert reproduce(run, "table2").training == {}
     run.cards["dudonet"] = {"trained": {"samples": 384000, "hours": 1.5}}
-    html, table = write_reproduction(reproduce(run, "table2"), tmp_path)
+    html, table, _ = write_reproduction(reproduce(run, "table2"), tmp_path)
     assert html.read_text().count(">384 k samples, 1.5 h</td>") == 1
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert {row["training"] for row in rows if row["method"] == "dudonet"} == {"384 k samples, 1.5 h"}
