@@ -1,40 +1,42 @@
 #!/usr/bin/env bash
-# Train everything that ships with `mini`: the four learned methods (preset small), then the ablation A–F of DuDoNet.
-# One rule for all: the same cases, batch and seed, and the same budget. Run it again after an interruption: finished
-# trainings are passed over, the others go on where they were.
+# Train everything that ships with `mini`: the four learned methods (preset small), then rows A–G of DuDoNet's ablation
+# (preset ablation, a smaller budget). One rule for each of the two lists: the same cases, batch and seed, and the same
+# number of samples. Run it again after an interruption: finished trainings are passed over, the others go on.
 #
 #   scripts/train_mini.sh OUT [METHOD…]
 #
-# STEPS   of training for each method (default 4000: the same samples for all)
-# ABLATION_STEPS  for the variants A–F (default: as above; anything else makes Table 1 compare variants of unequal
-#                 budgets, for its row G is the method itself)
-# DEVICE  cpu or cuda (default cpu)    BATCH (default 4)    POOL  cases held at a time (default 8192)
-# SEED (default 0)    WORKERS, THREADS (default: all cores)
-#
-# On a CPU several trainings side by side, each with THREADS=1, get more out of the cores than one with all of them (two
-# cores: 1.5 times as many samples a second): start the script once for each core, with methods of its own.
+# METHOD  name or name[parameter=value], for the ablation followed by @ablation (default: everything)
+# STEPS   of training for each method (default 4500), and ABLATION_STEPS for each row of the ablation (default 1125)
+# BATCH   cases a step, over all ranks (default 8)    DEVICE  cpu or cuda (default cpu)
+# RANKS   processes that share each step, through torchrun (default 1). On a CPU one for each core, with THREADS=1,
+#         takes 1.5 times as many samples a second as one process with two threads.
+# POOL    cases held at a time (default 8192)    SEED (default 0)    WORKERS, THREADS (default: all cores)
 set -euo pipefail
 
 out=${1:?usage: scripts/train_mini.sh OUT [METHOD…]}
 shift
 root=$(cd "$(dirname "$0")/.." && pwd)
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" OMP_WAIT_POLICY=PASSIVE PYTHONUNBUFFERED=1
-steps=${STEPS:-4000}
 
 methods=("$@")
 if [[ ${#methods[@]} -eq 0 ]]; then
   methods=(dudonet rdn cnnmar cgan)
-  for variant in A B C D E F; do methods+=("dudonet[variant=$variant]"); done
+  for variant in A B C D E F; do methods+=("dudonet[variant=$variant]@ablation"); done
+  methods+=(dudonet@ablation)
+fi
+program=(python3 -c 'from marbench.cli import main; main()')
+if [[ ${RANKS:-1} -gt 1 ]]; then
+  program=(python3 -m torch.distributed.run --standalone --nproc-per-node "$RANKS" --no-python "${program[@]}")
 fi
 
-for method in "${methods[@]}"; do
-  folder="$out/$(tr -c 'a-zA-Z0-9\n' '-' <<<"$method")"
-  [[ -f "$folder/weights.toml" ]] && { echo "$method: done"; continue; }
-  echo "== $method"
-  budget=$steps
-  [[ $method == *variant=* ]] && budget=${ABLATION_STEPS:-$steps}
-  python3 -c 'from marbench.cli import main; main()' train "$method" --spec mini --preset small --steps "$budget" \
-    --out "$folder" --device "${DEVICE:-cpu}" --batch "${BATCH:-4}" --pool "${POOL:-8192}" --seed "${SEED:-0}" \
+for each in "${methods[@]}"; do
+  method=${each%@*} preset=small steps=${STEPS:-4500}
+  if [[ $each == *@ablation ]]; then preset=ablation steps=${ABLATION_STEPS:-1125}; fi
+  folder="$out/$(tr -c 'a-zA-Z0-9\n' '-' <<<"$each")"
+  [[ -f "$folder/weights.toml" ]] && { echo "$each: done"; continue; }
+  echo "== $each"
+  "${program[@]}" train "$method" --spec mini --preset "$preset" --steps "$steps" --out "$folder" \
+    --device "${DEVICE:-cpu}" --batch "${BATCH:-8}" --pool "${POOL:-8192}" --seed "${SEED:-0}" \
     ${WORKERS:+--workers "$WORKERS"} ${THREADS:+--threads "$THREADS"} --no-install
 done
 echo "To ship the weights with their plugins: python3 scripts/ship_weights.py $out"

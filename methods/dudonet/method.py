@@ -11,9 +11,14 @@ from torch import nn
 from marbench import Context, Scan
 from marbench.classical import linear_interpolation
 from marbench.learned import Batch, LearnedMethod, Objective, mean_outside_metal
+from marbench.muon import Muon
 from marbench.networks import ResidualDenseNetwork, compress_hu
 
 from .network import ImageNetwork, SinogramNetwork
+
+ADAM_BETAS = (0.5, 0.999)
+# IE-Net gives corrections in this unit: streaks have tens to hundreds of HU.
+CORRECTION_HU = 300.0
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,12 @@ class DuDoNet(LearnedMethod):
         return {name: network for name, network in both.items() if network is not None}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return one Adam for both networks."""
+        """Return one optimiser for both networks: Adam as in the paper, or Muon."""
         weights = [weight for network in self.networks().values() for weight in network.parameters()]
-        return {"adam": torch.optim.Adam(weights, float(self.parameters["learning_rate"]), betas=(0.5, 0.999))}
+        rate = float(self.parameters["learning_rate"])
+        if self.parameters["optimizer"] == "muon":
+            return {"muon": Muon(weights, float(self.parameters["matrix_rate"]), rate, betas=ADAM_BETAS)}
+        return {"adam": torch.optim.Adam(weights, rate, betas=ADAM_BETAS)}
 
     def objectives(self, batch: Batch) -> Iterator[Objective]:
         """Yield the sum of the sinogram loss, the Radon consistency loss and the image loss (eq. 4, 6 and 8).
@@ -93,7 +101,7 @@ class DuDoNet(LearnedMethod):
         if estimate.x_out is not None:
             terms["image"] = mean_outside_metal((estimate.x_out - truth.image).abs(), truth.metal) / 1000
         loss = torch.stack(list(terms.values())).sum()
-        yield Objective("adam", loss, {name: term.detach() for name, term in terms.items()})
+        yield Objective(str(self.parameters["optimizer"]), loss, {name: term.detach() for name, term in terms.items()})
 
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return X_out, or X̂ where the variant has no image network."""
@@ -117,7 +125,7 @@ class DuDoNet(LearnedMethod):
             # X_out = X + G_i(X̂, X), eq. (7), X being X_LI.
             images = [compress_hu(image) for image in (x_hat, x) if image is not None]
             correction = self.image_network(torch.stack(images, dim=1))[:, 0]
-            x_out = x + 1000 * correction.to(x.dtype)
+            x_out = x + CORRECTION_HU * correction.to(x.dtype)
         return Estimate(y_out, x_hat, x_out)
 
     def _input(self, scan: Scan) -> tuple[torch.Tensor, torch.Tensor]:

@@ -52,7 +52,10 @@ class SinogramNetwork(nn.Module):
             scales.append(x)
             x = convolution(x if index == 0 else functional.leaky_relu(x, 0.2))
             if self.pyramid:
-                x = torch.cat([x, functional.adaptive_avg_pool2d(trace, x.shape[-2:]).to(x.dtype)], dim=1)
+                pooled = functional.adaptive_avg_pool2d(trace[:, 0], x.shape[-2:]).to(x.dtype)
+                # In the memory order of channels last, of which one channel alone would give no sign: else the joined
+                # channels were copied into another order before every convolution.
+                x = torch.cat([x, pooled[..., None].movedim(-1, 1)], dim=1)
         for convolution in self.up[:-1]:
             skip = scales.pop()
             x = functional.interpolate(torch.relu(x), size=skip.shape[-2:], mode="bilinear")

@@ -9,6 +9,7 @@ from torch import nn
 
 from marbench import Context, Scan
 from marbench.learned import Batch, LearnedMethod, Objective, mean_outside_metal, random_patches
+from marbench.muon import Muon
 from marbench.networks import ResidualDenseNetwork, compress_hu, expand_hu
 
 
@@ -26,15 +27,18 @@ class ResidualDenseCT(LearnedMethod):
         return {"image": self.network}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return Adam with the defaults of the paper."""
-        return {"adam": torch.optim.Adam(self.network.parameters(), float(self.parameters["learning_rate"]))}
+        """Return Adam with the defaults of the paper, or Muon."""
+        weights, rate = self.network.parameters(), float(self.parameters["learning_rate"])
+        if self.parameters["optimizer"] == "muon":
+            return {"muon": Muon(weights, float(self.parameters["matrix_rate"]), rate)}
+        return {"adam": torch.optim.Adam(weights, rate)}
 
     def objectives(self, batch: Batch) -> Iterator[Objective]:
         """Yield the L1 loss on one patch of each slice."""
         image, target = compress_hu(batch.scan.image), compress_hu(batch.truth.image)
         image, target, metal = random_patches(int(self.parameters["patch"]), image, target, batch.truth.metal)
         loss = mean_outside_metal((self._correct(image) - target).abs(), metal)
-        yield Objective("adam", loss, {"image": loss.detach()})
+        yield Objective(str(self.parameters["optimizer"]), loss, {"image": loss.detach()})
 
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return the corrected image; the network is convolutional, so whole slices of any size will do."""

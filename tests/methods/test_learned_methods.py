@@ -42,7 +42,7 @@ def test_shipped_presets_fit_their_file_size(name: str, preset: str, tiny: Spec)
 @pytest.mark.parametrize("name", NARROW)
 def test_the_first_preset_is_the_default(name: str) -> None:
     card = discover()[name].card
-    assert list(card.presets) == ["small", "base", "paper"]
+    assert list(card.presets)[:3] == ["small", "base", "paper"]
     assert {**card.defaults(), **card.presets["small"]} == card.defaults()
 
 
@@ -78,9 +78,18 @@ def test_a_scan_is_corrected_the_same_alone_and_in_a_batch(text: str, tiny: Spec
 
 
 # Under an L1 loss the correction of a network without normalisation takes some steps to leave zero.
-@pytest.mark.parametrize(("name", "steps"), [("cgan", 25), ("rdn", 90), ("cnnmar", 25), ("dudonet", 25)])
-def test_training_lowers_the_loss_of_a_batch(name: str, steps: int, tiny: Spec) -> None:
-    text = "rdn[width=16,growth=8,blocks=2,layers=3]" if name == "rdn" else NARROW[name]
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        (NARROW["cgan"], 25),
+        ("rdn[width=16,growth=8,blocks=2,layers=3]", 90),
+        ("rdn[width=16,growth=8,blocks=2,layers=3,optimizer=adam]", 90),
+        (NARROW["cnnmar"], 25),
+        (NARROW["dudonet"], 25),
+        ("dudonet[sinogram_width=4,image_width=4,optimizer=adam]", 40),
+    ],
+)
+def test_training_lowers_the_loss_of_a_batch(text: str, steps: int, tiny: Spec) -> None:
     curves = train(build(text, tiny), make_batch(tiny), steps)
     assert curves[-1]["image"] < 0.7 * curves[0]["image"], curves
 
