@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -148,10 +148,15 @@ class BatchStream:
         scan = Scan(turned["sinogram"], turned["mask"], turned["trace"], image)
         return Batch(scan, Truth(turned["true_image"], turned["true_sinogram"], turned["any_metal"]))
 
-    def of_pass(self, step: int, count: int) -> list[Batch]:
-        """Return the first batches of the pass that the prepared ``step`` belongs to."""
-        first = step - step % self._plan.steps_per_pass
-        return [self[first + index] for index in range(min(count, self._plan.steps_per_pass))]
+    def of_pass(self, step: int, cases: int, together: int) -> list[Batch]:
+        """Return the first cases of the pass that the prepared ``step`` belongs to, in batches of their own size.
+
+        About ``cases`` of them, fewer where the pass has fewer; at least ``together`` in a batch.
+        """
+        first, size = step - step % self._plan.steps_per_pass, self._part.stop - self._part.start
+        steps = range(first, first + min(-(-cases // size), self._plan.steps_per_pass))
+        joined = -(-together // size)
+        return [_join([self[one] for one in steps[at : at + joined]]) for at in range(0, len(steps), joined)]
 
     def _hold(self, place: int, block: dict[str, torch.Tensor]) -> None:
         if not self._tensors:
@@ -168,3 +173,13 @@ class BatchStream:
         if self._device.type == "cuda" and size < torch.cuda.mem_get_info(self._device)[0] / 2:
             return self._device
         return torch.device("cpu")
+
+
+def _join(batches: Sequence[Batch]) -> Batch:
+    scans, truths = [batch.scan for batch in batches], [batch.truth for batch in batches]
+    scan = Scan(*(torch.cat(parts) for parts in zip(*map(_tensors, scans), strict=True)))
+    return Batch(scan, Truth(*(torch.cat(parts) for parts in zip(*map(_tensors, truths), strict=True))))
+
+
+def _tensors(record: Scan | Truth) -> list[torch.Tensor]:
+    return [getattr(record, field.name) for field in fields(record)]

@@ -41,8 +41,11 @@ __all__ = ["Trainer", "train"]
 CHECKPOINT_SECONDS = 180.0
 NOTE_SECONDS = 15.0
 _LOGGED_STEPS = 20
-# A few dozen cases settle the statistics of batch normalisation.
-_RECALIBRATION_BATCHES = 5
+# Cases over which the statistics of batch normalisation are averaged, on the way and for the file, and how many at a
+# time: batches of four, as a rank may train on, vary less within than all cases do, which cost DuDoNet 0.4 dB.
+_RECALIBRATION_CASES = 48
+_RECALIBRATED_TOGETHER = 16
+_FINAL_RECALIBRATION_CASES = 240
 
 
 def train(
@@ -95,7 +98,7 @@ def train(
         stream = BatchStream(world, plan, feeder, fabric.device, fabric.global_rank, fabric.world_size, trainer.note)
         trainer.run(stream, interrupts)
         fabric.barrier()
-        return trainer.finish(installed)
+        return trainer.finish(stream, installed)
 
 
 class Trainer:
@@ -159,7 +162,7 @@ class Trainer:
             raise
         self._save()
 
-    def finish(self, installed: bool) -> WeightsFile:
+    def finish(self, stream: BatchStream, installed: bool) -> WeightsFile:
         """Write the best weights and their card."""
         name = artefact_name(self.recipe.label, self.recipe.preset, self.recipe.spec)
         path = self._out / f"{name}.safetensors"
@@ -170,6 +173,8 @@ class Trainer:
         if best is not None:
             for network_name, network in self.method.networks().items():
                 network.load_state_dict(best["modules"][network_name])
+        stream.prepare(self.step - 1)
+        self._recalibrate(stream, _FINAL_RECALIBRATION_CASES)
         identity = {"method": self.recipe.method, "label": self.recipe.label, "spec_hash": self.recipe.spec_hash}
         content = encode(self.method.networks(), identity)
         write_atomically(path, content)
@@ -210,8 +215,7 @@ class Trainer:
     def _validate(self, stream: BatchStream) -> None:
         self._validated = int(self.progress * self.recipe.validations)
         if self._leads and len(self._validated_cases()):
-            with self._autocast():
-                recalibrate_batch_normalization(self.method, stream.of_pass(self.step - 1, _RECALIBRATION_BATCHES))
+            self._recalibrate(stream, _RECALIBRATION_CASES)
             scores = self._scores(self._out / "validation.png")
             self._curves.add("validation", {**self._position(), **scores})
             self._curves.plot(self._spec.metrics.conventions[0], self._validated_cases().baseline)
@@ -224,6 +228,10 @@ class Trainer:
                 save_checkpoint(self._out / "best", self.step, best)
             self._note_progress(f"; validation {_told(scores, self._validated_cases().baseline)}{mark}")
         self._fabric.barrier()
+
+    def _recalibrate(self, stream: BatchStream, cases: int) -> None:
+        with self._autocast():
+            recalibrate_batch_normalization(self.method, stream.of_pass(self.step - 1, cases, _RECALIBRATED_TOGETHER))
 
     def _scores(self, picture: Path) -> dict[str, float]:
         self._train_mode(False)
