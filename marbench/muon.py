@@ -73,8 +73,7 @@ class Muon(torch.optim.Optimizer):
         return loss
 
     def _step_matrix(self, weight: nn.Parameter, group: dict[str, Any]) -> None:
-        gradient, state = _gradient(weight), self.state[weight]
-        mean = state.setdefault("mean", torch.zeros_like(weight))
+        gradient, mean = _gradient(weight), self._average(weight, "mean")
         mean.lerp_(gradient, 1 - group["momentum"])
         update = orthogonalize(gradient.lerp(mean, group["momentum"]).flatten(1))
         # A tall matrix reaches more outputs than it has directions: as in the reference, its step is longer.
@@ -83,14 +82,22 @@ class Muon(torch.optim.Optimizer):
 
     def _step_adam(self, weight: nn.Parameter, group: dict[str, Any]) -> None:
         gradient, state = _gradient(weight), self.state[weight]
-        state["step"] = state.get("step", 0) + 1
-        mean = state.setdefault("mean", torch.zeros_like(weight))
-        square = state.setdefault("square", torch.zeros_like(weight))
-        unbiased_mean, unbiased_square = (
-            average.lerp_(value, 1 - beta) / (1 - beta ** state["step"])
-            for average, value, beta in zip((mean, square), (gradient, gradient.square()), group["betas"], strict=True)
-        )
-        weight.addcdiv_(unbiased_mean, unbiased_square.sqrt() + _EPSILON, value=-group["lr"])
+        mean, square = self._average(weight, "mean"), self._average(weight, "square")
+        first, second = group["betas"]
+        mean.lerp_(gradient, 1 - first)
+        square.lerp_(gradient.square(), 1 - second)
+        state["step"] = steps = state.get("step", 0) + 1
+        # Both averages began at zero.
+        direction, size = mean / (1 - first**steps), (square / (1 - second**steps)).sqrt()
+        weight.addcdiv_(direction, size + _EPSILON, value=-group["lr"])
+
+    def _average(self, weight: nn.Parameter, name: str) -> torch.Tensor:
+        """Return a running average of the weight's shape; it begins at zero."""
+        state = self.state[weight]
+        if name not in state:
+            state[name] = torch.zeros_like(weight)
+        average: torch.Tensor = state[name]
+        return average
 
 
 def orthogonalize(matrix: torch.Tensor) -> torch.Tensor:

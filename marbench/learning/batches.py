@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -148,15 +148,16 @@ class BatchStream:
         scan = Scan(turned["sinogram"], turned["mask"], turned["trace"], image)
         return Batch(scan, Truth(turned["true_image"], turned["true_sinogram"], turned["any_metal"]))
 
-    def of_pass(self, step: int, cases: int, together: int) -> list[Batch]:
-        """Return the first cases of the pass that the prepared ``step`` belongs to, in batches of their own size.
+    def of_pass(self, step: int, cases: int, together: int) -> Iterator[Batch]:
+        """Yield the first cases of the pass that the prepared ``step`` belongs to, in batches of their own size.
 
-        About ``cases`` of them, fewer where the pass has fewer; at least ``together`` in a batch.
+        About ``cases`` of them, fewer where the pass has fewer; at least ``together`` in a batch but the last.
         """
         first, size = step - step % self._plan.steps_per_pass, self._part.stop - self._part.start
         steps = range(first, first + min(-(-cases // size), self._plan.steps_per_pass))
         joined = -(-together // size)
-        return [_join([self[one] for one in steps[at : at + joined]]) for at in range(0, len(steps), joined)]
+        for at in range(0, len(steps), joined):
+            yield _join([self[one] for one in steps[at : at + joined]])
 
     def _hold(self, place: int, block: dict[str, torch.Tensor]) -> None:
         if not self._tensors:
