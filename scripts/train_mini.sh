@@ -8,8 +8,8 @@
 # METHOD  name or name[parameter=value], for the ablation followed by @ablation (default: everything)
 # STEPS   of training for each method (default 4500), and ABLATION_STEPS for each row of the ablation (default 1125)
 # BATCH   cases a step, over all ranks (default 8)    DEVICE  cpu or cuda (default cpu)
-# RANKS   processes that share each step, through torchrun (default 1). On a CPU one for each core, with THREADS=1,
-#         takes 1.5 times as many samples a second as one process with two threads.
+# RANKS   processes that share each step, through torchrun (default 1); on a CPU one for each core, with THREADS=1
+# PRECISION  32-true or bf16-mixed (default: the faster one on this machine)
 # POOL    cases held at a time (default 8192)    SEED (default 0)    WORKERS, THREADS (default: all cores)
 set -euo pipefail
 
@@ -37,6 +37,6 @@ for each in "${methods[@]}"; do
   echo "== $each"
   "${program[@]}" train "$method" --spec mini --preset "$preset" --steps "$steps" --out "$folder" \
     --device "${DEVICE:-cpu}" --batch "${BATCH:-8}" --pool "${POOL:-8192}" --seed "${SEED:-0}" \
-    ${WORKERS:+--workers "$WORKERS"} ${THREADS:+--threads "$THREADS"} --no-install
+    ${PRECISION:+--precision "$PRECISION"} ${WORKERS:+--workers "$WORKERS"} ${THREADS:+--threads "$THREADS"} --no-install
 done
 echo "To ship the weights with their plugins: python3 scripts/ship_weights.py $out"

@@ -32,10 +32,13 @@ class Feeder:
     cache : BlockCache
     workers : int
         Processes, each with one thread and lower priority than the trainer; 0 simulates in this one.
+    rank, ranks : int
+        Which of several trainers this is that share a cache and want the same blocks: each begins with its own part.
     """
 
-    def __init__(self, world: World, cache: BlockCache, workers: int) -> None:
+    def __init__(self, world: World, cache: BlockCache, workers: int, rank: int = 0, ranks: int = 1) -> None:
         self._world, self._cache, self._workers = world, cache, workers
+        self._rank, self._ranks = rank, ranks
         self._pending: dict[int, Future[None]] = {}
         self._pool: ProcessPoolExecutor | None = None
         self._own: TrainingCases | None = None
@@ -51,7 +54,7 @@ class Feeder:
         """Let the workers simulate those of the blocks that are not in the cache."""
         if not self._workers:
             return
-        for number in numbers:
+        for number in sorted(numbers, key=lambda number: number % self._ranks != self._rank):
             if number not in self._pending and number not in self._cache:
                 self._pending[number] = self._started_pool().submit(_simulate, self._cache, number)
 

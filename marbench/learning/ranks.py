@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["average_gradients", "launch", "slowest"]
 
 
-def launch(device: str, precision: str) -> Fabric:
+def launch(device: str) -> Fabric:
     """Return Fabric for a device; under ``torchrun``, of as many ranks as it started.
 
     Raises
@@ -38,7 +38,6 @@ def launch(device: str, precision: str) -> Fabric:
         devices=local if ranks > 1 else 1,
         num_nodes=ranks // local,
         strategy="ddp" if ranks > 1 else "auto",
-        precision=precision,  # type: ignore[arg-type]  # the recipe checks it
     )
     fabric.launch()
     return fabric

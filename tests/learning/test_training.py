@@ -31,6 +31,33 @@ if __name__ == "__main__":
     trainer.train(request, spec, recipe_for(request, spec), out, installed=False)
 """
 
+# What a rank ends with is kept; each rank asks for another precision, as if they had measured differently.
+RANK = """
+import os
+import sys
+from pathlib import Path
+import torch
+from marbench.learning import trainer
+from marbench.spec import load_spec
+from tiny_training import recipe_for, request_for
+
+
+class Watched(trainer.Trainer):
+    def run(self, *arguments):
+        super().run(*arguments)
+        weights = {name: weight.detach() for name, weight in self.method.networks()["net"].named_parameters()}
+        torch.save({"precision": self.recipe.precision, "weights": weights}, self._out / f"rank{rank}.pt")
+
+
+if __name__ == "__main__":
+    rank = int(os.environ["RANK"])
+    trainer.Trainer = Watched
+    plugins, spec, out = Path(sys.argv[1]), load_spec(sys.argv[2]), Path(sys.argv[3])
+    request = request_for(plugins)
+    recipe = recipe_for(request, spec, steps=6, precision=("32-true", "bf16-mixed")[rank])
+    trainer.train(request, spec, recipe, out, installed=False)
+"""
+
 
 def _silent(_: str) -> None:
     pass
@@ -46,12 +73,14 @@ def undisturbed(plugins: Path, spec: Spec, _cache: Path, tmp_path_factory: pytes
     return out
 
 
-def _start(plugins: Path, spec_file: Path, out: Path) -> subprocess.Popen[str]:
+def _start(
+    plugins: Path, spec_file: Path, out: Path, code: str = RUNNER, launcher: tuple[str, ...] = ()
+) -> subprocess.Popen[str]:
     script = out.parent / "runner.py"
-    script.write_text(RUNNER)
+    script.write_text(code)
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
-        [sys.executable, str(script), str(plugins), str(spec_file), str(out)],
+        [sys.executable, *launcher, str(script), str(plugins), str(spec_file), str(out)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -92,6 +121,19 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     others = read_weights(WeightsFile(whole, WeightsCard.model_validate_json(whole.with_suffix(".json").read_bytes())))
     for key, value in read_weights(file).items():
         torch.testing.assert_close(value, others[key], rtol=1e-3, atol=1e-4)
+
+
+def test_ranks_share_one_recipe_and_end_with_the_same_network(plugins: Path, spec_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    process = _start(plugins, spec_file, out, RANK, launcher)
+    told = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, told
+    card = WeightsCard.model_validate_json(next(out.glob("tinynet*.json")).read_bytes())
+    assert (card.precision, card.steps, card.samples, card.hardware["ranks"]) == ("32-true", 6, 24, 2)
+    first, second = (torch.load(out / f"rank{rank}.pt", weights_only=True) for rank in range(2))
+    assert first["precision"] == second["precision"] == "32-true"
+    assert all(torch.equal(weight, second["weights"][name]) for name, weight in first["weights"].items())
 
 
 def test_a_run_leaves_weights_a_card_curves_and_a_picture(undisturbed: Path, spec: Spec) -> None:
