@@ -15,6 +15,8 @@ from pathlib import Path
 
 import torch
 
+from marbench.bench.host import device_name
+
 RESULTS = Path(__file__).resolve().parent / "results"
 WARM_UP = 3
 
@@ -28,15 +30,15 @@ def parser_of(documentation: str, quick: str) -> argparse.ArgumentParser:
     return parser
 
 
-def device_of(name: str) -> torch.device:
-    """Return the device, or leave with a message."""
+def device_of(name: str, trial_on_cpu: bool = True) -> torch.device:
+    """Return the device, or leave with a message; say so where a script about GPUs is only tried on a CPU."""
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         sys.exit(
             f"This benchmark needs a CUDA device, and torch {torch.__version__} sees none "
             f"(built for {torch.version.cuda or 'the CPU'}). To see that the script itself works: --device cpu"
         )
-    if device.type == "cpu":
+    if device.type == "cpu" and trial_on_cpu:
         print("On the CPU, and tiny: this tries the script, and its figures mean nothing.\n", file=sys.stderr)
     return device
 
@@ -152,7 +154,7 @@ def _clock(device: torch.device) -> float:
 
 def heading(title: str, device: torch.device, remarks: Iterable[str] = ()) -> list[str]:
     """Return what a reader must know to judge the figures."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU (a trial of the script)"
+    name = device_name(device)
     packages = [f"{package} {_version(package)}" for package in ("marbench", "torch", "triton")]
     about = [f"Device: {name}", f"{', '.join(packages)}, CUDA {torch.version.cuda}", f"{datetime.date.today()}"]
     return [f"# {title}", "", *(f"- {line}" for line in (*about, *remarks)), ""]
