@@ -18,7 +18,7 @@ from marbench.bench.store import Run
 from marbench.errors import StoreError, nearest
 from marbench.report.formats import byte_size, count
 from marbench.report.templates import render_template
-from marbench.report.training import budget
+from marbench.report.training import budget, unequal_training
 from marbench.stats import LEVEL, bootstrap_means, holm, interval, paired_test
 
 __all__ = ["Claim", "Comparison", "Entry", "Reproduction", "published_tables", "reproduce", "write_reproduction"]
@@ -163,6 +163,8 @@ def reproduce(run: Run, table: str) -> Reproduction:
         comparisons = tuple(_compare_scores(scores, content["rows"], kind, convention) for kind in ("psnr", "ssim"))
         claims = _test_claims(scores, content, f"psnr[{convention}]")
     trained = {label: told for label in labels if (told := budget(run.cards.get(label, {})))}
+    differences = unequal_training({label: run.cards.get(label, {}) for label in labels})
+    notes += [f"Compare with care: in training, {difference}." for difference in differences]
     title, cite = content["title"], published["cite"]
     return Reproduction(table, title, cite, run.spec.name, comparisons, claims, tuple(notes), trained)
 

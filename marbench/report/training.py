@@ -8,7 +8,7 @@ from typing import Any
 
 from marbench.report.formats import compact
 
-__all__ = ["budget", "is_learned", "training_facts"]
+__all__ = ["budget", "is_learned", "training_facts", "unequal_training"]
 
 
 def is_learned(card: Mapping[str, Any], parameters: float | None, timed: bool) -> bool:
@@ -45,6 +45,24 @@ def training_facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         "Weights": f"SHA-256 {trained['sha256']}" if trained.get("sha256") else "",
     }
     return [(name, text) for name, text in lines.items() if text]
+
+
+def unequal_training(cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return in what the trainings of several methods, label → card, were not alike: such methods compare badly.
+
+    >>> unequal_training({"a": {"trained": {"samples": 8}}, "b": {"trained": {"samples": 9}}, "li": {}})
+    ['samples are not the same: 8 (a), 9 (b)']
+    """
+    told = []
+    for name, key in (("presets", "preset"), ("samples", "samples")):
+        found: dict[str, list[str]] = {}
+        for label, card in cards.items():
+            if value := _trained(card).get(key):
+                found.setdefault(compact(value) if isinstance(value, int | float) else str(value), []).append(label)
+        if len(found) > 1:
+            values = (f"{value} ({', '.join(labels)})" for value, labels in found.items())
+            told.append(f"{name} are not the same: {', '.join(values)}")
+    return told
 
 
 def _trained(card: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -157,6 +157,18 @@ def test_the_training_of_our_networks_is_told_beside_them(tmp_path: Path) -> Non
     assert {row["training"] for row in rows if row["method"] == "dudonet"} == {"384 k samples, 1.5 h"}
 
 
+def test_methods_that_were_not_trained_alike_are_named() -> None:
+    run = _run({"dudonet[variant=A]": 20.0, "dudonet[variant=B]": 20.0, "dudonet": 30.0})
+    trained = {"preset": "ablation", "samples": 16000}
+    for label in ("dudonet[variant=A]", "dudonet[variant=B]", "dudonet"):
+        run.cards[label] = {"trained": trained}
+    assert not any("with care" in note for note in reproduce(run, "table1").notes)
+    run.cards["dudonet"] = {"trained": {"preset": "small", "samples": 36000}}
+    presets, samples = (note for note in reproduce(run, "table1").notes if "with care" in note)
+    assert "presets are not the same: ablation (dudonet[variant=A], dudonet[variant=B]), small (dudonet)" in presets
+    assert "samples are not the same: 16.0 k (dudonet[variant=A], dudonet[variant=B]), 36.0 k (dudonet)" in samples
+
+
 def test_the_published_averages_are_the_means_of_their_groups() -> None:
     # The paper's groups are of equal size; its averages are rounded. One row of its Table 1 and two of Table 2 are
     # off by a hundredth more.
