@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,17 @@ def test_packing_loses_less_than_the_noise_of_a_scan(world: World) -> None:
     assert (plain["true_image"] - image).abs().max() <= 1 / 16
     assert (operators.reconstruct(plain["sinogram"]) - image).std() < 1.0
     assert sum(values.nbytes for values in packed.values()) == bytes_per_case(spec.geometry, spec.grid)
+
+
+def test_ranks_that_share_a_cache_begin_with_blocks_of_their_own(world: World, tmp_path: Path) -> None:
+    cache = BlockCache(world.key, tmp_path)
+    with Feeder(world, cache, workers=1, rank=1, ranks=2) as feeder:
+        feeder.request(range(4))
+        until = time.monotonic() + 60
+        while not (made := {number for number in range(4) if number in cache}):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    assert made <= {1, 3}
 
 
 def test_a_damaged_block_is_made_again(world: World, tmp_path: Path) -> None:
