@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["LoadedMethod", "MethodRequest", "context_for", "instantiate", "load_method", "parse_methods"]
 
 
+_SHARED = [Path(__file__).with_name(name) for name in ("classical.py", "networks.py")]
+
+
 @dataclass(frozen=True)
 class MethodRequest:
     """A method as a user asked for it: an entry, parameters that differ from the defaults, a preset.
@@ -52,20 +55,24 @@ class MethodRequest:
     def for_spec(self, spec: Spec) -> MethodRequest:
         """Return the request with the weights that fit a benchmark, and with the preset that they are for.
 
-        Where no preset was asked for, those of the card are tried in turn.
+        Where no preset was asked for, those of the card are tried in turn, first for weights that were trained on
+        exactly this benchmark.
         """
         presets = [self.preset] if self.preset else [None, *self.entry.card.presets]
         candidates = [replace(self, preset=preset)._with_weights(spec) for preset in presets]
-        return next((candidate for candidate in candidates if candidate.found.file), candidates[0])
+        fitting = [(candidate, file.card) for candidate in candidates if (file := candidate.found.file) is not None]
+        exact = [candidate for candidate, card in fitting if card.spec_hash == spec.hash]
+        return next(iter([*exact, *(candidate for candidate, _ in fitting)]), candidates[0])
 
     def hash(self) -> str:
         """SHA-256 of the method's code, parameters and weights, 16 hex digits: results of another hash are not reused.
 
-        The weights are those of `for_spec`.
+        The code is the plugin's and that of the modules which several methods share; the weights are those of
+        `for_spec`.
         """
         digest = hashlib.sha256(repr(sorted(self.values().items())).encode())
         digest.update(self.entry.card.model_dump_json(exclude={"weights"}).encode())
-        for path in source_files(self.entry):
+        for path in (*_SHARED, *source_files(self.entry)):
             digest.update(f"\0{path.name}\0".encode())
             digest.update(path.read_bytes())
         if self.found.file is not None:
@@ -73,8 +80,8 @@ class MethodRequest:
         return digest.hexdigest()[:16]
 
     def _with_weights(self, spec: Spec) -> MethodRequest:
-        found = find_weights(self.label, self.preset, spec, self.entry.folder, self.entry.card.weights)
-        return replace(self, found=found)
+        folder, declared = self.entry.folder, self.entry.card.weights
+        return replace(self, found=find_weights(self.label, self.preset, self.values(), spec, folder, declared))
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,13 @@ def parse_methods(text: str, plugins: Iterable[str | Path] = (), preset: str | N
     entries = discover(plugins)
     requests: dict[str, MethodRequest] = {}
     for part in _split_list(text):
-        chosen = list(entries.values()) if part == "all" else None
-        for request in [_request(entry, "", preset) for entry in chosen] if chosen else [_parse(part, entries, preset)]:
+        if part == "all":
+            # Of all methods those take the preset that have it; of one that was named it is a mistake not to have it.
+            presets = {name: preset if preset in entry.card.presets else None for name, entry in entries.items()}
+            chosen = [_request(entry, "", presets[name]) for name, entry in entries.items()]
+        else:
+            chosen = [_parse(part, entries, preset)]
+        for request in chosen:
             requests.setdefault(request.label, request)
     if not requests:
         raise MethodError(f"No method named. {nearest('', entries)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from safetensors.torch import load as load_safetensors
 from torch import nn
 
 from marbench.errors import MethodError
-from marbench.spec import Spec
+from marbench.spec import Spec, builtin_specs
 
 __all__ = [
     "NO_WEIGHTS",
@@ -66,7 +67,7 @@ class WeightsCard(BaseModel):
     networks : dict
         Network → number of parameters.
     hours : float
-        Training time, without the simulation of the first pool and without validation.
+        Training time, without waiting for the simulation and without validation.
     validation : dict
         Mean scores on the validation cases, of the weights as they are in the file.
     """
@@ -131,11 +132,12 @@ def user_weights_folder() -> Path:
 def find_weights(
     label: str,
     preset: str | None,
+    parameters: Mapping[str, ParameterValue],
     spec: Spec,
     folder: Path | None = None,
     declared: Sequence[DeclaredWeights] = (),
 ) -> WeightsSearch:
-    """Look for the weights of a method.
+    """Look for the weights of a method, trained with the same preset and parameters.
 
     Looked through in this order: the folders named in ``MARBENCH_WEIGHTS``, the files that the plugin declares, the
     user's own folder. Weights trained on exactly this benchmark come before those of another with the same scan.
@@ -145,20 +147,35 @@ def find_weights(
     label : str
         The method and the parameters that differ from its defaults, e.g. ``dudonet[variant=E]``.
     preset : str or None
+    parameters : mapping
+        All parameters of the method. One that a card does not know did not exist when the weights were trained.
     spec : Spec
     folder : Path, optional
         The plugin's folder.
     declared : sequence of DeclaredWeights
         What its ``method.toml`` declares.
+
+    Raises
+    ------
+    MethodError
+        A folder named in ``MARBENCH_WEIGHTS`` does not exist.
     """
     problems: list[str] = []
     named = [Path(part).expanduser() for part in os.environ.get(WEIGHTS_VARIABLE, "").split(os.pathsep) if part]
+    for path in named:
+        if not path.is_dir():
+            raise MethodError(f"{WEIGHTS_VARIABLE} names {path}, which is no folder.")
     files = [
         *_files_in(named, problems),
         *_declared_files(folder, declared, problems),
         *_files_in([user_weights_folder()], problems),
     ]
-    fitting = [file for file in files if (file.card.label, file.card.preset) == (label, preset)]
+    fitting = [
+        file
+        for file in files
+        if (file.card.label, file.card.preset) == (label, preset)
+        and all(file.card.parameters.get(name, value) == value for name, value in parameters.items())
+    ]
     scan = scan_hash(spec)
     exact = [file for file in fitting if file.card.spec_hash == spec.hash]
     same_scan = [file for file in fitting if file.card.scan_hash == scan]
@@ -216,8 +233,9 @@ def assign_weights(networks: Mapping[str, nn.Module], state: Mapping[str, torch.
 
 
 def training_command(label: str, spec: str, preset: str | None) -> str:
-    """Return the command line that trains a method."""
-    return f"marbench train {label} --spec {spec}" + (f" --preset {preset}" if preset else "")
+    """Return a command line that trains a method. Of a benchmark of the user's own the file is not known."""
+    words = ["marbench", "train", label, "--spec", spec if spec in builtin_specs() else f"{spec}.toml"]
+    return shlex.join([*words, *(["--preset", preset] if preset else []), "--hours", "2"])
 
 
 def _files_in(folders: Iterable[Path], problems: list[str]) -> list[WeightsFile]:

@@ -33,7 +33,7 @@ def write(plugins: Path, spec: Spec, tmp_path: Path) -> Writer:
             "method": "tinynet",
             "label": "tinynet",
             "preset": preset,
-            "parameters": {"width": 4},
+            "parameters": dict(request.values()),
             "spec": spec.name,
             "spec_hash": spec.hash,
             "scan_hash": scan_hash(spec),
@@ -49,7 +49,7 @@ def request_(plugins: Path) -> MethodRequest:
 
 
 def test_without_weights_a_method_is_unavailable_and_says_how_to_train_it(request_: MethodRequest, spec: Spec) -> None:
-    with pytest.raises(MethodUnavailable, match=r"`marbench train tinynet --spec tiny --preset small`"):
+    with pytest.raises(MethodUnavailable, match=r"`marbench train tinynet --spec tiny.toml --preset small --hours 2`"):
         load_method(request_, spec)
 
 
@@ -88,6 +88,37 @@ def test_another_preset_or_parameter_finds_no_weights(plugins: Path, spec: Spec,
     assert request_for(plugins, "tinynet[width=5]").for_spec(spec).found.file is None
 
 
+def test_weights_that_were_trained_with_other_parameters_are_not_taken(
+    plugins: Path, spec: Spec, request_: MethodRequest, write: Writer
+) -> None:
+    # The parameter equals the default, so the label is the plain one, but it differs from what the preset says.
+    install(write("wide"))
+    assert request_for(plugins, "tinynet[width=4]", "wide").label == "tinynet"
+    assert request_for(plugins, "tinynet[width=4]", "wide").for_spec(spec).found.file is None
+    # A plugin whose preset has changed since, and one that has a parameter more since.
+    install(write(parameters={"width": 5}))
+    assert request_for(plugins).for_spec(spec).found.file is None
+    install(write(parameters={"width": 4}))
+    assert request_for(plugins).for_spec(spec).found.file is not None
+
+
+def test_the_exact_benchmark_counts_more_than_the_order_of_the_presets(
+    request_: MethodRequest, spec: Spec, write: Writer
+) -> None:
+    install(write("small", spec_hash="0" * 64))
+    assert request_.for_spec(spec).preset == "small"
+    install(write("wide"))
+    assert request_.for_spec(spec).preset == "wide"
+
+
+def test_a_named_folder_that_does_not_exist_is_an_error(
+    request_: MethodRequest, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARBENCH_WEIGHTS", str(tmp_path / "nowhere"))
+    with pytest.raises(MethodError, match=r"MARBENCH_WEIGHTS names .*nowhere, which is no folder"):
+        load_method(request_, spec)
+
+
 def _truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
 
@@ -111,7 +142,7 @@ def test_a_harmed_file_is_refused(
     harm(file.path)
     with pytest.raises(MethodError, match=r"damaged or foreign: expected SHA-256|has no weights") as caught:
         load_method(request_, spec)
-    assert "marbench train tinynet --spec tiny --preset small" in str(caught.value)
+    assert "marbench train tinynet --spec tiny.toml --preset small --hours 2" in str(caught.value)
 
 
 def test_a_file_that_is_no_safetensors_is_refused_even_if_its_hash_is_right(
