@@ -44,6 +44,11 @@ class Interrupts:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    @property
+    def pending(self) -> int | None:
+        """The number of a signal that came."""
+        return self._pending
+
     def check(self) -> None:
         """Raise `Interrupted` if a signal came, even if someone caught what it raised then."""
         if self._pending is not None:

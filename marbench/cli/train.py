@@ -20,12 +20,14 @@ __all__ = ["command"]
 @click.argument("method")
 @options.spec_option
 @click.option("--preset", metavar="NAME", help="A preset of the method.  [default: its first one]")
-@click.option("--hours", type=click.FloatRange(min=0, min_open=True), metavar="H", help="Train for this long.")
+@click.option(
+    "--hours", type=click.FloatRange(min=0, min_open=True), metavar="H", help="Train for this long, plus simulation."
+)
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Train for this many steps.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: runs/train/<method>-<spec>]")
 @options.plugins_option
 @options.device_option
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of networks and cases.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of networks and cases.")
 @click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Simulating processes.  [default: all cores]")
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, metavar="B", help="Cases per step.")
 @click.option("--pool", type=click.IntRange(min=1), metavar="N", help="Cases to hold at a time.  [default: by device]")
@@ -58,10 +60,12 @@ def command(
     import torch
 
     from marbench.learning.artefact import artefact_name
+    from marbench.learning.ranks import check_training_device
     from marbench.learning.recipe import Recipe, faster_precision, pool_sizes, stored_recipe
     from marbench.learning.trainer import train
     from marbench.spec import load_spec
 
+    check_training_device(device)
     resolved = load_spec(spec)
     request = _one_method(method, plugins, preset)
     folder = out or Path("runs") / "train" / artefact_name(request.label, request.preset, resolved.name)

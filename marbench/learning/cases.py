@@ -64,7 +64,15 @@ class World:
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 of all that decides the cases, the code of the simulation included; 16 hex digits."""
+        """SHA-256 of all that decides the cases, the code of the simulation included; 16 hex digits.
+
+        Raises
+        ------
+        SpecError
+            The benchmark has no training slices.
+        DataError
+            Its data cannot be read.
+        """
         identity = {
             "spec": self.spec.hash,
             "seed": self.seed,
@@ -72,6 +80,8 @@ class World:
             "version": POOL_VERSION,
             "block": BLOCK,
             "code": _code_digest(),
+            # Where the slices come from files, the benchmark's hash does not say which ones train.
+            "slices": _slices_of(open_source(self.spec), self.spec) if self.mix.get("spec", 0.0) > 0 else [],
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 

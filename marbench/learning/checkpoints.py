@@ -32,7 +32,8 @@ def load_checkpoint(folder: Path, note: Callable[[str], None]) -> dict[str, Any]
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-            note(f"{path.name} is damaged and left out: {str(error).splitlines()[0]}")
+            cause = next(iter(str(error).splitlines()), type(error).__name__)
+            note(f"{path.name} is damaged and left out: {cause}")
         else:
             return state
     return None

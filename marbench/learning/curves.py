@@ -36,12 +36,13 @@ class LearningCurves:
 
     def rewind(self, step: int) -> None:
         """Forget what was written after a step: the run goes on from there."""
-        for name in ("losses", "validation"):
-            table = self.read(name)
-            if "step" in table:
-                steps = pd.to_numeric(table["step"], errors="coerce")
-                kept = table[(steps <= step) & table.notna().all(axis=1)]
-                write_atomically(self._folder / f"{name}.csv", kept.to_csv(index=False).encode())
+        for path in (self._folder / "losses.csv", self._folder / "validation.csv"):
+            if not path.is_file():
+                continue
+            header, *rows = path.read_text(encoding="utf-8").splitlines()
+            # The last row may have been cut off by a kill.
+            whole = [row for row in rows if row.count(",") == header.count(",") and int(row.partition(",")[0]) <= step]
+            write_atomically(path, "".join(f"{line}\n" for line in (header, *whole)).encode())
 
     def plot(self, convention: str, baseline: Mapping[str, float]) -> None:
         """Draw the losses, and the validation scores beside those of linear interpolation (``baseline``)."""

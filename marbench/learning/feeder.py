@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from typing import Self
 
 import torch
@@ -41,13 +43,16 @@ class Feeder:
         self._rank, self._ranks = rank, ranks
         self._pending: dict[int, Future[None]] = {}
         self._pool: ProcessPoolExecutor | None = None
+        self._life: tuple[Connection, Connection] | None = None
         self._own: TrainingCases | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
+        if self._pool is not None and self._life is not None:
+            for end in self._life:
+                end.close()
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     def request(self, numbers: Iterable[int]) -> None:
@@ -56,7 +61,7 @@ class Feeder:
             return
         for number in sorted(numbers, key=lambda number: number % self._ranks != self._rank):
             if number not in self._pending and number not in self._cache:
-                self._pending[number] = self._started_pool().submit(_simulate, self._cache, number)
+                self._pending[number] = self._submit(number)
 
     def fetch(
         self, numbers: Iterable[int], progress: Callable[[int], None] = lambda _: None
@@ -76,10 +81,7 @@ class Feeder:
                 try:
                     future.result()
                 except BrokenProcessPool:
-                    raise MarbenchError(
-                        "A worker that simulates training cases was killed, perhaps for lack of memory. "
-                        "Run the same command again, with fewer --workers."
-                    ) from None
+                    raise _worker_died() from None
             if (block := self._cache.read(number)) is not None:
                 return block
             self._simulate_again(number)
@@ -94,35 +96,49 @@ class Feeder:
             self._own = TrainingCases(self._world)
         self._cache.write(number, self._own.block(number))
 
+    def _submit(self, number: int) -> Future[None]:
+        try:
+            return self._started_pool().submit(_simulate, self._cache, number)
+        except BrokenProcessPool:
+            raise _worker_died() from None
+
     def _started_pool(self) -> ProcessPoolExecutor:
         if self._pool is None:
             # Spawned, not forked: the trainer's threads, CUDA and signal handlers are none of the workers' business.
+            context = multiprocessing.get_context("spawn")
+            self._life = context.Pipe(duplex=False)
             self._pool = ProcessPoolExecutor(
-                self._workers,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_start_worker,
-                initargs=(self._world,),
+                self._workers, mp_context=context, initializer=_start_worker, initargs=(self._world, self._life[0])
             )
         return self._pool
 
 
-def _start_worker(world: World) -> None:
+def _worker_died() -> MarbenchError:
+    return MarbenchError(
+        "A worker that simulates training cases was killed, perhaps for lack of memory. "
+        "Run the same command again, with fewer --workers."
+    )
+
+
+def _start_worker(world: World, life: Connection) -> None:
     global _cases
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the trainer decides
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=_leave, args=(life,), daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(10)
     torch.set_num_threads(1)
     _cases = TrainingCases(world)
 
 
-def _leave_with_parent() -> None:
-    """End this process when the trainer is gone, even if it was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _leave(life: Connection) -> None:
+    """End this process as soon as the trainer closes its end of ``life`` or is gone, even if it was killed.
+
+    Nobody waits for the case in work: blocks are whole or absent.
+    """
+    with contextlib.suppress(OSError, EOFError):
+        life.recv()
+    os._exit(1)
 
 
 def _simulate(cache: BlockCache, number: int) -> None:

@@ -13,7 +13,7 @@ from marbench.errors import MarbenchError
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["average_gradients", "launch", "slowest"]
+__all__ = ["average_gradients", "check_training_device", "largest", "launch"]
 
 
 def launch(device: str) -> Fabric:
@@ -28,19 +28,29 @@ def launch(device: str) -> Fabric:
         from lightning_fabric import Fabric
     except ImportError:
         raise MarbenchError('Training needs Lightning Fabric: pip install "marbench[train]"') from None
-    kind = torch.device(device).type
-    if kind not in ("cpu", "cuda"):
-        raise MarbenchError(f"Training runs on cpu or cuda. Got --device {device}.")
-    check_device(torch.device(device))
+    check_training_device(device)
+    place = torch.device(device)
     ranks, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     fabric = Fabric(
-        accelerator=kind,
-        devices=local if ranks > 1 else 1,
+        accelerator=place.type,
+        # Several ranks take a GPU each; one takes that which was asked for.
+        devices=local if ranks > 1 else 1 if place.index is None else [place.index],
         num_nodes=ranks // local,
         strategy="ddp" if ranks > 1 else "auto",
     )
     fabric.launch()
     return fabric
+
+
+def check_training_device(device: str) -> None:
+    """Raise `MarbenchError` where networks cannot be trained."""
+    try:
+        place = torch.device(device)
+    except RuntimeError:
+        place = torch.device("meta")
+    if place.type not in ("cpu", "cuda"):
+        raise MarbenchError(f"Training runs on cpu or cuda. Got --device {device}.")
+    check_device(place)
 
 
 def average_gradients(gradients: list[torch.Tensor], ranks: int) -> None:
@@ -58,10 +68,11 @@ def average_gradients(gradients: list[torch.Tensor], ranks: int) -> None:
         gradient.copy_(part.view(gradient.shape))
 
 
-def slowest(fabric: Fabric, seconds: float) -> float:
-    """Return the largest value over all ranks, so that they agree on the progress."""
+def largest(fabric: Fabric, *values: float) -> list[float]:
+    """Return the largest of each value over all ranks, so that they agree."""
     if fabric.world_size == 1:
-        return seconds
-    value = torch.tensor(seconds, dtype=torch.float64, device=fabric.device)
-    torch.distributed.all_reduce(value, torch.distributed.ReduceOp.MAX)
-    return float(value)
+        return list(values)
+    agreed = torch.tensor(values, dtype=torch.float64, device=fabric.device)
+    torch.distributed.all_reduce(agreed, torch.distributed.ReduceOp.MAX)
+    found: list[float] = agreed.tolist()
+    return found

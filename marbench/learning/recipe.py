@@ -41,7 +41,7 @@ class Recipe:
     seed : int
         Of initial weights, dropout, the order of the cases and the cases themselves.
     hours, steps : float or int, one of them None
-        The budget. Hours count training alone: not the filling of the pool, not validation.
+        The budget. Hours count training alone: not waiting for the simulation, not validation.
     batch : int
         Cases per step.
     precision : {"32-true", "bf16-mixed"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from torch import nn
 
 from marbench.bench.files import write_atomically
 from marbench.bench.host import describe_host, device_name
-from marbench.bench.interrupts import Interrupts
+from marbench.bench.interrupts import Interrupted, Interrupts
 from marbench.errors import MarbenchError, MethodError
 from marbench.learned import LearnedMethod, recalibrate_batch_normalization
 from marbench.learning.artefact import artefact_name, encode, install, stanza, write_card
@@ -25,7 +25,7 @@ from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
 from marbench.learning.feeder import Feeder
 from marbench.learning.optimisation import Optimisation
-from marbench.learning.ranks import average_gradients, launch, slowest
+from marbench.learning.ranks import average_gradients, largest, launch
 from marbench.learning.recipe import Recipe, hold_to_recipe
 from marbench.learning.validation import Validation
 from marbench.method import Method
@@ -90,6 +90,8 @@ def train(
     fabric = launch(device)
     # What was measured on this machine, the precision, may differ between ranks: all take that of the first one.
     recipe = fabric.broadcast(recipe)
+    if recipe.batch % fabric.world_size:
+        raise MarbenchError(f"{fabric.world_size} ranks cannot share steps of {recipe.batch} cases: give a multiple.")
     world, plan = recipe.world(spec), recipe.plan()
     quiet = fabric.global_rank > 0
     feeder = Feeder(world, BlockCache(world.key), workers, fabric.global_rank, fabric.world_size)
@@ -141,29 +143,39 @@ class Trainer:
 
     def run(self, stream: BatchStream, interrupts: Interrupts) -> None:
         """Train until the budget is used; on a signal, write a checkpoint first."""
-        saved = noted = time.monotonic()
-        self._train_mode(True)
+        # Of several ranks none leaves before the others know: those would wait for it. They stop after the same step.
+        together = interrupts.shield() if self._fabric.world_size > 1 else nullcontext()
         try:
-            while self.progress < 1:
-                stream.prepare(self.step)
-                with interrupts.shield():
-                    self._take_step(stream)
-                interrupts.check()
-                if self.progress * self.recipe.validations >= self._validated + 1:
-                    self._validate(stream)
-                now = time.monotonic()
-                if now - noted > NOTE_SECONDS:
-                    noted = now
-                    self._note_progress()
-                if now - saved > CHECKPOINT_SECONDS and self._optimisation.sound:
-                    saved = now
-                    self._save()
+            with together:
+                self._steps(stream, interrupts)
         except KeyboardInterrupt:
             with interrupts.shield():
                 self._save()
             self.note(f"stopped after step {self.step}, which is saved; the same command goes on from there")
             raise
         self._save()
+
+    def _steps(self, stream: BatchStream, interrupts: Interrupts) -> None:
+        saved = noted = time.monotonic()
+        self._train_mode(True)
+        while True:
+            # Before the next step, not after the last one: a run that was stopped meanwhile makes up for it.
+            if self.progress * self.recipe.validations >= self._validated + 1:
+                self._validate(stream, interrupts)
+            if self.progress >= 1:
+                return
+            now = time.monotonic()
+            if now - saved > CHECKPOINT_SECONDS and self._optimisation.sound:
+                saved = now
+                self._save()
+            stream.prepare(self.step)
+            with interrupts.shield():
+                asked = self._take_step(stream, interrupts)
+            if asked:
+                raise Interrupted(asked)
+            if now - noted > NOTE_SECONDS:
+                noted = now
+                self._note_progress()
 
     def finish(self, stream: BatchStream, installed: bool) -> WeightsFile:
         """Write the best weights and their card."""
@@ -200,7 +212,8 @@ class Trainer:
             self._fabric.barrier()
         return file
 
-    def _take_step(self, stream: BatchStream) -> None:
+    def _take_step(self, stream: BatchStream, interrupts: Interrupts) -> int:
+        """Take a step; return the number of a signal that any rank received, or 0."""
         began = time.perf_counter()
         # Dropout and random crops depend on the step alone, so a run that was killed goes on as if it had not been.
         torch.manual_seed((self.recipe.seed << 32) + self.step * self._fabric.world_size + self._fabric.global_rank)
@@ -209,28 +222,34 @@ class Trainer:
         for name, value in terms.items():
             self._summed[name] = self._summed.get(name, torch.zeros_like(value)) + value
         self.step += 1
-        self.seconds += slowest(self._fabric, time.perf_counter() - began)
+        seconds, asked = largest(self._fabric, time.perf_counter() - began, interrupts.pending or 0)
+        self.seconds += seconds
         if self.step % _LOGGED_STEPS == 0:
             row = {**self._position(), "learning_rate_factor": factor, **self._mean_terms()}
             if self._leads:
                 self._curves.add("losses", row)
+        return int(asked)
 
-    def _validate(self, stream: BatchStream) -> None:
-        self._validated = int(self.progress * self.recipe.validations)
+    def _validate(self, stream: BatchStream, interrupts: Interrupts) -> None:
         if self._leads and len(self._validated_cases()):
+            stream.prepare(self.step - 1)
             self._recalibrate(stream, _RECALIBRATION_CASES)
             scores = self._scores(self._out / "validation.png")
-            self._curves.add("validation", {**self._position(), **scores})
-            self._curves.plot(self._spec.metrics.conventions[0], self._validated_cases().baseline)
-            mark = ""
-            if scores[self._criterion] > self._best:
-                mark = ", the best so far"
-                self._best = scores[self._criterion]
-                modules = {name: network.state_dict() for name, network in self.method.networks().items()}
-                best = {"step": self.step, "scores": scores, "modules": modules}
-                save_checkpoint(self._out / "best", self.step, best)
-            self._note_progress(f"; validation {_told(scores, self._validated_cases().baseline)}{mark}")
+            with interrupts.shield():
+                self._keep_scores(scores)
+        self._validated = int(self.progress * self.recipe.validations)
         self._fabric.barrier()
+
+    def _keep_scores(self, scores: dict[str, float]) -> None:
+        self._curves.add("validation", {**self._position(), **scores})
+        self._curves.plot(self._spec.metrics.conventions[0], self._validated_cases().baseline)
+        mark = ""
+        if scores[self._criterion] > self._best:
+            mark = ", the best so far"
+            self._best = scores[self._criterion]
+            modules = {name: network.state_dict() for name, network in self.method.networks().items()}
+            save_checkpoint(self._out / "best", self.step, {"step": self.step, "scores": scores, "modules": modules})
+        self._note_progress(f"; validation {_told(scores, self._validated_cases().baseline)}{mark}")
 
     def _recalibrate(self, stream: BatchStream, cases: int) -> None:
         with self._autocast():

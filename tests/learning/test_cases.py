@@ -97,6 +97,27 @@ def test_the_world_is_what_the_cases_depend_on(world: World) -> None:
         World(world.spec, 3, {"spec": 0.7})
 
 
+class _Files:
+    """Slices from files, of which the benchmark's hash tells nothing."""
+
+    def __init__(self, *slices: str) -> None:
+        self._slices = slices
+
+    def patients(self, _split: str) -> dict[str, tuple[str, ...]]:
+        return {"p": self._slices} if self._slices else {}
+
+
+def test_other_files_are_another_world(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    def key(*slices: str) -> str:
+        monkeypatch.setattr("marbench.learning.cases.open_source", lambda _: _Files(*slices))
+        return World(spec, 3, MIX).key
+
+    assert key("a-1", "b-2") == key("a-1", "b-2")
+    assert len({key("a-1"), key("a-2"), key("a-1", "b-2")}) == 3
+    with pytest.raises(SpecError, match="no training slices"):
+        key()
+
+
 def test_every_pass_draws_every_case_once_and_renews_part_of_the_pool() -> None:
     plan = PoolPlan(blocks=4, distinct=9, renewed=1, batch=8, seed=0)
     drawn = torch.cat([plan.draw(plan.steps_per_pass + k, 8)[0] for k in range(plan.steps_per_pass)])

@@ -1,9 +1,11 @@
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from tiny_training import recipe_for, request_for
 
 from marbench.errors import MarbenchError, MethodError, SpecError
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
+from marbench.learning.curves import LearningCurves
 from marbench.learning.trainer import train
 from marbench.registry import load_method, parse_methods
 from marbench.spec import Spec
@@ -29,6 +32,24 @@ if __name__ == "__main__":
     plugins, spec, out = Path(sys.argv[1]), load_spec(sys.argv[2]), Path(sys.argv[3])
     request = request_for(plugins, "tinynet[pause=0.04]")
     trainer.train(request, spec, recipe_for(request, spec), out, installed=False)
+"""
+
+# The system asks to stop while the network is validated for the first time.
+STOPPED_WHILE_VALIDATED = """
+import os
+import signal
+from marbench.learning.validation import Validation
+
+score = Validation.score
+
+
+def score_and_stop(self, *arguments):
+    Validation.score = score
+    os.kill(os.getpid(), signal.SIGTERM)
+    return score(self, *arguments)
+
+
+Validation.score = score_and_stop
 """
 
 # What a rank ends with is kept; each rank asks for another precision, as if they had measured differently.
@@ -110,10 +131,24 @@ def test_a_run_that_was_stopped_ends_like_one_that_was_not(
     assert 0 < state["step"] < 60
     if number == signal.SIGTERM:
         assert f"stopped after step {state['step']}, which is saved" in told
+    _goes_on_as_if_it_had_not_been_stopped(state["step"], plugins, spec, out, undisturbed)
+
+
+def test_a_validation_that_was_stopped_is_made_up_for(
+    plugins: Path, spec: Spec, spec_file: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    told = _start(plugins, spec_file, out, STOPPED_WHILE_VALIDATED + RUNNER).communicate(timeout=60)[0]
+    assert "stopped after step 30, which is saved" in told
+    assert not (out / "validation.csv").exists()
+    _goes_on_as_if_it_had_not_been_stopped(30, plugins, spec, out, undisturbed)
+
+
+def _goes_on_as_if_it_had_not_been_stopped(step: int, plugins: Path, spec: Spec, out: Path, undisturbed: Path) -> None:
     lines: list[str] = []
     request = request_for(plugins, "tinynet[pause=0.04]")
     file = train(request, spec, recipe_for(request, spec), out, installed=False, note=lines.append)
-    assert f"going on after step {state['step']}" in lines[0]
+    assert f"going on after step {step}" in lines[0]
     for name in ("losses", "validation"):
         table, expected = (pd.read_csv(folder / f"{name}.csv").drop(columns="hours") for folder in (out, undisturbed))
         pd.testing.assert_frame_equal(table, expected, rtol=1e-5)
@@ -190,17 +225,38 @@ def test_what_does_not_learn_cannot_be_trained(spec: Spec, tmp_path: Path) -> No
         train(request, spec, recipe_for(request, spec), tmp_path, installed=False, note=_silent)
 
 
+def test_losses_of_skipped_steps_and_rows_cut_off_are_told_apart(tmp_path: Path) -> None:
+    curves = LearningCurves(tmp_path)
+    for step in (20, 40, 60):
+        curves.add("losses", {"step": step, "loss": math.nan if step == 20 else 1.0})
+    path = tmp_path / "losses.csv"
+    path.write_text(path.read_text() + "4")
+    curves.rewind(40)
+    assert path.read_text() == "step,loss\n20,nan\n40,1.0\n"
+
+
+def test_steps_that_ranks_cannot_share_are_refused(
+    plugins: Path, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three = SimpleNamespace(world_size=3, global_rank=0, broadcast=lambda recipe: recipe)
+    monkeypatch.setattr("marbench.learning.trainer.launch", lambda _: three)
+    request = request_for(plugins)
+    with pytest.raises(MarbenchError, match="3 ranks cannot share steps of 4 cases"):
+        train(request, spec, recipe_for(request, spec), tmp_path, note=_silent)
+
+
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         save_checkpoint(tmp_path, step, {"step": step, "weight": torch.ones(10)})
     paths = sorted(tmp_path.glob("*.pt"))
     assert [path.stem[-1] for path in paths] == ["2", "3"]
-    paths[-1].write_bytes(paths[-1].read_bytes()[:200])
-    lines: list[str] = []
-    state = load_checkpoint(tmp_path, lines.append)
-    assert state is not None
-    assert state["step"] == 2
-    assert "damaged" in lines[0]
+    for length in (200, 0):
+        paths[-1].write_bytes(paths[-1].read_bytes()[:length])
+        lines: list[str] = []
+        state = load_checkpoint(tmp_path, lines.append)
+        assert state is not None
+        assert state["step"] == 2
+        assert "damaged" in lines[0]
 
 
 def test_a_checkpoint_never_runs_code(tmp_path: Path) -> None:
