@@ -6,7 +6,7 @@
 #   scripts/train_mini.sh OUT [METHOD…]
 #
 # METHOD  name or name[parameter=value], for the ablation followed by @ablation (default: everything)
-# STEPS   of training for each method (default 4500), and ABLATION_STEPS for each row of the ablation (default 1125)
+# STEPS   of training for each method (default 4500), and ABLATION_STEPS for each row of the ablation (default 2000)
 # BATCH   cases a step, over all ranks (default 8)    DEVICE  cpu or cuda (default cpu)
 # RANKS   processes that share each step, through torchrun (default 1); on a CPU one for each core, with THREADS=1
 # PRECISION  32-true or bf16-mixed (default: the faster one on this machine)
@@ -31,7 +31,7 @@ fi
 
 for each in "${methods[@]}"; do
   method=${each%@*} preset=small steps=${STEPS:-4500}
-  if [[ $each == *@ablation ]]; then preset=ablation steps=${ABLATION_STEPS:-1125}; fi
+  if [[ $each == *@ablation ]]; then preset=ablation steps=${ABLATION_STEPS:-2000}; fi
   folder="$out/$(tr -c 'a-zA-Z0-9\n' '-' <<<"$each")"
   [[ -f "$folder/weights.toml" ]] && { echo "$each: done"; continue; }
   echo "== $each"

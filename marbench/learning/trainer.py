@@ -328,7 +328,7 @@ class Trainer:
     def _note_progress(self, more: str = "") -> None:
         rate = self.step * self.recipe.batch / max(self.seconds, 1e-9)
         minutes = self.seconds / 60
-        whole = f"{minutes:.1f} of about {minutes / self.progress:.0f} min"
+        whole = f"{minutes:.1f} of about {minutes / self.progress:.1f} min"
         self.note(f"step {self.step}, {self.progress:.1%}, {whole}, {rate:.1f} samples/s{more}")
 
     def _train_mode(self, on: bool) -> None:

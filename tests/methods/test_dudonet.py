@@ -34,9 +34,11 @@ def losses(method: LearnedMethod, batch: Batch) -> dict[str, torch.Tensor]:
 def test_variants_have_the_networks_and_losses_of_the_ablation(
     variant: str, networks: list[str], terms: list[str], tiny: Spec
 ) -> None:
-    method = build(f"dudonet[variant={variant},{SIZE}]", tiny)
+    method, batch = build(f"dudonet[variant={variant},{SIZE}]", tiny), make_batch(tiny)
     assert list(method.networks()) == networks
-    assert list(losses(method, make_batch(tiny))) == terms
+    assert list(losses(method, batch)) == terms
+    loss = next(method.objectives(batch)).loss.detach()
+    torch.testing.assert_close(loss, torch.stack(list(losses(method, batch).values())).sum())
 
 
 @pytest.mark.parametrize(("without", "with_pyramid"), [("A", "B"), ("D", "E"), ("F", "G")])
