@@ -138,3 +138,20 @@ def test_the_hash_follows_the_files(tmp_path: Path) -> None:
     before = parse_methods("echo", [tmp_path])[0].hash()
     (folder / "method.py").write_text(textwrap.dedent(SOURCE) + "\n# changed\n", encoding="utf-8")
     assert parse_methods("echo", [tmp_path])[0].hash() != before
+
+
+def test_a_preset_goes_to_those_of_all_methods_that_have_it() -> None:
+    presets = {request.label: request.preset for request in parse_methods("all", preset="ablation")}
+    assert presets["dudonet"] == "ablation"
+    assert presets["rdn"] is presets["li"] is None
+    with pytest.raises(MethodError, match="rdn has no preset 'ablation'"):
+        parse_methods("rdn", preset="ablation")
+
+
+def test_a_change_of_what_methods_share_makes_other_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (request,) = parse_methods("li")
+    before = request.hash()
+    shared = tmp_path / "classical.py"
+    shared.write_text("# another interpolation")
+    monkeypatch.setattr("marbench.registry._SHARED", [shared])
+    assert request.hash() != before
