@@ -130,6 +130,8 @@ class BatchStream:
         for place, block in zip(places, self._feeder.fetch([wanted[p] for p in places], progress), strict=True):
             self._hold(place, block)
             self._held[place] = wanted[place]
+        if (rate := self._feeder.rate) is not None:
+            self._note(f"the workers simulate {rate:.1f} cases/s")
         self._feeder.request(self._plan.pool(pass_number + 1))
 
     def __getitem__(self, step: int) -> Batch:

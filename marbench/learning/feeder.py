@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +18,7 @@ import torch
 
 from marbench.errors import MarbenchError
 from marbench.learning.cache import BlockCache
-from marbench.learning.cases import TrainingCases, World
+from marbench.learning.cases import BLOCK, TrainingCases, World
 
 __all__ = ["Feeder"]
 
@@ -41,7 +42,8 @@ class Feeder:
     def __init__(self, world: World, cache: BlockCache, workers: int, rank: int = 0, ranks: int = 1) -> None:
         self._world, self._cache, self._workers = world, cache, workers
         self._rank, self._ranks = rank, ranks
-        self._pending: dict[int, Future[None]] = {}
+        self._pending: dict[int, Future[float]] = {}
+        self._simulated, self._seconds = 0, 0.0
         self._pool: ProcessPoolExecutor | None = None
         self._life: tuple[Connection, Connection] | None = None
         self._own: TrainingCases | None = None
@@ -54,6 +56,11 @@ class Feeder:
             for end in self._life:
                 end.close()
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def rate(self) -> float | None:
+        """Cases that the workers simulate a second; None while they have not simulated any."""
+        return self._workers * self._simulated / self._seconds if self._simulated else None
 
     def request(self, numbers: Iterable[int]) -> None:
         """Let the workers simulate those of the blocks that are not in the cache."""
@@ -79,9 +86,11 @@ class Feeder:
             future = self._pending.pop(number, None)
             if future is not None:
                 try:
-                    future.result()
+                    seconds = future.result()
                 except BrokenProcessPool:
                     raise _worker_died() from None
+                if seconds:
+                    self._simulated, self._seconds = self._simulated + BLOCK, self._seconds + seconds
             if (block := self._cache.read(number)) is not None:
                 return block
             self._simulate_again(number)
@@ -96,7 +105,7 @@ class Feeder:
             self._own = TrainingCases(self._world)
         self._cache.write(number, self._own.block(number))
 
-    def _submit(self, number: int) -> Future[None]:
+    def _submit(self, number: int) -> Future[float]:
         try:
             return self._started_pool().submit(_simulate, self._cache, number)
         except BrokenProcessPool:
@@ -141,7 +150,11 @@ def _leave(life: Connection) -> None:
     os._exit(1)
 
 
-def _simulate(cache: BlockCache, number: int) -> None:
+def _simulate(cache: BlockCache, number: int) -> float:
+    """Simulate a block into the cache; return the seconds that it took, 0 where it was there."""
     assert _cases is not None  # by the initializer
-    if number not in cache:
-        cache.write(number, _cases.block(number))
+    if number in cache:
+        return 0.0
+    began = time.perf_counter()
+    cache.write(number, _cases.block(number))
+    return time.perf_counter() - began

@@ -36,7 +36,9 @@ def test_a_case_depends_on_seed_and_index_alone(world: World) -> None:
 def test_worker_processes_simulate_the_same_blocks(world: World, tmp_path: Path) -> None:
     cache = BlockCache(world.key, tmp_path)
     with Feeder(world, cache, workers=1) as feeder:
+        assert feeder.rate is None
         blocks = list(feeder.fetch([1]))
+        assert feeder.rate is not None and feeder.rate > 0
     cases = TrainingCases(world).cases_of_slice(BLOCK // METALS_PER_SLICE)
     for name, values in cases[-1].items():
         assert torch.equal(blocks[0][name][METALS_PER_SLICE - 1], torch.from_numpy(values))
