@@ -1,5 +1,6 @@
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,14 +11,17 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 from tiny_training import recipe_for, request_for
 
+from marbench.cli.train import command
 from marbench.errors import MarbenchError, MethodError, SpecError
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
 from marbench.learning.trainer import train
+from marbench.plugins import discover
 from marbench.registry import load_method, parse_methods
-from marbench.spec import Spec
+from marbench.spec import Spec, load_spec
 from marbench.weights import WeightsCard, WeightsFile, read_weights
 
 RUNNER = """
@@ -188,6 +192,27 @@ def test_a_run_leaves_weights_a_card_curves_and_a_picture(undisturbed: Path, spe
     losses = pd.read_csv(undisturbed / "losses.csv")
     assert list(losses["step"]) == [20, 40, 60]
     assert {"net/loss", "net/l1", "adversary/loss"} <= set(losses)
+
+
+def test_what_the_command_trained_can_be_shipped(plugins: Path, spec_file: Path, tmp_path: Path) -> None:
+    out, methods = tmp_path / "trained" / "tinynet", tmp_path / "methods"
+    words = ["tinynet", "--spec", str(spec_file), "--plugins", str(plugins), "--steps", "4", "--batch", "4"]
+    words += ["--workers", "0", "--no-install", "--out", str(out)]
+    first = CliRunner().invoke(command, [*words, "--pool", "64", "--precision", "bf16-mixed"], catch_exceptions=False)
+    assert first.exit_code == 0, first.output
+    # What the machine or the user decided the first time is kept.
+    again = CliRunner().invoke(command, words, catch_exceptions=False)
+    assert again.exit_code == 0, again.output
+    assert "going on after step 4 (100% of the budget)" in again.output
+
+    shutil.copytree(plugins, methods)
+    script = Path(__file__).parents[2] / "scripts" / "ship_weights.py"
+    for _ in range(2):
+        subprocess.run([sys.executable, str(script), str(out.parent), str(methods)], check=True)
+    (declared,) = discover([methods])["tinynet"].card.weights
+    assert (declared.file, declared.preset) == ("weights/tinynet-small-tiny.safetensors", "small")
+    file = load_method(parse_methods("tinynet", [methods])[0], load_spec(spec_file)).request.found.file
+    assert file is not None and file.card.precision == "bf16-mixed"
 
 
 def test_installed_weights_are_what_the_method_then_runs_with(plugins: Path, spec: Spec, tmp_path: Path) -> None:
