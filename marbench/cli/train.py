@@ -55,7 +55,7 @@ def command(
     """Train METHOD, e.g. dudonet or 'dudonet[variant=E]', on cases simulated while it trains.
 
     Stop it at any moment: the same command goes on. For several GPUs start it with torchrun. Simulated cases are kept
-    in MARBENCH_CACHE (or your cache folder), where other trainings find them.
+    in MARBENCH_CACHE (or your cache folder), where other trainings find them, until none has used them for a month.
     """
     import torch
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import time
 from pathlib import Path
 
 import platformdirs
@@ -18,6 +21,7 @@ from marbench.learning.packing import FIELDS, Packed
 __all__ = ["BlockCache", "cache_folder"]
 
 CACHE_VARIABLE = "MARBENCH_CACHE"
+UNUSED_SECONDS = 30 * 24 * 3600.0
 
 
 def cache_folder() -> Path:
@@ -39,6 +43,15 @@ class BlockCache:
 
     def __init__(self, key: str, folder: Path | None = None) -> None:
         self.folder = (folder or cache_folder()) / "training" / key
+
+    def remove_unused(self) -> None:
+        """Mark this world as in use, and remove the cases of worlds that no training has used for a month."""
+        with contextlib.suppress(OSError):  # what cannot be removed, or written, is said when a block is written
+            self.folder.mkdir(parents=True, exist_ok=True)
+            os.utime(self.folder)
+            for other in self.folder.parent.iterdir():
+                if other.stat().st_mtime < time.time() - UNUSED_SECONDS:
+                    shutil.rmtree(other, ignore_errors=True)
 
     def path(self, number: int) -> Path:
         """Return the file of a block."""

@@ -94,11 +94,13 @@ def train(
         raise MarbenchError(f"{fabric.world_size} ranks cannot share steps of {recipe.batch} cases: give a multiple.")
     world, plan = recipe.world(spec), recipe.plan()
     quiet = fabric.global_rank > 0
-    feeder = Feeder(world, BlockCache(world.key), workers, fabric.global_rank, fabric.world_size)
+    cache = BlockCache(world.key)
+    feeder = Feeder(world, cache, workers, fabric.global_rank, fabric.world_size)
     with Interrupts() as interrupts, feeder:
-        feeder.request(plan.pool(0))
         if not quiet:
             hold_to_recipe(out, recipe)
+            cache.remove_unused()
+        feeder.request(plan.pool(0))
         trainer = Trainer(request, spec, recipe, out, fabric, (lambda _: None) if quiet else note)
         stream = BatchStream(world, plan, feeder, fabric.device, fabric.global_rank, fabric.world_size, trainer.note)
         trainer.run(stream, interrupts)

@@ -1,3 +1,4 @@
+import os
 import time
 from pathlib import Path
 
@@ -88,6 +89,16 @@ def test_a_damaged_block_is_made_again(world: World, tmp_path: Path) -> None:
         cache.path(0).write_bytes(cache.path(0).read_bytes()[:1000])
         (again,) = feeder.fetch([0])
     assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_cases_that_no_training_used_for_a_month_are_removed(tmp_path: Path) -> None:
+    caches = {name: BlockCache(name, tmp_path) for name in ("old", "recent", "mine")}
+    for days, cache in zip((40, 20, 40), caches.values(), strict=True):
+        cache.folder.mkdir(parents=True)
+        cache.path(0).write_bytes(b"cases")
+        os.utime(cache.folder, 2 * (time.time() - days * 24 * 3600,))
+    caches["mine"].remove_unused()
+    assert [0 in cache for cache in caches.values()] == [False, True, True]
 
 
 def test_the_world_is_what_the_cases_depend_on(world: World) -> None:
