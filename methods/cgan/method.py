@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from marbench import Context, Scan
 from marbench.learned import Batch, LearnedMethod, Objective, mean_outside_metal
+from marbench.muon import Muon
 from marbench.networks import compress_hu, expand_hu, pad_to_multiple
 
 from .network import Discriminator, Generator
@@ -17,6 +18,7 @@ from .network import Discriminator, Generator
 # The generator ends in tanh: 2.6 reaches ±3340 HU on the compressed scale.
 OUTPUT_SCALE = 2.6
 L1_WEIGHT = 100.0
+ADAM_BETAS = (0.5, 0.999)
 
 
 class ConditionalGAN(LearnedMethod):
@@ -38,12 +40,14 @@ class ConditionalGAN(LearnedMethod):
         return {"discriminator": self.discriminator}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Return Adam for each network, as in pix2pix."""
+        """Return Adam for each network, as in pix2pix, or Muon for the generator."""
         rate = float(self.parameters["learning_rate"])
-        both = {"discriminator": self.discriminator, "generator": self.generator}
-        return {
-            name: torch.optim.Adam(network.parameters(), rate, betas=(0.5, 0.999)) for name, network in both.items()
-        }
+        adam = torch.optim.Adam(self.discriminator.parameters(), rate, betas=ADAM_BETAS)
+        weights = self.generator.parameters()
+        if self.parameters["optimizer"] == "muon":
+            muon = Muon(weights, float(self.parameters["matrix_rate"]), rate, betas=ADAM_BETAS)
+            return {"discriminator": adam, "generator": muon}
+        return {"discriminator": adam, "generator": torch.optim.Adam(weights, rate, betas=ADAM_BETAS)}
 
     def objectives(self, batch: Batch) -> Iterator[Objective]:
         """Yield the loss of the discriminator D, then that of the generator G.

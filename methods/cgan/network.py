@@ -31,7 +31,7 @@ class Generator(nn.Module):
             up: list[nn.Module] = [nn.ConvTranspose2d(below, before, 4, 2, 1, bias=outermost)]
             if not outermost:
                 up.append(nn.BatchNorm2d(before))
-            # Noise enters as dropout, in the three blocks above the innermost one.
+            # Noise enters as dropout, in those of the three blocks above the innermost one that are widest.
             if depth - 4 <= level < depth - 1 and before == width * _WIDEST:
                 up.append(nn.Dropout(0.5))
             self.down.append(nn.Sequential(*down))

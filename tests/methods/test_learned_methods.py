@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,12 @@ import torch
 from tiny_scans import NARROW, build, make_batch, randomize, take, train
 
 from marbench import Spec, load_spec
+from marbench.cli.train import command
 from marbench.errors import MethodUnavailable
-from marbench.learned import recalibrate_batch_normalization
+from marbench.learned import random_patches, recalibrate_batch_normalization
 from marbench.plugins import discover
 from marbench.registry import load_method
+from marbench.weights import DeclaredWeights
 
 LIMITS = {"small": 4_000_000, "base": 7_500_000}
 
@@ -52,8 +56,25 @@ def test_without_weights_a_method_says_how_to_train_it(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.delenv("MARBENCH_WEIGHTS", raising=False)
-    with pytest.raises(MethodUnavailable, match=f"marbench train {name} --spec tiny"):
+    with pytest.raises(MethodUnavailable, match=f"marbench train {name} --spec tiny.toml") as caught:
         load_method(name, tiny)
+    program, verb, *words = shlex.split(re.findall("`(.*)`", str(caught.value))[0])
+    assert (program, verb) == ("marbench", "train")
+    assert command.make_context("train", words).params["hours"] == 2
+
+
+def _shipped() -> list[tuple[str, DeclaredWeights]]:
+    return [(name, weights) for name in NARROW for weights in discover()[name].card.weights]
+
+
+@pytest.mark.parametrize(("name", "weights"), _shipped(), ids=lambda value: getattr(value, "file", value))
+def test_shipped_weights_are_loaded_and_small(name: str, weights: DeclaredWeights) -> None:
+    chosen = ",".join(f"{key}={value}" for key, value in weights.parameters.items())
+    loaded = load_method(f"{name}[{chosen}]", weights.spec, preset=weights.preset)
+    file = loaded.request.found.file
+    assert file is not None and file.card.sha256 == weights.sha256
+    assert file.path.stat().st_size <= 8e6
+    assert file.card.spec_hash == load_spec(weights.spec).hash
 
 
 @pytest.mark.parametrize("text", [*NARROW.values(), "dudonet[sinogram_width=4,image_width=4,body=rdn,input=raw]"])
@@ -125,3 +146,42 @@ def test_recalibration_makes_a_network_at_rest_agree_with_the_one_in_training(ti
     assert {norm.momentum for norm in norms} == {0.1}
     recalibrated = (method.reduce(batch.scan) - in_training).abs().mean()
     assert recalibrated < 0.2 * spoiled, (recalibrated, spoiled)
+
+
+def test_patches_are_cut_at_the_same_place_in_all_images() -> None:
+    where = torch.arange(2 * 9 * 11.0).view(2, 9, 11)
+    patch, channels, flags = random_patches(4, where, torch.stack([where, -where], dim=1), where > 50)
+    assert patch.shape == (2, 4, 4) and channels.shape == (2, 2, 4, 4)
+    assert torch.equal(channels[:, 0], patch) and torch.equal(channels[:, 1], -patch)
+    assert torch.equal(flags, patch > 50)
+    assert (patch.diff(dim=-1) == 1).all() and (patch.diff(dim=-2) == 11).all()
+
+
+@pytest.mark.parametrize("text", ["rdn[width=8,growth=4,blocks=1,layers=2,patch=8]", "cnnmar[width=4,patch=8]"])
+def test_networks_can_be_trained_on_patches(text: str, tiny: Spec) -> None:
+    method, batch, seen = build(text, tiny), make_batch(tiny), []
+    (network,) = method.networks().values()
+    network.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].shape[-2:]))
+    assert torch.isfinite(next(method.objectives(batch)).loss)
+    assert seen == [(8, 8)]
+
+
+def test_the_losses_of_the_adversaries_are_those_of_pix2pix(tiny: Spec) -> None:
+    method, batch = build(NARROW["cgan"], tiny), make_batch(tiny)
+    objectives = method.objectives(batch)
+    judge, generator = next(objectives), next(objectives)
+    assert judge.optimizer == "discriminator"
+    torch.testing.assert_close(judge.loss.detach(), (judge.terms["real"] + judge.terms["fake"]) / 2)
+    terms = generator.terms
+    torch.testing.assert_close(generator.loss.detach(), terms["adversarial"] + 100 * terms["image"])
+    # Discriminator and generator want the opposite of each other: what convinces one costs the other.
+    weights = list(method.networks()["generator"].parameters())
+    assert all(gradient is None for gradient in torch.autograd.grad(judge.loss, weights, allow_unused=True))
+    with torch.no_grad():
+        last = method.auxiliaries()["discriminator"].layers[-1]
+        last.weight.zero_()
+        last.bias.fill_(3.0)  # takes everything for real
+    objectives = method.objectives(batch)
+    judge, generator = next(objectives).terms, next(objectives).terms
+    assert judge["real"] < 0.1 < 3 < judge["fake"]
+    assert generator["adversarial"] < 0.1
