@@ -11,6 +11,8 @@
 # RANKS   processes that share each step, through torchrun (default 1); on a CPU one for each core, with THREADS=1
 # PRECISION  32-true or bf16-mixed (default: the faster one on this machine)
 # POOL    cases held at a time (default 8192)    SEED (default 0)    WORKERS, THREADS (default: all cores)
+#
+# The shipped weights were made with RANKS=2 THREADS=1; their cards tell the precision and the hardware.
 set -euo pipefail
 
 out=${1:?usage: scripts/train_mini.sh OUT [METHOD…]}

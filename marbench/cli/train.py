@@ -21,7 +21,10 @@ __all__ = ["command"]
 @options.spec_option
 @click.option("--preset", metavar="NAME", help="A preset of the method.  [default: its first one]")
 @click.option(
-    "--hours", type=click.FloatRange(min=0, min_open=True), metavar="H", help="Train for this long, plus simulation."
+    "--hours",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="H",
+    help="Train for this long; waiting for cases does not count.",
 )
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Train for this many steps.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: runs/train/<method>-<spec>]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import torch
@@ -44,13 +45,9 @@ def launch(device: str) -> Fabric:
 
 def check_training_device(device: str) -> None:
     """Raise `MarbenchError` where networks cannot be trained."""
-    try:
-        place = torch.device(device)
-    except RuntimeError:
-        place = torch.device("meta")
-    if place.type not in ("cpu", "cuda"):
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise MarbenchError(f"Training runs on cpu or cuda. Got --device {device}.")
-    check_device(place)
+    check_device(torch.device(device))
 
 
 def average_gradients(gradients: list[torch.Tensor], ranks: int) -> None:
