@@ -6,13 +6,13 @@ weights of convolutions and works in their own precision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["Muon", "orthogonalize"]
+__all__ = ["Muon", "adam_or_muon", "orthogonalize"]
 
 # Coefficients of the quintic iteration of Jordan et al.: singular values from 0.002 to 1 end between 0.68 and 1.21.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -98,6 +98,25 @@ class Muon(torch.optim.Optimizer):
             state[name] = torch.zeros_like(weight)
         average: torch.Tensor = state[name]
         return average
+
+
+def adam_or_muon(
+    weights: Iterable[nn.Parameter], parameters: Mapping[str, Any], betas: tuple[float, float] = (0.9, 0.999)
+) -> torch.optim.Optimizer:
+    """Return the optimiser that a method's parameters ask for.
+
+    Parameters
+    ----------
+    weights : iterable of Parameter
+    parameters : mapping
+        ``optimizer`` (adam or muon), ``learning_rate`` and, for Muon, ``matrix_rate``.
+    betas : pair of float
+        Of Adam, alone or for what Muon leaves to it.
+    """
+    rate = float(parameters["learning_rate"])
+    if parameters["optimizer"] == "muon":
+        return Muon(weights, float(parameters["matrix_rate"]), rate, betas=betas)
+    return torch.optim.Adam(weights, rate, betas=betas)
 
 
 def orthogonalize(matrix: torch.Tensor) -> torch.Tensor:

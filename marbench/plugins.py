@@ -29,6 +29,8 @@ __all__ = ["MethodEntry", "discover", "import_class", "methods", "plain_card", "
 ENTRY_POINTS = "marbench.methods"
 PLUGINS_VARIABLE = "MARBENCH_PLUGINS"
 _PACKAGE = "marbench_methods"
+# What several methods share decides their results too.
+_SHARED = tuple(Path(__file__).with_name(name) for name in ("classical.py", "networks.py"))
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ def import_class(entry: MethodEntry) -> type[Method]:
 def source_files(entry: MethodEntry) -> Sequence[Path]:
     """Return the code that decides a method's results. Card and weights are hashed apart from it."""
     if entry.folder is None:
-        return [entry.module]
-    return sorted(path for path in entry.folder.rglob("*.py") if path.is_file())
+        return [*_SHARED, entry.module]
+    return [*_SHARED, *sorted(path for path in entry.folder.rglob("*.py") if path.is_file())]
 
 
 def plain_card(name: str, summary: str) -> MethodCard:

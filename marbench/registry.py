@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["LoadedMethod", "MethodRequest", "context_for", "instantiate", "load_method", "parse_methods"]
 
 
-_SHARED = [Path(__file__).with_name(name) for name in ("classical.py", "networks.py")]
-
-
 @dataclass(frozen=True)
 class MethodRequest:
     """A method as a user asked for it: an entry, parameters that differ from the defaults, a preset.
@@ -60,19 +57,21 @@ class MethodRequest:
         """
         presets = [self.preset] if self.preset else [None, *self.entry.card.presets]
         candidates = [replace(self, preset=preset)._with_weights(spec) for preset in presets]
-        fitting = [(candidate, file.card) for candidate in candidates if (file := candidate.found.file) is not None]
-        exact = [candidate for candidate, card in fitting if card.spec_hash == spec.hash]
-        return next(iter([*exact, *(candidate for candidate, _ in fitting)]), candidates[0])
+
+        def misfit(candidate: MethodRequest) -> int:
+            file = candidate.found.file
+            return 2 if file is None else int(file.card.spec_hash != spec.hash)
+
+        return min(candidates, key=misfit)  # the first of the best
 
     def hash(self) -> str:
         """SHA-256 of the method's code, parameters and weights, 16 hex digits: results of another hash are not reused.
 
-        The code is the plugin's and that of the modules which several methods share; the weights are those of
-        `for_spec`.
+        The weights are those of `for_spec`.
         """
         digest = hashlib.sha256(repr(sorted(self.values().items())).encode())
         digest.update(self.entry.card.model_dump_json(exclude={"weights"}).encode())
-        for path in (*_SHARED, *source_files(self.entry)):
+        for path in source_files(self.entry):
             digest.update(f"\0{path.name}\0".encode())
             digest.update(path.read_bytes())
         if self.found.file is not None:
@@ -113,8 +112,9 @@ def parse_methods(text: str, plugins: Iterable[str | Path] = (), preset: str | N
     for part in _split_list(text):
         if part == "all":
             # Of all methods those take the preset that have it; of one that was named it is a mistake not to have it.
-            presets = {name: preset if preset in entry.card.presets else None for name, entry in entries.items()}
-            chosen = [_request(entry, "", presets[name]) for name, entry in entries.items()]
+            chosen = [
+                _request(entry, "", preset if preset in entry.card.presets else None) for entry in entries.values()
+            ]
         else:
             chosen = [_parse(part, entries, preset)]
         for request in chosen:

@@ -153,5 +153,5 @@ def test_a_change_of_what_methods_share_makes_other_results(tmp_path: Path, monk
     before = request.hash()
     shared = tmp_path / "classical.py"
     shared.write_text("# another interpolation")
-    monkeypatch.setattr("marbench.registry._SHARED", [shared])
+    monkeypatch.setattr("marbench.plugins._SHARED", (shared,))
     assert request.hash() != before

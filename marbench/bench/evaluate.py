@@ -15,7 +15,7 @@ from marbench.bench.execute import Candidate, Conditions, Seconds, run_unit
 from marbench.bench.interrupts import Interrupts
 from marbench.bench.plan import Task, Unit
 from marbench.bench.rows import metric_names
-from marbench.bench.run import device_of
+from marbench.ct.cuda import device_of
 from marbench.ct.operators import Operators
 from marbench.errors import MethodError
 from marbench.method import Context, Method, MethodCard

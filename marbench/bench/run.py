@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 import pandas as pd
-import torch
 
 from marbench.bench.calls import Failure
 from marbench.bench.execute import Candidate, Conditions, Seconds, load_candidates, run_unit
@@ -20,13 +19,12 @@ from marbench.bench.rows import Row
 from marbench.bench.store import Store, read_run
 from marbench.bench.telling import telling_of_run
 from marbench.bench.timing import time_method, timed_already, timing_cases
-from marbench.ct.cuda import check_device
-from marbench.errors import MarbenchError
+from marbench.ct.cuda import device_of
 from marbench.registry import MethodRequest
 from marbench.simulate import Suite
 from marbench.spec import Spec
 
-__all__ = ["Finished", "Progress", "Wishes", "device_of", "run_benchmark", "time_benchmark"]
+__all__ = ["Finished", "Progress", "Wishes", "run_benchmark", "time_benchmark"]
 
 
 class Progress(Protocol):
@@ -86,16 +84,6 @@ class Finished:
     rows: pd.DataFrame
     new: int
     seconds: Seconds
-
-
-def device_of(name: str) -> torch.device:
-    """Return a device, or raise `MarbenchError` if this machine has no such, or cannot use it."""
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise MarbenchError(f"There is no device {name!r}. Use cpu or cuda.") from None
-    check_device(device)
-    return device
 
 
 def run_benchmark(

@@ -36,7 +36,7 @@ def _benchmarks() -> list[dict[str, Any]]:
 
 def _methods(plugins: tuple[Path, ...], spec: str, device: str) -> list[dict[str, Any]]:
     from marbench.bench.execute import load_candidates
-    from marbench.bench.run import device_of
+    from marbench.ct.cuda import device_of
     from marbench.registry import parse_methods
     from marbench.spec import load_spec
 

@@ -60,15 +60,13 @@ def command(
     Stop it at any moment: the same command goes on. For several GPUs start it with torchrun. Simulated cases are kept
     in MARBENCH_CACHE (or your cache folder), where other trainings find them, until none has used them for a month.
     """
-    import torch
-
+    from marbench.ct.cuda import device_of
     from marbench.learning.artefact import artefact_name
-    from marbench.learning.ranks import check_training_device
     from marbench.learning.recipe import Recipe, faster_precision, pool_sizes, stored_recipe
     from marbench.learning.trainer import train
     from marbench.spec import load_spec
 
-    check_training_device(device)
+    place = device_of(device)
     resolved = load_spec(spec)
     request = _one_method(method, plugins, preset)
     folder = out or Path("runs") / "train" / artefact_name(request.label, request.preset, resolved.name)
@@ -85,7 +83,7 @@ def command(
         steps=steps,
         batch=batch,
         mix={"spec": 1 - scenes, "scenes": scenes},
-        precision=precision or stored.get("precision") or faster_precision(torch.device(device)),
+        precision=precision or stored.get("precision") or faster_precision(place),
         **sizes,
     )
     train(

@@ -11,7 +11,7 @@ import torch
 
 from marbench.errors import MarbenchError
 
-__all__ = ["check_device", "why_not_triton"]
+__all__ = ["check_device", "device_of", "why_not_triton"]
 
 TRITON_CAPABILITY = (8, 0)
 TRITON_VERSION = (3, 6)
@@ -36,6 +36,16 @@ def check_device(device: torch.device) -> None:
             f"for torch {torch.__version__}, which is built for {min(built_for) / 10:.1f} and newer: use the device "
             "cpu, or a torch that still supports it."
         )
+
+
+def device_of(name: str) -> torch.device:
+    """Return a device, or raise `MarbenchError` if this machine has no such, or cannot use it."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise MarbenchError(f"There is no device {name!r}. Use cpu or cuda.") from None
+    check_device(device)
+    return device
 
 
 def why_not_triton(device: torch.device) -> str | None:

@@ -63,6 +63,11 @@ class World:
             raise SpecError(f"The mix needs shares of {', '.join(_SOURCES)} that add up to 1. Got {dict(self.mix)}.")
 
     @cached_property
+    def slices(self) -> dict[str, list[tuple[str, str]]]:
+        """Source → its training slices, (patient, slice). Found once: worker processes get them with the world."""
+        return {name: _slices_of(source, self.spec) for name, source in _open_sources(self).items()}
+
+    @cached_property
     def key(self) -> str:
         """SHA-256 of all that decides the cases, the code of the simulation included; 16 hex digits.
 
@@ -81,7 +86,7 @@ class World:
             "block": BLOCK,
             "code": _code_digest(),
             # Where the slices come from files, the benchmark's hash does not say which ones train.
-            "slices": _slices_of(open_source(self.spec), self.spec) if self.mix.get("spec", 0.0) > 0 else [],
+            "slices": self.slices,
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -94,7 +99,6 @@ class TrainingCases:
         self.simulator = Simulator(world.spec)
         self._metals = library("train")
         self._sources = _open_sources(world)
-        self._slices = {name: _slices_of(source, world.spec) for name, source in self._sources.items()}
 
     def block(self, number: int) -> Packed:
         """Simulate the cases ``BLOCK · number …``, packed."""
@@ -113,7 +117,8 @@ class TrainingCases:
     def _draw_slice(self, rng: np.random.Generator) -> Slice:
         names = list(self._sources)
         name = names[int(rng.choice(len(names), p=[self.world.mix[name] for name in names]))]
-        patient_id, slice_id = self._slices[name][int(rng.integers(len(self._slices[name])))]
+        slices = self.world.slices[name]
+        patient_id, slice_id = slices[int(rng.integers(len(slices)))]
         return self._sources[name].load(patient_id, slice_id, self.world.spec.grid)
 
     def _case(self, free: MetalFree, image: torch.Tensor, sinogram: torch.Tensor, index: int) -> Packed:

@@ -45,17 +45,14 @@ class Feeder:
         self._pending: dict[int, Future[float]] = {}
         self._simulated, self._seconds = 0, 0.0
         self._pool: ProcessPoolExecutor | None = None
-        self._life: tuple[Connection, Connection] | None = None
+        self._ending = contextlib.ExitStack()
         self._own: TrainingCases | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool is not None and self._life is not None:
-            for end in self._life:
-                end.close()
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._ending.close()
 
     @property
     def rate(self) -> float | None:
@@ -115,10 +112,14 @@ class Feeder:
         if self._pool is None:
             # Spawned, not forked: the trainer's threads, CUDA and signal handlers are none of the workers' business.
             context = multiprocessing.get_context("spawn")
-            self._life = context.Pipe(duplex=False)
+            life, held = context.Pipe(duplex=False)
             self._pool = ProcessPoolExecutor(
-                self._workers, mp_context=context, initializer=_start_worker, initargs=(self._world, self._life[0])
+                self._workers, mp_context=context, initializer=_start_worker, initargs=(self._world, life)
             )
+            # In reverse: the workers leave first.
+            self._ending.callback(self._pool.shutdown, wait=False, cancel_futures=True)
+            self._ending.enter_context(life)
+            self._ending.enter_context(held)
         return self._pool
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING
 
 import torch
 
-from marbench.ct.cuda import check_device
+from marbench.ct.cuda import device_of
 from marbench.errors import MarbenchError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["average_gradients", "check_training_device", "largest", "launch"]
+__all__ = ["average_gradients", "largest", "launch"]
 
 
 def launch(device: str) -> Fabric:
@@ -29,8 +28,9 @@ def launch(device: str) -> Fabric:
         from lightning_fabric import Fabric
     except ImportError:
         raise MarbenchError('Training needs Lightning Fabric: pip install "marbench[train]"') from None
-    check_training_device(device)
-    place = torch.device(device)
+    place = device_of(device)
+    if place.type not in ("cpu", "cuda"):
+        raise MarbenchError(f"Training runs on cpu or cuda. Got --device {device}.")
     ranks, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     fabric = Fabric(
         accelerator=place.type,
@@ -41,13 +41,6 @@ def launch(device: str) -> Fabric:
     )
     fabric.launch()
     return fabric
-
-
-def check_training_device(device: str) -> None:
-    """Raise `MarbenchError` where networks cannot be trained."""
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-        raise MarbenchError(f"Training runs on cpu or cuda. Got --device {device}.")
-    check_device(torch.device(device))
 
 
 def average_gradients(gradients: list[torch.Tensor], ranks: int) -> None:

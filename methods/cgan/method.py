@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from marbench import Context, Scan
 from marbench.learned import Batch, LearnedMethod, Objective, mean_outside_metal
-from marbench.muon import Muon
+from marbench.muon import adam_or_muon
 from marbench.networks import compress_hu, expand_hu, pad_to_multiple
 
 from .network import Discriminator, Generator
@@ -42,12 +42,10 @@ class ConditionalGAN(LearnedMethod):
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return Adam for each network, as in pix2pix, or Muon for the generator."""
         rate = float(self.parameters["learning_rate"])
-        adam = torch.optim.Adam(self.discriminator.parameters(), rate, betas=ADAM_BETAS)
-        weights = self.generator.parameters()
-        if self.parameters["optimizer"] == "muon":
-            muon = Muon(weights, float(self.parameters["matrix_rate"]), rate, betas=ADAM_BETAS)
-            return {"discriminator": adam, "generator": muon}
-        return {"discriminator": adam, "generator": torch.optim.Adam(weights, rate, betas=ADAM_BETAS)}
+        return {
+            "discriminator": torch.optim.Adam(self.discriminator.parameters(), rate, betas=ADAM_BETAS),
+            "generator": adam_or_muon(self.generator.parameters(), self.parameters, ADAM_BETAS),
+        }
 
     def objectives(self, batch: Batch) -> Iterator[Objective]:
         """Yield the loss of the discriminator D, then that of the generator G.

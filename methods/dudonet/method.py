@@ -11,7 +11,7 @@ from torch import nn
 from marbench import Context, Scan
 from marbench.classical import linear_interpolation
 from marbench.learned import Batch, LearnedMethod, Objective, mean_outside_metal
-from marbench.muon import Muon
+from marbench.muon import adam_or_muon
 from marbench.networks import ResidualDenseNetwork, compress_hu
 
 from .network import ImageNetwork, SinogramNetwork
@@ -82,10 +82,7 @@ class DuDoNet(LearnedMethod):
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return one optimiser for both networks: Adam as in the paper, or Muon."""
         weights = [weight for network in self.networks().values() for weight in network.parameters()]
-        rate = float(self.parameters["learning_rate"])
-        if self.parameters["optimizer"] == "muon":
-            return {"muon": Muon(weights, float(self.parameters["matrix_rate"]), rate, betas=ADAM_BETAS)}
-        return {"adam": torch.optim.Adam(weights, rate, betas=ADAM_BETAS)}
+        return {str(self.parameters["optimizer"]): adam_or_muon(weights, self.parameters, ADAM_BETAS)}
 
     def objectives(self, batch: Batch) -> Iterator[Objective]:
         """Yield the sum of the sinogram loss, the Radon consistency loss and the image loss (eq. 4, 6 and 8).

@@ -9,7 +9,7 @@ from torch import nn
 
 from marbench import Context, Scan
 from marbench.learned import Batch, LearnedMethod, Objective, mean_outside_metal, random_patches
-from marbench.muon import Muon
+from marbench.muon import adam_or_muon
 from marbench.networks import ResidualDenseNetwork, compress_hu, expand_hu
 
 
@@ -28,10 +28,7 @@ class ResidualDenseCT(LearnedMethod):
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return Adam with the defaults of the paper, or Muon."""
-        weights, rate = self.network.parameters(), float(self.parameters["learning_rate"])
-        if self.parameters["optimizer"] == "muon":
-            return {"muon": Muon(weights, float(self.parameters["matrix_rate"]), rate)}
-        return {"adam": torch.optim.Adam(weights, rate)}
+        return {str(self.parameters["optimizer"]): adam_or_muon(self.network.parameters(), self.parameters)}
 
     def objectives(self, batch: Batch) -> Iterator[Objective]:
         """Yield the L1 loss on one patch of each slice."""
