@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from marbench.bench.host import device_name
+from marbench.machine.host import device_name
 
 RESULTS = Path(__file__).resolve().parent / "results"
 WARM_UP = 3

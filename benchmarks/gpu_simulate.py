@@ -16,9 +16,10 @@ import torch
 from gpu_clock import device_of, heading, milliseconds, parser_of, publish, table
 from numpy.typing import NDArray
 
-from marbench.anatomy.metals import coverage, library
 from marbench.anatomy.slices import Slice
-from marbench.simulate import Simulator, open_source
+from marbench.cases.simulator import Simulator
+from marbench.cases.sources import open_source
+from marbench.phantoms.metals import coverage, library
 from marbench.spec import Spec, load_spec
 
 COLUMNS = ("benchmark", "what", "where", "batch", "ms a case", "cases/s")

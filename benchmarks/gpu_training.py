@@ -16,14 +16,15 @@ import numpy as np
 import torch
 from gpu_clock import device_of, heading, milliseconds, parser_of, peak_megabytes, publish, table
 
-from marbench.anatomy.metals import coverage, library, mask
+from marbench.cases.case import Scan, Truth
+from marbench.cases.simulator import Simulator
+from marbench.cases.sources import open_source
 from marbench.errors import MarbenchError
-from marbench.learned import Batch, LearnedMethod
 from marbench.learning.optimisation import Optimisation
-from marbench.method import Method
-from marbench.registry import MethodRequest, context_for, instantiate, parse_methods
-from marbench.scan import Scan, Truth
-from marbench.simulate import Simulator, open_source
+from marbench.method.contract import Method
+from marbench.method.learned import Batch, LearnedMethod
+from marbench.method.request import MethodRequest, context_for, instantiate, parse_methods
+from marbench.phantoms.metals import coverage, library, mask
 from marbench.spec import Spec, load_spec
 
 COLUMNS = ("benchmark", "method", "preset", "precision", "batch", "ms a step", "samples/s", "MB")

@@ -21,12 +21,12 @@ import marbench.report
 from marbench.bench.calls import Failure
 from marbench.bench.execute import Candidate, Conditions
 from marbench.bench.timing import time_method, timing_cases
+from marbench.cases.case import Case
+from marbench.cases.suite import Suite
 from marbench.errors import MarbenchError
-from marbench.learned import LearnedMethod
-from marbench.method import Method
-from marbench.registry import LoadedMethod, MethodRequest, context_for, instantiate, parse_methods
-from marbench.scan import Case
-from marbench.simulate import Suite
+from marbench.method.contract import Method
+from marbench.method.learned import LearnedMethod
+from marbench.method.request import LoadedMethod, MethodRequest, context_for, instantiate, parse_methods
 from marbench.spec import load_spec
 
 COLUMNS = ("method", "preset", "seconds", "fastest", "slowest", "× LI", "parameters", "MB", "paper, s", "paper, × LI")

@@ -10,33 +10,33 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from marbench.version import __version__
+
 if TYPE_CHECKING:
     from marbench.bench.evaluate import evaluate, score
+    from marbench.cases.case import Case, Scan, Truth
+    from marbench.cases.suite import Suite
     from marbench.errors import MarbenchError
-    from marbench.method import Context, Method
-    from marbench.plugins import methods
-    from marbench.registry import load_method
-    from marbench.scan import Case, Scan, Truth
-    from marbench.simulate import Suite
+    from marbench.method.contract import Context, Method
+    from marbench.method.discovery import methods
+    from marbench.method.request import load_method
     from marbench.spec import Spec, load_spec
-
-__version__ = "0.1.0"
 
 # Public names and where they live. They are imported on first use, so that `import marbench` and `marbench --help`
 # load neither torch nor matplotlib.
 _HOMES = {
-    "Case": "scan",
-    "Context": "method",
+    "Case": "cases.case",
+    "Context": "method.contract",
     "MarbenchError": "errors",
-    "Method": "method",
-    "Scan": "scan",
+    "Method": "method.contract",
+    "Scan": "cases.case",
     "Spec": "spec",
-    "Suite": "simulate",
-    "Truth": "scan",
+    "Suite": "cases.suite",
+    "Truth": "cases.case",
     "evaluate": "bench.evaluate",
-    "load_method": "registry",
+    "load_method": "method.request",
     "load_spec": "spec",
-    "methods": "plugins",
+    "methods": "method.discovery",
     "score": "bench.evaluate",
 }
 
@@ -49,6 +49,7 @@ __all__ = [
     "Spec",
     "Suite",
     "Truth",
+    "__version__",
     "evaluate",
     "load_method",
     "load_spec",

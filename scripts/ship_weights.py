@@ -10,7 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from marbench.weights import WeightsCard
+from marbench.method.weights import WeightsCard
 
 
 def ship(training: Path, methods: Path) -> None:

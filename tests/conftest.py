@@ -1,6 +1,8 @@
 """What all tests share. The environment is set before torch is imported anywhere."""
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ import torch
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"
 
+from marbench.spec import Spec, load_spec
+
 _REAL_CT = Path(__file__).resolve().parents[2] / "shared" / "data" / "ct"
 
 
@@ -24,3 +28,65 @@ def real_ct() -> Path:
     if not _REAL_CT.is_dir():
         pytest.skip(f"no real CT slices at {_REAL_CT}")
     return _REAL_CT
+
+
+TINY = """
+extends = "mini"
+name = "tiny"
+title = "tiny"
+
+[geometry]
+views = 64
+bins = 48
+pitch_deg = 0.68
+
+[grid]
+size = 32
+pixel_cm = 1.28
+
+[split]
+test = { patients = 2, slices = 2 }
+
+[report]
+gallery_slices = [1, 7]
+"""
+
+METHOD = """
+import time
+import numpy as np
+import torch
+from marbench import Method
+
+class Plugin(Method):
+    def reduce(self, scan):
+        {body}
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("specs") / "tiny.toml"
+    path.write_text(TINY, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_file: Path) -> Spec:
+    return load_spec(tiny_file)
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Callable[..., Path]:
+    """Write a plugin whose ``reduce`` has this body (or whose file has this source); return the plugins' folder."""
+
+    def write(name: str, body: str = "return scan.image", source: str | None = None) -> Path:
+        folder = tmp_path / "plugins" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        card = {"name": name, "title": name, "summary": "a test", "domain": "image"}
+        toml = "".join(f"{key} = {json.dumps(value)}\n" for key, value in card.items())
+        (folder / "method.toml").write_text(toml, encoding="utf-8")
+        code = METHOD.format(body=body.replace("\n", "\n        ")) if source is None else source
+        (folder / "method.py").write_text(code, encoding="utf-8")
+        return folder.parent
+
+    return write

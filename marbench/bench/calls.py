@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from marbench.bench.interrupts import CallTimeout, Interrupted, time_limit
-from marbench.bench.memory import PeakMemory
-from marbench.bench.rows import Status
+from marbench.cases.case import Scan
 from marbench.errors import MarbenchError
-from marbench.method import Method
-from marbench.scan import Scan
+from marbench.machine.interrupts import CallTimeout, Interrupted, time_limit
+from marbench.machine.memory import PeakMemory
+from marbench.method.contract import Method
+from marbench.results.rows import Status
 
 __all__ = ["Failure", "InvalidImage", "Outcome", "call_method", "check_image", "describe"]
 

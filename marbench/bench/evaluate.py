@@ -12,18 +12,19 @@ import torch
 
 from marbench.bench.calls import InvalidImage, check_image
 from marbench.bench.execute import Candidate, Conditions, Seconds, run_unit
-from marbench.bench.interrupts import Interrupts
 from marbench.bench.plan import Task, Unit
-from marbench.bench.rows import metric_names
-from marbench.ct.cuda import device_of
+from marbench.cases.case import Case, Scan
+from marbench.cases.suite import Suite
 from marbench.ct.operators import Operators
 from marbench.errors import MethodError
-from marbench.method import Context, Method, MethodCard
+from marbench.machine.devices import device_of
+from marbench.machine.interrupts import Interrupts
+from marbench.method.card import MethodCard
+from marbench.method.contract import Context, Method
+from marbench.method.discovery import MethodEntry
+from marbench.method.request import LoadedMethod, MethodRequest, load_method
 from marbench.metrics.conventions import CONVENTIONS
-from marbench.plugins import MethodEntry
-from marbench.registry import LoadedMethod, MethodRequest, load_method
-from marbench.scan import Case, Scan
-from marbench.simulate import Suite
+from marbench.results.rows import metric_names
 from marbench.spec import Spec, load_spec
 
 __all__ = ["evaluate", "score"]
@@ -65,7 +66,7 @@ def evaluate(
     Returns
     -------
     DataFrame
-        One row per case, with the columns of `marbench.bench.rows.Row` and one per metric. A case on which the method
+        One row per case, with the columns of `marbench.results.rows.Row` and one per metric. A case on which the method
         failed has another status than ``ok``, and says why.
 
     Raises

@@ -13,15 +13,15 @@ from pathlib import Path
 import torch
 
 from marbench.bench.calls import Failure, Outcome, call_method, describe
-from marbench.bench.images import Gallery
-from marbench.bench.interrupts import Interrupted, Interrupts
-from marbench.bench.plan import Key, Task, Unit
-from marbench.bench.rows import Row, properties
+from marbench.bench.plan import Task, Unit
+from marbench.cases.case import Case
+from marbench.cases.suite import Suite
 from marbench.errors import MethodError
+from marbench.machine.interrupts import Interrupted, Interrupts
+from marbench.method.request import LoadedMethod, MethodRequest, load_method
 from marbench.metrics.fidelity import Reference
-from marbench.registry import LoadedMethod, MethodRequest, load_method
-from marbench.scan import Case
-from marbench.simulate import Suite
+from marbench.results.images import Gallery
+from marbench.results.rows import Key, Row, properties
 from marbench.spec import PROTOCOL, Spec
 
 __all__ = ["Candidate", "Conditions", "Seconds", "load_candidates", "run_unit"]

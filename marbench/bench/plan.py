@@ -7,23 +7,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from marbench.bench.rows import FINAL
+from marbench.cases.suite import CaseKey
 from marbench.errors import MarbenchError
-from marbench.simulate import CaseKey
+from marbench.results.rows import FINAL, Key
 
-__all__ = ["Key", "Shard", "Stored", "Task", "Unit", "cases_of", "plan", "stored_results"]
+__all__ = ["Shard", "Stored", "Task", "Unit", "cases_of", "plan", "stored_results"]
 
 UNIT_CASES = 10
 """Cases per unit: with the ten test metals, one slice."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """What a result is a result of. Results of another version of a method are none of this one."""
-
-    method: str
-    method_hash: str
-    case_id: str
 
 
 @dataclass(frozen=True)

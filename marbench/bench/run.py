@@ -11,17 +11,17 @@ import pandas as pd
 
 from marbench.bench.calls import Failure
 from marbench.bench.execute import Candidate, Conditions, Seconds, load_candidates, run_unit
-from marbench.bench.host import describe_host, host_id
-from marbench.bench.images import Gallery, ImageChoice, gallery_cases
-from marbench.bench.interrupts import Interrupts, check_time_limit
-from marbench.bench.plan import Key, Shard, Stored, Unit, cases_of, plan, stored_results
-from marbench.bench.rows import Row
-from marbench.bench.store import Store, read_run
-from marbench.bench.telling import telling_of_run
+from marbench.bench.plan import Shard, Stored, Unit, cases_of, plan, stored_results
 from marbench.bench.timing import time_method, timed_already, timing_cases
-from marbench.ct.cuda import device_of
-from marbench.registry import MethodRequest
-from marbench.simulate import Suite
+from marbench.cases.suite import Suite
+from marbench.machine.devices import device_of
+from marbench.machine.host import describe_host, host_id
+from marbench.machine.interrupts import Interrupts, check_time_limit
+from marbench.method.request import MethodRequest
+from marbench.results.images import Gallery, ImageChoice, gallery_cases
+from marbench.results.representative import telling_of_run
+from marbench.results.rows import Key, Row
+from marbench.results.store import Store, read_run
 from marbench.spec import Spec
 
 __all__ = ["Finished", "Progress", "Wishes", "run_benchmark", "time_benchmark"]
@@ -75,7 +75,7 @@ class Finished:
     Attributes
     ----------
     rows : DataFrame
-        The rows that were asked for, stored before or now; as `marbench.bench.store.Run.rows`.
+        The rows that were asked for, stored before or now; as `marbench.results.store.Run.rows`.
     new : int
         How many of them are new.
     seconds : Seconds

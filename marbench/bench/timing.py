@@ -11,12 +11,12 @@ from torch import nn
 
 from marbench.bench.calls import Failure, call_method
 from marbench.bench.execute import Candidate, Conditions
-from marbench.bench.host import device_name
-from marbench.bench.memory import release_free_memory
-from marbench.bench.rows import TimingRow
-from marbench.learned import LearnedMethod
-from marbench.method import Method
-from marbench.scan import Case
+from marbench.cases.case import Case
+from marbench.machine.host import device_name
+from marbench.machine.memory import release_free_memory
+from marbench.method.contract import Method
+from marbench.method.learned import LearnedMethod
+from marbench.results.rows import TimingRow
 from marbench.spec import PROTOCOL
 
 __all__ = ["parameter_count", "time_method", "timed_already", "timing_cases"]

@@ -10,8 +10,8 @@ import os
 
 import click
 
-import marbench
 from marbench.errors import MarbenchError
+from marbench.version import __version__
 
 __all__ = ["main"]
 
@@ -62,7 +62,7 @@ class _Verbs(click.Group):
 
 
 @click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(marbench.__version__, prog_name="marbench")
+@click.version_option(__version__, prog_name="marbench")
 def main() -> None:
     """Compare metal artifact reduction methods for X-ray CT."""
     # Threads of OpenMP that wait by spinning take the cores from the others. It must be set before torch is imported.

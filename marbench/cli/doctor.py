@@ -52,7 +52,7 @@ def command(ctx: click.Context, plugins: tuple[Path, ...], spec: str) -> None:
 
 
 def _software() -> Iterator[Finding]:
-    from marbench.bench.host import describe_host
+    from marbench.machine.host import describe_host
 
     host = describe_host()
     yield Finding("system", True, f"{host['system']} {host['architecture']}, Python {platform.python_version()}")
@@ -114,7 +114,7 @@ def _methods(plugins: tuple[Path, ...], spec: str) -> Iterator[Finding]:
     import torch
 
     from marbench.bench.execute import load_candidates
-    from marbench.registry import parse_methods
+    from marbench.method.request import parse_methods
     from marbench.spec import load_spec
 
     requests = {request.label: (request, "") for request in parse_methods("all", plugins)}

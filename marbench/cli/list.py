@@ -36,8 +36,8 @@ def _benchmarks() -> list[dict[str, Any]]:
 
 def _methods(plugins: tuple[Path, ...], spec: str, device: str) -> list[dict[str, Any]]:
     from marbench.bench.execute import load_candidates
-    from marbench.ct.cuda import device_of
-    from marbench.registry import parse_methods
+    from marbench.machine.devices import device_of
+    from marbench.method.request import parse_methods
     from marbench.spec import load_spec
 
     requests = {request.label: (request, "") for request in parse_methods("all", plugins)}

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 
 if TYPE_CHECKING:
-    from marbench.bench.rows import Row
+    from marbench.results.rows import Row
 
 __all__ = ["TerminalProgress"]
 

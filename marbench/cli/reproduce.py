@@ -29,8 +29,8 @@ def command(table: str, run: Path, out: Path | None) -> None:
     """
     from rich.console import Console
 
-    from marbench.bench.store import read_run
     from marbench.report.reproduction import reproduce, write_reproduction
+    from marbench.results.store import read_run
 
     result = reproduce(read_run(run), table)
     console = Console()

@@ -11,7 +11,7 @@ from marbench.cli import options
 
 if TYPE_CHECKING:
     from marbench.bench.run import Finished, Wishes
-    from marbench.registry import MethodRequest
+    from marbench.method.request import MethodRequest
     from marbench.spec import Spec
 
 __all__ = ["command"]
@@ -64,7 +64,7 @@ def command(
     from marbench.bench.plan import Shard
     from marbench.bench.run import Wishes
     from marbench.errors import MethodUnavailable
-    from marbench.registry import parse_methods
+    from marbench.method.request import parse_methods
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
@@ -102,10 +102,10 @@ def command(
 
 def _run(spec: Spec, requests: list[MethodRequest], folder: Path, wishes: Wishes) -> Finished:
     """Run, with a bar; a full disk or an interrupt ends the program with what to do."""
-    from marbench.bench.interrupts import Interrupted, Interrupts
     from marbench.bench.run import run_benchmark
     from marbench.cli.progress import TerminalProgress
     from marbench.errors import StoreError
+    from marbench.machine.interrupts import Interrupted, Interrupts
 
     progress = TerminalProgress()
     try:

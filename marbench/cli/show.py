@@ -11,7 +11,7 @@ import click
 from marbench.cli import options
 
 if TYPE_CHECKING:
-    from marbench.method import MethodCard
+    from marbench.method.card import MethodCard
     from marbench.spec import Spec
 
 __all__ = ["command"]
@@ -23,7 +23,7 @@ __all__ = ["command"]
 def command(name: str, plugins: tuple[Path, ...]) -> None:
     """Show NAME in full: a benchmark (its name or TOML file) or a method."""
     from marbench.errors import MarbenchError, nearest
-    from marbench.plugins import methods
+    from marbench.method.discovery import methods
     from marbench.spec import builtin_specs, load_spec
 
     if name in builtin_specs() or name.endswith(".toml"):
@@ -38,8 +38,8 @@ def command(name: str, plugins: tuple[Path, ...]) -> None:
 
 def _benchmark(spec: Spec) -> Iterator[tuple[str, str]]:
     """Yield what defines a benchmark, key by key."""
+    from marbench.cases.suite import Suite
     from marbench.errors import DataError
-    from marbench.simulate import Suite
     from marbench.spec import PROTOCOL
 
     yield "title", spec.title

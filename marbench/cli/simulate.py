@@ -26,9 +26,9 @@ def command(spec: str, out: Path, limit: int | None, split: Split) -> None:
 
     Cases that the folder holds already are not simulated again.
     """
-    from marbench.bench.export import export_cases
+    from marbench.cases.export import export_cases
+    from marbench.cases.suite import Suite
     from marbench.cli.progress import TerminalProgress
-    from marbench.simulate import Suite
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)

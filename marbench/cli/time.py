@@ -35,12 +35,12 @@ def command(
     """
     from rich.console import Console
 
-    from marbench.bench.interrupts import Interrupts
     from marbench.bench.run import Wishes, time_benchmark
-    from marbench.bench.store import read_run
     from marbench.cli.progress import TerminalProgress
     from marbench.cli.summary import timing_table
-    from marbench.registry import parse_methods
+    from marbench.machine.interrupts import Interrupts
+    from marbench.method.request import parse_methods
+    from marbench.results.store import read_run
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)

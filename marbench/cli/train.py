@@ -11,7 +11,7 @@ import click
 from marbench.cli import options
 
 if TYPE_CHECKING:
-    from marbench.registry import MethodRequest
+    from marbench.method.request import MethodRequest
 
 __all__ = ["command"]
 
@@ -60,10 +60,10 @@ def command(
     Stop it at any moment: the same command goes on. For several GPUs start it with torchrun. Simulated cases are kept
     in MARBENCH_CACHE (or your cache folder), where other trainings find them, until none has used them for a month.
     """
-    from marbench.ct.cuda import device_of
     from marbench.learning.artefact import artefact_name
     from marbench.learning.recipe import Recipe, faster_precision, pool_sizes, stored_recipe
     from marbench.learning.trainer import train
+    from marbench.machine.devices import device_of
     from marbench.spec import load_spec
 
     place = device_of(device)
@@ -103,7 +103,7 @@ def _one_method(method: str, plugins: tuple[Path, ...], preset: str | None) -> M
     from dataclasses import replace
 
     from marbench.errors import MethodError
-    from marbench.registry import parse_methods
+    from marbench.method.request import parse_methods
 
     requests = parse_methods(method, plugins, preset)
     if len(requests) != 1:

@@ -19,7 +19,6 @@ import torch
 
 from marbench.ct import brackets, torch_radon
 from marbench.ct.batches import SmallerBatches
-from marbench.ct.cuda import check_device, why_not_triton
 from marbench.ct.filtering import BinMatrix, filter_matrix, resampling_matrix
 from marbench.ct.linear import Adjoint, Composed, LinearMap, Storage
 from marbench.ct.rebinning import parallel_beam_of, rebinning_matrix
@@ -29,6 +28,7 @@ from marbench.ct.symmetry import obstacle as asymmetry_of
 from marbench.ct.taps import TapFunction, interpolation_taps, joseph_taps
 from marbench.errors import GeometryError, MarbenchError, nearest
 from marbench.geometry import FanBeam, Geometry, ImageGrid
+from marbench.machine.devices import check_device, why_not_triton
 
 __all__ = [
     "Backend",

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save as save_safetensors
 from torch import nn
 
-from marbench.bench.files import safe_name, write_atomically
-from marbench.weights import WeightsCard, WeightsFile, user_weights_folder
+from marbench.machine.files import safe_name, write_atomically
+from marbench.method.weights import WeightsCard, WeightsFile, user_weights_folder
 
 __all__ = ["artefact_name", "encode", "install", "stanza", "write_card"]
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
+from marbench.cases.case import Scan, Truth
 from marbench.ct.operators import Operators
 from marbench.errors import MarbenchError
-from marbench.learned import Batch
 from marbench.learning.augmentation import SquareSymmetries
 from marbench.learning.cases import BLOCK, World
 from marbench.learning.feeder import Feeder
 from marbench.learning.packing import FIELDS, unpack
-from marbench.scan import Scan, Truth
+from marbench.method.learned import Batch
 
 __all__ = ["BatchStream", "PoolPlan"]
 

@@ -14,9 +14,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import save as save_safetensors
 from safetensors.torch import load as load_safetensors
 
-from marbench.bench.files import write_atomically
 from marbench.learning.cases import BLOCK
 from marbench.learning.packing import FIELDS, Packed
+from marbench.machine.files import write_atomically
 
 __all__ = ["BlockCache", "cache_folder"]
 

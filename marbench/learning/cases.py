@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from marbench.anatomy.metals import Metal, coverage, library, mask
-from marbench.anatomy.patients import RandomScenes
-from marbench.anatomy.placement import place
 from marbench.anatomy.slices import Slice, SliceSource
+from marbench.cases.placement import place
+from marbench.cases.simulator import MetalFree, Simulator
+from marbench.cases.sources import open_source
 from marbench.errors import SpecError
 from marbench.learning.packing import Packed, join, pack
-from marbench.simulate import MetalFree, Simulator, open_source
+from marbench.phantoms.metals import Metal, coverage, library, mask
+from marbench.phantoms.patients import RandomScenes
 from marbench.spec import Spec
 
 __all__ = ["BLOCK", "DEFAULT_MIX", "TrainingCases", "World"]
@@ -161,8 +162,8 @@ def _slices_of(source: SliceSource, spec: Spec) -> list[tuple[str, str]]:
 def _code_digest() -> str:
     """Return a hash of the code that simulates, so that a changed simulator never meets cases of the old one."""
     package = Path(__file__).resolve().parents[1]
-    files = [package / "simulate.py", package / "geometry.py", Path(__file__), Path(__file__).with_name("packing.py")]
-    for room in ("anatomy", "ct", "physics"):
+    files = [package / "geometry.py", Path(__file__), Path(__file__).with_name("packing.py")]
+    for room in ("anatomy", "cases", "ct", "phantoms", "physics"):
         files += sorted((package / room).rglob("*.py"))
     digest = hashlib.sha256()
     for path in files:

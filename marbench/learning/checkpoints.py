@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from marbench.bench.files import write_atomically
+from marbench.machine.files import write_atomically
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 

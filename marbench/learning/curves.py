@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from marbench.bench.files import write_atomically
+from marbench.machine.files import write_atomically
 
 __all__ = ["LearningCurves"]
 

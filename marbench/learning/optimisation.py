@@ -10,7 +10,7 @@ import torch
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from marbench.errors import MarbenchError
-from marbench.learned import Batch, LearnedMethod
+from marbench.method.learned import Batch, LearnedMethod
 
 __all__ = ["Optimisation"]
 

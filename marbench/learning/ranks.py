@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from marbench.ct.cuda import device_of
 from marbench.errors import MarbenchError
+from marbench.machine.devices import device_of
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from marbench.bench.files import write_atomically
 from marbench.errors import MarbenchError, SpecError
 from marbench.learning.batches import PoolPlan
 from marbench.learning.cases import BLOCK, DEFAULT_MIX, World
 from marbench.learning.packing import bytes_per_case
-from marbench.registry import MethodRequest
+from marbench.machine.files import write_atomically
+from marbench.method.request import MethodRequest
 from marbench.spec import Spec
 
 __all__ = ["PRECISIONS", "Recipe", "faster_precision", "hold_to_recipe", "pool_sizes", "stored_recipe"]

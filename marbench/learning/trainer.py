@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from marbench.bench.files import write_atomically
-from marbench.bench.host import describe_host, device_name
-from marbench.bench.interrupts import Interrupted, Interrupts
 from marbench.errors import MarbenchError, MethodError
-from marbench.learned import LearnedMethod, recalibrate_batch_normalization
 from marbench.learning.artefact import artefact_name, encode, install, stanza, write_card
 from marbench.learning.batches import BatchStream
 from marbench.learning.cache import BlockCache
@@ -28,10 +24,14 @@ from marbench.learning.optimisation import Optimisation
 from marbench.learning.ranks import average_gradients, largest, launch
 from marbench.learning.recipe import Recipe, hold_to_recipe
 from marbench.learning.validation import Validation
-from marbench.method import Method
-from marbench.registry import MethodRequest, context_for, instantiate
+from marbench.machine.files import write_atomically
+from marbench.machine.host import describe_host, device_name
+from marbench.machine.interrupts import Interrupted, Interrupts
+from marbench.method.contract import Method
+from marbench.method.learned import LearnedMethod, recalibrate_batch_normalization
+from marbench.method.request import MethodRequest, context_for, instantiate
+from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, read_weights, scan_hash
 from marbench.spec import Spec
-from marbench.weights import WeightsCard, WeightsFile, assign_weights, read_weights, scan_hash
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from marbench.classical import linear_interpolation
+from marbench.cases.case import Case, Scan
+from marbench.cases.suite import Suite
 from marbench.ct.operators import Operators
-from marbench.scan import Case, Scan
-from marbench.simulate import Suite
 from marbench.spec import Spec
+from marbench.toolbox.interpolation import linear_interpolation
 
 __all__ = ["Validation"]
 

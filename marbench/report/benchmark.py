@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from marbench.bench.store import Run
+from marbench.results.store import Run
 from marbench.spec import PROTOCOL, Spec
 
 __all__ = ["Benchmark", "gather", "natural_key"]

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from marbench.bench.telling import Difficulty, difficulty
 from marbench.report.benchmark import Benchmark
 from marbench.report.entries import entries
 from marbench.report.explorer_cases import CaseTable, case_table, judged_methods
@@ -22,6 +21,7 @@ from marbench.report.methods import said
 from marbench.report.page import Output, Page
 from marbench.report.standings import standings
 from marbench.report.tables import Measure
+from marbench.results.representative import Difficulty, difficulty
 
 __all__ = ["PAGE"]
 

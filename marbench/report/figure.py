@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from marbench.bench.files import write_atomically
-from marbench.bench.store import read_run
 from marbench.errors import MethodError, StoreError, nearest
+from marbench.machine.files import write_atomically
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.entries import entries
 from marbench.report.figure_drawing import BODY_HU, INSET_PART, Panel, draw_panels
@@ -18,6 +17,7 @@ from marbench.report.formats import number
 from marbench.report.gallery_store import StoredCase, read_case, read_method, stored_cases
 from marbench.report.standings import standings
 from marbench.report.tables import measures
+from marbench.results.store import read_run
 
 __all__ = ["FORMATS", "Panel", "figure_panels", "write_figure"]
 

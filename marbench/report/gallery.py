@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.bench.files import safe_name
-from marbench.bench.telling import difficulty
+from marbench.machine.files import safe_name
 from marbench.report.benchmark import Benchmark
 from marbench.report.explorer_cases import CaseTable, case_table, judged_methods
 from marbench.report.formats import data_script
@@ -19,6 +18,7 @@ from marbench.report.gallery_store import StoredCase, read_case, read_method, st
 from marbench.report.page import Output, Page
 from marbench.report.pictures import png, windowed
 from marbench.report.standings import Standings, standings
+from marbench.results.representative import difficulty
 
 __all__ = ["ERROR_RANGE_HU", "PAGE", "WINDOWS", "shown_cases"]
 

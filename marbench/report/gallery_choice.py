@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from marbench.bench.images import gallery_cases
-from marbench.bench.telling import REASONS, Difficulty, telling_cases
+from marbench.cases.suite import CaseKey
 from marbench.report.explorer_cases import CaseTable
-from marbench.simulate import CaseKey
+from marbench.results.images import gallery_cases
+from marbench.results.representative import REASONS, Difficulty, telling_cases
 
 __all__ = ["choose_cases"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.bench.files import safe_name
+from marbench.machine.files import safe_name
 from marbench.report.benchmark import Benchmark
 
 __all__ = ["StoredCase", "read_case", "read_method", "stored_cases"]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from marbench.bench.files import write_atomically
 from marbench.errors import StoreError
+from marbench.machine.files import write_atomically
 from marbench.report.benchmark import Benchmark
 
 __all__ = ["Output", "Page"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from marbench.bench.store import read_run
 from marbench.errors import StoreError
 from marbench.report import explorer, gallery, leaderboard, methods, provenance, statistics, timing
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.page import Output, Page
 from marbench.report.templates import asset_files, render_template
+from marbench.results.store import read_run
 
 __all__ = ["PAGES", "render", "render_benchmark", "write_assets"]
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.bench.files import safe_name
+from marbench.machine.files import safe_name
 from marbench.report.benchmark import Benchmark
 from marbench.report.page import Output
 

@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-import marbench
-from marbench.bench.spec_file import spec_toml
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.report.benchmark import Benchmark
 from marbench.report.page import Output, Page
+from marbench.spec_file import spec_toml
+from marbench.version import __version__
 
 __all__ = ["PAGE", "flat"]
 
@@ -63,7 +63,7 @@ def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any]:
         "machines": [(host, flat(content)) for host, content in benchmark.hosts.items()],
         "render_command": shlex.join(["marbench", "report", *(folder.name or "." for folder in benchmark.folders)]),
         "conventions": [(name, CONVENTIONS.get(name)) for name in benchmark.conventions],
-        "version": marbench.__version__,
+        "version": __version__,
     }
 
 

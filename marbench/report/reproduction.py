@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from marbench.bench.files import write_atomically
-from marbench.bench.store import Run
 from marbench.errors import StoreError, nearest
+from marbench.machine.files import write_atomically
 from marbench.report.formats import byte_size, count
+from marbench.report.stats import LEVEL, bootstrap_means, holm, interval, paired_test
 from marbench.report.templates import render_template
 from marbench.report.training import budget, unequal_training
-from marbench.stats import LEVEL, bootstrap_means, holm, interval, paired_test
+from marbench.results.store import Run
 
 __all__ = ["Claim", "Comparison", "Entry", "Reproduction", "published_tables", "reproduce", "write_reproduction"]
 

@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from marbench.bench.store import read_run
 from marbench.errors import StoreError
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.formats import finite_json
@@ -28,6 +27,7 @@ from marbench.report.page import Output, Page
 from marbench.report.pages import render_benchmark, write_assets
 from marbench.report.standings import standings
 from marbench.report.templates import render_template
+from marbench.results.store import read_run
 
 __all__ = ["publish"]
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marbench.report.benchmark import Benchmark
+from marbench.report.stats import Comparison, bootstrap_means, compare, paired_test
 from marbench.report.tables import Coverage, Measure, ScoreTable, coverage, measures, score_table
-from marbench.stats import Comparison, bootstrap_means, compare, paired_test
 
 __all__ = ["Score", "Standings", "standings"]
 

@@ -13,8 +13,8 @@ from marbench.report.benchmark import Benchmark
 from marbench.report.entries import entries
 from marbench.report.page import Output, Page
 from marbench.report.standings import Standings, standings
+from marbench.report.stats import LEVEL, RESAMPLES, Comparison
 from marbench.report.tables import Measure
-from marbench.stats import LEVEL, RESAMPLES, Comparison
 
 __all__ = ["PAGE"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from marbench.anatomy.metals import library
+from marbench.phantoms.metals import library
 from marbench.report.benchmark import Benchmark
 
 __all__ = ["Coverage", "Measure", "ScoreTable", "coverage", "expected_cases", "measures", "score_table"]

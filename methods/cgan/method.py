@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 from marbench import Context, Scan
-from marbench.learned import Batch, LearnedMethod, Objective, mean_outside_metal
-from marbench.muon import adam_or_muon
-from marbench.networks import compress_hu, expand_hu, pad_to_multiple
+from marbench.method.learned import Batch, LearnedMethod, Objective, mean_outside_metal
+from marbench.toolbox.muon import adam_or_muon
+from marbench.toolbox.networks import compress_hu, expand_hu, pad_to_multiple
 
 from .network import Discriminator, Generator
 

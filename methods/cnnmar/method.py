@@ -9,8 +9,10 @@ from torch import nn
 from torch.nn import functional
 
 from marbench import Context, Scan
-from marbench.classical import additive_interpolation, flat_water_prior, linear_interpolation, metal_beam_hardening
-from marbench.learned import Batch, LearnedMethod, Objective, mean_outside_metal, random_patches
+from marbench.method.learned import Batch, LearnedMethod, Objective, mean_outside_metal, random_patches
+from marbench.toolbox.interpolation import additive_interpolation, linear_interpolation
+from marbench.toolbox.metal_hardening import metal_beam_hardening
+from marbench.toolbox.priors import flat_water_prior
 
 from .network import FusionNetwork
 

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from marbench import Context, Scan
-from marbench.classical import linear_interpolation
-from marbench.learned import Batch, LearnedMethod, Objective, mean_outside_metal
-from marbench.muon import adam_or_muon
-from marbench.networks import ResidualDenseNetwork, compress_hu
+from marbench.method.learned import Batch, LearnedMethod, Objective, mean_outside_metal
+from marbench.toolbox.interpolation import linear_interpolation
+from marbench.toolbox.muon import adam_or_muon
+from marbench.toolbox.networks import ResidualDenseNetwork, compress_hu
 
 from .network import ImageNetwork, SinogramNetwork
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from marbench.networks import pad_to_least, start_at_zero
+from marbench.toolbox.networks import pad_to_least, start_at_zero
 
 
 class SinogramNetwork(nn.Module):

@@ -3,7 +3,7 @@
 import torch
 
 from marbench import Method, Scan
-from marbench.classical import linear_interpolation
+from marbench.toolbox.interpolation import linear_interpolation
 
 
 class LinearInterpolation(Method):

@@ -3,7 +3,8 @@
 import torch
 
 from marbench import Method, Scan
-from marbench.classical import linear_interpolation, normalized_interpolation, tissue_prior
+from marbench.toolbox.interpolation import linear_interpolation, normalized_interpolation
+from marbench.toolbox.priors import tissue_prior
 
 
 class NormalizedMAR(Method):

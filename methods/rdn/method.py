@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from marbench import Context, Scan
-from marbench.learned import Batch, LearnedMethod, Objective, mean_outside_metal, random_patches
-from marbench.muon import adam_or_muon
-from marbench.networks import ResidualDenseNetwork, compress_hu, expand_hu
+from marbench.method.learned import Batch, LearnedMethod, Objective, mean_outside_metal, random_patches
+from marbench.toolbox.muon import adam_or_muon
+from marbench.toolbox.networks import ResidualDenseNetwork, compress_hu, expand_hu
 
 
 class ResidualDenseCT(LearnedMethod):

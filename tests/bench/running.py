@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from marbench.bench.interrupts import Interrupts
-from marbench.bench.rows import Row
 from marbench.bench.run import Finished, Wishes, run_benchmark
-from marbench.registry import parse_methods
+from marbench.machine.interrupts import Interrupts
+from marbench.method.request import parse_methods
+from marbench.results.rows import Row
 from marbench.spec import Spec
 
 VOLATILE = ["seconds", "peak_mb", "attempt", "host_id"]

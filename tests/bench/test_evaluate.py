@@ -5,10 +5,10 @@ from running import run, table
 
 import marbench
 from marbench import Method
-from marbench.bench.rows import metric_names
 from marbench.errors import MarbenchError, MethodError
+from marbench.method.request import load_method
 from marbench.metrics.conventions import PSNR_CEILING
-from marbench.registry import load_method
+from marbench.results.rows import metric_names
 
 
 class Brighter(Method):

@@ -8,12 +8,12 @@ import pytest
 import torch
 from running import Notes, run, table
 
-from marbench.anatomy.patients import ProceduralPatients
 from marbench.bench.calls import check_image, describe
-from marbench.bench.images import gallery_cases
-from marbench.bench.store import read_run
+from marbench.cases.suite import Suite
 from marbench.errors import DataError
-from marbench.simulate import Suite
+from marbench.phantoms.patients import ProceduralPatients
+from marbench.results.images import gallery_cases
+from marbench.results.store import read_run
 
 FAILURES = {
     "raises": ("raise ValueError('too thin')", "error", "ValueError", "too thin [method.py, line 9, in reduce: raise"),

@@ -1,9 +1,10 @@
 import pandas as pd
 import pytest
 
-from marbench.bench.plan import Key, Shard, Stored, cases_of, plan, stored_results
+from marbench.bench.plan import Shard, Stored, cases_of, plan, stored_results
+from marbench.cases.suite import CaseKey
 from marbench.errors import MarbenchError
-from marbench.simulate import CaseKey
+from marbench.results.rows import Key
 
 CASES = [CaseKey(f"c{index}", "p", f"s{index // 10}", f"m{index % 10}", index % 10 // 2 + 1) for index in range(47)]
 METHODS = {"a": "1", "b": "2"}

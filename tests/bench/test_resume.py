@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from running import run, table
 
-from marbench.bench.store import read_run
+from marbench.results.store import read_run
 from marbench.spec import Spec
 
 
@@ -39,7 +39,7 @@ def command(arguments: list[str], log: str, largest_file: int | None) -> None:
 def forks() -> Iterator[ForkServerContext]:
     """Processes that have imported everything already, and have started no thread yet."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["marbench.bench.run", "marbench.cli.run", "marbench.anatomy.patients"])
+    context.set_forkserver_preload(["marbench.bench.run", "marbench.cli.run", "marbench.phantoms.patients"])
     yield context
 
 

@@ -6,15 +6,15 @@ import torch
 from running import Notes, run
 from torch import nn
 
-from marbench.bench.host import describe_host, host_id
-from marbench.bench.interrupts import Interrupts
-from marbench.bench.memory import PeakMemory
 from marbench.bench.run import Wishes, time_benchmark
-from marbench.bench.store import read_run
 from marbench.bench.timing import REPEATS, parameter_count, timing_cases
-from marbench.learned import LearnedMethod
-from marbench.method import Method
-from marbench.registry import parse_methods
+from marbench.machine.host import describe_host, host_id
+from marbench.machine.interrupts import Interrupts
+from marbench.machine.memory import PeakMemory
+from marbench.method.contract import Method
+from marbench.method.learned import LearnedMethod
+from marbench.method.request import parse_methods
+from marbench.results.store import read_run
 
 
 def test_a_run_times_methods_once_per_machine_and_only_those_that_work(tmp_path, tiny, plugin):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from marbench.bench.store import read_run
 from marbench.cli import main
+from marbench.results.store import read_run
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -19,10 +19,10 @@ from marbench.errors import MarbenchError, MethodError, SpecError
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
 from marbench.learning.trainer import train
-from marbench.plugins import discover
-from marbench.registry import load_method, parse_methods
+from marbench.method.discovery import discover
+from marbench.method.request import load_method, parse_methods
+from marbench.method.weights import WeightsCard, WeightsFile, read_weights
 from marbench.spec import Spec, load_spec
-from marbench.weights import WeightsCard, WeightsFile, read_weights
 
 RUNNER = """
 import sys

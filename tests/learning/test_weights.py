@@ -9,9 +9,9 @@ from tiny_training import request_for
 
 from marbench.errors import MethodError, MethodUnavailable
 from marbench.learning.artefact import encode, install, stanza, write_card
-from marbench.registry import MethodRequest, context_for, instantiate, load_method, parse_methods
+from marbench.method.request import MethodRequest, context_for, instantiate, load_method, parse_methods
+from marbench.method.weights import WeightsFile, assign_weights, scan_hash
 from marbench.spec import Spec
-from marbench.weights import WeightsFile, assign_weights, scan_hash
 
 Writer = Callable[..., WeightsFile]
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from marbench.learning.recipe import Recipe
-from marbench.registry import MethodRequest, parse_methods
+from marbench.method.request import MethodRequest, parse_methods
 from marbench.spec import Spec
 
 SPEC = """
@@ -43,8 +43,8 @@ CODE = """
 import time
 import torch
 from torch import nn
-from marbench.classical import linear_interpolation
-from marbench.learned import LearnedMethod, Objective
+from marbench.toolbox.interpolation import linear_interpolation
+from marbench.method.learned import LearnedMethod, Objective
 
 
 class Tiny(LearnedMethod):

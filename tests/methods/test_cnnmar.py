@@ -6,13 +6,10 @@ import torch
 from tiny_scans import build, make_batch
 
 from marbench import Spec
-from marbench.classical import (
-    additive_interpolation,
-    flat_water_prior,
-    linear_interpolation,
-    metal_beam_hardening,
-)
-from marbench.registry import context_for, parse_methods
+from marbench.method.request import context_for, parse_methods
+from marbench.toolbox.interpolation import additive_interpolation, linear_interpolation
+from marbench.toolbox.metal_hardening import metal_beam_hardening
+from marbench.toolbox.priors import flat_water_prior
 
 
 def test_fusion_with_an_empty_prior_is_linear_interpolation(tiny: Spec) -> None:

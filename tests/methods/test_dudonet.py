@@ -10,7 +10,7 @@ from tiny_scans import build, make_batch, randomize
 from torch.nn import functional
 
 from marbench import Spec
-from marbench.learned import Batch, LearnedMethod
+from marbench.method.learned import Batch, LearnedMethod
 
 SIZE = "sinogram_width=2,image_width=2"
 

@@ -13,10 +13,10 @@ from tiny_scans import NARROW, build, make_batch, randomize, take, train
 from marbench import Spec, load_spec
 from marbench.cli.train import command
 from marbench.errors import MethodUnavailable
-from marbench.learned import random_patches, recalibrate_batch_normalization
-from marbench.plugins import discover
-from marbench.registry import load_method
-from marbench.weights import DeclaredWeights
+from marbench.method.card import DeclaredWeights
+from marbench.method.discovery import discover
+from marbench.method.learned import random_patches, recalibrate_batch_normalization
+from marbench.method.request import load_method
 
 LIMITS = {"small": 4_000_000, "base": 7_500_000}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from marbench import Scan, Spec, Truth, load_spec
-from marbench.learned import Batch, LearnedMethod
-from marbench.registry import context_for, instantiate, parse_methods
+from marbench.method.learned import Batch, LearnedMethod
+from marbench.method.request import context_for, instantiate, parse_methods
 
 # Narrow networks, so that the tests of training last seconds.
 NARROW = {

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from marbench.bench.files import safe_name
-from marbench.bench.images import npz
-from marbench.bench.rows import Row, TimingRow
-from marbench.bench.store import Store
+from marbench.machine.files import safe_name
+from marbench.results.images import npz
+from marbench.results.rows import Row, TimingRow
+from marbench.results.store import Store
 from marbench.spec import PROTOCOL, load_spec
 
 AREAS_MM2 = (1992.0, 853.0, 852.0, 435.0, 235.0, 112.0, 112.0, 108.0, 51.0, 31.0)

@@ -13,9 +13,9 @@ import pytest
 from browser import Browser
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
-from marbench.bench.rows import Row
 from marbench.report.pages import render
 from marbench.report.site import publish
+from marbench.results.rows import Row
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"

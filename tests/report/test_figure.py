@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 from synthetic_runs import METHODS, Synthetic, write_run
 
-from marbench.bench.store import read_run
 from marbench.cli import main
 from marbench.errors import MethodError, StoreError
 from marbench.report.benchmark import gather
 from marbench.report.figure import _harmed, figure_panels, write_figure
 from marbench.report.gallery_store import StoredCase, read_case, stored_cases
+from marbench.results.store import read_run
 
 DOLLARS = "$a_b$ <i>&"
 

@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
-from marbench.bench.files import safe_name
-from marbench.bench.images import npz
-from marbench.bench.store import read_run
-from marbench.bench.telling import difficulty
+from marbench.machine.files import safe_name
 from marbench.report.benchmark import gather
 from marbench.report.explorer_cases import case_table
 from marbench.report.gallery_choice import choose_cases
 from marbench.report.pages import render
+from marbench.results.images import npz
+from marbench.results.representative import difficulty
+from marbench.results.store import read_run
 
 HOSTILE = "<img src=x onerror=alert(1)></script>"
 

@@ -11,8 +11,8 @@ import pytest
 from browser import Browser
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
-from marbench.bench.rows import Row
 from marbench.report.pages import render
+from marbench.results.rows import Row
 
 ActionChains = pytest.importorskip(
     "selenium.webdriver.common.action_chains", reason="the browser tests need selenium: pip install 'marbench[test]'"

@@ -14,12 +14,12 @@ import pyarrow.dataset as dataset
 import pytest
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
-from marbench.bench.rows import Row
-from marbench.bench.store import read_run
 from marbench.errors import StoreError
 from marbench.report.benchmark import gather
 from marbench.report.entries import entries
 from marbench.report.pages import render
+from marbench.results.rows import Row
+from marbench.results.store import read_run
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 BREAKOUT = '</script><script>alert("2")</script>{{ 7 * 7 }}'

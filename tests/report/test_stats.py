@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from marbench.stats import bootstrap_means, compare, holm, interval, paired_test, patient_means
+from marbench.report.stats import bootstrap_means, compare, holm, interval, paired_test, patient_means
 
 RNG = np.random.default_rng(5)
 PATIENTS = np.repeat(np.arange(12), 10)

@@ -11,11 +11,11 @@ import pyarrow.dataset as dataset
 import pytest
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
-from marbench.bench.rows import Row
-from marbench.bench.store import read_run
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.standings import Standings, standings
 from marbench.report.tables import measures, score_table
+from marbench.results.rows import Row
+from marbench.results.store import read_run
 from marbench.spec import load_spec
 
 

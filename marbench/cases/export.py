@@ -1,0 +1,144 @@
+"""Cases as files that others can read: ``.npz``, previews, a table and a text that explains them."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from marbench.anatomy.slices import Split
+from marbench.cases.case import Case
+from marbench.cases.suite import Suite
+from marbench.machine.files import npz, write_atomically
+from marbench.spec import Spec
+from marbench.spec_file import hold_to_spec
+
+__all__ = ["export_cases"]
+
+README = """\
+{title}: simulated CT scans with metal, made by marbench (benchmark hash {hash})
+
+spec.toml                benchmark: geometry, grid, physics, metals, split
+cases.csv                one line per case
+<split>/<case_id>.npz    one case
+<split>/<case_id>.png    truth (left) and uncorrected image (right) in the display window
+
+Arrays of a case
+  image_hu                       uncorrected reconstruction, HU, (rows, columns) = ({rows}, {columns})
+  truth_hu                       what a perfect method would return, HU, (rows, columns)
+  sinogram_line_integral         measured, corrected for beam hardening in water, (views, bins) = ({views}, {bins})
+  truth_sinogram_line_integral   the same without metal
+  metal_mask                     pixels that are at least half metal
+  metal_any                      pixels that hold any metal; they are not scored
+  metal_trace                    rays that meet metal, (views, bins)
+  window_hu                      display window, (low, high)
+  info_json                      ids, size group, metal area, materials, region
+
+Conventions
+  Images: row 0 is the top, x points right, y points up, the isocentre is the centre of the image; pixel {pixel:g} cm.
+  A ray (theta, t) is the line x cos(theta) + y sin(theta) = t.
+  Fan beam, {detector} detector: view k has the source angle beta = start + 2 pi k / views and the source at
+  D (-sin(beta), cos(beta)), D = {distance:g} cm, start = {start:g} rad. A ray at fan angle gamma has
+  theta = beta + gamma, t = D sin(gamma). {bin_text}
+  HU = 1000 (mu / mu_water - 1) with mu_water = {water:g} 1/cm.
+"""
+
+
+def export_cases(
+    spec: Spec, split: Split, folder: Path, limit: int | None, advance: Callable[[], None] = lambda: None
+) -> int:
+    """Write the cases of a split that a folder lacks, and return how many it holds of them then.
+
+    Raises
+    ------
+    StoreError
+        The folder holds another benchmark, or cannot be written.
+    """
+    hold_to_spec(folder, spec)
+    write_atomically(folder / "README.txt", _readme(spec).encode())
+    suite = Suite(spec, split)
+    keys = suite.keys()[:limit]
+    for index, key in enumerate(keys):
+        path = folder / split / f"{key.case_id}.npz"
+        if not _is_whole(path):
+            case = suite[index]
+            write_atomically(path.with_suffix(".png"), _preview(case))
+            write_atomically(path, _arrays(case))  # last: whoever finds it finds the preview
+        advance()
+    write_atomically(folder / "cases.csv", _table(folder).encode())
+    return len(keys)
+
+
+def _readme(spec: Spec) -> str:
+    fan, grid = spec.geometry, spec.grid
+    if fan.detector == "arc":
+        bin_text = f"Bin j is at gamma = (j - (bins - 1) / 2) {fan.pitch:.9g} rad."
+    else:
+        bin_text = (
+            f"Bin j is at gamma = arctan((j - (bins - 1) / 2) {fan.pitch:.9g} cm / {fan.detector_distance:g} cm), "
+            "the flat detector's distance from the source."
+        )
+    return README.format(
+        title=spec.title,
+        hash=spec.hash,
+        rows=grid.rows,
+        columns=grid.columns,
+        views=fan.views,
+        bins=fan.bins,
+        pixel=grid.pixel,
+        detector=fan.detector,
+        distance=fan.source_distance,
+        start=fan.start,
+        bin_text=bin_text,
+        water=spec.physics.water_attenuation,
+    )
+
+
+def _arrays(case: Case) -> bytes:
+    scan, truth = case.scan, case.truth
+    return npz(
+        {
+            "image_hu": scan.image[0].cpu().numpy(),
+            "truth_hu": truth.image[0].cpu().numpy(),
+            "sinogram_line_integral": scan.sinogram[0].cpu().numpy(),
+            "truth_sinogram_line_integral": truth.sinogram[0].cpu().numpy(),
+            "metal_mask": scan.metal_mask[0].cpu().numpy(),
+            "metal_any": truth.metal[0].cpu().numpy(),
+            "metal_trace": scan.metal_trace[0].cpu().numpy(),
+            "window_hu": np.array(case.info.window),
+            "info_json": np.array(json.dumps(dataclasses.asdict(case.info), sort_keys=True)),
+        }
+    )
+
+
+def _preview(case: Case) -> bytes:
+    low, high = case.info.window
+    pair: NDArray[np.float32] = np.hstack([case.truth.image[0].cpu().numpy(), case.scan.image[0].cpu().numpy()])
+    gray = np.rint((np.clip(pair, low, high) - low) * (255 / (high - low))).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(gray).save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _is_whole(path: Path) -> bool:
+    return path.is_file() and zipfile.is_zipfile(path)
+
+
+def _table(folder: Path) -> str:
+    """Return one line per case that the folder holds, of any split."""
+    rows = []
+    for path in sorted(folder.glob("*/*.npz")):
+        with np.load(path, allow_pickle=False) as file:
+            info = json.loads(str(file["info_json"]))
+        low, high = info.pop("window")
+        info |= {"materials": " ".join(info["materials"]), "window_low_hu": low, "window_high_hu": high}
+        rows.append({"split": path.parent.name, **info, "file": f"{path.parent.name}/{path.name}"})
+    return pd.DataFrame(rows).to_csv(index=False)

@@ -1,0 +1,176 @@
+"""From anatomy, metal, physics and geometry to sinograms: the scanner of a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from marbench.anatomy.slices import Slice
+from marbench.ct.operators import Operators
+from marbench.machine.devices import check_device
+from marbench.physics.beam_hardening import correct_water
+from marbench.physics.hounsfield import hu_to_mu, split_tissue
+from marbench.physics.materials import relative_attenuation
+from marbench.physics.spectrum import load_spectrum
+from marbench.physics.transmission import photon_noise, polychromatic
+from marbench.spec import Spec
+
+__all__ = ["MetalFree", "Simulator"]
+
+_TISSUES = ("water", "bone")
+
+
+@dataclass(frozen=True, eq=False)
+class MetalFree:
+    """A slice and its scan without metal, shared by all cases of the slice.
+
+    Attributes
+    ----------
+    slice : Slice
+    water, bone : Tensor ``(rows, columns)``
+        Attenuation in 1/cm of the two parts of tissue.
+    paths : Tensor ``(2, views, bins)``
+        Their line integrals at the reference energy.
+    polychromatic : Tensor ``(views, bins)``
+        Noise-free polychromatic line integrals.
+    """
+
+    slice: Slice
+    water: torch.Tensor
+    bone: torch.Tensor
+    paths: torch.Tensor
+    polychromatic: torch.Tensor
+
+
+class Simulator:
+    """The scanner of a benchmark: polychromatic projection, photon noise and water correction."""
+
+    def __init__(self, spec: Spec, device: torch.device | str = "cpu") -> None:
+        self.spec = spec
+        self.device = torch.device(device)
+        check_device(self.device)
+        self.operators = Operators(spec.geometry, spec.grid, spec.physics.water_attenuation)
+        self._energies = load_spectrum(spec.physics.spectrum).energies
+
+    def without_metal(self, slice_: Slice) -> MetalFree:
+        """Project a slice as it is."""
+        physics = self.spec.physics
+        image = torch.from_numpy(slice_.image).to(self.device)
+        water, bone = split_tissue(hu_to_mu(image, physics.water_attenuation), physics.water_attenuation)
+        paths = self.operators.project_mu(torch.stack([water, bone]))
+        line_integrals = polychromatic(paths, _TISSUES, physics.spectrum, physics.reference_kev)
+        return MetalFree(slice_, water, bone, paths, line_integrals)
+
+    def truth(self, free: MetalFree, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the image in HU and the sinogram that a perfect method would give back."""
+        if self.spec.truth.image == "anatomy":
+            image = torch.from_numpy(free.slice.image).to(self.device)
+            return image, self.operators.project_mu(free.water + free.bone)
+        sinogram = self.measure(free.polychromatic, rng if self.spec.truth.noise else None)
+        return self.operators.reconstruct(sinogram), sinogram
+
+    def with_metal(
+        self, free: MetalFree, metal: Mapping[str, NDArray[np.float32]], rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scan a slice with metal in it.
+
+        Parameters
+        ----------
+        free : MetalFree
+        metal : mapping
+            Material → fraction of each pixel's area, ``(rows, columns)``.
+        rng : numpy Generator
+            Source of the photon noise.
+
+        Returns
+        -------
+        sinogram, trace : Tensor ``(views, bins)``
+            Corrected line integrals, and whether a ray belongs to the metal trace.
+        """
+        physics, materials = self.spec.physics, tuple(metal)
+        areas = torch.stack([torch.from_numpy(metal[name]) for name in materials]).to(self.device)
+        total = areas.sum(dim=0)
+        paths = self.operators.project_mu(torch.cat([areas, torch.stack([free.water * total, free.bone * total])]))
+        metal_paths, displaced = paths[: len(materials)], paths[len(materials) :]
+        attenuation = [relative_attenuation(name, self._energies, physics.reference_kev)[1] for name in materials]
+        metal_paths = metal_paths * torch.tensor(attenuation, dtype=areas.dtype, device=self.device)[:, None, None]
+        whole_metal = metal_paths.sum(dim=0)
+        # Joseph's weights are not negative, so a ray that misses the metal sums to exactly 0.
+        meets = whole_metal > 0
+        tissue_paths = free.paths
+        if self.spec.metals.tissue_under_metal == "removed":
+            tissue_paths = tissue_paths - displaced
+        # Rays that miss the metal are those of the scan without it.
+        line_integrals = free.polychromatic.clone()
+        line_integrals[meets] = polychromatic(
+            torch.cat([tissue_paths[:, meets], metal_paths[:, meets]]),
+            (*_TISSUES, *materials),
+            physics.spectrum,
+            physics.reference_kev,
+        )
+        return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
+
+    def without_metals(self, slices: Sequence[Slice]) -> list[MetalFree]:
+        """Project slices as they are, all at once."""
+        physics = self.spec.physics
+        images = torch.from_numpy(np.stack([each.image for each in slices])).to(self.device)
+        water, bone = split_tissue(hu_to_mu(images, physics.water_attenuation), physics.water_attenuation)
+        paths = self.operators.project_mu(torch.stack([water, bone]))
+        line_integrals = polychromatic(paths, _TISSUES, physics.spectrum, physics.reference_kev)
+        return [MetalFree(each, water[k], bone[k], paths[:, k], line_integrals[k]) for k, each in enumerate(slices)]
+
+    def with_metals(
+        self,
+        free: Sequence[MetalFree],
+        metals: Sequence[Mapping[str, NDArray[np.float32]]],
+        rng: torch.Generator | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scan many slices, each with its metal in it, all at once: for training sets that a GPU simulates.
+
+        What `with_metal` does case by case, but for the noise, which is drawn on the device, so that it belongs to
+        the batch and not to the case, and for the last bits. Nothing is read back from the device.
+
+        Parameters
+        ----------
+        free : sequence of MetalFree
+        metals : sequence of mappings, as many
+            Material → fraction of each pixel's area, ``(rows, columns)``.
+        rng : torch Generator or None
+            On this simulator's device; None adds no noise.
+
+        Returns
+        -------
+        sinograms, traces : Tensor ``(n, views, bins)``
+        """
+        physics, materials = self.spec.physics, sorted({name for metal in metals for name in metal})
+        nothing = np.zeros(self.spec.grid.shape, np.float32)
+        stacked = np.stack([[metal.get(name, nothing) for metal in metals] for name in materials])
+        areas = torch.from_numpy(stacked).to(self.device)
+        water, bone = (torch.stack([getattr(each, part) for each in free]) for part in _TISSUES)
+        total = areas.sum(dim=0)
+        paths = self.operators.project_mu(torch.cat([areas, torch.stack([water * total, bone * total])]))
+        metal_paths, displaced = paths[: len(materials)], paths[len(materials) :]
+        attenuation = [relative_attenuation(name, self._energies, physics.reference_kev)[1] for name in materials]
+        tissue_paths = torch.stack([each.paths for each in free], dim=1)
+        if self.spec.metals.tissue_under_metal == "removed":
+            tissue_paths = tissue_paths - displaced
+        scaled = torch.stack([path * factor for path, factor in zip(metal_paths, attenuation, strict=True)])
+        whole_metal = scaled.sum(dim=0)
+        through_metal = polychromatic(
+            torch.cat([tissue_paths, scaled]),
+            (*_TISSUES, *materials),
+            physics.spectrum,
+            physics.reference_kev,
+        )
+        line_integrals = torch.where(whole_metal > 0, through_metal, torch.stack([each.polychromatic for each in free]))
+        return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
+
+    def measure(self, line_integrals: torch.Tensor, rng: np.random.Generator | torch.Generator | None) -> torch.Tensor:
+        """Count photons, without noise where ``rng`` is None or the spec says so, and correct for beam hardening."""
+        physics = self.spec.physics
+        noisy = photon_noise(line_integrals, physics.photons, physics.scatter, rng if physics.noise else None)
+        return correct_water(noisy, physics.spectrum, physics.reference_kev)

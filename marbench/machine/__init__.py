@@ -1,0 +1,1 @@
+"""The machine below the benchmark: files, devices, memory, interrupts."""

@@ -1,0 +1,1 @@
+"""Methods: the plugin contract, cards, discovery, requests, weights."""

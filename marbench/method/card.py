@@ -1,0 +1,92 @@
+"""``method.toml``: what a method is, read without importing it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from marbench.errors import nearest
+
+__all__ = ["DeclaredWeights", "MethodCard", "Parameter", "ParameterValue", "Sha256"]
+
+ParameterValue = bool | int | float | str
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class DeclaredWeights(BaseModel):
+    """``[[weights]]`` in a ``method.toml``: a file that ships with the plugin, relative to its folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]+\.safetensors$")]
+    sha256: Sha256
+    spec: str
+    preset: str | None = None
+    parameters: dict[str, ParameterValue] = {}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Parameter(_Section):
+    """``[parameters.NAME]``: one setting of a method."""
+
+    default: ParameterValue
+    choices: tuple[ParameterValue, ...] = ()
+    help: str = ""
+
+    @model_validator(mode="after")
+    def _default_is_a_choice(self) -> Parameter:
+        if self.choices and self.default not in self.choices:
+            raise ValueError(f"default {self.default!r} is none of the choices {list(self.choices)}")
+        return self
+
+    def parse(self, text: str) -> ParameterValue:
+        """Return the value that a user typed, in the type of the default.
+
+        Raises
+        ------
+        ValueError
+            The text does not stand for a value of that type, or for none of the choices.
+        """
+        value: ParameterValue
+        if isinstance(self.default, bool):
+            if text.lower() not in ("true", "false"):
+                raise ValueError(f"expected true or false, got {text!r}")
+            value = text.lower() == "true"
+        else:
+            value = type(self.default)(text)
+        if self.choices and value not in self.choices:
+            raise ValueError(f"{value!r} is not allowed; {nearest(text, map(str, self.choices))}")
+        return value
+
+
+class MethodCard(_Section):
+    """``method.toml``: what a method is."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    title: str
+    summary: str
+    domain: Literal["sinogram", "image", "dual", "none"]
+    cite: str = ""
+    year: Annotated[int, Field(ge=1970, le=2100)] | None = None
+    licence: str = ""
+    notes: str = ""
+    requires: tuple[str, ...] = ()
+    parameters: dict[str, Parameter] = {}
+    presets: dict[str, dict[str, ParameterValue]] = {}
+    weights: tuple[DeclaredWeights, ...] = ()
+
+    @model_validator(mode="after")
+    def _presets_set_known_parameters(self) -> MethodCard:
+        for preset, values in self.presets.items():
+            for name in values:
+                if name not in self.parameters:
+                    raise ValueError(f"preset {preset!r} sets {name!r}; {nearest(name, self.parameters)}")
+        return self
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the default value of every parameter."""
+        return {name: parameter.default for name, parameter in self.parameters.items()}

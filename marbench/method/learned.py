@@ -1,0 +1,156 @@
+"""The contract of methods that learn: what `marbench train` asks of them beyond `Method`.
+
+A learned plugin subclasses `LearnedMethod`, builds its networks in `build`, and says in `objectives` what to minimise.
+Everything else — data, checkpoints, precision, devices, the schedule — is the trainer's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from marbench.cases.case import Scan, Truth
+from marbench.method.contract import Context, Method
+from marbench.method.weights import assign_weights
+
+__all__ = [
+    "Batch",
+    "LearnedMethod",
+    "Objective",
+    "mean_outside_metal",
+    "random_patches",
+    "recalibrate_batch_normalization",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Simulated training cases: what the method sees, and what it should have given."""
+
+    scan: Scan
+    truth: Truth
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """One optimisation step: minimise ``loss`` with the optimiser called ``optimizer``.
+
+    ``terms`` are the parts of the loss, detached, for the learning curves.
+    """
+
+    optimizer: str
+    loss: torch.Tensor
+    terms: Mapping[str, torch.Tensor]
+
+
+class LearnedMethod(Method):
+    """A method whose networks are trained by `marbench train` and shipped as safetensors."""
+
+    def build(self, context: Context) -> None:
+        """Create the networks as attributes, on ``context.device``, with random weights."""
+        raise NotImplementedError(f"{type(self).__name__} must define build(self, context)")
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the networks that make up the method, by name: what a weights file holds."""
+        raise NotImplementedError(f"{type(self).__name__} must define networks(self)")
+
+    def auxiliaries(self) -> dict[str, nn.Module]:
+        """Return networks that exist only while training, e.g. a discriminator."""
+        return {}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimisers by name, each at its largest learning rate."""
+        raise NotImplementedError(f"{type(self).__name__} must define optimizers(self)")
+
+    def objectives(self, batch: Batch) -> Iterator[Objective]:
+        """Yield what to minimise, one objective per optimiser.
+
+        The trainer runs backward and a step after each one before it asks for the next, so a second network sees the
+        first one updated. Runs under autocast.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define objectives(self, batch)")
+
+    def learning_rate_factor(self, progress: float) -> float:
+        """Return the factor on the learning rate at ``progress`` in [0, 1] of the budget: a ramp, then a cosine."""
+        ramp = min(1.0, progress / 0.01)
+        return ramp * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
+
+    def load(self, context: Context) -> None:
+        """Build the networks and read their weights; raises `MethodUnavailable` where there are none."""
+        super().load(context)
+        state = context.weights()
+        self.build(context)
+        assign_weights(self.networks(), state, context.label)
+        for network in self.networks().values():
+            network.eval()
+
+
+def mean_outside_metal(error: torch.Tensor, metal: torch.Tensor) -> torch.Tensor:
+    """Return the mean of an error over the pixels without metal: what is under metal is neither scored nor learned.
+
+    Parameters
+    ----------
+    error : Tensor ``(batch, rows, columns)``
+    metal : bool Tensor, same shape
+    """
+    outside = ~metal
+    return torch.where(outside, error, 0).sum() / outside.sum().clamp(min=1)
+
+
+def random_patches(size: int, *images: torch.Tensor) -> list[torch.Tensor]:
+    """Cut one square patch out of each slice of a batch, at the same place in all images.
+
+    Parameters
+    ----------
+    size : int
+        Rows and columns of a patch; 0 keeps whole slices, and so does a size that no slice reaches.
+    images : Tensors ``(batch, …, rows, columns)``
+    """
+    rows, columns = images[0].shape[-2:]
+    if size == 0 or (size >= rows and size >= columns):
+        return list(images)
+    tops = torch.randint(max(rows - size, 0) + 1, (len(images[0]),)).tolist()
+    lefts = torch.randint(max(columns - size, 0) + 1, (len(images[0]),)).tolist()
+    corners = list(zip(tops, lefts, strict=True))
+    return [
+        torch.stack(
+            [one[..., top : top + size, left : left + size] for one, (top, left) in zip(image, corners, strict=True)]
+        )
+        for image in images
+    ]
+
+
+def recalibrate_batch_normalization(method: LearnedMethod, batches: Iterable[Batch]) -> None:
+    """Average the statistics of all batch normalisations anew, with the weights as they are.
+
+    To be called before a network is validated or written. The running averages of training forget too fast, so that
+    one batch with heavy artifacts spoils them, or too slowly for weights that still move; no momentum avoids both.
+
+    Parameters
+    ----------
+    method : LearnedMethod
+    batches : iterable of Batch
+        Training cases, some dozens in all.
+    """
+    networks = list(method.networks().values())
+    modes = [network.training for network in networks]
+    norms = [module for network in networks for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over all batches
+    for network in networks:
+        network.train()
+    with torch.no_grad():
+        for batch in batches:
+            next(method.objectives(batch))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    for network, mode in zip(networks, modes, strict=True):
+        network.train(mode)

@@ -1,0 +1,74 @@
+"""What a metal is: named parts of known material, and a declared size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from marbench.phantoms.implants.shapes import Shape
+
+__all__ = ["CENTRE", "MATERIALS", "Drawing", "Material", "Metal", "Part", "Site"]
+
+Material = Literal["titanium", "steel", "cocr", "amalgam", "gold"]
+Site = Literal["bone", "teeth", "soft", "any"]
+
+MATERIALS: tuple[Material, ...] = ("titanium", "steel", "cocr", "amalgam", "gold")
+
+# A mirror-symmetric drawing centred between pixels would gain its pixels in pairs, and miss half of all sizes.
+CENTRE = (0.19, 0.34)
+"""Where the origin of a drawing lies from the metal's centre, in reference pixels."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A shape made of one material."""
+
+    material: Material
+    shape: Shape
+
+
+class Drawing(NamedTuple):
+    """An implant before it has a size; see `Metal`."""
+
+    name: str
+    title: str
+    kind: str
+    site: Site
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Metal:
+    """An implant.
+
+    Attributes
+    ----------
+    id : str
+        Unique name, e.g. ``"test-03-hip-head"``.
+    title : str
+        What it is, for people.
+    kind : str
+        Family of implants, e.g. ``"plate"``.
+    site : {"bone", "teeth", "soft", "any"}
+        Where it is found.
+    area_px : int
+        Pixels of its mask on the reference grid.
+    parts : tuple of Part
+        What it is made of; where parts overlap, the later one is seen.
+    unit : float
+        Reference pixels per unit of the drawing (about a millimetre), such that the mask has exactly ``area_px``.
+    """
+
+    id: str
+    title: str
+    kind: str
+    site: Site
+    area_px: int
+    parts: tuple[Part, ...]
+    unit: float = 1.0
+
+    @property
+    def materials(self) -> tuple[Material, ...]:
+        """Materials of the parts, each once, in the order of `MATERIALS`."""
+        used = {part.material for part in self.parts}
+        return tuple(material for material in MATERIALS if material in used)

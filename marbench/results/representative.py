@@ -1,0 +1,78 @@
+"""Which cases tell most of a run: a rule, so that nobody picks pictures by their looks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from marbench.cases.suite import CaseKey
+
+__all__ = ["REASONS", "Difficulty", "difficulty", "telling_cases", "telling_of_run"]
+
+REASONS = ("median", "worst", "most disputed")
+
+
+@dataclass(frozen=True, eq=False)
+class Difficulty:
+    """How hard and how disputed cases are, ``(cases,)`` each; NaN where no judged method has a score.
+
+    Attributes
+    ----------
+    mean : float array
+        Mean score over the judged methods.
+    spread : float array
+        Largest minus smallest score.
+    """
+
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+def difficulty(scores: NDArray[np.float64]) -> Difficulty:
+    """Return how hard and how disputed each case is by the scores ``(methods, cases)`` of the judged methods."""
+    finite = np.where(np.isfinite(scores), scores, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # cases on which every method failed
+        return Difficulty(np.nanmean(finite, axis=0), np.nanmax(finite, axis=0) - np.nanmin(finite, axis=0))
+
+
+def telling_cases(groups: NDArray[np.float64], judged: Difficulty) -> Iterator[tuple[int, str]]:
+    """Yield the positions of the chosen cases, each with the reason.
+
+    Of every metal-size group: the case with the median mean score (the lower one of two), the one with the lowest, and
+    the one with the largest spread.
+
+    Parameters
+    ----------
+    groups : float array ``(cases,)``
+        Metal-size groups; cases of NaN are not considered.
+    judged : Difficulty
+    """
+    for group in np.unique(groups[~np.isnan(groups)]):
+        members = np.flatnonzero((groups == group) & ~np.isnan(judged.mean))
+        if len(members):
+            order = members[np.argsort(judged.mean[members], kind="stable")]
+            chosen = (order[(len(order) - 1) // 2], order[0], members[np.argmax(judged.spread[members])])
+            yield from zip(map(int, chosen), REASONS, strict=True)
+
+
+def telling_of_run(rows: pd.DataFrame, cases: Sequence[CaseKey], metric: str) -> frozenset[str]:
+    """Return the ids of the telling cases of a run's rows.
+
+    Judged are the methods that solved every case; the uncorrected image only where there is no other.
+    """
+    good = rows[rows["status"] == "ok"]
+    scores = good.pivot(index="method", columns="case_id", values=metric).reindex(columns=[c.case_id for c in cases])
+    complete = scores.dropna()
+    corrected = complete.drop(index="none", errors="ignore")
+    judged = next((each for each in (corrected, complete, scores) if len(each)), None)
+    if judged is None:
+        return frozenset()
+    groups = np.array([case.size_group for case in cases], dtype=np.float64)
+    found = telling_cases(groups, difficulty(judged.to_numpy(np.float64)))
+    return frozenset(cases[position].case_id for position, _ in found)

@@ -1,0 +1,141 @@
+"""What one result is: the columns of ``results/*.parquet`` and ``timing/*.parquet``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+
+from marbench.cases.case import CaseInfo
+from marbench.metrics.conventions import CONVENTIONS
+
+__all__ = ["FINAL", "ROW_SCHEMA", "TIMING_SCHEMA", "Key", "Row", "Status", "TimingRow", "metric_names", "properties"]
+
+Status = Literal["ok", "error", "timeout", "oom", "invalid", "unavailable"]
+
+FINAL: frozenset[str] = frozenset(get_args(Status)) - {"unavailable"}
+"""What is not tried again by itself. A method that was unavailable may be available the next time."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a result is a result of. Results of another version of a method are none of this one."""
+
+    method: str
+    method_hash: str
+    case_id: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one case.
+
+    Attributes
+    ----------
+    method, method_hash, preset : str
+        The label, e.g. ``nmar[prior=raw]``; the hash of the method's files and parameters; ``""`` without a preset.
+    metal_area_px, metal_area_mm2, region, materials, window_low, window_high
+        As in `CaseInfo`; unknown (None, NaN, ``""``) where the case was not simulated.
+    status : str
+        ``ok | error | timeout | oom | invalid | unavailable``.
+    error_kind, message, trace : str
+        What went wrong: the class of the exception, what it says and where, and the whole traceback.
+    seconds, peak_mb : float
+        The call of ``reduce``, first calls included: a hint. Timing proper is measured apart.
+    attempt : int
+        1, and more where a failure was tried again.
+    scores : dict
+        Metric name → value; empty unless the status is ok.
+    """
+
+    spec_hash: str
+    protocol: int
+    method: str
+    method_hash: str
+    preset: str
+    case_id: str
+    patient_id: str
+    slice_id: str
+    metal_id: str
+    size_group: int
+    metal_area_px: int | None = None
+    metal_area_mm2: float = math.nan
+    region: str = ""
+    materials: str = ""
+    window_low: float = math.nan
+    window_high: float = math.nan
+    status: Status = "ok"
+    error_kind: str = ""
+    message: str = ""
+    trace: str = ""
+    seconds: float = math.nan
+    peak_mb: float = math.nan
+    device: str = "cpu"
+    host_id: str = ""
+    attempt: int = 1
+    scores: dict[str, float] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """Return the row as column → value."""
+        columns = {column.name: getattr(self, column.name) for column in fields(self) if column.name != "scores"}
+        return {**columns, **self.scores}
+
+
+@dataclass(frozen=True)
+class TimingRow:
+    """One timed call of a method, after warm-up."""
+
+    spec_hash: str
+    protocol: int
+    method: str
+    method_hash: str
+    preset: str
+    case_id: str
+    repeat: int
+    seconds: float
+    peak_mb: float
+    parameters: int | None
+    device: str
+    device_name: str
+    threads: int
+    host_id: str
+
+    def record(self) -> dict[str, Any]:
+        """Return the row as column → value."""
+        return {column.name: getattr(self, column.name) for column in fields(self)}
+
+
+def properties(info: CaseInfo) -> dict[str, Any]:
+    """Return the columns that are known once a case is simulated."""
+    return {
+        "metal_area_px": info.metal_area_px,
+        "metal_area_mm2": info.metal_area_mm2,
+        "region": info.region,
+        "materials": ",".join(info.materials),
+        "window_low": info.window[0],
+        "window_high": info.window[1],
+    }
+
+
+def metric_names(conventions: Iterable[str] = tuple(CONVENTIONS)) -> list[str]:
+    """Return the metric columns, in their order.
+
+    >>> metric_names(["dudonet2019"])
+    ['rmse_hu', 'psnr[dudonet2019]', 'ssim[dudonet2019]']
+    """
+    return ["rmse_hu", *(f"{measure}[{name}]" for name in conventions for measure in ("psnr", "ssim"))]
+
+
+_ARROW = {"str": pa.string(), "Status": pa.string(), "int": pa.int64(), "int | None": pa.int64(), "float": pa.float64()}
+
+
+def _schema(row: type[Row] | type[TimingRow]) -> pa.Schema:
+    # Annotations are text here (PEP 563).
+    return pa.schema([(column.name, _ARROW[str(column.type)]) for column in fields(row) if column.name != "scores"])
+
+
+ROW_SCHEMA = _schema(Row)
+TIMING_SCHEMA = _schema(TimingRow)

@@ -1,0 +1,151 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from marbench.cases.case import Case
+from marbench.cases.suite import Suite
+from marbench.spec import Spec, load_spec
+
+
+@pytest.fixture(scope="module")
+def mini() -> Suite:
+    return Suite("mini")
+
+
+def tensors(case: Case) -> list[torch.Tensor]:
+    return [*vars(case.scan).values(), *vars(case.truth).values()]
+
+
+def test_mini_has_200_cases_in_five_groups_of_two_metals(mini: Suite) -> None:
+    keys = mini.keys()
+    assert len(keys) == len({key.case_id for key in keys}) == len(mini) == 200
+    assert len({key.patient_id for key in keys}) == 12
+    groups = {key.metal_id: key.size_group for key in keys}
+    assert sorted(groups.values()) == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+
+
+def test_a_case_is_the_same_alone_in_a_batch_and_in_another_order(mini: Suite) -> None:
+    forward = mini[3:6]
+    backward = [Suite("mini")[index] for index in (5, 4, 3)]
+    for one, other in zip(forward, reversed(backward), strict=True):
+        assert one.info == other.info
+        assert all(torch.equal(a, b) for a, b in zip(tensors(one), tensors(other), strict=True))
+
+
+def test_a_case_is_the_same_in_another_process_with_another_number_of_threads(mini: Suite) -> None:
+    code = (
+        "import hashlib, sys, torch, marbench; torch.set_num_threads(int(sys.argv[1])); "
+        "case = marbench.Suite('mini')[17]; "
+        "parts = [*vars(case.scan).values(), *vars(case.truth).values()]; "
+        "print(hashlib.sha256(b''.join(p.numpy().tobytes() for p in parts)).hexdigest())"
+    )
+    digests = {
+        subprocess.run([sys.executable, "-c", code, threads], capture_output=True, text=True, check=True).stdout
+        for threads in ("1", "2")
+    }
+    import hashlib
+
+    here = hashlib.sha256(b"".join(part.numpy().tobytes() for part in tensors(mini[17]))).hexdigest()
+    assert digests == {here + "\n"}
+
+
+def test_water_comes_back_as_water(mini: Suite) -> None:
+    """Metal-free simulation with noise and beam-hardening correction: a 30 cm water cylinder at 0 ± 5 HU."""
+    from marbench.anatomy.slices import Slice
+
+    grid = mini.spec.grid
+    distance = np.hypot(grid.x[None, :], grid.y[:, None])
+    cylinder = np.where(distance < 15, 0, -1000).astype(np.float32)
+    simulator = mini.simulator
+    free = simulator.without_metal(Slice(cylinder, (-160, 240), "water", "water"))
+    measured = simulator.measure(free.polychromatic, np.random.default_rng(0))
+    image = simulator.operators.reconstruct(measured).numpy()
+    for inner, outer in ((0, 4), (4, 9), (9, 13.5)):
+        ring = image[(distance >= inner) & (distance < outer)]
+        assert abs(ring.mean()) < 5
+    assert abs(image[distance > 16.5].mean() + 1000) < 5
+
+
+def test_truth_is_the_slice_up_to_what_a_scanner_changes(mini: Suite) -> None:
+    case = mini[0]
+    anatomy = mini.source.load(case.info.patient_id, case.info.slice_id, mini.spec.grid).image
+    # Away from edges, where the detector's resolution shows.
+    soft = ndimage.binary_erosion((anatomy > -50) & (anatomy < 80), iterations=2)
+    difference = case.truth.image[0].numpy()[soft] - anatomy[soft]
+    assert abs(difference.mean()) < 10
+    assert difference.std() < 15
+
+
+def test_metal_spoils_the_image_but_not_the_rays_that_miss_it(mini: Suite) -> None:
+    case = Suite(without_noise(mini.spec))[2]
+    scan, truth = case.scan, case.truth
+    missing = mini.simulator.operators.project_mu(truth.metal.float()) == 0
+    assert torch.equal(scan.sinogram[missing], truth.sinogram[missing])
+    assert (scan.sinogram - truth.sinogram)[scan.metal_trace].mean() > 0.1
+    error = (scan.image - truth.image)[~truth.metal]
+    assert error.pow(2).mean().sqrt() > 30
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.1])
+def test_masks_fit_together(threshold: float, mini: Suite) -> None:
+    metals = mini.spec.metals.model_copy(update={"trace_threshold": threshold, "material": "titanium"})
+    suite = Suite(without_noise(mini.spec.model_copy(update={"metals": metals})))
+    for case in (suite[0], suite[9], suite[115]):
+        scan, truth = case.scan, case.truth
+        assert not (scan.metal_mask & ~truth.metal).any()
+        assert case.info.metal_area_px == int(scan.metal_mask.sum()) > 0
+        # A pixel of the mask is at least half titanium, 2.4/cm.
+        least = mini.simulator.operators.project_mu(scan.metal_mask.float()) * 2.4 / 2
+        assert not ((least > threshold) & ~scan.metal_trace).any()
+        outside = (scan.sinogram - truth.sinogram)[~scan.metal_trace].abs().max()
+        assert (outside == 0) if threshold == 0 else (0 < outside < 2 * threshold)
+
+
+def without_noise(spec: Spec) -> Spec:
+    return spec.model_copy(update={"physics": spec.physics.model_copy(update={"noise": False})})
+
+
+def test_one_material_for_all_metals_where_the_spec_says_so() -> None:
+    case = Suite(
+        load_spec("dudonet2019").model_copy(
+            update={
+                "geometry_section": load_spec("mini").geometry_section,
+                "grid_section": load_spec("mini").grid_section,
+            }
+        )
+    )[0]
+    assert case.info.materials == ("titanium",)
+
+
+def test_validation_takes_other_patients_and_other_metals(mini: Suite) -> None:
+    validation = Suite("mini", split="val")
+    assert not {key.patient_id for key in mini.keys()} & {key.patient_id for key in validation.keys()}
+    assert not {key.metal_id for key in mini.keys()} & {key.metal_id for key in validation.keys()}
+    areas = [metal.area_px for metal in validation.metals]
+    groups = [validation.keys()[index].size_group for index in range(len(areas))]
+    assert len(areas) == 10
+    assert groups == sorted(groups, reverse=areas[0] < areas[-1])
+
+
+def test_index_out_of_range_is_explained(mini: Suite) -> None:
+    with pytest.raises(IndexError, match="has 200 cases"):
+        mini[200]
+
+
+def test_real_slices_are_simulated_and_nmar_beats_li_beats_none(real_ct: Path, tmp_path: Path) -> None:
+    import marbench
+
+    path = tmp_path / "abdomen.toml"
+    path.write_text(
+        f'extends = "mini"\nname = "abdomen"\n[anatomy]\nsource = "dicom"\npath = "{real_ct / "abdomen"}"\n'
+        '[split]\ntest = { patients = "all", slices = 4 }\nval = { patients = 0, slices = 0 }\n'
+        "train = { patients = 0, slices = 0 }\n",
+        encoding="utf-8",
+    )
+    mean = {name: marbench.evaluate(name, path)["rmse_hu"].mean() for name in ("none", "li", "nmar")}
+    assert mean["nmar"] < mean["li"] < mean["none"]

@@ -1,0 +1,236 @@
+"""The metal library: declared sizes, and drawings that mean the same on every grid."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from marbench.errors import DataError, GeometryError
+from marbench.geometry import ImageGrid
+from marbench.phantoms.implants import shapes
+from marbench.phantoms.implants.metal import CENTRE
+from marbench.phantoms.metals import MATERIALS, Metal, Part, coverage, library, mask
+
+REFERENCE_CM = 0.098462
+REFERENCE = ImageGrid(416, 416, REFERENCE_CM)
+COARSE = ImageGrid(128, 128, 0.32)
+ALL = (*library("test"), *library("train"))
+SOME = (*library("test"), *library("train")[::9])
+
+
+def drawn(*parts, unit=1.0):
+    return Metal("m", "m", "m", "any", 1, tuple(Part(material, shape) for material, shape in parts), unit)
+
+
+def total(covered):
+    return np.add.reduce(list(covered.values()))
+
+
+def area(covered, grid):
+    return float(total(covered).sum(dtype=np.float64)) * grid.pixel**2
+
+
+def centroid(image, grid):
+    weight = image / image.sum()
+    return float((weight.sum(axis=0) * grid.x).sum()), float((weight.sum(axis=1) * grid.y).sum())
+
+
+def ids(metals):
+    return [metal.id for metal in metals]
+
+
+def test_test_metals_have_the_sizes_of_the_paper():
+    """Lin et al., CVPR 2019, section 5.1."""
+    assert [metal.area_px for metal in library("test")] == [2054, 879, 878, 448, 242, 115, 115, 111, 53, 32]
+
+
+def test_training_sizes_spread_evenly_on_a_logarithmic_scale_between_the_papers_limits():
+    sizes = np.array([metal.area_px for metal in library("train")])
+    assert (len(sizes), sizes[0], sizes[-1]) == (90, 16, 4967)
+    np.testing.assert_allclose(np.log(sizes), np.linspace(math.log(16), math.log(4967), 90), atol=0.03)
+
+
+@pytest.mark.parametrize("metal", ALL, ids=ids(ALL))
+def test_every_mask_has_exactly_its_declared_size_on_the_reference_grid(metal):
+    """So does one whose unit is a little off, as other rounding might have it."""
+    for unit in (metal.unit, metal.unit * (1 - 5e-6), metal.unit * (1 + 5e-6)):
+        assert mask(coverage(replace(metal, unit=unit), REFERENCE, REFERENCE_CM)).sum() == metal.area_px
+
+
+def test_the_size_holds_at_any_pixel_size_and_place_on_the_reference_grid():
+    grid = ImageGrid(416, 416, 15.36 / 416)
+    for metal in library("test"):
+        covered = coverage(metal, grid, grid.pixel, (31 * grid.pixel, -47 * grid.pixel))
+        assert mask(covered).sum() == metal.area_px
+
+
+def test_metals_are_unique_and_of_known_materials_and_sites():
+    assert len({metal.id for metal in ALL}) == len({metal.title for metal in library("train")}) + 10 == 100
+    assert {material for metal in ALL for material in metal.materials} == set(MATERIALS)
+    assert {metal.site for metal in ALL} == {"bone", "teeth", "soft", "any"}
+    assert all(metal.id == f"test-{k:02d}-{metal.id[8:]}" for k, metal in enumerate(library("test"), start=1))
+
+
+def test_metals_are_about_as_large_as_real_implants():
+    """Drawings are in mm; at a field of view of 41 cm a reference pixel is close to a millimetre."""
+    assert all(0.8 < metal.unit < 1.25 for metal in ALL)
+
+
+def test_metals_lie_about_their_own_centre():
+    for metal in ALL:
+        rows, columns = np.nonzero(mask(coverage(metal, REFERENCE, REFERENCE_CM)))
+        middle = (rows.min() + rows.max()) / 2 - 207.5, (columns.min() + columns.max()) / 2 - 207.5
+        assert np.abs(middle).max() < 9, metal.id
+
+
+@pytest.mark.parametrize("metal", SOME, ids=ids(SOME))
+def test_coverage_is_a_fraction_and_materials_share_each_pixel(metal):
+    for grid in (REFERENCE, COARSE):
+        covered = coverage(metal, grid, REFERENCE_CM, (0.11, -0.2), 0.3)
+        assert tuple(covered) == metal.materials
+        for fraction in covered.values():
+            assert (fraction.dtype, fraction.shape) == (np.float32, grid.shape)
+            assert fraction.min() >= 0
+        assert total(covered).max() <= 1
+
+
+@pytest.mark.parametrize("metal", SOME, ids=ids(SOME))
+def test_total_area_does_not_depend_on_shift_angle_mirror_or_grid(metal):
+    whole = area(coverage(metal, REFERENCE, REFERENCE_CM), REFERENCE)
+    poses = [
+        (REFERENCE, {"shift": (0.041, -0.027)}),
+        (REFERENCE, {"angle": 0.7}),
+        (REFERENCE, {"mirror": True, "angle": -1.9}),
+        (COARSE, {"shift": (0.1, 0.07)}),
+        (ImageGrid(300, 280, 0.15), {"angle": 0.2}),
+    ]
+    for grid, pose in poses:
+        # Thin wires leave few samples to a pixel of the coarse grid.
+        assert area(coverage(metal, grid, REFERENCE_CM, **pose), grid) == pytest.approx(whole, rel=0.02), (grid, pose)
+    assert area(coverage(metal, REFERENCE, REFERENCE_CM, scale=0.8), REFERENCE) == pytest.approx(0.64 * whole, rel=0.02)
+
+
+def test_the_sampled_area_is_that_of_the_shape():
+    """A ring of radius 20 ± 3 and a disc, in closed form."""
+    metal = drawn(("steel", shapes.Arc(0, 0, 20, 6)), ("gold", shapes.Disc(0, 0, 5)))
+    covered = coverage(metal, ImageGrid(100, 100, 1.0), 1.0)
+    assert covered["steel"].sum() == pytest.approx(2 * math.pi * 20 * 6, rel=2e-3)
+    assert covered["gold"].sum() == pytest.approx(25 * math.pi, rel=2e-3)
+
+
+def test_where_parts_overlap_the_later_one_is_seen():
+    covered = coverage(
+        drawn(("titanium", shapes.Disc(0, 0, 10)), ("cocr", shapes.Disc(0, 0, 5))), ImageGrid(40, 40, 1.0), 1.0
+    )
+    assert covered["cocr"].sum() == pytest.approx(25 * math.pi, rel=5e-3)
+    assert covered["titanium"].sum() == pytest.approx(75 * math.pi, rel=5e-3)
+
+
+def test_shifts_go_right_and_up_and_angles_counter_clockwise():
+    grid = ImageGrid(200, 220, 0.1)
+    metal = drawn(("gold", shapes.Disc(40, 0, 6)))  # 40 reference pixels to the right of the drawing's origin
+    arm = 40 + CENTRE[0], CENTRE[1]
+
+    def found(**pose):
+        return centroid(coverage(metal, grid, 0.1, **pose)["gold"], grid)
+
+    assert found() == pytest.approx((arm[0] * 0.1, arm[1] * 0.1), abs=2e-3)
+    assert found(shift=(2.0, 3.0)) == pytest.approx((arm[0] * 0.1 + 2, arm[1] * 0.1 + 3), abs=2e-3)
+    assert found(angle=math.pi / 2) == pytest.approx((-arm[1] * 0.1, arm[0] * 0.1), abs=2e-3)
+    assert found(mirror=True) == pytest.approx((-arm[0] * 0.1, arm[1] * 0.1), abs=2e-3)
+    assert found(mirror=True, angle=math.pi / 2) == pytest.approx((-arm[1] * 0.1, -arm[0] * 0.1), abs=2e-3)
+    assert found(scale=0.5) == pytest.approx((arm[0] * 0.05, arm[1] * 0.05), abs=2e-3)
+
+
+def test_a_quarter_turn_and_a_mirror_of_the_metal_are_those_of_the_picture():
+    for metal in library("test"):
+        upright = total(coverage(metal, COARSE, REFERENCE_CM))
+        # Samples that lie on an outline may fall to either side of it.
+        turned = total(coverage(metal, COARSE, REFERENCE_CM, angle=math.pi / 2))
+        np.testing.assert_allclose(turned, np.rot90(upright), atol=2.5 / 64)
+        mirrored = total(coverage(metal, COARSE, REFERENCE_CM, mirror=True))
+        np.testing.assert_array_equal(mirrored, upright[:, ::-1])
+
+
+def test_whole_pixel_shifts_move_the_coverage_bit_for_bit():
+    for metal in SOME:
+        here = total(coverage(metal, REFERENCE, REFERENCE_CM))
+        there = total(coverage(metal, REFERENCE, REFERENCE_CM, (17 * REFERENCE_CM, 9 * REFERENCE_CM)))
+        np.testing.assert_array_equal(there[:-9, 17:], here[9:, :-17])
+
+
+def test_a_metal_may_leave_the_grid():
+    small = ImageGrid(60, 50, REFERENCE_CM)
+    for metal in library("test"):
+        inner = total(coverage(metal, REFERENCE, REFERENCE_CM))[178:238, 183:233]
+        np.testing.assert_array_equal(total(coverage(metal, small, REFERENCE_CM)), inner)
+        assert not mask(coverage(metal, small, REFERENCE_CM, (100.0, 0.0))).any()
+
+
+@pytest.mark.parametrize("metal", ALL, ids=ids(ALL))
+def test_no_separate_part_is_lost_on_the_coarse_grid(metal):
+    """Each piece of the drawing keeps a pixel within 1.5 coarse pixels of it."""
+    found, count = ndimage.label(total(coverage(metal, REFERENCE, REFERENCE_CM)) > 0, np.ones((3, 3)))
+    for shift in ((0.0, 0.0), (0.16, 0.08), (0.05, 0.21)):
+        rows, columns = np.nonzero(mask(coverage(metal, COARSE, REFERENCE_CM, shift)))
+        x, y = COARSE.x[columns] - shift[0], COARSE.y[rows] - shift[1]
+        for piece in range(1, count + 1):
+            r, c = np.nonzero(found == piece)
+            apart = np.hypot(REFERENCE.x[c][:, None] - x, REFERENCE.y[r][:, None] - y)
+            assert apart.min() < 0.75 * COARSE.pixel, piece
+
+
+def test_a_wire_thinner_than_a_pixel_keeps_points_along_it():
+    grid = ImageGrid(64, 64, 1.0)
+    covered = coverage(drawn(("steel", shapes.Stroke(((-20, -9), (21, 11)), 0.3))), grid, 1.0)
+    kept = mask(covered)
+    assert not (total(covered) >= 0.5).any()
+    assert kept.sum() >= 3
+    assert (total(covered)[kept] > 0.25).all()
+
+
+def test_a_part_too_small_for_the_grid_keeps_its_fullest_pixel():
+    grid = ImageGrid(64, 64, 1.0)
+    metal = drawn(("steel", shapes.Disc(20, 0, 0.3)), ("gold", shapes.Disc(-20, 0, 5)))
+    covered = coverage(metal, grid, 1.0)
+    assert covered["steel"].max() < 0.5
+    kept = mask(covered)
+    assert kept[covered["steel"] == covered["steel"].max()].sum() == 1
+    assert kept.sum() == (total(covered) >= 0.5).sum() + 1
+
+
+def test_two_materials_that_share_a_pixel_are_metal_there():
+    half = np.full((1, 1), 0.25, np.float32)
+    assert mask({"steel": half, "gold": half}).all()
+    assert not mask({"steel": np.zeros((3, 3), np.float32)}).any()
+
+
+@pytest.mark.parametrize("metal", ALL, ids=ids(ALL))
+def test_distances_never_reach_beyond_the_outline(metal):
+    """What the raster relies on: within |distance| of a point nothing changes from inside to outside."""
+    rng = np.random.default_rng(5)
+    for part in metal.parts:
+        members = part.shape.shapes if isinstance(part.shape, shapes.Union) else (part.shape,)
+        for shape in members:
+            x0, y0, x1, y1 = shape.bounds
+            x, y = rng.uniform(x0 - 3, x1 + 3, 300), rng.uniform(y0 - 3, y1 + 3, 300)
+            depth = shape.distance(x, y)
+            inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+            assert (depth[~inside] > 0).all()
+            near_x, near_y = x[:, None] - x, y[:, None] - y
+            across = (depth[:, None] < 0) != (depth < 0)
+            assert (np.abs(depth)[:, None] <= np.hypot(near_x, near_y) + 1e-9)[across].all()
+
+
+def test_misuse_is_told():
+    metal = library("test")[0]
+    with pytest.raises(GeometryError, match="scale must be a positive number"):
+        coverage(metal, COARSE, REFERENCE_CM, scale=0.0)
+    with pytest.raises(GeometryError, match="reference_pixel"):
+        coverage(metal, COARSE, -1.0)
+    with pytest.raises(DataError, match="at least one material"):
+        mask({})
+    with pytest.raises(DataError, match="'train' and 'test'"):
+        library("validation")

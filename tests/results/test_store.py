@@ -1,0 +1,188 @@
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from running import Notes, run, table
+
+from marbench.errors import StoreError
+from marbench.machine.files import safe_name, write_atomically
+from marbench.results.rows import Row, metric_names
+from marbench.results.store import Store, read_run
+from marbench.spec import Spec, builtin_specs, load_spec
+from marbench.spec_file import spec_toml
+
+
+def row(spec: Spec, method: str = "m", case: str = "c", **changes: object) -> Row:
+    values = {"method_hash": "h", "preset": "", "patient_id": "p", "slice_id": "s", "metal_id": "x", "size_group": 1}
+    return Row(spec.hash, 1, method, case_id=case, **{**values, **changes})  # type: ignore[arg-type]
+
+
+def fill(folder: Path, spec: Spec, *rows: Row) -> Store:
+    store = Store(folder, spec)
+    store.prepare()
+    for one in rows:
+        store.add(one)
+    store.flush()
+    return store
+
+
+@pytest.mark.parametrize("name", builtin_specs())
+def test_the_spec_of_a_folder_is_the_spec_of_the_run(name, tmp_path):
+    spec = load_spec(name)
+    path = tmp_path / "spec.toml"
+    path.write_text(spec_toml(spec), encoding="utf-8")
+    assert load_spec(path) == spec
+
+
+def test_a_folder_of_ct_data_leaves_only_its_name_in_the_published_spec(tmp_path, tiny):
+    anatomy = {"source": "dicom", "path": "/home/jane/scans"}
+    spec = Spec.model_validate({**tiny.model_dump(by_alias=True), "anatomy": anatomy})
+    (tmp_path / "spec.toml").write_text(spec_toml(spec), encoding="utf-8")
+    assert "jane" not in spec_toml(spec)
+    assert load_spec(tmp_path / "spec.toml").hash == spec.hash
+
+
+def test_rows_come_back_as_they_were_and_metrics_are_nan_where_there_is_none(tmp_path, tiny):
+    scores = dict(zip(metric_names(tiny.metrics.conventions), np.arange(5.0), strict=True))
+    fill(tmp_path, tiny, row(tiny, case="a", scores=scores), row(tiny, case="b", status="error", message="ä: \x00 ‘"))
+    rows = read_run(tmp_path).rows.set_index("case_id")
+    assert rows.loc["a", list(scores)].to_dict() == scores
+    assert rows.loc["b", list(scores)].isna().all()
+    assert rows.loc["b", "message"] == "ä: \x00 ‘"
+    assert all(rows[name].dtype == np.float64 for name in scores)
+
+
+def test_an_empty_run_has_all_columns(tmp_path, tiny):
+    fill(tmp_path, tiny)
+    read = read_run(tmp_path)
+    assert len(read.rows) == len(read.timings) == 0
+    assert {"method", "status", *metric_names(tiny.metrics.conventions)} <= set(read.rows.columns)
+
+
+def test_the_newest_attempt_counts_and_a_success_before_all(tmp_path, tiny):
+    fill(tmp_path, tiny, row(tiny, case="a", status="error", attempt=1), row(tiny, case="b", status="error", attempt=1))
+    fill(tmp_path, tiny, row(tiny, case="a", seconds=1.0, attempt=2), row(tiny, case="b", status="oom", attempt=2))
+    fill(tmp_path, tiny, row(tiny, case="a", status="timeout", attempt=3))
+    rows = read_run(tmp_path).rows
+    assert rows[["case_id", "status", "attempt"]].values.tolist() == [["a", "ok", 2], ["b", "oom", 2]]
+
+
+def test_the_version_on_the_card_counts_and_without_a_card_the_newest(tmp_path, tiny):
+    store = fill(tmp_path, tiny, row(tiny, method_hash="1"), row(tiny, method_hash="2"))
+    assert read_run(tmp_path).rows["method_hash"].tolist() == ["2"]
+    store.write_method("m", {"method_hash": "1", "name": "m"})
+    read = read_run(tmp_path)
+    assert read.rows["method_hash"].tolist() == ["1"]
+    assert read.cards["m"]["name"] == "m"
+
+
+def test_unusable_files_are_named_and_left_alone_and_cost_no_other_rows(tmp_path, tiny):
+    fill(tmp_path, tiny, row(tiny, case="a"))
+    results = tmp_path / "results"
+    whole = next(results.glob("*.parquet")).read_bytes()
+    other = Spec.model_validate({**tiny.model_dump(by_alias=True), "seed": 1})
+    fill(tmp_path / "other", other, row(other, case="z"))
+    foreign = next((tmp_path / "other" / "results").glob("*.parquet")).read_bytes()
+    (results / "other.parquet").write_bytes(foreign)
+    (results / "cut.parquet").write_bytes(whole[: len(whole) // 2])
+    (results / "empty.parquet").write_bytes(b"")
+    (results / "folder.parquet").mkdir()
+    pq.write_table(pa.table({"method": ["li"], "status": ["ok"]}), results / "plain.parquet")
+    claims = pa.table({"method": ["li"]}).replace_schema_metadata(
+        {"marbench": json.dumps({"kind": "results", "spec_hash": tiny.hash, "created": 1})}
+    )
+    pq.write_table(claims, results / "columns.parquet")
+    (results / "notes.txt").write_text("mine")
+    before = sorted(path.name for path in results.iterdir())
+    read = read_run(tmp_path)
+    assert read.rows["case_id"].tolist() == ["a"]
+    for name, why in {
+        "other": "another benchmark",
+        "cut": "skipped",
+        "empty": "skipped",
+        "folder": "skipped",
+        "plain": "not written by marbench",
+        "columns": "expected the column",
+    }.items():
+        assert any(f"{name}.parquet" in problem and why in problem for problem in read.problems), (name, read.problems)
+    assert len(read.problems) == 6
+    assert sorted(path.name for path in results.iterdir()) == before
+
+
+def test_rows_of_a_corrupt_file_are_computed_again(tmp_path, tiny):
+    reference = run(tiny, tmp_path, limit=4).rows
+    part = next((tmp_path / "results").glob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:100])
+    notes = Notes()
+    finished = run(tiny, tmp_path, limit=4, progress=notes)
+    assert finished.new == 4
+    assert part.name in notes.notes[0]
+    pd.testing.assert_frame_equal(table(finished.rows), table(reference))
+
+
+def test_a_folder_of_another_benchmark_is_refused(tmp_path, tiny):
+    fill(tmp_path, tiny)
+    with pytest.raises(StoreError, match=r"holds results of the benchmark 'tiny' \(hash .*another --out"):
+        Store(tmp_path, load_spec("mini"))
+
+
+def test_a_file_in_place_of_the_folder_is_refused_before_any_work(tmp_path, tiny):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(StoreError, match="is a file"):
+        run(tiny, tmp_path / "out")
+    with pytest.raises(StoreError, match="cannot be written"):
+        run(tiny, tmp_path / "out" / "below")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into read-only folders")
+def test_a_read_only_folder_is_refused_before_any_work(tmp_path, tiny):
+    tmp_path.chmod(0o500)
+    notes = Notes()
+    with pytest.raises(StoreError, match="mend the permissions"):
+        run(tiny, tmp_path / "out", progress=notes)
+    assert notes.stretches == {}
+
+
+def test_a_full_disk_says_so_keeps_what_is_there_and_the_rest_follows_later(tmp_path, tiny, monkeypatch):
+    kept = run(tiny, tmp_path, limit=4).rows
+    fsync = os.fsync
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="No space left"):
+        run(tiny, tmp_path, limit=8)
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert not list(tmp_path.rglob(".*"))  # nothing half written is left
+    read = read_run(tmp_path)
+    assert read.problems == []
+    pd.testing.assert_frame_equal(table(read.rows), table(kept))
+    assert len(run(tiny, tmp_path, limit=8).rows) == 8
+
+
+def test_an_atomic_write_replaces_the_whole_file(tmp_path):
+    path = tmp_path / "a" / "b.bin"
+    for content in (b"long content", b"short"):
+        write_atomically(path, content)
+        assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_safe_names_are_safe_and_tell_labels_apart():
+    labels = ["li", "nmar[prior=raw]", "nmar[prior_raw]", "nmar_prior_raw_", "a/b", "a\\b", "../x", "ä", "a b"]
+    names = [safe_name(label) for label in labels]
+    assert len(set(names)) == len(labels)
+    assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") for name in names)
+    assert safe_name("li") == "li"
+
+
+def test_a_folder_without_a_run_says_how_to_make_one(tmp_path):
+    with pytest.raises(StoreError, match="marbench run --out"):
+        read_run(tmp_path)
