@@ -70,7 +70,8 @@ def _projection(array: torch.Tensor, step: float, stream: int) -> str:
 @lru_cache(maxsize=16)
 def _signs(size: int, stream: int) -> NDArray[np.float64]:
     bits = np.random.Generator(np.random.PCG64(stream)).integers(0, 2, size, dtype=np.uint8)
-    return 2.0 * bits - 1.0
+    signs: NDArray[np.float64] = np.where(bits, 1.0, -1.0)
+    return signs
 
 
 def _near(one: str, other: str) -> bool:

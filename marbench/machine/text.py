@@ -1,0 +1,71 @@
+"""Text that came from a plugin or a file, made fit to be printed, stored and published.
+
+Results are made to be shown to others. So what enters a row, a page or the terminal names no folder of this machine
+(a folder's name may be a patient's), and holds nothing that a terminal or a browser would act upon.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["clean", "clean_line"]
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# CSI and OSC sequences whole (ECMA-48), so that no remains of them are left as text.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+# Two or more folders make a path: "a/b" alone may be a unit, a ratio or a choice. Of `~`, `$HOME` and drives one is
+# enough. A path ends at what cannot be part of one without quotes; within quotes blanks belong to it.
+_QUOTED = re.compile(r"""(?P<quote>["'`])(?P<path>(?:~|\.{0,2}|[A-Za-z]:|\$\w+|file:)?[/\\][^"'`\n]*)(?P=quote)""")
+_BARE = re.compile(
+    r"""(?<![\w./\\:<])(?:file:(?=/)|~[\w.-]*(?=[/\\])|\$\{?\w+\}?(?=[/\\])|[A-Za-z]:(?=[/\\])|\.{1,2}(?=[/\\]))?"""
+    r"""(?:[/\\]+[^\s/\\:;,"'`<>()\[\]{}|]+)+[/\\]?"""
+)
+_RELATIVE = re.compile(
+    r"""(?<![\w./\\:<~-])[\w.@+-]+(?:[/\\][\w.@+-]+)*[/\\](?P<name>[\w.@+-]+\.\w{1,12})(?![\w/\\])"""
+)
+
+
+def clean(text: str, limit: int | None = None) -> str:
+    """Return text without machine paths, control characters, terminal escapes, bidi marks and lone surrogates.
+
+    Of a path the last part stays: ``/home/jane/doe_1975/atlas.npy`` becomes ``atlas.npy``. Line breaks and tabs stay.
+
+    Parameters
+    ----------
+    text : str
+    limit : int, optional
+        Characters to keep at most.
+
+    Examples
+    --------
+    >>> clean("No such file: '/data/DOE_JANE/atlas.npy'")
+    "No such file: 'atlas.npy'"
+    >>> clean("12 HU/cm at 3/4 of \\x1b[31mthe range\\x1b[0m")
+    '12 HU/cm at 3/4 of the range'
+    """
+    text = "".join(_printable(character) for character in _ESCAPES.sub("", text))
+    text = _QUOTED.sub(lambda match: match["quote"] + _last(match["path"]) + match["quote"], text)
+    text = _BARE.sub(lambda match: _last(match[0]), text)
+    text = _RELATIVE.sub(lambda match: match["name"], text)
+    if limit is not None and len(text) > limit:
+        text = text[: limit - 1] + "…"
+    return text
+
+
+def clean_line(text: str, limit: int | None = None) -> str:
+    """Return `clean` text on one line."""
+    return clean(" ".join(text.split()), limit)
+
+
+def _last(path: str) -> str:
+    """Return the last part of a path, whatever separates its parts."""
+    parts = [part for part in re.split(r"[/\\]+", path) if part]
+    return parts[-1] if parts else path
+
+
+def _printable(character: str) -> str:
+    # Cc: control, Cs: lone surrogates, Cf: bidi overrides, zero-width joiners and the like.
+    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cs", "Cf"):
+        return character
+    return _REPLACEMENT

@@ -1,0 +1,39 @@
+import pytest
+
+from marbench.machine.text import clean, clean_line
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[Errno 2] No such file or directory: '/data/clinic/DOE_JANE/atlas.npy'", "'atlas.npy'"),
+        ("cannot open /home/alice.smith/my data/x.npy", "x.npy"),
+        ("the weights ~/.local/share/marbench/weights/a.safetensors are damaged", "the weights a.safetensors are"),
+        (r"C:\Users\jane\doe\x.dcm is damaged", "x.dcm is damaged"),
+        ("../../DOE_JANE/IM003.dcm: truncated", "IM003.dcm: truncated"),
+        ("hosp/DOE_JANE_1975-03-02/IM003.dcm", "IM003.dcm"),
+        ("$HOME/DOE/x.npy", "x.npy"),
+        ('"/tmp/Jane Doe/with blanks.npy" is missing', '"with blanks.npy" is missing'),
+    ],
+)
+def test_of_a_path_only_the_file_name_is_kept(text, expected):
+    cleaned = clean(text)
+    assert expected in cleaned
+    for private in ("DOE", "alice", "jane", "Jane", "clinic", "home", ".local", "Users"):
+        assert private not in cleaned
+
+
+@pytest.mark.parametrize("text", ["HU/cm", "3/4", "train/val/test", "1/cm", "and/or", "https://doi.org/10.1109/x"])
+def test_what_is_no_path_stays(text):
+    assert clean(f"a {text} b") == f"a {text} b"
+
+
+def test_terminal_escapes_controls_and_surrogates_are_made_harmless():
+    cleaned = clean("\x1b[31mred\x1b[0m \x1b]0;title\x07 a\x00b\u202ec\udcffd\n\te")
+    assert cleaned == "red  a\ufffdb\ufffdc\ufffdd\n\te"
+    cleaned.encode()
+
+
+def test_limits_are_kept():
+    assert clean("x" * 100, limit=10) == "x" * 9 + "…"
+    assert clean_line("a\n b\tc") == "a b c"
