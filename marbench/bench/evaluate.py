@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -10,39 +11,28 @@ import numpy as np
 import pandas as pd
 import torch
 
-from marbench.bench.calls import InvalidImage, check_image
-from marbench.bench.execute import Candidate, Conditions, Seconds, run_unit
+from marbench.bench.limits import Limits
+from marbench.bench.outcome import InvalidImage, check_image
 from marbench.bench.plan import Task, Unit
+from marbench.bench.producers import InlineProducer
+from marbench.bench.work import Conditions, Result, Session, Work, do
 from marbench.cases.case import Case, Scan
 from marbench.cases.suite import Suite
 from marbench.ct.operators import Operators
 from marbench.errors import MethodError
 from marbench.machine.devices import device_of
-from marbench.machine.interrupts import Interrupts
 from marbench.method.card import MethodCard
-from marbench.method.contract import Context, Method
+from marbench.method.contract import Context, FunctionMethod, Method
 from marbench.method.discovery import MethodEntry
-from marbench.method.request import LoadedMethod, MethodRequest, load_method
+from marbench.method.request import FittedMethod, LoadedMethod, MethodRequest, load_method
+from marbench.method.weights import NO_WEIGHTS
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.results.rows import metric_names
-from marbench.spec import Spec, load_spec
+from marbench.spec import Spec
 
 __all__ = ["evaluate", "score"]
 
 Reducer = Callable[[Scan], Any]
-
-
-class FunctionMethod(Method):
-    """A plain function as a method."""
-
-    def __init__(self, function: Reducer) -> None:
-        super().__init__()
-        self.function = function
-
-    def reduce(self, scan: Scan) -> torch.Tensor:
-        """Call the function."""
-        result: torch.Tensor = self.function(scan)
-        return result
 
 
 def evaluate(
@@ -80,14 +70,26 @@ def evaluate(
     >>> rows["status"].tolist()
     ['ok', 'ok']
     """
-    resolved, where = load_spec(spec), device_of(device)
-    candidate = _candidate(method, resolved, where)
-    suite = Suite(resolved, device=where)
-    tasks = tuple(Task(index, key, {candidate.label: 1}) for index, key in enumerate(suite.keys()[:limit]))
-    conditions = Conditions(resolved, where)
-    rows = run_unit(Unit(0, tasks), suite, {candidate.label: candidate}, conditions, Seconds(), Interrupts())
-    table = pd.DataFrame([row.record() for row in rows])
-    metrics = metric_names(resolved.metrics.conventions)
+    where = device_of(device)
+    suite = Suite(spec, device=where)
+    loaded = _loaded(method, suite.spec, where)
+    # As many threads as the caller's process uses: in a notebook nobody shares the cores.
+    limits = Limits(threads=torch.get_num_threads())
+    conditions = Conditions(suite.spec, (loaded.fitted,), str(where), limits, "inline")
+    producer = InlineProducer(loaded.fitted, suite.spec, where, loaded)
+    session = Session(conditions, producers={(loaded.label, False): producer})
+    tasks = tuple(Task(index, key, {loaded.label: 1}) for index, key in enumerate(suite.keys()[:limit]))
+    events = do(Work(conditions, Unit(0, tasks)), session)
+    table = pd.DataFrame([event.row.record() for event in events if isinstance(event, Result)])
+    failed = table[table["status"] != "ok"]
+    if len(failed):
+        first = failed.iloc[0]
+        warnings.warn(
+            f"{len(failed)} of {len(table)} cases have no image. "
+            f"{first['case_id']}: {first['status']}: {first['message']}",
+            stacklevel=2,
+        )
+    metrics = metric_names(suite.spec.metrics.conventions)
     return table.reindex(columns=list(dict.fromkeys([*table.columns, *metrics])))
 
 
@@ -123,12 +125,12 @@ def score(
     return case.reference(conventions).score(image)
 
 
-def _candidate(method: object, spec: Spec, device: torch.device) -> Candidate:
+def _loaded(method: object, spec: Spec, device: torch.device) -> LoadedMethod:
     """Return whatever a user may call a method, loaded."""
     if isinstance(method, str):
         method = load_method(method, spec, device)
     if isinstance(method, LoadedMethod):
-        return Candidate(method.request, "", loaded=method)
+        return method
     if isinstance(method, type) and issubclass(method, Method):
         method = method()
     if not isinstance(method, Method) and callable(method) and not isinstance(method, type):
@@ -142,5 +144,4 @@ def _candidate(method: object, spec: Spec, device: torch.device) -> Candidate:
     name = getattr(named, "__name__", type(named).__name__)
     method.load(Context(spec, device, Operators(spec.geometry, spec.grid, spec.physics.water_attenuation)))
     card = MethodCard.model_construct(name=name, title=name, summary="", domain="dual")
-    request = MethodRequest(MethodEntry(card, Path()))
-    return Candidate(request, "", loaded=LoadedMethod(request, method))
+    return LoadedMethod(FittedMethod(MethodRequest(MethodEntry(card, Path())), NO_WEIGHTS), method)

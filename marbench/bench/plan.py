@@ -2,28 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from marbench.cases.suite import CaseKey
 from marbench.errors import MarbenchError
 from marbench.results.rows import FINAL, Key
 
-__all__ = ["Shard", "Stored", "Task", "Unit", "cases_of", "plan", "stored_results"]
+__all__ = ["Known", "Shard", "Stored", "Task", "Unit", "cases_of", "plan"]
 
 UNIT_CASES = 10
 """Cases per unit: with the ten test metals, one slice."""
 
 
 @dataclass(frozen=True)
-class Stored:
-    """The state of a key in the store: its best status, how often it was tried, and what the last failure said."""
+class Known:
+    """What is stored of a key: its best status, how often it was tried, and what the last failure said."""
 
     status: str
     attempts: int
     message: str = ""
+
+
+class Stored:
+    """What is stored of every key, in a few bytes each: a large benchmark has a million.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``method, method_hash, case_id, status, attempt, message``, oldest first.
+    """
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        pairs = pd.MultiIndex.from_frame(rows[["method", "method_hash"]])
+        pair_codes, pair_names = pd.factorize(pairs)
+        case_codes, case_names = pd.factorize(rows["case_id"])
+        status_codes, status_names = pd.factorize(rows["status"])
+        self._pairs = {tuple(map(str, pair)): number for number, pair in enumerate(pair_names)}
+        self._cases = {str(case): number for number, case in enumerate(case_names)}
+        self._statuses = [str(status) for status in status_names]
+        shape = (len(self._pairs), len(self._cases))
+        # The last row of a key decides, but one that is ok outweighs all others.
+        self._status = np.full(shape, -1, dtype=np.int8)
+        self._attempts = np.zeros(shape, dtype=np.int32)
+        self._status[pair_codes, case_codes] = status_codes
+        if "ok" in self._statuses:
+            good = status_codes == self._statuses.index("ok")
+            self._status[pair_codes[good], case_codes[good]] = self._statuses.index("ok")
+        np.maximum.at(self._attempts, (pair_codes, case_codes), rows["attempt"].to_numpy())
+        # Only of methods that are unavailable it matters what was said, and those have few words.
+        silent = rows[rows["status"] == "unavailable"]
+        names = [silent[name].tolist() for name in ("method", "method_hash", "case_id", "message")]
+        self._messages = {Key(*key): message for *key, message in zip(*names, strict=True)}
+
+    def get(self, key: Key) -> Known | None:
+        """Return what is stored of a key; None if nothing is."""
+        pair, case = self._pairs.get((key.method, key.method_hash)), self._cases.get(key.case_id)
+        if pair is None or case is None or not self._attempts[pair, case]:
+            return None
+        status = self._statuses[self._status[pair, case]]
+        return Known(status, int(self._attempts[pair, case]), self._messages.get(key, ""))
+
+    def good(self) -> Iterator[Key]:
+        """Yield the keys whose result is ok."""
+        if "ok" not in self._statuses:
+            return
+        cases, code = list(self._cases), self._statuses.index("ok")
+        for (method, method_hash), number in self._pairs.items():
+            for case in np.flatnonzero(self._status[number] == code):
+                yield Key(method, method_hash, cases[case])
 
 
 @dataclass(frozen=True)
@@ -71,19 +121,6 @@ class Shard:
         return unit % self.count == self.number - 1
 
 
-def stored_results(rows: pd.DataFrame) -> dict[Key, Stored]:
-    """Return the state of every key that has rows."""
-    states: dict[Key, Stored] = {}
-    names = ("method", "method_hash", "case_id", "status", "attempt", "message")
-    columns = [rows[name].tolist() for name in names]
-    for method, method_hash, case_id, status, attempt, message in zip(*columns, strict=True):
-        key = Key(method, method_hash, case_id)
-        known = states.get(key, Stored(status, attempt))
-        best = "ok" if "ok" in (status, known.status) else status
-        states[key] = Stored(best, max(attempt, known.attempts), message)
-    return states
-
-
 def cases_of(cases: Sequence[CaseKey], shard: Shard | None) -> list[CaseKey]:
     """Return the cases that a shard takes; all without one."""
     return [case for index, case in enumerate(cases) if shard is None or index // UNIT_CASES in shard]
@@ -92,9 +129,10 @@ def cases_of(cases: Sequence[CaseKey], shard: Shard | None) -> list[CaseKey]:
 def plan(
     cases: Sequence[CaseKey],
     methods: Mapping[str, str],
-    stored: Mapping[Key, Stored],
+    stored: Stored,
     *,
     retry_failed: bool = False,
+    force: Collection[str] = (),
     without_image: Container[Key] = frozenset(),
     shard: Shard | None = None,
 ) -> Iterator[Unit]:
@@ -106,10 +144,12 @@ def plan(
         In the order of the suite.
     methods : mapping
         Label → method_hash.
-    stored : mapping
+    stored : Stored
         What is there: a final status is not tried again, ``unavailable`` is.
     retry_failed : bool
         Try everything again that is not ok.
+    force : collection of str
+        Labels of methods to do again whatever is there.
     without_image : container of Key
         Results whose image the gallery wants and does not have.
     shard : Shard, optional
@@ -125,7 +165,8 @@ def plan(
             for label, method_hash in methods.items():
                 key = Key(label, method_hash, case.case_id)
                 known = stored.get(key)
-                if known is None or known.status not in final or (known.status == "ok" and key in without_image):
+                wanted = known is None or known.status not in final or label in force
+                if wanted or (known is not None and known.status == "ok" and key in without_image):
                     attempts[label] = known.attempts + 1 if known else 1
             if attempts:
                 tasks.append(Task(index, case, attempts))

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
-import torch
-from torch import nn
 
-from marbench.bench.calls import Failure, call_method
-from marbench.bench.execute import Candidate, Conditions
+from marbench.bench.outcome import Failure
+from marbench.bench.producers import Producer
+from marbench.bench.work import Session
 from marbench.cases.case import Case
 from marbench.machine.host import device_name
-from marbench.machine.memory import release_free_memory
-from marbench.method.contract import Method
-from marbench.method.learned import LearnedMethod
 from marbench.results.rows import TimingRow
 from marbench.spec import PROTOCOL
 
-__all__ = ["parameter_count", "time_method", "timed_already", "timing_cases"]
+__all__ = ["time_method", "timed_already", "timing_cases"]
 
 REPEATS = 5
 # Of a method that takes minutes, one call per case has to do.
@@ -35,68 +31,55 @@ def timing_cases(count: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys((0, count // 2, count - 1)))
 
 
-def timed_already(timings: pd.DataFrame, host_id: str, device: torch.device) -> set[tuple[str, str]]:
+def timed_already(timings: pd.DataFrame, host_id: str, device: str) -> set[tuple[str, str]]:
     """Return the (label, method_hash) that have timings on this machine and device."""
-    here = timings[(timings["host_id"] == host_id) & (timings["device"] == str(device))]
+    here = timings[(timings["host_id"] == host_id) & (timings["device"] == device)]
     return set(zip(here["method"].tolist(), here["method_hash"].tolist(), strict=True))
 
 
-def time_method(candidate: Candidate, cases: Sequence[Case], conditions: Conditions) -> list[TimingRow] | Failure:
-    """Time a loaded method on some cases; a failure on any of them ends it.
+def time_method(label: str, cases: Sequence[Case], session: Session) -> list[TimingRow] | Failure:
+    """Time a method on some cases; a failure on any of them ends it.
 
     Per case: one call to warm up, one to take the peak of memory, and up to five that are timed. The memory and the
     parameters are repeated in every row.
     """
-    assert candidate.loaded is not None  # by the caller
+    producer, fitted = session.producer(label), session.method(label)
     rows: list[TimingRow] = []
-    for case in cases:
-        for repeat, outcome in enumerate(_calls(candidate.loaded.method, case, conditions)):
-            if isinstance(outcome, Failure):
-                return outcome
-            seconds, peak_mb = outcome
-            rows.append(
-                TimingRow(
-                    spec_hash=conditions.spec_hash,
-                    protocol=PROTOCOL,
-                    method=candidate.label,
-                    method_hash=candidate.version,
-                    preset=candidate.request.preset or "",
-                    case_id=case.id,
-                    repeat=repeat,
-                    seconds=seconds,
-                    peak_mb=peak_mb,
-                    parameters=parameter_count(candidate.loaded.method),
-                    device=str(conditions.device),
-                    device_name=device_name(conditions.device),
-                    threads=torch.get_num_threads(),
-                    host_id=conditions.host_id,
+    with session.threads():
+        producer.open()
+        for case in cases:
+            for repeat, outcome in enumerate(_calls(producer, case)):
+                if isinstance(outcome, Failure):
+                    return outcome
+                seconds, peak_mb = outcome
+                rows.append(
+                    TimingRow(
+                        spec_hash=session.spec_hash,
+                        protocol=PROTOCOL,
+                        method=label,
+                        method_hash=fitted.hash,
+                        preset=fitted.request.preset or "",
+                        case_id=case.id,
+                        repeat=repeat,
+                        seconds=seconds,
+                        peak_mb=peak_mb,
+                        parameters=producer.parameters,
+                        device=session.conditions.device,
+                        device_name=device_name(session.device),
+                        threads=session.conditions.limits.threads,
+                        host_id=session.host_id,
+                    )
                 )
-            )
     return rows
 
 
-def parameter_count(method: Method) -> int | None:
-    """Return the number of network parameters among a method's attributes; None for a method without any.
-
-    Of a method that learns only its networks count, not those that help in training.
-    """
-    if isinstance(method, LearnedMethod):
-        modules = list(method.networks().values())
-    else:
-        modules = [module for value in vars(method).values() for module in _modules(value)]
-    # By identity: networks may share weights.
-    parameters = {id(parameter): parameter for module in modules for parameter in module.parameters()}
-    return sum(parameter.numel() for parameter in parameters.values()) or None
-
-
-def _calls(method: Method, case: Case, conditions: Conditions) -> Iterator[tuple[float, float] | Failure]:
+def _calls(producer: Producer, case: Case) -> Iterator[tuple[float, float] | Failure]:
     """Yield (seconds, peak memory in MB) of every timed call, or the failure of one."""
     peak_mb = float("nan")
     start = time.perf_counter()
     for call in range(2 + REPEATS):
-        if call == 1:
-            release_free_memory()
-        outcome = call_method(method, case.scan, conditions.device, limit=conditions.timeout)
+        # Memory that is free, but kept by allocators, would hide a peak.
+        outcome = producer.produce(case, tidy=call == 1)
         if outcome.failure is not None:
             yield outcome.failure
             return
@@ -106,13 +89,3 @@ def _calls(method: Method, case: Case, conditions: Conditions) -> Iterator[tuple
             yield outcome.seconds, peak_mb
         if call >= 2 and time.perf_counter() - start > CASE_SECONDS:
             return
-
-
-def _modules(value: object) -> list[nn.Module]:
-    if isinstance(value, nn.Module):
-        return [value]
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return [item for item in value if isinstance(item, nn.Module)]
-    return []

@@ -113,13 +113,16 @@ def _extras() -> Iterator[Finding]:
 def _methods(plugins: tuple[Path, ...], spec: str) -> Iterator[Finding]:
     import torch
 
-    from marbench.bench.execute import load_candidates
+    from marbench.bench.producers import InlineProducer
     from marbench.method.request import parse_methods
     from marbench.spec import load_spec
 
-    requests = {request.label: (request, "") for request in parse_methods("all", plugins)}
-    for label, candidate in load_candidates(requests, load_spec(spec), torch.device("cpu")).items():
-        if candidate.failure is None:
-            yield Finding(f"method {label}", True, "can run")
+    resolved = load_spec(spec)
+    for request in parse_methods("all", plugins):
+        producer = InlineProducer(request.for_spec(resolved), resolved, torch.device("cpu"))
+        producer.open()
+        if producer.failure is None:
+            yield Finding(f"method {request.label}", True, "can run")
         else:
-            yield Finding(f"method {label}", False, candidate.failure.message, "mend it, or leave it out of --methods")
+            said = producer.failure.message
+            yield Finding(f"method {request.label}", False, said, "mend it, or leave it out of --methods")

@@ -35,23 +35,19 @@ def _benchmarks() -> list[dict[str, Any]]:
 
 
 def _methods(plugins: tuple[Path, ...], spec: str, device: str) -> list[dict[str, Any]]:
-    from marbench.bench.execute import load_candidates
+    from marbench.bench.producers import InlineProducer
     from marbench.machine.devices import device_of
     from marbench.method.request import parse_methods
     from marbench.spec import load_spec
 
-    requests = {request.label: (request, "") for request in parse_methods("all", plugins)}
-    candidates = load_candidates(requests, load_spec(spec), device_of(device))
-    return [
-        {
-            "name": label,
-            "title": candidate.request.entry.card.title,
-            "summary": candidate.request.entry.card.summary,
-            "available": candidate.failure is None,
-            "why_not": candidate.failure.message if candidate.failure else "",
-        }
-        for label, candidate in candidates.items()
-    ]
+    resolved, found = load_spec(spec), []
+    for request in parse_methods("all", plugins):
+        producer = InlineProducer(request.for_spec(resolved), resolved, device_of(device))
+        producer.open()
+        failure, card = producer.failure, request.entry.card
+        about = {"name": request.label, "title": card.title, "summary": card.summary}
+        found.append({**about, "available": failure is None, "why_not": failure.message if failure else ""})
+    return found
 
 
 def _print(benchmarks: list[dict[str, Any]], methods: list[dict[str, Any]]) -> None:

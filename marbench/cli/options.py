@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 import click
 
 __all__ = [
+    "chosen_threads",
     "command_line",
     "device_option",
     "limit_option",
+    "memory_option",
     "methods_option",
     "out_option",
     "plugins_option",
@@ -48,8 +50,9 @@ preset_option = click.option("--preset", metavar="NAME", help="A preset of the m
 device_option = click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where to compute.")
 limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N cases.")
 timeout_option = click.option(
-    "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Limit of one call of a method."
+    "--timeout", type=float, metavar="SECONDS", help="Limit of one call of a method, and of loading it."
 )
+memory_option = click.option("--memory", type=float, metavar="GB", help="Memory that a method may use.")
 
 
 def _set_threads(_ctx: click.Context, _option: click.Parameter, threads: int | None) -> int | None:
@@ -68,6 +71,15 @@ threads_option = click.option(
     expose_value=False,
     help="Threads of torch.",
 )
+
+
+def chosen_threads(ctx: click.Context) -> int | None:
+    """Return the number of threads that a user asked for; None where none was."""
+    if ctx.get_parameter_source("threads") is not click.core.ParameterSource.COMMANDLINE:
+        return None
+    import torch
+
+    return torch.get_num_threads()
 
 
 def command_line(ctx: click.Context) -> str:

@@ -10,7 +10,7 @@ import click
 from marbench.cli import options
 
 if TYPE_CHECKING:
-    from marbench.bench.run import Finished, Wishes
+    from marbench.bench.run import RunOptions, RunSummary
     from marbench.method.request import MethodRequest
     from marbench.spec import Spec
 
@@ -33,7 +33,18 @@ __all__ = ["command"]
     help="Which images to keep for the page.",
 )
 @options.timeout_option
+@options.memory_option
 @click.option("--retry-failed", is_flag=True, help="Try everything again that is not ok.")
+@click.option("--force", metavar="METHOD", multiple=True, help="Run a method again whatever is stored.")
+@click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Processes.  [default: as many as pay]")
+@click.option("--dask", metavar="ADDRESS", default="", help="Let a Dask cluster work: its scheduler, or its file.")
+@click.option(
+    "--isolation",
+    type=click.Choice(["auto", "process", "inline"]),
+    default="auto",
+    show_default=True,
+    help="Where methods run: auto gives each plugin a process; inline helps debugging.",
+)
 @click.option("--shard", metavar="i/n", help="Do only part i of n; run all parts into one folder, in any order.")
 @click.option("--no-timing", is_flag=True, help="Do not time the methods at the end.")
 @click.option("--no-report", is_flag=True, help="Do not render the page at the end.")
@@ -50,7 +61,12 @@ def command(
     device: str,
     images: str,
     timeout: float | None,
+    memory: float | None,
     retry_failed: bool,
+    force: tuple[str, ...],
+    workers: int | None,
+    dask: str,
+    isolation: str,
     shard: str | None,
     no_timing: bool,
     no_report: bool,
@@ -61,26 +77,35 @@ def command(
     Exit code: 0 all results are ok, 1 some failed, 2 wrong use, 130 interrupted. With --methods all, a method that
     lacks weights, a package or a device here is named and counts as no failure.
     """
+    from marbench.bench.limits import Limits
     from marbench.bench.plan import Shard
-    from marbench.bench.run import Wishes
+    from marbench.bench.run import RunOptions
     from marbench.errors import MethodUnavailable
+    from marbench.method.discovery import discover
     from marbench.method.request import parse_methods
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
-    requests = parse_methods(methods, plugins, preset)
-    wishes = Wishes(
+    found = discover(plugins)
+    for problem in found.problems:
+        click.echo(problem, err=True)
+    requests = parse_methods(methods, found, preset)
+    asked = RunOptions(
         device=device,
         limit=limit,
         images=images,  # type: ignore[arg-type]  # click checks the choice
-        timeout=timeout,
+        limits=Limits(timeout, memory, options.chosen_threads(ctx) or 1),
+        isolation=isolation,
         retry_failed=retry_failed,
+        force=force,
+        workers=workers,
+        dask=dask,
         shard=Shard.parse(shard) if shard else None,
         timing=not no_timing,
         command=options.command_line(ctx),
     )
     folder = out or Path("runs") / resolved.name
-    finished = _run(resolved, requests, folder, wishes)
+    finished = _run(resolved, requests, folder, asked)
     _print_result(finished, resolved)
     if no_report:
         click.echo(f"Results: {folder}. Render the page with: marbench report {folder}")
@@ -100,7 +125,7 @@ def command(
         ctx.exit(1)
 
 
-def _run(spec: Spec, requests: list[MethodRequest], folder: Path, wishes: Wishes) -> Finished:
+def _run(spec: Spec, requests: list[MethodRequest], folder: Path, asked: RunOptions) -> RunSummary:
     """Run, with a bar; a full disk or an interrupt ends the program with what to do."""
     from marbench.bench.run import run_benchmark
     from marbench.cli.progress import TerminalProgress
@@ -110,7 +135,7 @@ def _run(spec: Spec, requests: list[MethodRequest], folder: Path, wishes: Wishes
     progress = TerminalProgress()
     try:
         with Interrupts() as interrupts, progress:
-            return run_benchmark(spec, requests, folder, wishes, progress, interrupts)
+            return run_benchmark(spec, requests, folder, asked, progress, interrupts)
     except Interrupted as interrupt:
         click.echo(f"Interrupted. What was finished is in {folder}; the same command goes on from there.", err=True)
         raise SystemExit(interrupt.exit_code) from None
@@ -121,7 +146,7 @@ def _run(spec: Spec, requests: list[MethodRequest], folder: Path, wishes: Wishes
         raise SystemExit(1) from error
 
 
-def _print_result(finished: Finished, spec: Spec) -> None:
+def _print_result(finished: RunSummary, spec: Spec) -> None:
     from rich.console import Console
 
     from marbench.cli.summary import summary_table, time_line

@@ -10,7 +10,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from marbench.bench.run import Finished
+    from marbench.bench.run import RunSummary
     from marbench.spec import Spec
 
 __all__ = ["summary_table", "time_line", "timing_table"]
@@ -37,14 +37,14 @@ def summary_table(rows: pd.DataFrame, spec: Spec) -> Table:
     return table
 
 
-def time_line(finished: Finished) -> str:
+def time_line(finished: RunSummary) -> str:
     """Return where the time went, in one line."""
-    seconds = finished.seconds
-    return (
-        f"{finished.new} new results in {seconds.total:.1f} s: simulation {seconds.simulation:.1f} s, "
-        f"methods {seconds.methods:.1f} s, scoring {seconds.scoring:.1f} s, storing {seconds.storing:.1f} s, "
-        f"timing {seconds.timing:.1f} s, rest {seconds.rest:.1f} s"
+    spent = finished.stopwatch.spent
+    parts = ", ".join(
+        f"{what} {spent[what]:.1f} s" for what in ("simulation", "methods", "scoring", "storing", "timing")
     )
+    shared = f" (over {finished.workers} workers)" if finished.workers > 1 else ""
+    return f"{finished.new} new results in {finished.stopwatch.total:.1f} s: {parts}{shared}"
 
 
 def timing_table(timings: pd.DataFrame) -> Table:

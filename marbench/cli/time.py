@@ -19,6 +19,7 @@ __all__ = ["command"]
 @options.preset_option
 @options.device_option
 @options.timeout_option
+@options.memory_option
 @options.threads_option
 def command(
     spec: str,
@@ -28,6 +29,7 @@ def command(
     preset: str | None,
     device: str,
     timeout: float | None,
+    memory: float | None,
 ) -> None:
     """Time methods on this machine: one after another, warmed up, on the first, the middle and the last case.
 
@@ -35,7 +37,8 @@ def command(
     """
     from rich.console import Console
 
-    from marbench.bench.run import Wishes, time_benchmark
+    from marbench.bench.limits import Limits
+    from marbench.bench.run import RunOptions, time_benchmark
     from marbench.cli.progress import TerminalProgress
     from marbench.cli.summary import timing_table
     from marbench.machine.interrupts import Interrupts
@@ -46,6 +49,7 @@ def command(
     resolved = load_spec(spec)
     requests = parse_methods(methods, plugins, preset)
     folder = out or Path("runs") / resolved.name
+    asked = RunOptions(device=device, limits=Limits(seconds=timeout, memory_gb=memory))
     with Interrupts() as interrupts, TerminalProgress() as progress:
-        time_benchmark(resolved, requests, folder, Wishes(device=device, timeout=timeout), progress, interrupts)
+        time_benchmark(resolved, requests, folder, asked, progress, interrupts)
     Console().print(timing_table(read_run(folder).timings))

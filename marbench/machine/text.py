@@ -14,16 +14,13 @@ __all__ = ["clean", "clean_line"]
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # CSI and OSC sequences whole (ECMA-48), so that no remains of them are left as text.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
-# Two or more folders make a path: "a/b" alone may be a unit, a ratio or a choice. Of `~`, `$HOME` and drives one is
-# enough. A path ends at what cannot be part of one without quotes; within quotes blanks belong to it.
-_QUOTED = re.compile(r"""(?P<quote>["'`])(?P<path>(?:~|\.{0,2}|[A-Za-z]:|\$\w+|file:)?[/\\][^"'`\n]*)(?P=quote)""")
-_BARE = re.compile(
-    r"""(?<![\w./\\:<])(?:file:(?=/)|~[\w.-]*(?=[/\\])|\$\{?\w+\}?(?=[/\\])|[A-Za-z]:(?=[/\\])|\.{1,2}(?=[/\\]))?"""
-    r"""(?:[/\\]+[^\s/\\:;,"'`<>()\[\]{}|]+)+[/\\]?"""
-)
-_RELATIVE = re.compile(
-    r"""(?<![\w./\\:<~-])[\w.@+-]+(?:[/\\][\w.@+-]+)*[/\\](?P<name>[\w.@+-]+\.\w{1,12})(?![\w/\\])"""
-)
+# Of a path the last part stays. An absolute path is one wherever it begins; backslashes make one only after a drive or
+# a host, since elsewhere they are escapes. Within quotes blanks belong to a path, without them they end it.
+_START = r"""(?:file:(?=/)|~[\w.-]*(?=/)|\$\{?\w+\}?(?=[/\\])|[A-Za-z]:(?=[/\\])|\.{1,2}(?=/)|(?=/)|(?=\\\\\w))"""
+_QUOTED = re.compile(rf"""(?P<quote>["'`])(?P<path>{_START}[/\\][^"'`\n]*)(?P=quote)""")
+_BARE = re.compile(rf"""(?<![\w./\\:<]){_START}(?:[/\\]+[^\s/\\:;,"'`<>()\[\]{{}}|]+)+[/\\]?""")
+# A relative path is recognised by its folders and the suffix of its file: "3/4" and "HU/cm" are none.
+_RELATIVE = re.compile(r"""(?<![\w./\\:<~-])[\w.@+-]+(?:/[\w.@+-]+)*/(?P<name>[\w.@+-]+\.\w{1,12})(?![\w/])""")
 
 
 def clean(text: str, limit: int | None = None) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from marbench.errors import nearest
 
 __all__ = ["DeclaredWeights", "MethodCard", "Parameter", "ParameterValue", "Sha256"]
 
+NAME_LIMIT = 64
 ParameterValue = bool | int | float | str
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -64,20 +65,48 @@ class Parameter(_Section):
 
 
 class MethodCard(_Section):
-    """``method.toml``: what a method is."""
+    """``method.toml``: what a method is.
+
+    Attributes
+    ----------
+    role : str
+        ``uncorrected`` for the method that returns the scan as it is, ``baseline`` for references that every paper of
+        the field quotes.
+    requires : tuple of str
+        Requirements as pip takes them; under ``isolation = "venv"`` they are installed, else they must be there.
+    isolation : str
+        Where the method runs: ``inline`` with marbench, ``process`` in a process of its own, ``venv`` in an
+        environment of its own. ``auto`` is ``process``, and ``inline`` for methods that ship with marbench.
+    python : str
+        The interpreter that runs the method; empty for the one of marbench.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     title: str
     summary: str
     domain: Literal["sinogram", "image", "dual", "none"]
+    role: Literal["", "uncorrected", "baseline"] = ""
     cite: str = ""
+    authors: str = ""
+    url: str = ""
     year: Annotated[int, Field(ge=1970, le=2100)] | None = None
     licence: str = ""
     notes: str = ""
     requires: tuple[str, ...] = ()
+    isolation: Literal["auto", "inline", "process", "venv"] = "auto"
+    python: str = ""
     parameters: dict[str, Parameter] = {}
     presets: dict[str, dict[str, ParameterValue]] = {}
     weights: tuple[DeclaredWeights, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _free_name(cls, value: str) -> str:
+        if value == "all":
+            raise ValueError("no method can be called 'all', which asks for every method")
+        if len(value) > NAME_LIMIT:
+            raise ValueError(f"a name has at most {NAME_LIMIT} characters, got {len(value)}")
+        return value
 
     @model_validator(mode="after")
     def _presets_set_known_parameters(self) -> MethodCard:

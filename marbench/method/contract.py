@@ -6,7 +6,9 @@ A plugin is a folder with two files. ``method.toml`` says what the method is and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -18,7 +20,7 @@ from marbench.method.card import ParameterValue
 from marbench.method.weights import NO_WEIGHTS, WeightsSearch, read_weights, training_command
 from marbench.spec import Spec
 
-__all__ = ["Context", "Method"]
+__all__ = ["Context", "FunctionMethod", "Method"]
 
 
 @dataclass(frozen=True)
@@ -90,3 +92,16 @@ class Method:
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return corrected images in HU, ``(batch, rows, columns)``, on the device of the scan. This is timed."""
         raise NotImplementedError(f"{type(self).__name__} must define reduce(self, scan)")
+
+
+class FunctionMethod(Method):
+    """A plain function of a scan as a method."""
+
+    def __init__(self, function: Callable[[Scan], Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def reduce(self, scan: Scan) -> torch.Tensor:
+        """Call the function."""
+        result: torch.Tensor = self.function(scan)
+        return result

@@ -1,37 +1,42 @@
 """Finding, describing and importing plugins.
 
 Ways in: a folder in ``methods/``; folders below ``--plugins DIR`` or ``MARBENCH_PLUGINS``; the entry-point group
-``marbench.methods``; ``path.py:Class``. Describing a method never imports it. Plugins are imported under the private
-package ``marbench_methods`` and `sys.path` is never touched.
+``marbench.methods``; ``path.py:NAME``. Describing a method never imports it, and each is described alone: one that is
+broken is named and skipped. Plugins are imported under the private package ``marbench_methods``, those of installed
+packages under their own name, so that their relative imports work; `sys.path` is never touched.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import os
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from marbench.errors import MethodError, nearest
 from marbench.method.card import MethodCard
-from marbench.method.contract import Method
 from marbench.resources import resource_folder
 
-__all__ = ["MethodEntry", "discover", "import_class", "methods", "plain_card", "source_files"]
+if TYPE_CHECKING:
+    from marbench.method.contract import Method
+
+__all__ = ["Discovery", "MethodEntry", "discover", "entry_of_file", "import_method", "methods"]
 
 ENTRY_POINTS = "marbench.methods"
 PLUGINS_VARIABLE = "MARBENCH_PLUGINS"
 _PACKAGE = "marbench_methods"
-# What several methods share decides their results too.
-_SHARED = tuple(sorted((Path(__file__).parents[1] / "toolbox").glob("*.py")))
+
+Origin = Literal["shipped", "folder", "package", "file"]
 
 
 @dataclass(frozen=True)
@@ -43,29 +48,46 @@ class MethodEntry:
     card : MethodCard
     module : Path
         The Python file that defines the method.
+    origin : str
+        ``shipped`` with marbench, a ``folder`` of somebody else's, an installed ``package``, or a single ``file``.
     attribute : str or None
-        The class in it; None takes the only subclass of `Method`.
+        What in the file is the method; None takes the only subclass of `Method`.
     folder : Path or None
-        The plugin's folder; None for a single file.
+        The plugin's folder, or the folder of its package; None for a single file.
+    import_name : str or None
+        The module of an installed package.
+    alias : str
+        What it is called in results if not by the card's name: ``my.py:Name`` of a single file.
     """
 
     card: MethodCard
     module: Path
+    origin: Origin = "folder"
     attribute: str | None = None
     folder: Path | None = None
+    import_name: str | None = None
+    alias: str = ""
 
     @property
     def name(self) -> str:
         """The name by which users call it."""
-        return self.card.name
+        return self.alias or self.card.name
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What was found: methods by name, shipped ones first, and what had to be skipped, and why."""
+
+    entries: dict[str, MethodEntry]
+    problems: tuple[str, ...] = ()
 
 
 def methods(plugins: Iterable[str | Path] = ()) -> dict[str, MethodCard]:
     """Return the cards of all methods that can be found, by name."""
-    return {name: entry.card for name, entry in discover(plugins).items()}
+    return {name: entry.card for name, entry in discover(plugins).entries.items()}
 
 
-def discover(plugins: Iterable[str | Path] = ()) -> dict[str, MethodEntry]:
+def discover(plugins: Iterable[str | Path] = ()) -> Discovery:
     """Find all methods without importing any, in a fixed order: shipped ones first.
 
     Parameters
@@ -77,91 +99,157 @@ def discover(plugins: Iterable[str | Path] = ()) -> dict[str, MethodEntry]:
     Raises
     ------
     MethodError
-        A ``method.toml`` is invalid, a folder does not exist, or two methods have the same name.
+        A folder of ``plugins`` does not exist, or two methods have the same name.
     """
     named = [Path(part) for part in os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep) if part]
+    problems: list[str] = []
     found: dict[str, MethodEntry] = {}
-    entries = [entry for root in (resource_folder("methods"), *map(Path, plugins), *named) for entry in _folders(root)]
-    for entry in (*entries, *_entry_points()):
-        other = found.setdefault(entry.name, entry)
-        if other is not entry and other != entry:
-            raise MethodError(
-                f"Two methods are called {entry.name!r}: {other.module} and {entry.module}. "
-                "Rename one in its method.toml."
-            )
-    return found
+
+    def take(describe: Iterable[Callable[[], MethodEntry]]) -> None:
+        for one in describe:
+            try:
+                entry = one()
+            except MethodError as error:
+                problems.append(f"Skipped: {error}")
+                continue
+            other = found.setdefault(entry.name, entry)
+            if other is not entry and other.module.resolve() != entry.module.resolve():
+                raise MethodError(
+                    f"Two methods are called {entry.name!r}: {other.module} and {entry.module}. "
+                    "Rename one in its method.toml."
+                )
+
+    take(_folders(resource_folder("methods"), "shipped"))
+    for root in map(_expanded, plugins):
+        if not root.is_dir():
+            raise MethodError(f"The plugin folder {root} does not exist.")
+        take(_folders(root, "folder"))
+    for root in named:
+        if root.is_dir():
+            take(_folders(root, "folder"))
+        else:
+            problems.append(f"Skipped: the folder {root} that {PLUGINS_VARIABLE} names does not exist.")
+    take(_entry_points())
+    return Discovery(found, tuple(problems))
 
 
-def import_class(entry: MethodEntry) -> type[Method]:
-    """Import a plugin and return its class; raises whatever the plugin does.
+def entry_of_file(file: str, attribute: str) -> MethodEntry:
+    """Return the method ``path.py:NAME``; it is called by the file's name and ``NAME``.
 
     Raises
     ------
     MethodError
-        The file is missing, or does not define the class.
+        There is no such file.
     """
-    return _find_class(_import(entry), entry)
+    path = _expanded(file)
+    try:
+        exists = path.is_file()
+    except (OSError, ValueError):  # over-long, or with a NUL
+        exists = False
+    if not exists:
+        raise MethodError(f"The file {file} does not exist (asked for as '{file}:{attribute}').")
+    alias = f"{path.name}:{attribute}"
+    return MethodEntry(_plain_card(alias, f"From {path.name}."), path, "file", attribute, alias=alias)
 
 
-def source_files(entry: MethodEntry) -> Sequence[Path]:
-    """Return the code that decides a method's results. Card and weights are hashed apart from it."""
-    if entry.folder is None:
-        return [*_SHARED, entry.module]
-    return [*_SHARED, *sorted(path for path in entry.folder.rglob("*.py") if path.is_file())]
+def import_method(entry: MethodEntry) -> Callable[..., Method]:
+    """Import a plugin and return its class, or a function of a scan as one; raises whatever the plugin does.
+
+    Raises
+    ------
+    MethodError
+        The file is missing, or does not define the method.
+    """
+    if not entry.module.is_file():
+        raise MethodError(f"{entry.name}: the file {entry.module.name} is missing.")
+    return _find(_import(entry), entry)
 
 
-def plain_card(name: str, summary: str) -> MethodCard:
+def _expanded(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:  # ~nouser
+        raise MethodError(f"{str(path)!r} cannot be found: {error}") from None
+
+
+def _plain_card(name: str, summary: str) -> MethodCard:
     """Return the card of a method that comes without a ``method.toml``."""
-    slug = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-") or "method"
+    slug = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:64] or "method"
     return MethodCard(name=slug, title=name, summary=summary, domain="dual")
 
 
-def _folders(root: Path) -> list[MethodEntry]:
-    """Return the plugins in a folder of folders, or the folder itself where it is one."""
-    if not root.is_dir():
-        raise MethodError(f"The plugin folder {root} does not exist.")
+def _folders(root: Path, origin: Origin) -> Iterator[Callable[[], MethodEntry]]:
+    """Yield what describes the plugins in a folder of folders, or the folder itself where it is one."""
     candidates = [root] if (root / "method.toml").is_file() else sorted(root.iterdir())
-    return [_read_folder(folder) for folder in candidates if (folder / "method.toml").is_file()]
+    for folder in candidates:
+        if (folder / "method.toml").is_file():
+            yield lambda folder=folder: _describe_folder(folder, origin)  # type: ignore[misc]
 
 
-def _read_folder(folder: Path) -> MethodEntry:
-    return MethodEntry(_read_card(folder / "method.toml"), folder / "method.py", folder=folder)
+def _describe_folder(folder: Path, origin: Origin) -> MethodEntry:
+    return MethodEntry(_read_card(folder / "method.toml"), folder / "method.py", origin, folder=folder)
 
 
 def _read_card(path: Path) -> MethodCard:
     try:
         return MethodCard.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MethodError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise MethodError(f"{path} cannot be read: {error.strerror}") from None
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         allowed = ", ".join(MethodCard.model_fields)
         raise MethodError(f"{path}: {'; '.join(faults)}. Keys: {allowed}") from None
 
 
-def _entry_points() -> list[MethodEntry]:
-    """Return the methods that installed packages offer. The card stands beside the module that defines the class."""
-    entries = []
-    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        spec = importlib.util.find_spec(point.module)
-        if spec is None or spec.origin is None:
-            raise MethodError(f"The entry point {point.name!r} of {ENTRY_POINTS}: there is no module {point.module!r}.")
-        module = Path(spec.origin)
-        toml = module.parent / "method.toml"
-        card = _read_card(toml) if toml.is_file() else plain_card(point.name, f"From the package {point.module}.")
-        folder = module.parent if toml.is_file() else None
-        entries.append(MethodEntry(card, module, point.attr or None, folder))
-    return entries
+def _entry_points() -> Iterator[Callable[[], MethodEntry]]:
+    for point in sorted(importlib.metadata.entry_points(group=ENTRY_POINTS)):
+        yield lambda point=point: _describe_entry_point(point)  # type: ignore[misc]
+
+
+def _describe_entry_point(point: importlib.metadata.EntryPoint) -> MethodEntry:
+    """Describe a method of an installed package. The card stands beside the module, or else beside the package."""
+    said = f"the entry point {point.name!r} of {ENTRY_POINTS}"
+    try:
+        module, package = _locate(point.module)
+    except (ImportError, ValueError, AttributeError, OSError) as error:
+        raise MethodError(f"{said}: the module {point.module!r} cannot be found ({error}).") from None
+    toml = module.parent / "method.toml"
+    card = _read_card(toml) if toml.is_file() else _plain_card(point.name, f"From the package {point.module}.")
+    return MethodEntry(card, module, "package", point.attr or None, package, point.module)
+
+
+def _locate(name: str) -> tuple[Path, Path | None]:
+    """Return the file of a module and the folder of its top-level package, without importing either.
+
+    `importlib.util.find_spec` of ``a.b`` imports ``a``, and runs whatever stands in it.
+    """
+    top, *rest = name.split(".")
+    spec = importlib.util.find_spec(top)
+    if spec is None:
+        raise ImportError(f"no package {top!r} is installed")
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+    if not rest:
+        if spec.origin is None:
+            raise ImportError(f"{top!r} has no code")
+        return Path(spec.origin), folders[0] if folders else None
+    for folder in folders:
+        path = folder.joinpath(*rest)
+        for candidate in (path.with_name(f"{path.name}.py"), path / "__init__.py"):
+            if candidate.is_file():
+                return candidate, folder
+    raise ImportError(f"{top!r} has no module {'.'.join(rest)!r}")
 
 
 def _import(entry: MethodEntry) -> ModuleType:
-    """Import a plugin below the private package, afresh, so that two folders never share modules by accident."""
+    """Import a plugin; one that is not installed afresh, below a package of its own."""
+    if entry.import_name is not None:
+        return importlib.import_module(entry.import_name)
     if _PACKAGE not in sys.modules:
         package = ModuleType(_PACKAGE)
         package.__path__ = []
         sys.modules[_PACKAGE] = package
-    if not entry.module.is_file():
-        raise MethodError(f"{entry.name}: the file {entry.module} is missing.")
     identifier = re.sub(r"\W", "_", entry.name)
     package_name = f"{_PACKAGE}.{identifier}"
     for name in [name for name in sys.modules if name == package_name or name.startswith(f"{package_name}.")]:
@@ -177,21 +265,28 @@ def _import(entry: MethodEntry) -> ModuleType:
     return module
 
 
-def _find_class(module: ModuleType, entry: MethodEntry) -> type[Method]:
-    own = {
-        name: value
-        for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, Method) and value.__module__ == module.__name__
+def _find(module: ModuleType, entry: MethodEntry) -> Callable[..., Method]:
+    from marbench.method.contract import FunctionMethod, Method
+
+    own: dict[str, type[Method]] = {
+        name: each
+        for name, each in vars(module).items()
+        if isinstance(each, type) and issubclass(each, Method) and each.__module__ == module.__name__
     }
+    file = entry.module.name
     if entry.attribute is not None:
-        if entry.attribute not in own:
-            raise MethodError(
-                f"{entry.module} has no subclass of marbench.Method called {entry.attribute!r}; "
-                f"{nearest(entry.attribute, own)}"
-            )
-        return own[entry.attribute]
+        named: object = getattr(module, entry.attribute, None)
+        if isinstance(named, type) and issubclass(named, Method):
+            return named
+        if callable(named) and not isinstance(named, type):
+            function = named
+            return lambda: FunctionMethod(function)
+        raise MethodError(
+            f"{file} has no subclass of marbench.Method and no function called {entry.attribute!r}; "
+            f"{nearest(entry.attribute, own)}"
+        )
     if len(own) != 1:
         raise MethodError(
-            f"{entry.module} must define exactly one subclass of marbench.Method; found: {', '.join(own) or 'none'}"
+            f"{file} must define exactly one subclass of marbench.Method; found: {', '.join(own) or 'none'}"
         )
     return next(iter(own.values()))

@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-import hashlib
+import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from marbench.ct.operators import Operators
 from marbench.errors import MethodError, MethodUnavailable, nearest
 from marbench.method.card import ParameterValue
-from marbench.method.contract import Context, Method
-from marbench.method.discovery import MethodEntry, discover, import_class, plain_card, source_files
-from marbench.method.weights import NO_WEIGHTS, WeightsSearch, find_weights
+from marbench.method.discovery import Discovery, MethodEntry, discover, entry_of_file, import_method
+from marbench.method.fingerprint import fingerprint
 from marbench.spec import Spec, load_spec
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LoadedMethod", "MethodRequest", "context_for", "instantiate", "load_method", "parse_methods"]
+    from marbench.cases.case import Scan
+    from marbench.method.contract import Context, Method
+    from marbench.method.weights import WeightsSearch
+
+__all__ = [
+    "FittedMethod",
+    "LoadedMethod",
+    "MethodRequest",
+    "context_for",
+    "instantiate",
+    "load_method",
+    "parse_methods",
+]
 
 
 @dataclass(frozen=True)
 class MethodRequest:
-    """A method as a user asked for it: an entry, parameters that differ from the defaults, a preset.
-
-    ``found`` are its weights for one benchmark, see `for_spec`.
-    """
+    """A method as a user asked for it: an entry, parameters that differ from the defaults, a preset."""
 
     entry: MethodEntry
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     preset: str | None = None
-    found: WeightsSearch = NO_WEIGHTS
 
     @property
     def label(self) -> str:
@@ -50,54 +57,77 @@ class MethodRequest:
         preset = self.entry.card.presets.get(self.preset, {}) if self.preset else {}
         return {**self.entry.card.defaults(), **preset, **self.parameters}
 
-    def for_spec(self, spec: Spec) -> MethodRequest:
-        """Return the request with the weights that fit a benchmark, and with the preset that they are for.
+    def for_spec(self, spec: Spec) -> FittedMethod:
+        """Return the method with the weights that fit a benchmark, and with the preset that they are for.
 
         Where no preset was asked for, those of the card are tried in turn, first for weights that were trained on
         exactly this benchmark.
         """
-        presets = [self.preset] if self.preset else [None, *self.entry.card.presets]
-        candidates = [replace(self, preset=preset)._with_weights(spec) for preset in presets]
+        from marbench.method.weights import find_weights
 
-        def misfit(candidate: MethodRequest) -> int:
+        presets = [self.preset] if self.preset else [None, *self.entry.card.presets]
+        candidates = [replace(self, preset=preset) for preset in presets]
+        folder, declared = self.entry.folder, self.entry.card.weights
+        fitted = [
+            FittedMethod(each, find_weights(each.label, each.preset, each.values(), spec, folder, declared))
+            for each in candidates
+        ]
+
+        def misfit(candidate: FittedMethod) -> int:
             file = candidate.found.file
             return 2 if file is None else int(file.card.spec_hash != spec.hash)
 
-        return min(candidates, key=misfit)  # the first of the best
-
-    def hash(self) -> str:
-        """SHA-256 of the method's code, parameters and weights, 16 hex digits: results of another hash are not reused.
-
-        The weights are those of `for_spec`.
-        """
-        digest = hashlib.sha256(repr(sorted(self.values().items())).encode())
-        digest.update(self.entry.card.model_dump_json(exclude={"weights"}).encode())
-        for path in source_files(self.entry):
-            digest.update(f"\0{path.name}\0".encode())
-            digest.update(path.read_bytes())
-        if self.found.file is not None:
-            digest.update(self.found.file.card.sha256.encode())
-        return digest.hexdigest()[:16]
-
-    def _with_weights(self, spec: Spec) -> MethodRequest:
-        folder, declared = self.entry.folder, self.entry.card.weights
-        return replace(self, found=find_weights(self.label, self.preset, self.values(), spec, folder, declared))
+        return min(fitted, key=misfit)  # the first of the best
 
 
 @dataclass(frozen=True)
-class LoadedMethod:
-    """A method that is ready to run."""
+class FittedMethod:
+    """A method fitted to a benchmark: with its preset and the weights that were found for it."""
 
     request: MethodRequest
-    method: Method
+    found: WeightsSearch
 
     @property
     def label(self) -> str:
         """See `MethodRequest.label`."""
         return self.request.label
 
+    @cached_property
+    def hash(self) -> str:
+        """What the method is made of, see `marbench.method.fingerprint`: results of another hash are not reused."""
+        entry, file = self.request.entry, self.found.file
+        if not entry.module.name:  # a function or class of a notebook has no file
+            return ""
+        weights = file.card.sha256 if file is not None else ""
+        values = self.request.values()
+        return fingerprint(entry.module, entry.folder, values, entry.card.requires, weights)
 
-def parse_methods(text: str, plugins: Iterable[str | Path] = (), preset: str | None = None) -> list[MethodRequest]:
+
+@dataclass(frozen=True)
+class LoadedMethod:
+    """A method that is ready to run: call it with a `Scan`, or its ``reduce``."""
+
+    fitted: FittedMethod
+    method: Method
+
+    @property
+    def label(self) -> str:
+        """See `MethodRequest.label`."""
+        return self.fitted.label
+
+    def reduce(self, scan: Scan) -> torch.Tensor:
+        """Return corrected images in HU, ``(batch, rows, columns)``."""
+        import torch
+
+        with torch.no_grad():
+            return self.method.reduce(scan)
+
+    __call__ = reduce
+
+
+def parse_methods(
+    text: str, plugins: Iterable[str | Path] | Discovery = (), preset: str | None = None
+) -> list[MethodRequest]:
     """Return what a user asked for: ``all``, or names separated by commas, each with its parameters in brackets.
 
     >>> [request.label for request in parse_methods("li,nmar[prior=raw]")]
@@ -106,9 +136,10 @@ def parse_methods(text: str, plugins: Iterable[str | Path] = (), preset: str | N
     Raises
     ------
     MethodError
-        A method, parameter or value is unknown; the message lists the valid ones.
+        A method, parameter or value is unknown; the message lists the valid ones. Or two methods that are asked for
+        have the same label.
     """
-    entries = discover(plugins)
+    entries = (plugins if isinstance(plugins, Discovery) else discover(plugins)).entries
     requests: dict[str, MethodRequest] = {}
     for part in _split_list(text):
         if part == "all":
@@ -119,20 +150,28 @@ def parse_methods(text: str, plugins: Iterable[str | Path] = (), preset: str | N
         else:
             chosen = [_parse(part, entries, preset)]
         for request in chosen:
-            requests.setdefault(request.label, request)
+            other = requests.setdefault(request.label, request)
+            if other.entry != request.entry:
+                raise MethodError(
+                    f"Two methods would be called {request.label!r} in the results: {other.entry.module} and "
+                    f"{request.entry.module}. Rename one of the files, or run them into folders of their own."
+                )
     if not requests:
         raise MethodError(f"No method named. {nearest('', entries)}")
     return list(requests.values())
 
 
 def load_method(
-    name: str | MethodRequest, spec: str | Path | Spec, device: str | torch.device = "cpu", preset: str | None = None
+    name: str | MethodRequest | FittedMethod,
+    spec: str | Path | Spec,
+    device: str | torch.device = "cpu",
+    preset: str | None = None,
 ) -> LoadedMethod:
-    """Import a method and let it prepare for a benchmark.
+    """Import a method into this process and let it prepare for a benchmark.
 
     Parameters
     ----------
-    name : str or MethodRequest
+    name : str, MethodRequest or FittedMethod
         As in `parse_methods`, one method.
     spec : str, Path or Spec
     device : str or torch.device
@@ -144,17 +183,17 @@ def load_method(
     MethodUnavailable
         The plugin cannot be imported or prepared here; the message says why.
     """
-    request = name if isinstance(name, MethodRequest) else parse_methods(name, preset=preset)[0]
+    request = parse_methods(name, preset=preset)[0] if isinstance(name, str) else name
     resolved = load_spec(spec)
-    request = request.for_spec(resolved)
-    method = instantiate(request)
+    fitted = request.for_spec(resolved) if isinstance(request, MethodRequest) else request
+    method = instantiate(fitted.request)
     try:
-        method.load(context_for(request, resolved, device))
+        method.load(context_for(fitted, resolved, device))
     except MethodError:
         raise
-    except Exception as error:  # a plugin may raise anything; it must not take the run with it
-        raise MethodUnavailable(f"{request.label} cannot be loaded: {type(error).__name__}: {error}") from error
-    return LoadedMethod(request, method)
+    except Exception as error:  # a plugin may raise anything; its user needs to know which one it was
+        raise MethodUnavailable(f"{fitted.label} cannot be loaded: {type(error).__name__}: {error}") from error
+    return LoadedMethod(fitted, method)
 
 
 def instantiate(request: MethodRequest) -> Method:
@@ -165,28 +204,49 @@ def instantiate(request: MethodRequest) -> Method:
     MethodUnavailable
         A package that it needs is missing, or it cannot be imported.
     """
-    for package in request.entry.card.requires:
-        if importlib.util.find_spec(package) is None:
-            raise MethodUnavailable(f"{request.label} needs the package {package!r}: pip install {package}")
+    from marbench.method.contract import Method
+
+    for requirement in request.entry.card.requires:
+        if not is_installed(requirement):
+            raise MethodUnavailable(f"{request.label} needs the package {requirement!r}: pip install '{requirement}'")
     try:
-        return import_class(request.entry)(**request.values())
+        method = import_method(request.entry)(**request.values())
     except MethodError:
         raise
     except Exception as error:  # as above
         raise MethodUnavailable(f"{request.label} cannot be imported: {type(error).__name__}: {error}") from error
+    if not isinstance(method, Method):
+        raise MethodUnavailable(f"{request.label} cannot be loaded: its class made a {type(method).__name__}")
+    return method
 
 
-def context_for(request: MethodRequest, spec: Spec, device: str | torch.device = "cpu") -> Context:
+def is_installed(requirement: str) -> bool:
+    """Tell whether a requirement as pip takes it is met: by the name of a distribution or of a module."""
+    name = re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]
+    try:
+        importlib.metadata.version(name)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        # A dotted name is not looked up: that would import its parent.
+        top = name.partition(".")[0].replace("-", "_")
+        return top.isidentifier() and "." not in name and importlib.util.find_spec(top) is not None
+    return True
+
+
+def context_for(fitted: FittedMethod, spec: Spec, device: str | torch.device = "cpu") -> Context:
     """Return what a method needs to load itself for a benchmark."""
     import torch
 
+    from marbench.ct.operators import Operators
+    from marbench.method.contract import Context
+
+    request = fitted.request
     return Context(
         spec,
         torch.device(device),
         Operators(spec.geometry, spec.grid, spec.physics.water_attenuation),
         label=request.label,
         preset=request.preset or next(iter(request.entry.card.presets), None),
-        found=request.found,
+        found=fitted.found,
     )
 
 
@@ -202,10 +262,7 @@ def _parse(text: str, entries: Mapping[str, MethodEntry], preset: str | None) ->
     name, parameters = match["name"].strip(), match["parameters"] or ""
     file, separator, attribute = name.rpartition(":")
     if separator and file.endswith(".py"):
-        path = Path(file).expanduser()
-        if not path.is_file():
-            raise MethodError(f"The file {file} does not exist (asked for as {text!r}).")
-        return _request(MethodEntry(plain_card(attribute, f"From {path.name}."), path, attribute), parameters, preset)
+        return _request(entry_of_file(file, attribute), parameters, preset)
     if name not in entries:
         raise MethodError(f"There is no method {name!r}; {nearest(name, entries)}")
     return _request(entries[name], parameters, preset)
@@ -220,7 +277,7 @@ def _request(entry: MethodEntry, parameters: str, preset: str | None) -> MethodR
             raise MethodError(f"{entry.name} has no parameter {name!r}; {nearest(name, card.parameters)}")
         try:
             values[name] = card.parameters[name].parse(text)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise MethodError(f"{entry.name}[{name}]: {error}") from None
     if preset is not None and card.presets and preset not in card.presets:
         raise MethodError(f"{entry.name} has no preset {preset!r}; {nearest(preset, card.presets)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +16,11 @@ from marbench.cases.suite import CaseKey
 from marbench.machine.files import npz, safe_name, write_atomically
 from marbench.results.rows import Key
 
-__all__ = ["Gallery", "ImageChoice", "gallery_cases"]
+__all__ = ["Gallery", "ImageChoice", "case_picture", "gallery_cases", "method_picture"]
 
 ImageChoice = Literal["gallery", "all", "none"]
+
+_CASE_FILE = "_case.npz"
 
 
 def gallery_cases(cases: Sequence[CaseKey], slices: Iterable[int]) -> frozenset[str]:
@@ -56,30 +58,15 @@ class Gallery:
         """Return the keys whose image is wanted, and not there or of another version of the method."""
         return frozenset(key for key in keys if key.case_id in self.cases and not self._holds(key))
 
-    def write_case(self, case: Case) -> None:
-        """Keep the truth, the uncorrected image, the metal, the window and the sinograms, where they are wanted."""
-        path = self.folder / case.id / "_case.npz"
-        if case.id not in self.cases or zipfile.is_zipfile(path):
-            return
-        arrays = {
-            "truth": _hu(case.truth.image[0].cpu().numpy()),
-            "uncorrected": _hu(case.scan.image[0].cpu().numpy()),
-            "metal": case.scan.metal_mask[0].cpu().numpy(),
-            "window": np.array(case.info.window, dtype=np.float64),
-            "sinogram": _thousandths(case.scan.sinogram[0].cpu().numpy()),
-            "truth_sinogram": _thousandths(case.truth.sinogram[0].cpu().numpy()),
-            "metal_trace": case.scan.metal_trace[0].cpu().numpy(),
-        }
-        write_atomically(path, npz(arrays), durable=False)
-
-    def write_image(self, key: Key, image: NDArray[np.float32]) -> None:
-        """Keep a method's image, where it is wanted."""
-        if key.case_id in self.cases:
-            arrays = {"image": _hu(image), "method": np.array(key.method), "method_hash": np.array(key.method_hash)}
-            write_atomically(self._path(key), npz(arrays), durable=False)
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Keep pictures: name below the folder → content. What a case has in common is written once."""
+        for name, content in files.items():
+            path = self.folder / name
+            if path.name != _CASE_FILE or not zipfile.is_zipfile(path):
+                write_atomically(path, content, durable=False)
 
     def _path(self, key: Key) -> Path:
-        return self.folder / key.case_id / f"{safe_name(key.method)}.npz"
+        return self.folder / _method_file(key)
 
     def _holds(self, key: Key) -> bool:
         try:
@@ -87,6 +74,30 @@ class Gallery:
                 return str(file["method_hash"]) == key.method_hash
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return False
+
+
+def case_picture(case: Case) -> dict[str, bytes]:
+    """Return the file of truth, uncorrected image, metal, window and sinograms of a case: name → content."""
+    arrays = {
+        "truth": _hu(case.truth.image[0].cpu().numpy()),
+        "uncorrected": _hu(case.scan.image[0].cpu().numpy()),
+        "metal": case.scan.metal_mask[0].cpu().numpy(),
+        "window": np.array(case.info.window, dtype=np.float64),
+        "sinogram": _thousandths(case.scan.sinogram[0].cpu().numpy()),
+        "truth_sinogram": _thousandths(case.truth.sinogram[0].cpu().numpy()),
+        "metal_trace": case.scan.metal_trace[0].cpu().numpy(),
+    }
+    return {f"{case.id}/{_CASE_FILE}": npz(arrays)}
+
+
+def method_picture(key: Key, image: NDArray[np.float32]) -> dict[str, bytes]:
+    """Return the file of a method's image of a case: name → content."""
+    arrays = {"image": _hu(image), "method": np.array(key.method), "method_hash": np.array(key.method_hash)}
+    return {_method_file(key): npz(arrays)}
+
+
+def _method_file(key: Key) -> str:
+    return f"{key.case_id}/{safe_name(key.method)}.npz"
 
 
 def _hu(image: NDArray[np.floating[Any]]) -> NDArray[np.int16]:

@@ -14,7 +14,7 @@ from marbench.metrics.conventions import CONVENTIONS
 
 __all__ = ["FINAL", "ROW_SCHEMA", "TIMING_SCHEMA", "Key", "Row", "Status", "TimingRow", "metric_names", "properties"]
 
-Status = Literal["ok", "error", "timeout", "oom", "invalid", "unavailable"]
+Status = Literal["ok", "error", "timeout", "oom", "crashed", "invalid", "unavailable"]
 
 FINAL: frozenset[str] = frozenset(get_args(Status)) - {"unavailable"}
 """What is not tried again by itself. A method that was unavailable may be available the next time."""
@@ -36,17 +36,24 @@ class Row:
     Attributes
     ----------
     method, method_hash, preset : str
-        The label, e.g. ``nmar[prior=raw]``; the hash of the method's files and parameters; ``""`` without a preset.
+        The label, e.g. ``nmar[prior=raw]``, or ``""`` for a case that could not be made; the hash of what the method
+        is made of; ``""`` without a preset.
+    case_index : int
+        Position in the suite; −1 where it is not known.
+    case_digest : str
+        What the case is, see `marbench.cases.digest`; ``""`` where it was not simulated.
     metal_area_px, metal_area_mm2, region, materials, window_low, window_high
         As in `CaseInfo`; unknown (None, NaN, ``""``) where the case was not simulated.
     status : str
-        ``ok | error | timeout | oom | invalid | unavailable``.
+        ``ok | error | timeout | oom | crashed | invalid | unavailable``.
     error_kind, message, trace : str
         What went wrong: the class of the exception, what it says and where, and the whole traceback.
     seconds, peak_mb : float
         The call of ``reduce``, first calls included: a hint. Timing proper is measured apart.
     attempt : int
         1, and more where a failure was tried again.
+    evidence : str
+        ``run here | recomputed from images | reported``.
     scores : dict
         Metric name → value; empty unless the status is ok.
     """
@@ -61,6 +68,8 @@ class Row:
     slice_id: str
     metal_id: str
     size_group: int
+    case_index: int = -1
+    case_digest: str = ""
     metal_area_px: int | None = None
     metal_area_mm2: float = math.nan
     region: str = ""
@@ -76,6 +85,7 @@ class Row:
     device: str = "cpu"
     host_id: str = ""
     attempt: int = 1
+    evidence: str = "run here"
     scores: dict[str, float] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:

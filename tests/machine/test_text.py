@@ -13,6 +13,7 @@ from marbench.machine.text import clean, clean_line
         ("../../DOE_JANE/IM003.dcm: truncated", "IM003.dcm: truncated"),
         ("hosp/DOE_JANE_1975-03-02/IM003.dcm", "IM003.dcm"),
         ("$HOME/DOE/x.npy", "x.npy"),
+        (r"\\server\DOE\x.dcm", "x.dcm"),
         ('"/tmp/Jane Doe/with blanks.npy" is missing', '"with blanks.npy" is missing'),
     ],
 )
@@ -23,7 +24,9 @@ def test_of_a_path_only_the_file_name_is_kept(text, expected):
         assert private not in cleaned
 
 
-@pytest.mark.parametrize("text", ["HU/cm", "3/4", "train/val/test", "1/cm", "and/or", "https://doi.org/10.1109/x"])
+@pytest.mark.parametrize(
+    "text", ["HU/cm", "3/4", "train/val/test", "1/cm", "and/or", "https://doi.org/10.1109/x", r"\x00 \n", r"bad \udcff"]
+)
 def test_what_is_no_path_stays(text):
     assert clean(f"a {text} b") == f"a {text} b"
 

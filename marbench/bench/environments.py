@@ -1,0 +1,113 @@
+"""Interpreters for methods that cannot share marbench's: an environment with what they require, or one that exists.
+
+An environment is made once for a set of requirements and kept in the user's cache. What it does not have itself it
+takes from marbench's own, so that torch is not installed twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import site
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import platformdirs
+
+from marbench.errors import MethodUnavailable
+from marbench.machine.text import clean
+from marbench.method.request import MethodRequest
+
+__all__ = ["environment_for", "interpreter_of"]
+
+_INSTALL_SECONDS = 3600
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def interpreter_of(request: MethodRequest) -> tuple[str, list[str]]:
+    """Return the interpreter of a method, and what to add to its path so that it finds marbench.
+
+    Raises
+    ------
+    MethodUnavailable
+        The interpreter does not exist, or the environment cannot be made.
+    """
+    card = request.entry.card
+    if not card.python:
+        return str(environment_for(request)), []
+    python = Path(card.python).expanduser()
+    if not python.is_absolute():
+        python = (request.entry.folder or request.entry.module.parent) / python
+    if not os.access(python, os.X_OK) or python.is_dir():
+        raise MethodUnavailable(
+            f"{request.label} asks for the interpreter {python.name!r}, which does not exist: mend `python` in its "
+            "method.toml."
+        )
+    return str(python), [str(_alone())]
+
+
+def environment_for(request: MethodRequest) -> Path:
+    """Return the interpreter of the environment with what a method requires; it is made where it does not exist.
+
+    Raises
+    ------
+    MethodUnavailable
+        Something cannot be installed; the message has the end of what pip said.
+    """
+    requires = sorted(request.entry.card.requires)
+    key = hashlib.sha256(json.dumps([requires, sys.version, sys.prefix]).encode()).hexdigest()[:16]
+    root = Path(platformdirs.user_cache_dir("marbench", appauthor=False)) / "environments"
+    folder, ready = root / key, root / key / "ready"
+    python = folder / "bin" / "python"
+    root.mkdir(parents=True, exist_ok=True)
+    # Several runs may want it at once; a lock is released with its process, however that ends.
+    with (root / f"{key}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            _make(folder, python, requires, request.label)
+            ready.write_text("\n".join(requires))
+    return python
+
+
+def _make(folder: Path, python: Path, requires: list[str], label: str) -> None:
+    venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
+    # After its own packages come those of marbench's environment.
+    own = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
+    own.mkdir(parents=True, exist_ok=True)
+    (own / "marbench-environment.pth").write_text("\n".join(_shared_folders()) + "\n")
+    if not requires:
+        return
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", *requires]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_SECONDS, errors="replace")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MethodUnavailable(f"{label}: its environment cannot be made: {clean(str(error))}") from None
+    if done.returncode:
+        said = clean(done.stderr.strip()[-600:])
+        raise MethodUnavailable(f"{label}: {', '.join(requires)} cannot be installed into its environment: {said}")
+
+
+def _shared_folders() -> list[str]:
+    """Return the folders of packages that an environment falls back upon: marbench's, then what it needs."""
+    folders = [*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(_alone())]
+    return list(dict.fromkeys(folders))
+
+
+def _alone() -> Path:
+    """Return a folder in which marbench is the only package: beside it stands what no other interpreter should see."""
+    folder = Path(platformdirs.user_cache_dir("marbench", appauthor=False)) / "package"
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / hashlib.sha256(str(_PACKAGE).encode()).hexdigest()[:12] / "marbench"
+    link.parent.mkdir(exist_ok=True)
+    if not link.is_symlink():
+        with contextlib.suppress(FileExistsError):  # another run was faster
+            link.symlink_to(_PACKAGE, target_is_directory=True)
+    return link.parent

@@ -1,0 +1,36 @@
+"""How many parameters a method has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from marbench.method.contract import Method
+from marbench.method.learned import LearnedMethod
+
+__all__ = ["parameter_count"]
+
+
+def parameter_count(method: Method) -> int | None:
+    """Return the number of network parameters among a method's attributes; None for a method without any.
+
+    Of a method that learns only its networks count, not those that help in training.
+    """
+    if isinstance(method, LearnedMethod):
+        modules = list(method.networks().values())
+    else:
+        modules = [module for value in vars(method).values() for module in _modules(value)]
+    # By identity: networks may share weights.
+    parameters = {id(parameter): parameter for module in modules for parameter in module.parameters()}
+    return sum(parameter.numel() for parameter in parameters.values()) or None
+
+
+def _modules(value: object) -> list[nn.Module]:
+    if isinstance(value, nn.Module):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [item for item in value if isinstance(item, nn.Module)]
+    return []

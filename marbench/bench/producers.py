@@ -1,0 +1,287 @@
+"""Where the image of a case comes from: a method in this process, or one in a process of its own.
+
+A producer never raises, whatever the method does. A method of somebody else has a process of its own: nothing that it
+does to that process reaches another method, the scoring or the results, and a truth never gets there.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, get_args
+
+import numpy as np
+import torch
+
+from marbench.bench.calls import call_method, seed_of
+from marbench.bench.child import FIELDS, describe_load, fitted_message
+from marbench.bench.environments import interpreter_of
+from marbench.bench.limits import Limits
+from marbench.bench.outcome import TRACE_LIMIT, Failure, Outcome, check_image, describe
+from marbench.bench.parameters import parameter_count
+from marbench.cases.case import Case
+from marbench.errors import MarbenchError
+from marbench.machine.channel import ChannelClosed, ChannelError, ChannelTimeout
+from marbench.machine.forkserver import Child, ForkServer, start_interpreter
+from marbench.machine.interrupts import Interrupted
+from marbench.machine.memory import release_free_memory
+from marbench.machine.text import clean
+from marbench.method.request import FittedMethod, LoadedMethod, load_method
+from marbench.results.rows import Status
+from marbench.spec import Spec
+
+__all__ = ["InlineProducer", "Isolation", "ProcessProducer", "Producer", "producer_of"]
+
+Isolation = str
+"""``auto`` as the method's card says; ``inline`` and ``process`` for all methods."""
+
+# A clock that a plugin has changed is not believed: what it reports may miss this much of what passed here.
+_CLOCK_SLACK = 0.05
+_STOP_SECONDS = 5.0
+
+
+class Producer(Protocol):
+    """Where the image of a case comes from.
+
+    Attributes
+    ----------
+    failure : Failure or None
+        Why the method cannot be opened.
+    parameters : int or None
+        Of its networks, once it is open.
+    """
+
+    failure: Failure | None
+    parameters: int | None
+
+    def open(self) -> None:
+        """Load the method, untimed. What goes wrong is the `failure`."""
+
+    def produce(self, case: Case, tidy: bool = False) -> Outcome:
+        """Return the image of a case in HU, or why there is none. Raises nothing but `Interrupted`.
+
+        ``tidy`` gives free memory back to the system first, so that the peak is the call's own.
+        """
+
+    def close(self) -> None:
+        """Let go of what the method holds."""
+
+
+class InlineProducer:
+    """A method in this process, for those that ship with marbench and for debugging."""
+
+    def __init__(
+        self, fitted: FittedMethod, spec: Spec, device: torch.device, loaded: LoadedMethod | None = None
+    ) -> None:
+        self._fitted, self._spec, self._device = fitted, spec, device
+        self._loaded = loaded
+        self.failure: Failure | None = None
+        self.parameters: int | None = None
+
+    def open(self) -> None:
+        """See `Producer`."""
+        if self._loaded is not None or self.failure is not None:
+            return
+        try:
+            self._loaded = load_method(self._fitted, self._spec, self._device)
+            self.parameters = parameter_count(self._loaded.method)
+        except Interrupted:
+            raise
+        except BaseException as error:  # a plugin may even call sys.exit() while it is imported
+            self.failure = describe_load(error, self._fitted)
+
+    def produce(self, case: Case, tidy: bool = False) -> Outcome:
+        """See `Producer`."""
+        self.open()
+        if self._loaded is None:
+            return Outcome(failure=self.failure)
+        if tidy:
+            release_free_memory()
+        entry = self._fitted.request.entry
+        seed = seed_of(self._fitted.label, case.id)
+        return call_method(self._loaded.method, case.scan, self._device, seed, entry.folder or entry.module.parent)
+
+    def close(self) -> None:
+        """See `Producer`."""
+        self._loaded = None
+
+
+class ProcessProducer:
+    """A method in a process of its own, which is killed at the limit and started again after it has ended.
+
+    Parameters
+    ----------
+    fitted : FittedMethod
+    spec : Spec
+    device : torch.device
+    limits : Limits
+    start : callable
+        Starts the process; may raise `MarbenchError` where there is no interpreter for the method.
+    """
+
+    def __init__(
+        self, fitted: FittedMethod, spec: Spec, device: torch.device, limits: Limits, start: Callable[[], Child]
+    ) -> None:
+        self._fitted, self._device, self._limits, self._start = fitted, device, limits, start
+        self._opening = {
+            "method": fitted_message(fitted),
+            "spec": spec.model_dump(mode="json", by_alias=True),
+            "device": str(device),
+            "threads": limits.threads,
+            "memory_gb": limits.memory_gb,
+        }
+        self._child: Child | None = None
+        self._calls = 0
+        self.failure: Failure | None = None
+        self.parameters: int | None = None
+
+    def open(self) -> None:
+        """See `Producer`."""
+        if self._child is not None or self.failure is not None:
+            return
+        try:
+            self._child = self._start()
+        except (MarbenchError, OSError) as error:
+            said = describe(error)
+            self.failure = Failure("unavailable", said.error_kind, said.message, said.trace)
+            return
+        deadline = self._deadline()
+        try:
+            self._child.channel.send(self._opening, deadline=deadline)
+            answer, _ = self._child.channel.receive(limit=0, deadline=deadline)
+            self.failure = _failure_of(answer.get("failure"))
+            parameters = answer.get("parameters")
+            self.parameters = parameters if isinstance(parameters, int) else None
+        except ChannelError as error:
+            self.failure = self._ended("load", error)
+        if self.failure is not None:
+            self.close()
+
+    def produce(self, case: Case, tidy: bool = False) -> Outcome:
+        """See `Producer`."""
+        self.open()
+        child = self._child
+        if child is None:
+            return Outcome(failure=self.failure)
+        scan = case.scan
+        arrays = {name: getattr(scan, name).cpu().numpy() for name in FIELDS}
+        self._calls += 1
+        call = {"call": self._calls, "seed": seed_of(self._fitted.label, case.id), "tidy": tidy}
+        began, deadline = time.perf_counter(), self._deadline()
+        try:
+            child.channel.send(call, arrays, deadline)
+            answer, images = child.channel.receive(scan.image.nbytes, deadline)
+            if answer.get("call") != self._calls:
+                raise ChannelError("the answer belongs to another call")
+            passed = time.perf_counter() - began
+            return _outcome_of(answer, images, tuple(scan.image.shape[1:]), passed)
+        except ChannelError as error:
+            passed = time.perf_counter() - began
+            outcome = Outcome(None, self._ended("reduce", error), passed)
+            self._child = None  # the next case starts it again
+            return outcome
+        except BaseException:
+            self.close()  # interrupted: an answer that comes later would belong to no call
+            raise
+
+    def close(self) -> None:
+        """See `Producer`."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+
+    def _deadline(self) -> float | None:
+        return None if self._limits.seconds is None else time.monotonic() + self._limits.seconds
+
+    def _ended(self, what: str, error: ChannelError) -> Failure:
+        """Return what became of the process, and see that nothing is left of it."""
+        assert self._child is not None  # by the callers
+        child = self._child
+        if isinstance(error, ChannelTimeout):
+            child.kill()
+            return Failure("timeout", "Timeout", f"{what} took longer than {self._limits.seconds:g} s")
+        status = child.end() if isinstance(error, ChannelClosed) else child.kill()
+        trace = clean(child.output(), TRACE_LIMIT)
+        if not isinstance(error, ChannelClosed):
+            return Failure("crashed", "ChannelError", f"its process was spoiled during {what}: {error}", trace)
+        how, kind = _ending(status)
+        if kind == "SIGKILL":
+            return Failure("oom", kind, f"its process was killed by the system during {what}: out of memory", trace)
+        return Failure("crashed", kind, f"its process ended during {what}: {how}", trace)
+
+
+def producer_of(
+    fitted: FittedMethod, spec: Spec, device: torch.device, limits: Limits, isolation: Isolation, server: ForkServer
+) -> Producer:
+    """Return the producer that suits a method.
+
+    Parameters
+    ----------
+    isolation : str
+        ``auto``: a process for each method of somebody else, and for all where a limit is set.
+    server : ForkServer
+        Starts the processes that use this interpreter.
+    """
+    entry = fitted.request.entry
+    card = entry.card
+    wanted = card.isolation if isolation == "auto" else isolation
+    if wanted == "auto":
+        wanted = "inline" if entry.origin == "shipped" and not limits.need_processes else "process"
+    if card.isolation == "venv" or card.python:
+        # Another interpreter is never in this process, whatever was asked for.
+        return ProcessProducer(fitted, spec, device, limits, lambda: start_interpreter(*_interpreter(fitted)))
+    if wanted == "inline" or not hasattr(os, "fork"):
+        return InlineProducer(fitted, spec, device)
+    return ProcessProducer(fitted, spec, device, limits, lambda: server.fork("marbench.bench.child:serve"))
+
+
+def _interpreter(fitted: FittedMethod) -> tuple[str, str, list[str]]:
+    python, path = interpreter_of(fitted.request)
+    return python, "marbench.bench.child:serve", path
+
+
+def _outcome_of(
+    answer: Mapping[str, Any], images: Mapping[str, np.ndarray[Any, Any]], shape: tuple[int, ...], passed: float
+) -> Outcome:
+    """Return a call's outcome as another process tells it, believing nothing that can be checked."""
+    reported = _number(answer.get("seconds"))
+    seconds = reported if passed - _CLOCK_SLACK <= reported <= passed else passed
+    failure = _failure_of(answer.get("failure"))
+    if failure is not None:
+        return Outcome(None, failure, seconds)
+    try:
+        return Outcome(check_image(images.get("image"), shape), None, seconds, _number(answer.get("peak_mb")))
+    except MarbenchError as error:
+        return Outcome(None, describe(error), seconds)
+
+
+def _failure_of(told: Any) -> Failure | None:
+    """Return a failure as another process tells it; of what it says nothing is believed but that it failed."""
+    if told is None:
+        return None
+    told = told if isinstance(told, dict) else {}
+    status: Status = told["status"] if told.get("status") in set(get_args(Status)) - {"ok"} else "error"
+    kind, message, trace = (clean(str(told.get(name, ""))) for name in ("error_kind", "message", "trace"))
+    return Failure(status, kind[:100], message[:2_000], trace[-TRACE_LIMIT:])
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and 0 <= value < 1e9 else math.nan
+
+
+def _ending(status: int | None) -> tuple[str, str]:
+    """Return how a process ended, from its wait status, in words and in a word."""
+    if status is None:
+        return "it was lost", "Lost"
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = f"signal {number}"
+        return f"{name} ({signal.strsignal(number) or 'unknown signal'})", name
+    code = os.WEXITSTATUS(status)
+    return f"it left with exit code {code}", f"exit code {code}"

@@ -1,0 +1,271 @@
+"""Work: what a worker is told to do, and what it tells back. Both can be pickled, and hold ids, never arrays.
+
+`do` is a function of the work alone: the same rows, bit for bit, whoever runs it, in whichever order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from marbench.bench.limits import NO_LIMITS, Limits
+from marbench.bench.outcome import Failure, Outcome, describe
+from marbench.bench.plan import Task, Unit
+from marbench.bench.producers import Isolation, Producer, producer_of
+from marbench.cases.case import Case
+from marbench.cases.digest import case_digest
+from marbench.cases.suite import Suite
+from marbench.machine.forkserver import ForkServer
+from marbench.machine.host import describe_host, host_id
+from marbench.machine.interrupts import Interrupted
+from marbench.method.request import FittedMethod
+from marbench.metrics.fidelity import Reference
+from marbench.results.images import case_picture, method_picture
+from marbench.results.rows import Key, Row, properties
+from marbench.spec import PROTOCOL, Spec
+
+__all__ = ["Began", "Conditions", "Event", "HostSeen", "Result", "Session", "Work", "do"]
+
+PRELOAD = ("marbench.bench.child", "marbench.bench.worker")
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """On what, where and how methods are called: the same for all work of a run.
+
+    Attributes
+    ----------
+    spec : Spec
+    methods : tuple of FittedMethod
+    device : str
+    limits : Limits
+    isolation : str
+        See `marbench.bench.producers.producer_of`.
+    pictures : frozenset of str
+        The cases whose pictures are wanted.
+    """
+
+    spec: Spec
+    methods: tuple[FittedMethod, ...]
+    device: str = "cpu"
+    limits: Limits = NO_LIMITS
+    isolation: Isolation = "auto"
+    pictures: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Work:
+    """A unit of a run.
+
+    Attributes
+    ----------
+    suspects : frozenset of str
+        Labels of methods during whose calls a worker has ended: they get processes of their own.
+    """
+
+    conditions: Conditions
+    unit: Unit
+    suspects: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Began:
+    """A call, or with an empty case id the loading of a method, begins."""
+
+    key: Key
+
+
+@dataclass(frozen=True)
+class HostSeen:
+    """The machine on which the results that follow come about."""
+
+    id: str
+    description: Mapping[str, object]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A row, the files that belong to it by their name below ``images/``, and where the time went."""
+
+    row: Row
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    spent: Mapping[str, float] = field(default_factory=dict)
+
+
+Event = Began | HostSeen | Result
+
+
+class Session:
+    """What a worker keeps between units: simulated slices, loaded methods, a server of processes.
+
+    Parameters
+    ----------
+    conditions : Conditions
+    server : ForkServer, optional
+        Starts the processes of methods; by default one of its own.
+    producers : mapping, optional
+        Of methods that are there already, by (label, whether it is suspect).
+    """
+
+    def __init__(
+        self,
+        conditions: Conditions,
+        server: ForkServer | None = None,
+        producers: Mapping[tuple[str, bool], Producer] | None = None,
+    ) -> None:
+        self.conditions = conditions
+        self.device = torch.device(conditions.device)
+        self.suite = Suite(conditions.spec, device=self.device)
+        self.spec_hash = conditions.spec.hash
+        self.server = server or ForkServer(PRELOAD)
+        self.host = describe_host()
+        self.host_id = host_id(self.host)
+        self._producers: dict[tuple[str, bool], Producer] = dict(producers or {})
+        self._methods = {fitted.label: fitted for fitted in conditions.methods}
+
+    def method(self, label: str) -> FittedMethod:
+        """Return a method of the run."""
+        return self._methods[label]
+
+    def producer(self, label: str, suspect: bool = False) -> Producer:
+        """Return the producer of a method; of a suspect one in a process of its own."""
+        key = (label, suspect)
+        if key not in self._producers:
+            asked = self.conditions
+            isolation = "process" if suspect else asked.isolation
+            self._producers[key] = producer_of(
+                self._methods[label], asked.spec, self.device, asked.limits, isolation, self.server
+            )
+        return self._producers[key]
+
+    @contextmanager
+    def threads(self) -> Iterator[None]:
+        """Compute with as many threads as the conditions say."""
+        count, before = self.conditions.limits.threads, torch.get_num_threads()
+        if count != before:
+            torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            if count != before:
+                torch.set_num_threads(before)
+
+    def close(self) -> None:
+        """End the processes of methods."""
+        for producer in self._producers.values():
+            producer.close()
+        self._producers = {}
+        self.server.close()
+
+
+def do(work: Work, session: Session) -> Iterator[Event]:
+    """Yield what comes of a unit: each case is simulated once, and every method that still needs it runs on it.
+
+    Raises
+    ------
+    Interrupted
+    """
+    yield HostSeen(session.host_id, session.host)
+    with session.threads():
+        for task in work.unit.tasks:
+            ready = []
+            for label in task.attempts:
+                yield Began(Key(label, session.method(label).hash, ""))
+                producer = session.producer(label, label in work.suspects)
+                producer.open()
+                if producer.failure is None:
+                    ready.append(label)
+                else:
+                    yield Result(_row(task, label, session, Outcome(failure=producer.failure)))
+            if ready:
+                yield from _do_case(task, ready, work, session)
+
+
+def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Iterator[Event]:
+    spent = _Spent()
+    try:
+        with spent.of("simulation"):
+            case = session.suite[task.index]
+    except Interrupted:
+        raise
+    except Exception as error:  # damaged data end this case, not the run, and are no fault of a method
+        yield Result(_row(task, "", session, Outcome(failure=replace(describe(error), status="error"))))
+        return
+    wanted = case.id in work.conditions.pictures
+    with spent.of("scoring"):
+        known = {**properties(case.info), "case_digest": case_digest(case)}
+        reference = case.reference(work.conditions.spec.metrics.conventions)
+    files = case_picture(case) if wanted else {}
+    for label in labels:
+        key = Key(label, session.method(label).hash, case.id)
+        yield Began(key)
+        outcome, scores = _score_call(session.producer(label, label in work.suspects), case, reference, spent)
+        if wanted and outcome.image is not None:
+            with spent.of("storing"):
+                files |= method_picture(key, outcome.image)
+        row = replace(_row(task, label, session, outcome), **known, scores=scores)
+        yield Result(row, files, spent.taken())
+        files = {}
+
+
+def _score_call(
+    producer: Producer, case: Case, reference: Reference, spent: _Spent
+) -> tuple[Outcome, dict[str, float]]:
+    """Call a method on a case, and score what comes."""
+    with spent.of("methods"):
+        outcome = producer.produce(case)
+    if outcome.image is None:
+        return outcome, {}
+    with spent.of("scoring"):
+        return outcome, reference.score(outcome.image)
+
+
+def _row(task: Task, label: str, session: Session, outcome: Outcome) -> Row:
+    """Return the row of a call; without a label that of a case that could not be made."""
+    case, failure = task.case, outcome.failure or Failure("ok", "", "")
+    fitted = session.method(label) if label else None
+    return Row(
+        spec_hash=session.spec_hash,
+        protocol=PROTOCOL,
+        method=label,
+        method_hash=fitted.hash if fitted else "",
+        preset=(fitted.request.preset if fitted else None) or "",
+        case_id=case.case_id,
+        patient_id=case.patient_id,
+        slice_id=case.slice_id,
+        metal_id=case.metal_id,
+        size_group=case.size_group,
+        case_index=task.index,
+        seconds=outcome.seconds,
+        peak_mb=outcome.peak_mb,
+        device=session.conditions.device,
+        host_id=session.host_id,
+        attempt=task.attempts.get(label, 1),
+        status=failure.status,
+        error_kind=failure.error_kind,
+        message=failure.message,
+        trace=failure.trace,
+    )
+
+
+class _Spent:
+    """Where time went since it was last asked for."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def of(self, what: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[what] = self._seconds.get(what, 0.0) + time.perf_counter() - start
+
+    def taken(self) -> dict[str, float]:
+        seconds, self._seconds = self._seconds, {}
+        return seconds

@@ -1,0 +1,114 @@
+"""The inside of the processes that `marbench.machine.forkserver` starts."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from marbench.machine.channel import Channel
+
+__all__ = ["close_all_but", "fork", "run", "serve"]
+
+_PR_SET_PDEATHSIG = 1
+
+
+def serve(descriptor: int, preload: Sequence[str], parent: int) -> None:
+    """Be a server until the other side closes its end."""
+    _die_with(parent)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the caller decides
+    for module in preload:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # what is imported is not touched again, so its memory stays shared with the children
+    control = socket.socket(fileno=descriptor)
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(control, 4096, 2)
+        if not data:
+            os._exit(0)
+        request = json.loads(data)
+        if "wait" in request:
+            try:
+                answer = {"status": os.waitpid(int(request["wait"]), 0)[1]}
+            except ChildProcessError as error:
+                answer = {"error": str(error)}  # type: ignore[dict-item]
+        else:
+            try:
+                pid = fork()
+            except OSError as error:
+                answer = {"error": str(error)}  # type: ignore[dict-item]
+            else:
+                if not pid:
+                    _become_child(request["fork"], descriptors)
+                answer = {"pid": pid}
+            for each in descriptors:
+                os.close(each)
+        control.sendall(json.dumps(answer).encode())
+
+
+def _become_child(target: str, descriptors: Sequence[int]) -> None:
+    """Turn this fork of the server into a child of its own session, and never return."""
+    parent, (channel, output) = os.getppid(), descriptors
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for new, old in ((0, nothing), (1, output), (2, output)):
+        os.dup2(old, new)
+    close_all_but(channel)
+    run(target, channel, parent)
+
+
+def run(target: str, channel: int, parent: int) -> None:
+    """Call the target, then end without what other code has registered for the end of the interpreter."""
+    _die_with(parent)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    # Where memory runs out, the system shall take this process and not the one that keeps the results.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    sys.stdin = Path(os.devnull).open()  # noqa: SIM115 (for the life of the process)
+    sys.stdout = sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+    faulthandler.enable()
+    code = 1
+    try:
+        module, _, function = target.partition(":")
+        getattr(importlib.import_module(module), function)(Channel.of_descriptor(channel))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def fork() -> int:
+    """Fork; return 0 in the child."""
+    with warnings.catch_warnings():
+        # Python 3.12 warns of threads, which may hold locks. Those of BLAS are idle, and restarted after a fork.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def _die_with(parent: int) -> None:
+    """Let the kernel kill this process when its parent ends, and see that the parent has not ended before."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def close_all_but(descriptor: int) -> None:
+    """Close every file descriptor but one and the standard ones: none may hold a channel of somebody else open."""
+    limit = os.sysconf("SC_OPEN_MAX")
+    os.closerange(3, descriptor)
+    os.closerange(descriptor + 1, limit if limit > 0 else 1 << 16)

@@ -1,0 +1,248 @@
+"""Processes that start in milliseconds: forked from a server that has imported everything and computed nothing.
+
+A server is a fresh interpreter without threads of its own at work, without data and without CUDA. It never holds
+anything that a child must not see, and what a child does to itself ends with the child. On Linux the kernel kills
+server and children with whoever started them (PR_SET_PDEATHSIG), so that even SIGKILL leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from marbench.errors import MarbenchError
+from marbench.machine.channel import Channel
+from marbench.machine.forked import close_all_but, fork, serve
+
+__all__ = ["Child", "ForkServer", "start_interpreter"]
+
+_TAIL_BYTES = 16_384
+_BOOTSTRAP = "import sys; sys.path[:] = {path!r}; from marbench.machine.forked import serve; serve({args})"
+
+
+class Child:
+    """A process to talk to.
+
+    Attributes
+    ----------
+    pid : int
+    channel : Channel
+    """
+
+    def __init__(self, pid: int, channel: Channel, output: int, wait: Callable[[int], int | None]) -> None:
+        self.pid, self.channel = pid, channel
+        self._wait = wait
+        self._tail: deque[bytes] = deque()
+        self._status: int | None = None
+        self._ended = False
+        # A pipe that nobody reads would stop a child that prints much.
+        self._reader = threading.Thread(target=self._read, args=(output,), daemon=True)
+        self._reader.start()
+
+    def output(self) -> str:
+        """Return the end of what the process wrote to its standard output and error."""
+        return b"".join(self._tail).decode(errors="replace")
+
+    def kill(self) -> int | None:
+        """Kill the process and all of its group, and return its status as in `os.waitpid`; None where it is lost."""
+        if not self._ended:
+            self._ended = True
+            for end in (os.killpg, os.kill):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    end(self.pid, signal.SIGKILL)
+            self._status = self._wait(self.pid)
+            self.channel.close()
+            self._reader.join(timeout=1.0)
+        return self._status
+
+    def end(self, seconds: float = 0.5) -> int | None:
+        """Return the status of a process that has closed its channel, giving it time to end by itself."""
+        poll = getattr(os, "pidfd_open", None)
+        if not self._ended and poll is not None:
+            with contextlib.suppress(OSError):
+                descriptor = poll(self.pid)
+                try:
+                    select.select([descriptor], [], [], seconds)
+                finally:
+                    os.close(descriptor)
+        return self.kill()
+
+    def _read(self, output: int) -> None:
+        kept = 0
+        with open(output, "rb", buffering=0) as pipe, contextlib.suppress(OSError, ValueError):
+            while block := pipe.read(65536):
+                self._tail.append(block[-_TAIL_BYTES:])
+                kept += len(self._tail[-1])
+                while kept > _TAIL_BYTES and len(self._tail) > 1:
+                    kept -= len(self._tail.popleft())
+
+
+class ForkServer:
+    """Starts processes that have imported ``preload``.
+
+    Parameters
+    ----------
+    preload : sequence of str
+        Modules to import once.
+    """
+
+    def __init__(self, preload: Sequence[str]) -> None:
+        self._preload = tuple(preload)
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | int | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Start the server if it does not run; it imports while the caller goes on."""
+        if self._socket is not None:
+            return
+        own, other = socket.socketpair()
+        arguments = f"{other.fileno()}, {self._preload!r}, {os.getpid()}"
+        code = _BOOTSTRAP.format(path=[entry or str(Path.cwd()) for entry in sys.path], args=arguments)
+        # Not in the terminal's process group: Ctrl-C is for the caller, who ends the others in order.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code], pass_fds=[other.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        other.close()
+        self._socket = own
+
+    def start_forked(self) -> None:
+        """Start a server by forking this process, which must be as fresh as a server itself."""
+        own, other = socket.socketpair()
+        parent = os.getpid()
+        pid = fork()
+        if not pid:
+            own.close()
+            os.setsid()
+            close_all_but(other.fileno())
+            serve(other.fileno(), (), parent)
+        other.close()
+        self._process, self._socket = pid, own
+
+    def fork(self, target: str) -> Child:
+        """Start a process that calls ``module:function`` with its `Channel`.
+
+        Raises
+        ------
+        MarbenchError
+            No process can be started.
+        """
+        for attempt in range(2):
+            self.start()
+            try:
+                return self._fork(target)
+            except (OSError, ValueError) as error:
+                # Somebody may have killed the server: a plugin, or the system for lack of memory.
+                self.close()
+                if attempt:
+                    raise MarbenchError(f"No process can be started for a method: {error}.") from error
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """End the server and all of its children."""
+        if self._socket is not None:
+            self._socket.close()
+        process, self._process, self._socket = self._process, None, None
+        if isinstance(process, int):
+            with contextlib.suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+                os.waitpid(process, 0)
+        elif process is not None:
+            process.kill()
+            process.wait()
+
+    def _fork(self, target: str) -> Child:
+        assert self._socket is not None
+        own, other = socket.socketpair()
+        reading, writing = os.pipe()
+        try:
+            with self._lock:
+                request = json.dumps({"fork": target}).encode()
+                socket.send_fds(self._socket, [request], [other.fileno(), writing])
+                answer = self._answer()
+            pid = int(answer["pid"])
+        except BaseException:
+            own.close()
+            os.close(reading)
+            raise
+        finally:
+            other.close()
+            os.close(writing)
+        return Child(pid, Channel(own), reading, self._wait)
+
+    def _wait(self, pid: int) -> int | None:
+        """Return the status of a killed child, which stays a zombie, and its number its own, until it is asked for."""
+        if self._socket is None:
+            return None
+        with self._lock, contextlib.suppress(OSError, ValueError, KeyError):
+            self._socket.sendall(json.dumps({"wait": pid}).encode())
+            return int(self._answer()["status"])
+        return None
+
+    def _answer(self) -> dict[str, int]:
+        assert self._socket is not None
+        data = self._socket.recv(4096)
+        if not data:
+            raise OSError("the server of processes has ended")
+        answer: dict[str, int] = json.loads(data)
+        if "error" in answer:
+            raise OSError(str(answer["error"]))
+        return answer
+
+
+def start_interpreter(python: str, target: str, path: Sequence[str], isolated: bool = False) -> Child:
+    """Start another interpreter that calls ``module:function`` with its `Channel`.
+
+    Parameters
+    ----------
+    python : str
+        The interpreter.
+    target : str
+    path : sequence of str
+        What to add to its `sys.path`, at the end.
+    isolated : bool
+        Leave out what the environment says of Python (PYTHONPATH and the like).
+
+    Raises
+    ------
+    OSError
+        It cannot be started.
+    """
+    own, other = socket.socketpair()
+    reading, writing = os.pipe()
+    code = (
+        f"import sys; sys.path[:] = [p for p in sys.path if p] + {list(path)!r}; "
+        f"from marbench.machine.forked import run; run({target!r}, {other.fileno()}, {os.getpid()})"
+    )
+    try:
+        process = subprocess.Popen(
+            [python, *(["-E"] if isolated else []), "-c", code],
+            pass_fds=[other.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=writing,
+            start_new_session=True,
+        )
+    except OSError:
+        own.close()
+        os.close(reading)
+        raise
+    finally:
+        other.close()
+        os.close(writing)
+
+    def wait(_pid: int) -> int:
+        code = process.wait()
+        return -code if code < 0 else code << 8
+
+    return Child(process.pid, Channel(own), reading, wait)

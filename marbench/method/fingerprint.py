@@ -1,0 +1,254 @@
+"""What a method is made of, as one hash: results of another hash are results of another method.
+
+Counted are the content of every file of the plugin (code without comments and docstrings), the modules of
+`marbench.toolbox` and the local packages that it imports, in turn with what these import, and the name and version of
+the other packages that it imports, weights and parameters. Prose and caches do not count, nor does anything of marbench
+that it does not import. What marbench itself stands on (torch, numpy and their like) is described by a run's hosts.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import io
+import os
+import re
+import sys
+import sysconfig
+import tokenize
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from marbench.method.card import ParameterValue
+
+__all__ = ["code_without_prose", "fingerprint"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_TOOLBOX = "marbench.toolbox"
+# Written by tools beside the code; none of them is part of it.
+_CACHES = re.compile(r"__pycache__|\..*|.*\.(pyc|pyo|egg-info|dist-info)|venv|node_modules")
+_PROSE = re.compile(r"(readme|licen[cs]e|notice|changelog|citation|authors|contributing)(\..*)?|.*\.(md|rst)", re.I)
+
+
+def fingerprint(
+    module: Path,
+    folder: Path | None,
+    parameters: Mapping[str, ParameterValue],
+    requires: Sequence[str] = (),
+    weights_sha256: str = "",
+) -> str:
+    """Return the SHA-256 of a method, 16 hex digits.
+
+    Parameters
+    ----------
+    module : Path
+        The file that defines the method.
+    folder : Path or None
+        The plugin's folder, all of whose files count; None for a single file.
+    parameters : mapping
+        The value of every parameter: of the card nothing else decides results but what it requires.
+    requires : sequence of str
+        Requirements, as pip takes them.
+    weights_sha256 : str
+        Of the weights that are used; other weights in the folder do not count.
+    """
+    digest = hashlib.sha256(repr(sorted(parameters.items())).encode())
+    digest.update(repr((requires, weights_sha256)).encode())
+    own = [(path.name, path) for path in [module]] if folder is None else list(_files(folder))
+    for name, path in own:
+        digest.update(f"\0{name}\0".encode("utf-8", "surrogateescape"))
+        digest.update(_content(path))
+    for name, content in _imported([path for _, path in own if path.suffix == ".py"], folder):
+        digest.update(f"\0{name}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def code_without_prose(source: str) -> str:
+    """Return Python code without comments, docstrings and blank lines; code that does not parse stays as it is.
+
+    >>> code_without_prose("def f(x):  # doubles\\n    'Double.'\\n\\n    return 2 * x\\n")
+    'def f(x):\\n    return 2 * x'
+    """
+    try:
+        spans = [*_comments(source), *_docstrings(ast.parse(source))]
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
+        return source
+    lines = source.encode().splitlines()
+    for (row, start), (end_row, end) in sorted(spans, reverse=True):
+        # Columns of the syntax tree count bytes.
+        lines[row - 1 : end_row] = [lines[row - 1][:start] + lines[end_row - 1][end:]]
+    return "\n".join(line.decode().rstrip() for line in lines if line.strip())
+
+
+Span = tuple[tuple[int, int], tuple[int, int]]
+
+
+def _comments(source: str) -> Iterator[Span]:
+    lines = source.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            start = len(lines[row - 1][:column].encode())
+            yield (row, start), (row, start + len(token.string.encode()))
+
+
+def _docstrings(tree: ast.Module) -> Iterator[Span]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                assert first.end_lineno is not None and first.end_col_offset is not None  # of parsed code
+                yield (first.lineno, first.col_offset), (first.end_lineno, first.end_col_offset)
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield (relative name, path) of a folder's files that count. Links are what they lead to, each folder once."""
+    seen: set[str] = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not _CACHES.fullmatch(name))
+        for name in sorted(names):
+            path = Path(root) / name
+            if path.is_file() and not _uncounted(path):
+                yield path.relative_to(folder).as_posix(), path
+
+
+def _uncounted(path: Path) -> bool:
+    """Tell whether a file says nothing about results, or is counted apart: the card, and weights that have a card."""
+    if path.name == "method.toml" or _CACHES.fullmatch(path.name) or _PROSE.fullmatch(path.name):
+        return True
+    pair = {".safetensors": ".json", ".json": ".safetensors"}.get(path.suffix)
+    return pair is not None and path.with_suffix(pair).is_file()
+
+
+def _content(path: Path) -> bytes:
+    """Return what counts of a file: all of it, of code what runs."""
+    if path.suffix != ".py":
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    raw = path.read_bytes()
+    try:
+        return code_without_prose(raw.decode()).encode()
+    except UnicodeDecodeError:
+        return raw
+
+
+def _imported(sources: Iterable[Path], home: Path | None) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of what code imports from outside its own folder, in a fixed order, each once."""
+    found: dict[str, bytes] = {}
+    waiting = {name for path in sources for name in _imports(path)}
+    seen: set[str] = set()
+    while waiting:
+        name = min(waiting)
+        waiting.discard(name)
+        seen.add(name)
+        content, files = _describe(name, home)
+        if content is not None:
+            found[name] = content
+        waiting |= {each for path in files for each in _imports(path)} - seen
+    yield from sorted(found.items())
+
+
+def _describe(name: str, home: Path | None) -> tuple[bytes | None, list[Path]]:
+    """Return what counts of a module, None for nothing, and the files whose imports count too."""
+    top = name.partition(".")[0]
+    if top == "marbench":
+        path = _own_module(name)
+        return (None, []) if path is None else (_content(path), [path])
+    if top in sys.stdlib_module_names or top in _foundation():
+        return None, []
+    if home is not None and ((home / f"{top}.py").is_file() or (home / top).is_dir()):
+        return None, []  # counted with the folder
+    files = _local_files(top)
+    if files:
+        digest = hashlib.sha256()
+        for relative, path in files:
+            digest.update(f"\0{relative}\0".encode("utf-8", "surrogateescape"))
+            digest.update(_content(path))
+        return digest.digest(), [path for _, path in files if path.suffix == ".py"]
+    versions = [f"{each}=={importlib.metadata.version(each)}" for each in sorted(set(_distributions().get(top, ())))]
+    return ",".join(versions).encode(), []
+
+
+def _own_module(name: str) -> Path | None:
+    """Return the file of a toolbox module, or of one that only passes its names on; other parts have a version."""
+    if name != "marbench.classical" and not name.startswith(_TOOLBOX):
+        return None
+    path = _PACKAGE.joinpath(*name.split(".")[1:])
+    return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
+
+
+def _local_files(top: str) -> list[tuple[str, Path]]:
+    """Return the files of a package that is not installed but found on the path, e.g. by PYTHONPATH."""
+    try:
+        spec = importlib.util.find_spec(top)  # of a top-level name nothing is imported
+    except (ImportError, ValueError, AttributeError):
+        return []
+    origin = Path(spec.origin) if spec is not None and spec.origin and spec.has_location else None
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    place = Path(folders[0]) if folders else origin
+    if place is None or any(_is_below(place, each) for each in _installed_folders()):
+        return []
+    if folders:
+        return [pair for folder in folders for pair in _files(Path(folder))]
+    return [(place.name, place)]
+
+
+def _imports(path: Path) -> set[str]:
+    """Return the absolute names that a file imports, anywhere in it: modules, and names in packages of the toolbox."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    tops = {name.partition(".")[0] for name in names}
+    return {name for name in names if name.startswith("marbench.")} | (tops - {"marbench"})
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return importlib.metadata.packages_distributions()
+
+
+@cache
+def _foundation() -> frozenset[str]:
+    """Return the top-level names of what marbench itself requires, which every method may use."""
+    try:
+        required = importlib.metadata.requires("marbench") or []
+    except importlib.metadata.PackageNotFoundError:
+        required = []
+    core = {
+        re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0].lower().replace("_", "-")
+        for text in required
+        if "extra ==" not in text
+    }
+    return frozenset(
+        top for top, names in _distributions().items() if any(name.lower().replace("_", "-") in core for name in names)
+    )
+
+
+@cache
+def _installed_folders() -> tuple[Path, ...]:
+    paths = sysconfig.get_paths()
+    return tuple(Path(paths[key]).resolve() for key in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return folder in path.resolve().parents

@@ -1,0 +1,106 @@
+"""What a run is calling at this moment, on disk: whoever continues it knows during which call it ended.
+
+``running/<token>.json`` of a results folder belongs to one process, which holds a lock on it as long as it lives, and
+names the calls that have begun and not ended. A file without a lock is what a killed process left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections import Counter
+from pathlib import Path
+from typing import IO
+
+from marbench.results.rows import Key
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["InFlight", "forget_unfinished", "unfinished"]
+
+_SIZE_LIMIT = 1 << 20
+
+
+class InFlight:
+    """The calls of this process that have begun.
+
+    Parameters
+    ----------
+    folder : Path
+        The results folder; it exists.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "running" / f"{os.getpid()}-{secrets.token_hex(4)}.json"
+        self._file: IO[bytes] | None = None
+        self._calls: dict[Key, None] = {}
+
+    def __enter__(self) -> InFlight:
+        with contextlib.suppress(OSError):  # a full disk is met, and told of, where rows are written
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("wb", buffering=0)
+            if fcntl is not None:
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+                self._path.parent.rmdir()  # if it was the last one
+
+    def begin(self, key: Key) -> None:
+        """A call begins. No sync: what must survive is a kill of this process, not of the machine."""
+        self._calls[key] = None
+        self._write()
+
+    def end(self, key: Key) -> None:
+        """It has ended."""
+        self._calls.pop(key, None)
+
+    def _write(self) -> None:
+        if self._file is None:
+            return
+        content = json.dumps([[key.method, key.method_hash, key.case_id] for key in self._calls]).encode()
+        with contextlib.suppress(OSError):
+            os.pwrite(self._file.fileno(), content, 0)
+            os.ftruncate(self._file.fileno(), len(content))
+
+
+def unfinished(folder: Path) -> Counter[Key]:
+    """Return how often a process has ended during each call, and take the files of calls that were told apart away.
+
+    Files that cannot be read, or that are no lists of keys, are left alone.
+    """
+    found: Counter[Key] = Counter()
+    for path in sorted((folder / "running").glob("*.json")):
+        with contextlib.suppress(OSError, ValueError, TypeError), path.open("rb") as file:
+            if path.is_symlink() or not _is_free(file):
+                continue
+            found.update({Key(*map(str, names)) for names in json.loads(file.read(_SIZE_LIMIT)) if len(names) == 3})
+    return found
+
+
+def forget_unfinished(folder: Path) -> None:
+    """Remove the files of processes that have ended: all that they were calling has its row by now."""
+    for path in (folder / "running").glob("*.json"):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            if not path.is_symlink() and _is_free(file):
+                path.unlink()
+
+
+def _is_free(file: IO[bytes]) -> bool:
+    """Tell whether the process that wrote a file has ended."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
