@@ -17,7 +17,7 @@ from marbench.bench.work import PRELOAD, Began, Conditions, Event, Result, Sessi
 from marbench.bench.worker import UnitDone, WorkerError, receive, send
 from marbench.errors import MarbenchError
 from marbench.machine.channel import ChannelError
-from marbench.machine.forkserver import Child, ForkServer
+from marbench.machine.forkserver import Child, shared_server
 
 __all__ = ["DaskCluster", "Executor", "LocalWorkers", "ThisProcess", "default_workers"]
 
@@ -83,7 +83,7 @@ class LocalWorkers:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._server = ForkServer(PRELOAD)
+        self._server = shared_server(PRELOAD)
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> LocalWorkers:
@@ -93,7 +93,6 @@ class LocalWorkers:
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
             worker.child.kill()
-        self._server.close()
 
     def run(self, work: Sequence[Work]) -> Iterator[Event | UnitDone]:
         """See `Executor`."""

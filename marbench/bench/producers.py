@@ -57,6 +57,10 @@ class Producer(Protocol):
     failure: Failure | None
     parameters: int | None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the method is loaded, or cannot be."""
+
     def open(self) -> None:
         """Load the method, untimed. What goes wrong is the `failure`."""
 
@@ -81,9 +85,14 @@ class InlineProducer:
         self.failure: Failure | None = None
         self.parameters: int | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """See `Producer`."""
+        return self._loaded is not None or self.failure is not None
+
     def open(self) -> None:
         """See `Producer`."""
-        if self._loaded is not None or self.failure is not None:
+        if self.is_open:
             return
         try:
             self._loaded = load_method(self._fitted, self._spec, self._device)
@@ -138,9 +147,14 @@ class ProcessProducer:
         self.failure: Failure | None = None
         self.parameters: int | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """See `Producer`."""
+        return self._child is not None or self.failure is not None
+
     def open(self) -> None:
         """See `Producer`."""
-        if self._child is not None or self.failure is not None:
+        if self.is_open:
             return
         try:
             self._child = self._start()

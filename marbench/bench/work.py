@@ -19,7 +19,7 @@ from marbench.bench.producers import Isolation, Producer, producer_of
 from marbench.cases.case import Case
 from marbench.cases.digest import case_digest
 from marbench.cases.suite import Suite
-from marbench.machine.forkserver import ForkServer
+from marbench.machine.forkserver import ForkServer, shared_server
 from marbench.machine.host import describe_host, host_id
 from marbench.machine.interrupts import Interrupted
 from marbench.method.request import FittedMethod
@@ -28,7 +28,7 @@ from marbench.results.images import case_picture, method_picture
 from marbench.results.rows import Key, Row, properties
 from marbench.spec import PROTOCOL, Spec
 
-__all__ = ["Began", "Conditions", "Event", "HostSeen", "Result", "Session", "Work", "do"]
+__all__ = ["Began", "Conditions", "Ended", "Event", "HostSeen", "Result", "Session", "Work", "do"]
 
 PRELOAD = ("marbench.bench.child", "marbench.bench.worker")
 
@@ -80,6 +80,13 @@ class Began:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """The loading of a method has ended; a call ends with its `Result`."""
+
+    key: Key
+
+
+@dataclass(frozen=True)
 class HostSeen:
     """The machine on which the results that follow come about."""
 
@@ -96,7 +103,7 @@ class Result:
     spent: Mapping[str, float] = field(default_factory=dict)
 
 
-Event = Began | HostSeen | Result
+Event = Began | Ended | HostSeen | Result
 
 
 class Session:
@@ -106,7 +113,7 @@ class Session:
     ----------
     conditions : Conditions
     server : ForkServer, optional
-        Starts the processes of methods; by default one of its own.
+        Starts the processes of methods; by default the one that this process shares.
     producers : mapping, optional
         Of methods that are there already, by (label, whether it is suspect).
     """
@@ -121,7 +128,7 @@ class Session:
         self.device = torch.device(conditions.device)
         self.suite = Suite(conditions.spec, device=self.device)
         self.spec_hash = conditions.spec.hash
-        self.server = server or ForkServer(PRELOAD)
+        self.server = server or shared_server(PRELOAD)
         self.host = describe_host()
         self.host_id = host_id(self.host)
         self._producers: dict[tuple[str, bool], Producer] = dict(producers or {})
@@ -159,7 +166,6 @@ class Session:
         for producer in self._producers.values():
             producer.close()
         self._producers = {}
-        self.server.close()
 
 
 def do(work: Work, session: Session) -> Iterator[Event]:
@@ -174,9 +180,12 @@ def do(work: Work, session: Session) -> Iterator[Event]:
         for task in work.unit.tasks:
             ready = []
             for label in task.attempts:
-                yield Began(Key(label, session.method(label).hash, ""))
                 producer = session.producer(label, label in work.suspects)
-                producer.open()
+                if not producer.is_open:
+                    loading = Key(label, session.method(label).hash, "")
+                    yield Began(loading)
+                    producer.open()
+                    yield Ended(loading)
                 if producer.failure is None:
                     ready.append(label)
                 else:

@@ -10,7 +10,8 @@ import click
 from marbench.cli import options
 
 if TYPE_CHECKING:
-    from marbench.bench.run import RunOptions, RunSummary
+    from marbench.bench.options import RunOptions
+    from marbench.bench.run import RunSummary
     from marbench.method.request import MethodRequest
     from marbench.spec import Spec
 
@@ -78,8 +79,8 @@ def command(
     lacks weights, a package or a device here is named and counts as no failure.
     """
     from marbench.bench.limits import Limits
+    from marbench.bench.options import RunOptions
     from marbench.bench.plan import Shard
-    from marbench.bench.run import RunOptions
     from marbench.errors import MethodUnavailable
     from marbench.method.discovery import discover
     from marbench.method.request import parse_methods

@@ -38,7 +38,8 @@ def command(
     from rich.console import Console
 
     from marbench.bench.limits import Limits
-    from marbench.bench.run import RunOptions, time_benchmark
+    from marbench.bench.options import RunOptions
+    from marbench.bench.run import time_benchmark
     from marbench.cli.progress import TerminalProgress
     from marbench.cli.summary import timing_table
     from marbench.machine.interrupts import Interrupts

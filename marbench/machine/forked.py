@@ -11,17 +11,20 @@ import json
 import os
 import signal
 import socket
+import struct
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from marbench.machine.channel import Channel
 
-__all__ = ["close_all_but", "fork", "run", "serve"]
+__all__ = ["close_all_but", "fork", "read_frame", "run", "serve", "write_frame"]
 
 _PR_SET_PDEATHSIG = 1
+_LENGTH = struct.Struct("!I")
 
 
 def serve(descriptor: int, preload: Sequence[str], parent: int) -> None:
@@ -35,10 +38,10 @@ def serve(descriptor: int, preload: Sequence[str], parent: int) -> None:
     gc.freeze()  # what is imported is not touched again, so its memory stays shared with the children
     control = socket.socket(fileno=descriptor)
     while True:
-        data, descriptors, _, _ = socket.recv_fds(control, 4096, 2)
-        if not data:
+        mark, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+        if not mark:
             os._exit(0)
-        request = json.loads(data)
+        request = read_frame(control)
         if "wait" in request:
             try:
                 answer = {"status": os.waitpid(int(request["wait"]), 0)[1]}
@@ -51,14 +54,37 @@ def serve(descriptor: int, preload: Sequence[str], parent: int) -> None:
                 answer = {"error": str(error)}  # type: ignore[dict-item]
             else:
                 if not pid:
-                    _become_child(request["fork"], descriptors)
+                    _become_child(request, descriptors)
                 answer = {"pid": pid}
             for each in descriptors:
                 os.close(each)
-        control.sendall(json.dumps(answer).encode())
+        write_frame(control, answer)
 
 
-def _become_child(target: str, descriptors: Sequence[int]) -> None:
+def write_frame(control: socket.socket, message: Mapping[str, Any]) -> None:
+    """Send a JSON object between a server and whoever started it."""
+    text = json.dumps(message).encode()
+    control.sendall(_LENGTH.pack(len(text)) + text)
+
+
+def read_frame(control: socket.socket) -> dict[str, Any]:
+    """Return the next JSON object; raises OSError where the other side is gone."""
+    size = _LENGTH.unpack(_exactly(control, _LENGTH.size))[0]
+    message: dict[str, Any] = json.loads(_exactly(control, size))
+    return message
+
+
+def _exactly(control: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        block = control.recv(count - len(data))
+        if not block:
+            raise OSError("the server of processes has ended")
+        data += block
+    return data
+
+
+def _become_child(request: Mapping[str, Any], descriptors: Sequence[int]) -> None:
     """Turn this fork of the server into a child of its own session, and never return."""
     parent, (channel, output) = os.getppid(), descriptors
     os.setsid()
@@ -66,7 +92,11 @@ def _become_child(target: str, descriptors: Sequence[int]) -> None:
     for new, old in ((0, nothing), (1, output), (2, output)):
         os.dup2(old, new)
     close_all_but(channel)
-    run(target, channel, parent)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    with contextlib.suppress(OSError):
+        os.chdir(request["folder"])
+    run(request["fork"], channel, parent)
 
 
 def run(target: str, channel: int, parent: int) -> None:

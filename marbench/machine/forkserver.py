@@ -7,8 +7,8 @@ server and children with whoever started them (PR_SET_PDEATHSIG), so that even S
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import json
 import os
 import select
 import signal
@@ -22,9 +22,9 @@ from pathlib import Path
 
 from marbench.errors import MarbenchError
 from marbench.machine.channel import Channel
-from marbench.machine.forked import close_all_but, fork, serve
+from marbench.machine.forked import close_all_but, fork, read_frame, serve, write_frame
 
-__all__ = ["Child", "ForkServer", "start_interpreter"]
+__all__ = ["Child", "ForkServer", "shared_server", "start_interpreter"]
 
 _TAIL_BYTES = 16_384
 _BOOTSTRAP = "import sys; sys.path[:] = {path!r}; from marbench.machine.forked import serve; serve({args})"
@@ -167,8 +167,10 @@ class ForkServer:
         reading, writing = os.pipe()
         try:
             with self._lock:
-                request = json.dumps({"fork": target}).encode()
-                socket.send_fds(self._socket, [request], [other.fileno(), writing])
+                # The child is to meet the world as it is now, not as it was when the server started.
+                world = {"fork": target, "folder": _current_folder(), "environment": dict(os.environ)}
+                socket.send_fds(self._socket, [b"+"], [other.fileno(), writing])
+                write_frame(self._socket, world)
                 answer = self._answer()
             pid = int(answer["pid"])
         except BaseException:
@@ -185,19 +187,36 @@ class ForkServer:
         if self._socket is None:
             return None
         with self._lock, contextlib.suppress(OSError, ValueError, KeyError):
-            self._socket.sendall(json.dumps({"wait": pid}).encode())
+            self._socket.sendall(b".")
+            write_frame(self._socket, {"wait": pid})
             return int(self._answer()["status"])
         return None
 
     def _answer(self) -> dict[str, int]:
         assert self._socket is not None
-        data = self._socket.recv(4096)
-        if not data:
-            raise OSError("the server of processes has ended")
-        answer: dict[str, int] = json.loads(data)
+        answer: dict[str, int] = read_frame(self._socket)
         if "error" in answer:
             raise OSError(str(answer["error"]))
         return answer
+
+
+_shared: dict[tuple[str, ...], ForkServer] = {}
+
+
+def shared_server(preload: Sequence[str]) -> ForkServer:
+    """Return the server of this process that has imported ``preload``; it starts when it is first used."""
+    key = tuple(preload)
+    if key not in _shared:
+        _shared[key] = ForkServer(preload)
+        atexit.register(_shared[key].close)
+    return _shared[key]
+
+
+def _current_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed
+        return "/"
 
 
 def start_interpreter(python: str, target: str, path: Sequence[str], isolated: bool = False) -> Child:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from marbench.bench.run import Finished, Wishes, run_benchmark
+from marbench.bench.limits import Limits
+from marbench.bench.options import RunOptions
+from marbench.bench.run import RunSummary, run_benchmark
 from marbench.machine.interrupts import Interrupts
 from marbench.method.request import parse_methods
 from marbench.results.rows import Row
@@ -40,9 +42,12 @@ def run(
     methods: str = "none",
     plugins: Path | None = None,
     progress: Notes | None = None,
-    **wishes: object,
-) -> Finished:
-    asked = Wishes(**{"timing": False, "images": "none", **wishes})  # type: ignore[arg-type]
+    timeout: float | None = None,
+    memory: float | None = None,
+    **options: object,
+) -> RunSummary:
+    limits = Limits(timeout, memory)
+    asked = RunOptions(**{"timing": False, "images": "none", "workers": 1, "limits": limits, **options})  # type: ignore[arg-type]
     requests = parse_methods(methods, [plugins] if plugins else [])
     return run_benchmark(spec, requests, folder, asked, progress or Notes(), Interrupts())
 

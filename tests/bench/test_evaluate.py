@@ -39,7 +39,8 @@ def test_a_function_that_fails_gives_rows_that_say_why(tiny):
     def broken(scan):
         raise RuntimeError("no idea")
 
-    rows = marbench.evaluate(broken, tiny, limit=2)
+    with pytest.warns(UserWarning, match=r"2 of 2 cases have no image.*no idea"):
+        rows = marbench.evaluate(broken, tiny, limit=2)
     assert rows["status"].tolist() == ["error", "error"]
     assert "no idea [test_evaluate.py, line" in rows["message"][0]
     assert rows["method"][0] == "broken"

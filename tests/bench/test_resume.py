@@ -115,7 +115,8 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(start, 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_keeps_what_is_finished_and_says_how_to_go_on(start, tmp_path, number, code):
-    process = start()
+    # Once with a method in this process, once with a process of its own.
+    process = start("--workers", "1", "--isolation", "inline" if number == signal.SIGINT else "process")
     calls = tmp_path / "calls"
     wait_until(lambda: (calls.exists() and calls.stat().st_size >= 5) or not process.is_alive())
     os.kill(process.pid, number)
@@ -140,7 +141,7 @@ def test_two_processes_in_one_folder_lose_nothing(start, tmp_path, undisturbed):
 def test_a_disk_that_takes_no_more_ends_a_run_with_code_1_and_what_to_do(start, tmp_path, tiny, plugin):
     kept = table(run(tiny, tmp_path / "out", "slow,none", plugin("slow", slow(tmp_path)), limit=5).rows)
     # Smaller than any part, larger than what else a run writes.
-    assert ended(start(largest_file=6000)) == 1
+    assert ended(start("--isolation", "inline", "--workers", "1", largest_file=6000)) == 1
     log = (tmp_path / "log").read_text()
     assert "cannot be written: File too large" in log
     assert "Free space" in log

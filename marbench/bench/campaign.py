@@ -1,0 +1,146 @@
+"""What a run is about: a benchmark, methods, a folder; and what of it is still to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from marbench.bench.options import RunOptions
+from marbench.bench.plan import Stored, Unit, cases_of, plan
+from marbench.bench.work import Conditions
+from marbench.cases.suite import CaseKey, Suite
+from marbench.errors import MethodError, nearest
+from marbench.machine.devices import device_of
+from marbench.machine.host import describe_host, host_id
+from marbench.method.request import FittedMethod, MethodRequest
+from marbench.results.images import Gallery, ImageChoice, gallery_cases
+from marbench.results.representative import telling_of_run
+from marbench.results.rows import Key
+from marbench.results.store import Store, read_run
+from marbench.spec import Spec
+
+__all__ = ["Campaign", "pending", "pending_pictures", "prepare", "register", "rows_of", "with_telling_cases", "without"]
+
+
+@dataclass(frozen=True, eq=False)
+class Campaign:
+    """What a run is about; nothing in it changes."""
+
+    options: RunOptions
+    store: Store
+    suite: Suite
+    keys: tuple[CaseKey, ...]
+    hashes: Mapping[str, str]
+    conditions: Conditions
+    gallery: Gallery
+
+
+def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options: RunOptions) -> Campaign:
+    """Return what a run is about; raises `MarbenchError` where data, device, methods or folder do not allow it."""
+    device = device_of(options.device)
+    suite = Suite(spec, device=device)
+    fitted = tuple(request.for_spec(suite.spec) for request in requests)
+    hashes = {each.label: each.hash for each in fitted}
+    for label in options.force:
+        if label not in hashes:
+            raise MethodError(f"--force takes methods of this run. Got {label!r}; {nearest(label, hashes)}")
+    keys = suite.keys()[: options.limit]
+    gallery = Gallery(folder / "images", _wanted_images(suite, keys, options.images))
+    conditions = Conditions(suite.spec, fitted, str(device), options.limits, options.isolation, gallery.cases)
+    return Campaign(options, Store(folder, suite.spec), suite, keys, hashes, conditions, gallery)
+
+
+def _wanted_images(suite: Suite, keys: Sequence[CaseKey], choice: ImageChoice) -> frozenset[str]:
+    if choice == "all":
+        return frozenset(case.case_id for case in keys)
+    return gallery_cases(suite.keys(), suite.spec.report.gallery_slices) if choice == "gallery" else frozenset()
+
+
+def pending(campaign: Campaign, stored: Stored) -> list[Unit]:
+    """Return what is still to do."""
+    asked, labels = {case.case_id for case in campaign.keys}, campaign.hashes.items()
+    good = (key for key in stored.good() if key.case_id in asked and (key.method, key.method_hash) in labels)
+    options = campaign.options
+    return list(
+        plan(
+            campaign.keys,
+            campaign.hashes,
+            stored,
+            retry_failed=options.retry_failed,
+            force=options.force,
+            without_image=campaign.gallery.missing(good),
+            shard=options.shard,
+        )
+    )
+
+
+def with_telling_cases(campaign: Campaign, rows: pd.DataFrame) -> Campaign:
+    """Return the campaign with the cases that tell most, by their scores, among those whose pictures are wanted."""
+    telling = telling_of_run(rows, campaign.keys, f"psnr[{campaign.suite.spec.metrics.conventions[0]}]")
+    gallery = replace(campaign.gallery, cases=campaign.gallery.cases | telling)
+    return replace(campaign, gallery=gallery, conditions=replace(campaign.conditions, pictures=gallery.cases))
+
+
+def pending_pictures(campaign: Campaign, rows: pd.DataFrame) -> list[Unit]:
+    """Return what is to be done once more for pictures that are not there."""
+    stored = Stored(rows)
+    good = list(stored.good())
+    methods = {key.method: key.method_hash for key in good}
+    missing = campaign.gallery.missing(good)
+    units = (_only_good(unit, missing, methods) for unit in plan(campaign.keys, methods, stored, without_image=missing))
+    return [unit for unit in units if unit.tasks]
+
+
+def _only_good(unit: Unit, missing: frozenset[Key], methods: Mapping[str, str]) -> Unit:
+    """Return a unit without what has no good result: it has no picture to draw."""
+    tasks = []
+    for task in unit.tasks:
+        left = {
+            label: each
+            for label, each in task.attempts.items()
+            if Key(label, methods[label], task.case.case_id) in missing
+        }
+        if left:
+            tasks.append(replace(task, attempts=left))
+    return replace(unit, tasks=tuple(tasks))
+
+
+def without(unit: Unit, done: frozenset[tuple[str, str]]) -> Unit:
+    """Return a unit without what has its row by now, as (label, case id)."""
+    tasks = []
+    for task in unit.tasks:
+        left = {label: each for label, each in task.attempts.items() if (label, task.case.case_id) not in done}
+        if left:
+            tasks.append(replace(task, attempts=left))
+    return replace(unit, tasks=tuple(tasks))
+
+
+def register(campaign: Campaign, new_rows: bool) -> None:
+    """Write who runs what, where; first see whether rows can be written, if there will be any."""
+    if new_rows:
+        campaign.store.prepare()
+    host = describe_host()
+    campaign.store.write_host(host_id(host), host)
+    for fitted in campaign.conditions.methods:
+        campaign.store.write_method(fitted.label, _card(fitted))
+    if campaign.options.command:
+        campaign.store.write_command(campaign.options.command)
+
+
+def _card(fitted: FittedMethod) -> dict[str, object]:
+    request, file = fitted.request, fitted.found.file
+    card: dict[str, object] = request.entry.card.model_dump(mode="json", exclude={"python"})
+    card |= {"method_hash": fitted.hash, "preset": request.preset or "", "values": request.values()}
+    if file is not None:
+        card["trained"] = file.card.model_dump(mode="json")
+    return card
+
+
+def rows_of(campaign: Campaign) -> pd.DataFrame:
+    """Return the rows that were asked for."""
+    rows = read_run(campaign.store.folder).rows
+    cases = {case.case_id for case in cases_of(campaign.keys, campaign.options.shard)}
+    return rows[rows["method"].isin(campaign.hashes) & rows["case_id"].isin(cases)].reset_index(drop=True)

@@ -1,0 +1,168 @@
+"""Keeping what comes of the work: rows and pictures in the store, what is in flight on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from marbench.bench.campaign import Campaign
+from marbench.bench.executors import Executor
+from marbench.bench.options import Progress
+from marbench.bench.plan import Stored, Unit
+from marbench.bench.stopwatch import Stopwatch
+from marbench.bench.work import Began, Ended, HostSeen, Result, Work
+from marbench.bench.worker import UnitDone
+from marbench.cases.digest import digests_agree
+from marbench.cases.suite import CaseKey
+from marbench.errors import StoreError
+from marbench.machine.host import describe_host, host_id
+from marbench.machine.interrupts import Interrupts
+from marbench.results.inflight import InFlight, unfinished
+from marbench.results.rows import Key, Row
+from marbench.spec import PROTOCOL
+
+__all__ = ["Keeper", "given_up"]
+
+_ENDINGS = 3
+"""How often a run may end during one call until the call is given up."""
+
+
+class Keeper:
+    """Keeps what comes of the work: in the store, on disk what is in flight, and on the terminal."""
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        table: pd.DataFrame,
+        stored: Stored,
+        calls: InFlight,
+        stopwatch: Stopwatch,
+        progress: Progress,
+        interrupts: Interrupts,
+    ) -> None:
+        self._campaign, self._stored, self._digests = campaign, stored, _digests(table)
+        self._calls, self._stopwatch, self._progress, self._interrupts = calls, stopwatch, progress, interrupts
+        self.new = 0
+        self.faults: list[Row] = []
+        self._told: set[str] = set()
+        self.done: frozenset[tuple[str, str]] = frozenset()
+
+    def keep(self, executor: Executor, work: Sequence[Work]) -> None:
+        """Do the work and store its rows. Whatever ends it, what is finished is stored."""
+        try:
+            for event in executor.run(work):
+                self._interrupts.check()
+                if isinstance(event, Began):
+                    self._calls.begin(event.key)
+                elif isinstance(event, Ended):
+                    self._calls.end(event.key)
+                elif isinstance(event, HostSeen):
+                    self._campaign.store.write_host(event.id, event.description)
+                elif isinstance(event, Result):
+                    self._stopwatch.add(event.spent)
+                    self.take(event)
+                elif isinstance(event, UnitDone):
+                    with self._stopwatch.of("storing"), self._interrupts.shield():
+                        self._campaign.store.flush()
+        finally:
+            with self._interrupts.shield():
+                self._campaign.store.flush()
+        self._interrupts.check()
+
+    def draw(self, executor: Executor, work: Sequence[Work]) -> None:
+        """Do the work for its pictures alone: its rows are stored already."""
+        for event in executor.run(work):
+            self._interrupts.check()
+            if isinstance(event, Result):
+                self._stopwatch.add(event.spent)
+                self._write_pictures(event)
+                self._progress.advance()
+
+    def take(self, result: Result) -> None:
+        """Store a row, and before it its pictures: whoever finds the row finds them."""
+        row = result.row
+        self._hold_to_data(row)
+        self._write_pictures(result)
+        if not row.method:
+            self.faults.append(row)
+        if row.status == "unavailable" and row.method not in self._told:
+            self._told.add(row.method)
+            self._progress.note(f"{row.method} is unavailable: {row.message}")
+        if not self._says_nothing_new(row):
+            with self._stopwatch.of("storing"), self._interrupts.shield():
+                self._campaign.store.add(row)
+            self.new += 1
+        self._calls.end(Key(row.method, row.method_hash, row.case_id))
+        self._progress.advance(row)
+
+    def _write_pictures(self, result: Result) -> None:
+        with self._stopwatch.of("storing"), self._interrupts.shield():
+            self._campaign.gallery.write(result.files)
+
+    def _hold_to_data(self, row: Row) -> None:
+        """Refuse to add results to those of other data."""
+        if not row.case_digest:
+            return
+        known = self._digests.setdefault(row.case_id, row.case_digest)
+        if not digests_agree(known, row.case_digest):
+            raise StoreError(
+                f"{self._campaign.store.folder} holds results of the case {row.case_id} made from other data, or by "
+                f"another version of the simulation (digest {known[:16]}…, here {row.case_digest[:16]}…). "
+                "Choose another --out."
+            )
+
+    def _says_nothing_new(self, row: Row) -> bool:
+        """Tell whether a row is as it was before: runs without news add no rows."""
+        known = self._stored.get(Key(row.method, row.method_hash, row.case_id))
+        if known is None or known.status != row.status:
+            return False
+        return not row.method or (row.status == "unavailable" and row.message == known.message)
+
+
+def given_up(campaign: Campaign, units: Sequence[Unit], keeper: Keeper) -> frozenset[str]:
+    """Return the methods during whose calls earlier runs have ended; give up calls during which they did so often.
+
+    A run may have been killed for reasons of its own, so such a call is repeated, in a process of its own.
+    """
+    endings = unfinished(campaign.store.folder)
+    often = {(key.method, key.case_id) for key, count in endings.items() if count >= _ENDINGS and key.case_id}
+    pending = {
+        (label, task.case.case_id): (task, label) for unit in units for task in unit.tasks for label in task.attempts
+    }
+    host = host_id(describe_host())
+    for method_and_case in sorted(often & set(pending)):
+        task, label = pending[method_and_case]
+        message = f"the whole run ended {_ENDINGS} times during this call"
+        keeper.take(Result(_crashed(campaign, task.index, task.case, label, task.attempts[label], message, host)))
+    keeper.done = frozenset(often)
+    return frozenset(key.method for key in endings if campaign.hashes.get(key.method) == key.method_hash)
+
+
+def _crashed(campaign: Campaign, index: int, case: CaseKey, label: str, attempt: int, message: str, host: str) -> Row:
+    request = next(each.request for each in campaign.conditions.methods if each.label == label)
+    return Row(
+        spec_hash=campaign.suite.spec.hash,
+        protocol=PROTOCOL,
+        method=label,
+        method_hash=campaign.hashes[label],
+        preset=request.preset or "",
+        case_id=case.case_id,
+        patient_id=case.patient_id,
+        slice_id=case.slice_id,
+        metal_id=case.metal_id,
+        size_group=case.size_group,
+        case_index=index,
+        status="crashed",
+        error_kind="Run",
+        message=message,
+        device=campaign.conditions.device,
+        host_id=host,
+        attempt=attempt,
+    )
+
+
+def _digests(table: pd.DataFrame) -> dict[str, str]:
+    """Return the digest under which each case is stored."""
+    known = table.loc[table["case_digest"] != "", ["case_id", "case_digest"]].drop_duplicates("case_id")
+    return dict(zip(known["case_id"].tolist(), known["case_digest"].tolist(), strict=True))

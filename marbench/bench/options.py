@@ -1,0 +1,67 @@
+"""How to run, and whom to tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from marbench.bench.limits import NO_LIMITS, Limits
+from marbench.bench.plan import Shard
+from marbench.bench.producers import Isolation
+from marbench.results.images import ImageChoice
+from marbench.results.rows import Row
+
+__all__ = ["Progress", "RunOptions"]
+
+
+class Progress(Protocol):
+    """Whom a run tells how far it is."""
+
+    def begin(self, what: str, total: int) -> None:
+        """A stretch of work begins."""
+
+    def advance(self, row: Row | None = None) -> None:
+        """One piece of it is done."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run.
+
+    Attributes
+    ----------
+    limit : int, optional
+        Only the first cases.
+    limits : Limits
+        What one call of a method may use.
+    isolation : str
+        ``auto``, ``process`` or ``inline``, see `marbench.bench.producers.producer_of`.
+    retry_failed : bool
+        Try everything again that is not ok.
+    force : tuple of str
+        Labels of methods to run again, whatever is stored.
+    workers : int, optional
+        Processes that share the work; by default as many as pay.
+    dask : str
+        Address of a Dask scheduler that has the workers; empty for this machine.
+    timing : bool
+        Time the methods that were not timed on this machine.
+    command : str
+        The command line, kept in the folder.
+    """
+
+    device: str = "cpu"
+    limit: int | None = None
+    images: ImageChoice = "gallery"
+    limits: Limits = NO_LIMITS
+    isolation: Isolation = "auto"
+    retry_failed: bool = False
+    force: tuple[str, ...] = ()
+    shard: Shard | None = None
+    workers: int | None = None
+    dask: str = ""
+    timing: bool = True
+    command: str = ""
