@@ -29,8 +29,8 @@ from marbench.machine.host import describe_host, device_name
 from marbench.machine.interrupts import Interrupted, Interrupts
 from marbench.method.contract import Method
 from marbench.method.learned import LearnedMethod, recalibrate_batch_normalization
-from marbench.method.request import FittedMethod, MethodRequest, context_for, instantiate
-from marbench.method.weights import NO_WEIGHTS, WeightsCard, WeightsFile, assign_weights, read_weights, scan_hash
+from marbench.method.request import MethodRequest, context_for, instantiate
+from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, read_weights, scan_hash
 from marbench.spec import Spec
 
 if TYPE_CHECKING:
@@ -350,7 +350,7 @@ def _learner(request: MethodRequest, spec: Spec, device: torch.device) -> Learne
     method = instantiate(request)
     if not isinstance(method, LearnedMethod):
         raise MethodError(f"{request.label} does not learn: there is nothing to train.")
-    context = context_for(FittedMethod(request, NO_WEIGHTS), spec, device)
+    context = context_for(request, spec, device)
     Method.load(method, context)
     method.build(context)
     if not method.networks():

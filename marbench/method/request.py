@@ -139,7 +139,8 @@ def parse_methods(
         A method, parameter or value is unknown; the message lists the valid ones. Or two methods that are asked for
         have the same label.
     """
-    entries = (plugins if isinstance(plugins, Discovery) else discover(plugins)).entries
+    found = plugins if isinstance(plugins, Discovery) else discover(plugins)
+    entries = found.entries
     requests: dict[str, MethodRequest] = {}
     for part in _split_list(text):
         if part == "all":
@@ -148,7 +149,7 @@ def parse_methods(
                 _request(entry, "", preset if preset in entry.card.presets else None) for entry in entries.values()
             ]
         else:
-            chosen = [_parse(part, entries, preset)]
+            chosen = [_parse(part, found, preset)]
         for request in chosen:
             other = requests.setdefault(request.label, request)
             if other.entry != request.entry:
@@ -188,7 +189,7 @@ def load_method(
     fitted = request.for_spec(resolved) if isinstance(request, MethodRequest) else request
     method = instantiate(fitted.request)
     try:
-        method.load(context_for(fitted, resolved, device))
+        method.load(context_for(fitted.request, resolved, device, fitted.found))
     except MethodError:
         raise
     except Exception as error:  # a plugin may raise anything; its user needs to know which one it was
@@ -232,21 +233,23 @@ def is_installed(requirement: str) -> bool:
     return True
 
 
-def context_for(fitted: FittedMethod, spec: Spec, device: str | torch.device = "cpu") -> Context:
-    """Return what a method needs to load itself for a benchmark."""
+def context_for(
+    request: MethodRequest, spec: Spec, device: str | torch.device = "cpu", found: WeightsSearch | None = None
+) -> Context:
+    """Return what a method needs to load itself for a benchmark; without ``found`` it has no weights."""
     import torch
 
     from marbench.ct.operators import Operators
     from marbench.method.contract import Context
+    from marbench.method.weights import NO_WEIGHTS
 
-    request = fitted.request
     return Context(
         spec,
         torch.device(device),
         Operators(spec.geometry, spec.grid, spec.physics.water_attenuation),
         label=request.label,
         preset=request.preset or next(iter(request.entry.card.presets), None),
-        found=fitted.found,
+        found=found or NO_WEIGHTS,
     )
 
 
@@ -255,7 +258,7 @@ def _split_list(text: str) -> list[str]:
     return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
 
 
-def _parse(text: str, entries: Mapping[str, MethodEntry], preset: str | None) -> MethodRequest:
+def _parse(text: str, found: Discovery, preset: str | None) -> MethodRequest:
     match = re.fullmatch(r"(?P<name>[^\[\]]+)(?:\[(?P<parameters>[^\[\]]*)\])?", text)
     if match is None:
         raise MethodError(f"{text!r} is no method: expected NAME or NAME[parameter=value,…].")
@@ -263,9 +266,10 @@ def _parse(text: str, entries: Mapping[str, MethodEntry], preset: str | None) ->
     file, separator, attribute = name.rpartition(":")
     if separator and file.endswith(".py"):
         return _request(entry_of_file(file, attribute), parameters, preset)
-    if name not in entries:
-        raise MethodError(f"There is no method {name!r}; {nearest(name, entries)}")
-    return _request(entries[name], parameters, preset)
+    if name not in found.entries:
+        # The one that is meant may be among those that could not be read.
+        raise MethodError("\n".join([f"There is no method {name!r}; {nearest(name, found.entries)}", *found.problems]))
+    return _request(found.entries[name], parameters, preset)
 
 
 def _request(entry: MethodEntry, parameters: str, preset: str | None) -> MethodRequest:

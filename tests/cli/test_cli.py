@@ -84,7 +84,7 @@ def test_openmp_waits_passively_unless_told_otherwise(monkeypatch):
         ("run --shard 3/2", "i/n"),
         ("run --plugins /no/such/folder", "does not exist"),
         ("run --limit 0", "not in the range"),
-        ("run --timeout -1", "not in the range"),
+        ("run --timeout -1", "a positive number of seconds"),
         ("show nmaar", "did you mean 'nmar'?"),
         ("report /no/such/run", "marbench run --out"),
         ("jump", "No such command"),

@@ -211,7 +211,7 @@ def test_what_the_command_trained_can_be_shipped(plugins: Path, spec_file: Path,
         subprocess.run([sys.executable, str(script), str(out.parent), str(methods)], check=True)
     (declared,) = discover([methods])["tinynet"].card.weights
     assert (declared.file, declared.preset) == ("weights/tinynet-small-tiny.safetensors", "small")
-    file = load_method(parse_methods("tinynet", [methods])[0], load_spec(spec_file)).request.found.file
+    file = load_method(parse_methods("tinynet", [methods])[0], load_spec(spec_file)).fitted.found.file
     assert file is not None and file.card.precision == "bf16-mixed"
 
 
@@ -219,8 +219,8 @@ def test_installed_weights_are_what_the_method_then_runs_with(plugins: Path, spe
     request = request_for(plugins)
     train(request, spec, recipe_for(request, spec, steps=4), tmp_path / "run", note=_silent)
     loaded = load_method(parse_methods("tinynet", [plugins])[0], spec)
-    assert loaded.request.found.file is not None
-    assert loaded.request.found.file.card.steps == 4
+    assert loaded.fitted.found.file is not None
+    assert loaded.fitted.found.file.card.steps == 4
     assert not loaded.method.net.training
 
 

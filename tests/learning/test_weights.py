@@ -56,13 +56,14 @@ def test_without_weights_a_method_is_unavailable_and_says_how_to_train_it(reques
 def test_weights_are_found_in_the_named_folder_and_decide_the_hash(
     request_: MethodRequest, spec: Spec, write: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    without = request_.for_spec(spec).hash
     file = write("wide")
     monkeypatch.setenv("MARBENCH_WEIGHTS", str(file.path.parent))
     loaded = load_method(request_, spec)
-    assert loaded.request.preset == "wide"
+    assert loaded.fitted.request.preset == "wide"
     assert loaded.method.net[0].weight.shape[0] == 6
     assert loaded.method.net[0].weight.dtype == torch.float32
-    assert loaded.request.hash() != request_.hash()
+    assert loaded.fitted.hash != without
 
 
 def test_weights_serve_other_patients_of_the_same_scan_but_no_other_scan(
@@ -106,9 +107,9 @@ def test_the_exact_benchmark_counts_more_than_the_order_of_the_presets(
     request_: MethodRequest, spec: Spec, write: Writer
 ) -> None:
     install(write("small", spec_hash="0" * 64))
-    assert request_.for_spec(spec).preset == "small"
+    assert request_.for_spec(spec).request.preset == "small"
     install(write("wide"))
-    assert request_.for_spec(spec).preset == "wide"
+    assert request_.for_spec(spec).request.preset == "wide"
 
 
 def test_a_named_folder_that_does_not_exist_is_an_error(

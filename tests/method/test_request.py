@@ -1,11 +1,16 @@
+import re
+import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+import torch
 
+from marbench.cases.suite import Suite
 from marbench.errors import MethodError, MethodUnavailable
 from marbench.method.discovery import discover, methods
 from marbench.method.request import load_method, parse_methods
+from marbench.spec import load_spec
 
 CARD = 'name = "{name}"\ntitle = "A plugin"\nsummary = "For tests."\ndomain = "image"\n'
 SOURCE = """
@@ -33,8 +38,8 @@ def test_shipped_methods_are_found_without_importing_them() -> None:
 
 def test_a_folder_of_plugins_and_a_plugin_folder_are_both_taken(tmp_path: Path) -> None:
     folder = plugin(tmp_path, "echo")
-    assert "echo" in discover([tmp_path])
-    assert "echo" in discover([folder])
+    assert "echo" in discover([tmp_path]).entries
+    assert "echo" in discover([folder]).entries
     assert load_method(parse_methods("echo", [tmp_path])[0], "mini").label == "echo"
 
 
@@ -53,7 +58,7 @@ def test_two_methods_of_one_name_are_an_error(tmp_path: Path) -> None:
 def test_a_class_in_a_file_is_a_method(tmp_path: Path) -> None:
     path = tmp_path / "own.py"
     path.write_text(textwrap.dedent(SOURCE), encoding="utf-8")
-    assert load_method(f"{path}:Echo", "mini").label == "echo"
+    assert load_method(f"{path}:Echo", "mini").label == "own.py:Echo"
     with pytest.raises(MethodError, match="did you mean 'Echo'"):
         load_method(f"{path}:Eco", "mini")
     with pytest.raises(MethodError, match="does not exist"):
@@ -68,8 +73,6 @@ def test_plugins_may_import_their_own_modules_but_not_each_others(tmp_path: Path
         folder = plugin(tmp_path, name, source.replace("class Echo", "WHO = NAME\n\n    class Echo"))
         (folder / "part.py").write_text(f'NAME = "{name}"\n', encoding="utf-8")
     loaded = [load_method(request, "mini") for request in parse_methods("first,second", [tmp_path])]
-    import sys
-
     assert [sys.modules[type(one.method).__module__].WHO for one in loaded] == ["first", "second"]
     assert str(tmp_path) not in sys.path
 
@@ -77,7 +80,8 @@ def test_plugins_may_import_their_own_modules_but_not_each_others(tmp_path: Path
 def test_labels_name_only_what_differs_from_the_defaults() -> None:
     requests = parse_methods("nmar[prior=li], nmar[prior=raw],li")
     assert [request.label for request in requests] == ["nmar", "nmar[prior=raw]", "li"]
-    assert requests[0].hash() != requests[1].hash()
+    mini = load_spec("mini")
+    assert requests[0].for_spec(mini).hash != requests[1].for_spec(mini).hash
 
 
 def test_all_means_every_method() -> None:
@@ -109,8 +113,12 @@ def test_wrong_requests_are_explained(text: str, message: str) -> None:
 )
 def test_faults_of_a_card_are_named(tmp_path: Path, card: str, message: str) -> None:
     plugin(tmp_path, "echo", card=card)
-    with pytest.raises(MethodError, match=message):
-        discover([tmp_path])
+    plugin(tmp_path, "whole")
+    found = discover([tmp_path])
+    assert "whole" in found.entries
+    assert [re.search(message, problem) is not None for problem in found.problems] == [True]
+    with pytest.raises(MethodError, match=message):  # whoever asks for it hears why it is not there
+        parse_methods("echo", [tmp_path])
 
 
 @pytest.mark.parametrize(
@@ -118,7 +126,7 @@ def test_faults_of_a_card_are_named(tmp_path: Path, card: str, message: str) -> 
     [
         ("import no_such_package\n", "", "ModuleNotFoundError.*no_such_package"),
         ("raise RuntimeError('boom')\n", "", "RuntimeError: boom"),
-        (SOURCE, 'requires = ["no_such_package"]\n', "pip install no_such_package"),
+        (SOURCE, 'requires = ["no_such_package"]\n', "pip install 'no_such_package'"),
     ],
 )
 def test_a_plugin_that_cannot_be_imported_is_unavailable(tmp_path: Path, source: str, card: str, message: str) -> None:
@@ -133,13 +141,6 @@ def test_a_plugin_must_define_exactly_one_method(tmp_path: Path) -> None:
         load_method(parse_methods("empty", [tmp_path])[0], "mini")
 
 
-def test_the_hash_follows_the_files(tmp_path: Path) -> None:
-    folder = plugin(tmp_path, "echo")
-    before = parse_methods("echo", [tmp_path])[0].hash()
-    (folder / "method.py").write_text(textwrap.dedent(SOURCE) + "\n# changed\n", encoding="utf-8")
-    assert parse_methods("echo", [tmp_path])[0].hash() != before
-
-
 def test_a_preset_goes_to_those_of_all_methods_that_have_it() -> None:
     presets = {request.label: request.preset for request in parse_methods("all", preset="ablation")}
     assert presets["dudonet"] == "ablation"
@@ -148,10 +149,68 @@ def test_a_preset_goes_to_those_of_all_methods_that_have_it() -> None:
         parse_methods("rdn", preset="ablation")
 
 
-def test_a_change_of_what_methods_share_makes_other_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (request,) = parse_methods("li")
-    before = request.hash()
-    shared = tmp_path / "classical.py"
-    shared.write_text("# another interpolation")
-    monkeypatch.setattr("marbench.method.discovery._SHARED", (shared,))
-    assert request.hash() != before
+def test_functions_of_a_file_are_methods_too(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text("def same(scan):\n    return scan.image\n")
+    loaded = load_method(f"{path}:same", "mini")
+    scan = Suite("mini")[0].scan
+    assert loaded(scan) is scan.image
+
+
+def test_two_files_of_one_name_cannot_share_a_label(tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "own.py" for folder in ("one", "other")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(textwrap.dedent(SOURCE), encoding="utf-8")
+    with pytest.raises(MethodError, match=r"Two methods would be called 'own.py:Echo'"):
+        parse_methods(",".join(f"{path}:Echo" for path in paths))
+    assert len(parse_methods(f"li,{paths[0]}:Echo,{paths[0]}:Echo")) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["~nosuchuser/x.py:C", "x" * 5000 + ".py:C", "a\0b.py:C", "li[=]", "li]", "nmar[prior=]"]
+)
+def test_requests_that_no_file_system_understands_are_refused(text: str) -> None:
+    with pytest.raises(MethodError):
+        parse_methods(text)
+
+
+def test_nothing_can_be_called_all(tmp_path: Path) -> None:
+    plugin(tmp_path, "all")
+    assert "no method can be called 'all'" in discover([tmp_path]).problems[0]
+
+
+PACKAGE = """
+    from marbench import Method
+
+    from .part import OFFSET
+
+    class Cool(Method):
+        def reduce(self, scan):
+            return scan.image + OFFSET
+"""
+
+
+def installed(root: Path, name: str, source: str, module: str = "method") -> None:
+    """Install a package with an entry point, as pip would, into a folder of packages."""
+    (root / name).mkdir(parents=True)
+    (root / name / "__init__.py").write_text("raise RuntimeError('imported')\n" if module == "broken" else "")
+    (root / name / "method.py").write_text(textwrap.dedent(source))
+    (root / name / "part.py").write_text("OFFSET = 1.0\n")
+    info = root / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[marbench.methods]\n{name} = {name}.{module}:Cool\n")
+
+
+def test_methods_of_installed_packages_are_found_without_importing_them(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    installed(tmp_path, "coolmar", PACKAGE)
+    installed(tmp_path, "brokenmar", PACKAGE, module="broken")
+    found = discover()
+    assert "coolmar" in found.entries
+    assert "brokenmar" not in found.entries
+    assert any("'brokenmar'" in problem and "cannot be found" in problem for problem in found.problems)
+    assert not {"coolmar", "brokenmar"} & set(sys.modules)
+    scan = Suite("mini")[0].scan
+    assert torch.equal(load_method("coolmar", "mini")(scan), scan.image + 1)  # with its relative import

@@ -14,7 +14,7 @@ from marbench import Spec, load_spec
 from marbench.cli.train import command
 from marbench.errors import MethodUnavailable
 from marbench.method.card import DeclaredWeights
-from marbench.method.discovery import discover
+from marbench.method.discovery import methods
 from marbench.method.learned import random_patches, recalibrate_batch_normalization
 from marbench.method.request import load_method
 
@@ -45,7 +45,7 @@ def test_shipped_presets_fit_their_file_size(name: str, preset: str, tiny: Spec)
 
 @pytest.mark.parametrize("name", NARROW)
 def test_the_first_preset_is_the_default(name: str) -> None:
-    card = discover()[name].card
+    card = methods()[name]
     assert list(card.presets)[:3] == ["small", "base", "paper"]
     assert {**card.defaults(), **card.presets["small"]} == card.defaults()
 
@@ -64,14 +64,14 @@ def test_without_weights_a_method_says_how_to_train_it(
 
 
 def _shipped() -> list[tuple[str, DeclaredWeights]]:
-    return [(name, weights) for name in NARROW for weights in discover()[name].card.weights]
+    return [(name, weights) for name in NARROW for weights in methods()[name].weights]
 
 
 @pytest.mark.parametrize(("name", "weights"), _shipped(), ids=lambda value: getattr(value, "file", value))
 def test_shipped_weights_are_loaded_and_small(name: str, weights: DeclaredWeights) -> None:
     chosen = ",".join(f"{key}={value}" for key, value in weights.parameters.items())
     loaded = load_method(f"{name}[{chosen}]", weights.spec, preset=weights.preset)
-    file = loaded.request.found.file
+    file = loaded.fitted.found.file
     assert file is not None and file.card.sha256 == weights.sha256
     assert file.path.stat().st_size <= 8e6
     assert file.card.spec_hash == load_spec(weights.spec).hash

@@ -1,0 +1,143 @@
+"""What makes another method of a method, and what does not."""
+
+from pathlib import Path
+
+import pytest
+
+from marbench.method.fingerprint import code_without_prose, fingerprint
+
+CODE = """import marbench.toolbox.interpolation
+from . import part
+
+
+class M:
+    def reduce(self, scan):
+        return scan.image  # HU
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    plugin = tmp_path / "plugin"
+    plugin.mkdir()
+    (plugin / "method.py").write_text(CODE)
+    (plugin / "part.py").write_text("GAIN = 1\n")
+    (plugin / "gain.txt").write_text("0.5")
+    (plugin / "config.json").write_text("{}")
+    (plugin / "README.md").write_text("A method.")
+    (plugin / "method.toml").write_text('name = "m"')
+    return plugin
+
+
+def hash_of(folder: Path, **parameters: object) -> str:
+    return fingerprint(folder / "method.py", folder, parameters)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name", ["method.py", "part.py", "gain.txt", "config.json", "deep/table.csv", "net.safetensors"]
+)
+def test_every_file_counts(folder, name):
+    before = hash_of(folder)
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("changed = 1\n")
+    assert hash_of(folder) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("README.md", "Another text."),
+        ("LICENSE", "All rights."),
+        ("method.toml", 'name = "m"\ntitle = "A better title"'),
+        ("__pycache__/method.cpython-311.pyc", "x"),
+        (".git/HEAD", "x"),
+        ("method.py", CODE.replace("# HU", "# in HU").replace("class M:", 'class M:\n    """A class."""\n')),
+    ],
+)
+def test_prose_and_caches_do_not_count(folder, name, content):
+    before = hash_of(folder)
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content)
+    assert hash_of(folder) == before
+
+
+def test_parameters_requirements_and_weights_count(folder):
+    hashes = {
+        hash_of(folder),
+        hash_of(folder, width=3),
+        fingerprint(folder / "method.py", folder, {}, ["x>1"]),
+        fingerprint(folder / "method.py", folder, {}, weights_sha256="ab"),
+    }
+    assert len(hashes) == 4
+
+
+def test_weights_with_a_card_count_only_where_they_are_used(folder):
+    (folder / "net.json").write_text("{}")
+    before = hash_of(folder)
+    (folder / "net.safetensors").write_bytes(b"weights")
+    assert hash_of(folder) != before  # now the table beside it is a card, and counted no more
+    before = hash_of(folder)
+    (folder / "net.safetensors").write_bytes(b"other weights")
+    assert hash_of(folder) == before
+
+
+def test_only_the_toolbox_modules_that_are_imported_count(folder, tmp_path, monkeypatch):
+    package = tmp_path / "marbench"
+    toolbox = package / "toolbox"
+    toolbox.mkdir(parents=True)
+    (toolbox / "__init__.py").write_text("")
+    (toolbox / "interpolation.py").write_text("from marbench.toolbox.deeper import f\n")
+    (toolbox / "deeper.py").write_text("f = 1\n")
+    (toolbox / "networks.py").write_text("n = 1\n")
+    monkeypatch.setattr("marbench.method.fingerprint._PACKAGE", package)
+    before = hash_of(folder)
+    (toolbox / "networks.py").write_text("n = 2\n")
+    (toolbox / "deeper.py").write_text("f = 1  # a comment\n")
+    assert hash_of(folder) == before
+    (toolbox / "deeper.py").write_text("f = 2\n")  # imported by what is imported
+    assert hash_of(folder) != before
+
+
+def test_helper_packages_on_the_path_count_with_what_they_import(folder, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path / "path"))
+    helper = tmp_path / "path" / "my_helper"
+    helper.mkdir(parents=True)
+    (helper / "__init__.py").write_text("from other_helper import x\n")
+    (helper / "table.csv").write_text("1")
+    (tmp_path / "path" / "other_helper.py").write_text("x = 1\n")
+    (folder / "method.py").write_text("def f():\n    import my_helper\n")
+    hashes = [hash_of(folder)]
+    (helper / "table.csv").write_text("2")
+    hashes.append(hash_of(folder))
+    (tmp_path / "path" / "other_helper.py").write_text("x = 2\n")
+    hashes.append(hash_of(folder))
+    (tmp_path / "path" / "unrelated.py").write_text("x = 2\n")
+    assert len(set(hashes)) == 3
+    assert hash_of(folder) == hashes[-1]
+
+
+def test_links_are_what_they_lead_to_and_circles_end(folder, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a.bin").write_bytes(b"1")
+    (folder / "data").symlink_to(data)
+    (data / "back").symlink_to(folder)
+    before = hash_of(folder)
+    (data / "a.bin").write_bytes(b"2")
+    assert hash_of(folder) != before
+
+
+@pytest.mark.parametrize(
+    ("source", "left"),
+    [
+        ('"""Doc."""\nx = "# no comment"  # one\n', 'x = "# no comment"'),
+        ("def f():\n    'é' # ü\n    return 'ö'  # ä\n", "def f():\n    return 'ö'"),
+        ("x = 1\n\n\n# only\ny = 2\n", "x = 1\ny = 2"),
+        ('x = """\n# text\n\n"""\n', 'x = """\n# text\n"""'),
+        ("def broken(:\n", "def broken(:\n"),
+    ],
+)
+def test_code_without_prose(source, left):
+    assert code_without_prose(source) == left
