@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -78,14 +79,17 @@ def environment_for(request: MethodRequest) -> Path:
 
 
 def _make(folder: Path, python: Path, requires: list[str], label: str) -> None:
-    venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
+    # A copy of pip in each environment would take longer than most requirements.
+    own_pip = importlib.util.find_spec("pip") is not None
+    venv.EnvBuilder(with_pip=not own_pip, symlinks=True).create(folder)
     # After its own packages come those of marbench's environment.
     own = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
     own.mkdir(parents=True, exist_ok=True)
     (own / "marbench-environment.pth").write_text("\n".join(_shared_folders()) + "\n")
     if not requires:
         return
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", *requires]
+    pip = [sys.executable, "-m", "pip", "--python", str(python)] if own_pip else [str(python), "-m", "pip"]
+    command = [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-input", *requires]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_SECONDS, errors="replace")
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -1,0 +1,229 @@
+"""Methods in processes and interpreters of their own, whatever they do there. Real processes, one server for all."""
+
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from marbench.bench.limits import Limits
+from marbench.bench.producers import InlineProducer, ProcessProducer, producer_of
+from marbench.bench.work import PRELOAD
+from marbench.cases.suite import Suite
+from marbench.errors import MarbenchError
+from marbench.machine.forkserver import shared_server
+from marbench.method.request import parse_methods
+
+HEAD = "import os, signal, sys, time, json\nimport numpy as np\nimport torch\nfrom marbench import Method\n\n"
+
+
+@pytest.fixture
+def producer(tmp_path, tiny):
+    """Return a function that makes the producer of a plugin; all are closed at the end."""
+    made = []
+
+    def make(body="return scan.image", before="", load="pass", card="", limits=None, isolation="auto"):
+        folder = tmp_path / f"plugin{len(made)}"
+        folder.mkdir()
+        (folder / "method.toml").write_text(
+            f'name = "x"\ntitle = "x"\nsummary = "a test"\ndomain = "image"\n{card}', encoding="utf-8"
+        )
+        indented = [text.replace("\n", "\n        ") for text in (load, body)]
+        (folder / "method.py").write_text(
+            f"{HEAD}{before}\nclass X(Method):\n    def load(self, context):\n        self.context = context\n"
+            f"        {indented[0]}\n    def reduce(self, scan):\n        {indented[1]}\n",
+            encoding="utf-8",
+        )
+        fitted = parse_methods("x", [folder])[0].for_spec(tiny)
+        device = torch.device("cpu")
+        made.append(producer_of(fitted, tiny, device, limits or Limits(), isolation, shared_server(PRELOAD)))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def cases(tiny):
+    suite = Suite(tiny)
+    return suite[0], suite[1]
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_who_gets_a_process(producer, tiny):
+    assert isinstance(producer(), ProcessProducer)
+    assert isinstance(producer(isolation="inline"), InlineProducer)
+    assert isinstance(producer(card='isolation = "inline"\n'), InlineProducer)
+    device, server = torch.device("cpu"), shared_server(PRELOAD)
+    shipped = parse_methods("li")[0].for_spec(tiny)
+    assert isinstance(producer_of(shipped, tiny, device, Limits(), "auto", server), InlineProducer)
+    for limits in (Limits(seconds=5), Limits(memory_gb=1)):
+        assert isinstance(producer_of(shipped, tiny, device, limits, "auto", server), ProcessProducer)
+
+
+def test_an_image_from_another_process_is_the_same_to_the_bit(producer, cases):
+    body = "return scan.image + torch.rand(scan.image.shape) + float(np.random.rand())"
+    own, other = producer(body, isolation="inline"), producer(body)
+    for case in cases:
+        assert np.array_equal(own.produce(case).image, other.produce(case).image)
+
+
+def test_the_process_holds_no_truth_and_no_folder_of_results(producer, cases):
+    body = (
+        "import gc\nfrom marbench.cases.case import Case, Truth\n"
+        "assert not [o for o in gc.get_objects() if isinstance(o, (Case, Truth))]\nreturn scan.image"
+    )
+    assert producer(body).produce(cases[0]).failure is None
+
+
+ONCE = """
+once = os.path.join(os.path.dirname(__file__), "once")
+if not os.path.exists(once):
+    open(once, "w").close()
+    {}
+return scan.image
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "statuses", "kinds"),
+    [
+        ("os._exit(0)", {"crashed"}, {"exit code 0"}),
+        ("os._exit(3)", {"crashed"}, {"exit code 3"}),
+        ("import ctypes; ctypes.string_at(0)", {"crashed"}, {"SIGSEGV"}),
+        ("os.abort()", {"crashed"}, {"SIGABRT"}),
+        ("os.kill(os.getpid(), signal.SIGKILL)", {"oom"}, {"SIGKILL"}),
+        ("os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)", {"crashed", "oom"}, {"Lost", "SIGKILL"}),
+        ("os.closerange(0, 1000)", {"crashed"}, None),
+        ("import socket; socket.socket.sendall = lambda *a: None", {"timeout"}, {"Timeout"}),
+        ("json.dumps = lambda *a, **k: '{'", {"crashed"}, {"ChannelError"}),
+        ("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(1000)", {"timeout"}, {"Timeout"}),
+    ],
+)
+def test_what_ends_a_process_is_an_outcome_and_the_next_case_has_a_new_one(producer, cases, body, statuses, kinds):
+    one = producer(ONCE.format(body), limits=Limits(seconds=4 if "ppid" not in body else None))
+    failure = one.produce(cases[0]).failure
+    assert failure is not None
+    assert failure.status in statuses
+    assert kinds is None or failure.error_kind in kinds
+    assert one.produce(cases[1]).failure is None
+
+
+@pytest.mark.parametrize("where", ["before", "load", "body"])
+def test_the_limit_holds_for_import_load_and_calls_and_leaves_no_process(producer, cases, tmp_path, where):
+    told = tmp_path / "pid"
+    endless = f"open({str(told)!r}, 'w').write(str(os.getpid()))\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\n"
+    one = producer(**{where: endless + "time.sleep(1000)"}, limits=Limits(seconds=2))
+    failure = one.produce(cases[0]).failure
+    assert failure is not None
+    assert failure.status == "timeout"
+    assert f"{'reduce' if where == 'body' else 'load'} took longer than 2 s" in failure.message
+    assert not alive(int(told.read_text()))
+
+
+@pytest.mark.parametrize("body", ["x = bytearray(3 << 30)", "x = torch.ones(3 << 28)", "x = np.ones(3 << 28)"])
+def test_too_much_memory_is_an_outcome(producer, cases, body):
+    one = producer(ONCE.format(body), limits=Limits(memory_gb=1))
+    failure = one.produce(cases[0]).failure
+    assert failure is not None
+    assert failure.status == "oom"
+    assert one.produce(cases[1]).failure is None
+
+
+def test_copies_that_a_plugin_forks_answer_nothing(producer, cases):
+    one = producer("os.fork()\nreturn scan.image")
+    for case in (*cases, *cases):
+        image = one.produce(case).image
+        assert np.array_equal(image, case.scan.image[0].numpy())
+
+
+def test_a_clock_that_a_plugin_has_changed_is_not_believed(producer, cases):
+    one = producer("time.sleep(0.3)\nreturn scan.image", load="time.perf_counter = lambda: 0.0")
+    assert one.produce(cases[0]).seconds >= 0.3
+
+
+def test_what_a_process_printed_is_told_where_it_crashed(producer, cases):
+    one = producer("print('\\x1b[31mhere we are'); print('x' * 3_000_000); print('the end', flush=True); os._exit(1)")
+    failure = one.produce(cases[0]).failure
+    assert failure is not None
+    assert failure.trace.endswith("the end\n")
+    assert len(failure.trace) <= 20_000
+
+
+def test_the_child_meets_the_world_of_the_moment(producer, cases, monkeypatch):
+    monkeypatch.setenv("MARBENCH_TEST", "1")
+    assert producer(load="assert os.environ['MARBENCH_TEST'] == '1'").produce(cases[0]).failure is None
+    monkeypatch.delenv("MARBENCH_TEST")
+    assert producer(load="assert 'MARBENCH_TEST' not in os.environ").produce(cases[0]).failure is None
+
+
+def wheel(folder: Path) -> str:
+    """Write a wheel as pip takes it, and return its requirement."""
+    path = folder / "marbenchtestpart-1.0-py3-none-any.whl"
+    info = "marbenchtestpart-1.0.dist-info"
+    files = {
+        "marbenchtestpart.py": "OFFSET = 7.0\n",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: marbenchtestpart\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+        archive.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in files) + f"{info}/RECORD,,\n")
+    return f"marbenchtestpart @ {path.as_uri()}"
+
+
+def test_a_method_can_have_an_environment_of_its_own(producer, cases, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    card = f'isolation = "venv"\nrequires = ["{wheel(tmp_path)}"]\n'
+    before = "import marbenchtestpart\n"
+    one = producer("return scan.image + marbenchtestpart.OFFSET", before, card=card, limits=Limits(seconds=60))
+    outcome = one.produce(cases[0])
+    assert outcome.failure is None
+    assert np.allclose(outcome.image, cases[0].scan.image[0].numpy() + 7)
+    made = list((tmp_path / "cache" / "marbench" / "environments").glob("*/ready"))
+    when = made[0].stat().st_mtime_ns
+    again = producer("return scan.image", before, card=card)
+    assert again.produce(cases[0]).failure is None
+    assert made[0].stat().st_mtime_ns == when  # it is made once
+    with pytest.raises(ModuleNotFoundError):
+        __import__("marbenchtestpart")
+
+
+def test_requirements_that_cannot_be_installed_make_a_method_unavailable(producer, cases, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    card = f'isolation = "venv"\nrequires = ["nothing @ file://{tmp_path}/nothing.whl"]\n'
+    failure = producer(card=card).produce(cases[0]).failure
+    assert failure is not None
+    assert failure.status == "unavailable"
+    assert "cannot be installed" in failure.message
+    assert str(tmp_path) not in failure.message
+
+
+def test_a_method_can_name_its_interpreter(producer, cases):
+    one = producer(
+        "assert os.environ.get('MARBENCH_TEST') is None\nreturn scan.image", card=f"python = {sys.executable!r}\n"
+    )
+    assert one.produce(cases[0]).failure is None
+    failure = producer(card='python = "/no/such/python"\n').produce(cases[0]).failure
+    assert failure is not None
+    assert (failure.status, "/no/such" in failure.message) == ("unavailable", False)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"seconds": float("inf")}, {"seconds": float("nan")}, {"seconds": 0}, {"seconds": 1e20}]
+)
+def test_limits_that_limit_nothing_are_refused(limits):
+    with pytest.raises(MarbenchError, match="--timeout takes a positive number"):
+        Limits(**limits)
+    with pytest.raises(MarbenchError, match="--threads takes"):
+        Limits(threads=10**8)
