@@ -1,0 +1,107 @@
+"""A run that is continued: what was in flight, what other data are, what is forced."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from running import run, table
+
+from marbench.cases.suite import Suite
+from marbench.errors import MethodError, StoreError
+from marbench.method.request import parse_methods
+from marbench.results.inflight import InFlight, forget_unfinished, unfinished
+from marbench.results.rows import Key
+
+
+def leave_behind(folder, key, times):
+    """Leave what processes leave that were killed during a call."""
+    (folder / "running").mkdir(parents=True, exist_ok=True)
+    for number in range(times):
+        (folder / "running" / f"{number}.json").write_text(json.dumps([[key.method, key.method_hash, key.case_id]]))
+
+
+def test_calls_in_flight_are_on_disk_while_their_process_lives_and_are_told_once_it_does_not(tmp_path):
+    key, other = Key("a", "1", "c"), Key("b", "2", "c")
+    with InFlight(tmp_path) as calls:
+        calls.begin(key)
+        calls.begin(other)
+        calls.end(key)
+        calls.begin(Key("b", "2", "d"))
+        assert unfinished(tmp_path) == Counter()  # it is alive
+    assert not (tmp_path / "running").exists()  # and it ended in order
+    code = "import os, sys; from pathlib import Path; from marbench.results.inflight import InFlight, Key\n"
+    code += "InFlight(Path(sys.argv[1])).__enter__().begin(Key('a', '1', 'c')); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert unfinished(tmp_path) == Counter({key: 1})
+    forget_unfinished(tmp_path)
+    assert unfinished(tmp_path) == Counter()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[[1]]", b"[[[],[],[]]]", b"\xff", b"null", b'{"a": 1}'])
+def test_files_of_calls_that_are_damaged_are_passed_over(tmp_path, content):
+    (tmp_path / "running").mkdir()
+    (tmp_path / "running" / "x.json").write_bytes(content)
+    assert sum(unfinished(tmp_path).values()) <= 1
+
+
+def test_a_method_during_whose_call_a_run_ended_gets_a_process_and_crashes_alone(tmp_path, tiny, plugin):
+    # Inline it would end this very test.
+    folder = plugin("deadly", "import os\nos._exit(1)")
+    (fitted,) = (request.for_spec(tiny) for request in parse_methods("deadly", [folder]))
+    case = Suite(tiny).keys()[0].case_id
+    leave_behind(tmp_path / "out", Key("deadly", fitted.hash, case), 1)
+    rows = run(tiny, tmp_path / "out", "deadly,none", folder, limit=2, isolation="inline").rows
+    assert rows.groupby("method")["status"].unique().map(list).to_dict() == {"deadly": ["crashed"], "none": ["ok"]}
+    assert not (tmp_path / "out" / "running").exists()
+
+
+def test_a_call_during_which_runs_end_again_and_again_is_given_up(tmp_path, tiny):
+    (fitted,) = (request.for_spec(tiny) for request in parse_methods("li"))
+    case = Suite(tiny).keys()[1].case_id
+    leave_behind(tmp_path / "out", Key("li", fitted.hash, case), 3)
+    rows = run(tiny, tmp_path / "out", "li", limit=3).rows.set_index("case_id")
+    assert rows.loc[case, "status"] == "crashed"
+    assert "ended 3 times during this call" in rows.loc[case, "message"]
+    assert Counter(rows["status"]) == {"ok": 2, "crashed": 1}
+
+
+def test_force_runs_a_method_again_and_no_other(tmp_path, tiny):
+    first = run(tiny, tmp_path, "none,li", limit=3)
+    forced = run(tiny, tmp_path, "none,li", limit=3, force=("li",))
+    assert (first.new, forced.new) == (6, 3)
+    assert forced.rows.groupby("method")["attempt"].max().to_dict() == {"li": 2, "none": 1}
+    pd.testing.assert_frame_equal(table(first.rows), table(forced.rows))
+    with pytest.raises(MethodError, match=r"Got 'non'; did you mean 'none'"):
+        run(tiny, tmp_path, "none,li", force=("non",))
+
+
+def test_results_of_other_data_are_refused_by_the_case(tmp_path, tiny, monkeypatch):
+    run(tiny, tmp_path, "none", limit=2)
+    monkeypatch.setattr("marbench.cases.suite.place", lambda *_, **__: (0.0, 0.0))
+    case = Suite(tiny).keys()[0].case_id
+    with pytest.raises(StoreError, match=f"results of the case {case} made from other data"):
+        run(tiny, tmp_path, "li", limit=2)
+
+
+def test_rows_say_which_case_they_are_of_and_how_they_came_about(tmp_path, tiny):
+    rows = run(tiny, tmp_path, "none,li", limit=12).rows
+    assert rows.groupby("method")["case_index"].apply(sorted).map(list).tolist() == [list(range(12))] * 2
+    assert rows.groupby("case_id")["case_digest"].nunique().max() == 1
+    assert rows["case_digest"].nunique() == 12
+    assert set(rows["evidence"]) == {"run here"}
+
+
+def test_a_comment_in_a_plugin_changes_no_result(tmp_path, tiny, plugin):
+    body = "return scan.image + float(np.random.rand())"
+    folder = plugin("random", body)
+    before = run(tiny, tmp_path / "out", "random", folder, limit=2)
+    plugin("random", f"# a comment\n{body}")
+    assert run(tiny, tmp_path / "out", "random", folder, limit=2).new == 0
+    plugin("random", f"{body} + 0")  # other code, the same random numbers
+    after = run(tiny, tmp_path / "out", "random", folder, limit=2)
+    assert after.new == 2
+    assert np.array_equal(before.rows["rmse_hu"], after.rows["rmse_hu"])
