@@ -113,7 +113,7 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(start, 
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupted_run_keeps_what_is_finished_and_says_how_to_go_on(start, tmp_path, number, code):
     # Once with a method in this process, once with a process of its own.
     process = start("--workers", "1", "--isolation", "inline" if number == signal.SIGINT else "process")
