@@ -26,7 +26,6 @@ from marbench.spec import Spec, load_spec
 
 __all__ = ["CaseKey", "Suite"]
 
-_VALIDATION_METALS = slice(4, None, 9)
 # Consecutive cases share a slice; a few are kept so that interleaved access does not simulate them again.
 _KEPT_SLICES = 4
 
@@ -50,7 +49,7 @@ class Suite(Sequence[Case]):
     spec : str, Path or Spec
         A benchmark, its name, or its file.
     split : {"test", "val", "train"}
-        ``test`` takes the test metals; ``train`` the training metals, ``val`` every ninth of them.
+        Every split has patients and metals of its own.
     device : torch.device or str
         Where to simulate.
 
@@ -66,8 +65,7 @@ class Suite(Sequence[Case]):
         self.split: Split = split
         self.simulator = Simulator(self.spec, device)
         self.source = open_source(self.spec)
-        metals = library("test") if split == "test" else library("train")
-        self.metals: tuple[Metal, ...] = metals[_VALIDATION_METALS] if split == "val" else metals
+        self.metals: tuple[Metal, ...] = library(split)
         self._slices = [(patient, name) for patient, names in self.source.patients(split).items() for name in names]
         self._recent: OrderedDict[str, tuple[MetalFree, torch.Tensor, torch.Tensor]] = OrderedDict()
 
@@ -94,8 +92,8 @@ class Suite(Sequence[Case]):
         patient_id, slice_id = self._slices[index // len(self.metals)]
         order = index % len(self.metals)
         metal_id = self.metals[order].id
-        # The libraries are sorted by size; group 1 is to hold the largest metals.
-        rank = order if self.split == "test" else len(self.metals) - 1 - order
+        # Group 1 is to hold the largest metals; only those to train with begin with the smallest.
+        rank = len(self.metals) - 1 - order if self.split == "train" else order
         group = rank * self.spec.metals.size_groups // len(self.metals) + 1
         return CaseKey(f"{slice_id}_{metal_id}", patient_id, slice_id, metal_id, group)
 

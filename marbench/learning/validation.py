@@ -1,4 +1,4 @@
-"""Validation: fixed cases of patients and metals that are neither trained on nor tested."""
+"""Validation: fixed cases of patients and of metals of their own, neither trained on nor tested."""
 
 from __future__ import annotations
 

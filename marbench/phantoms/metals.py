@@ -12,18 +12,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cache
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from marbench.anatomy.slices import Split
 from marbench.errors import DataError, GeometryError
 from marbench.geometry import ImageGrid
 from marbench.phantoms.implants import catalogue
 from marbench.phantoms.implants.metal import CENTRE, MATERIALS, Material, Metal, Part, Site
 from marbench.phantoms.implants.raster import Frame, paint
-from marbench.phantoms.implants.shapes import Union
+from marbench.phantoms.shapes import Union
 
 __all__ = ["MATERIALS", "Material", "Metal", "Part", "Site", "coverage", "library", "mask"]
 
@@ -34,13 +35,19 @@ SAMPLES_PER_SIDE_COARSE = 16
 
 
 @cache
-def library(split: Literal["train", "test"]) -> tuple[Metal, ...]:
-    """Return the metals of a split: 90 to train with, by increasing size, or 10 to test with, by decreasing size."""
-    if split == "train":
-        return catalogue.train()
-    if split == "test":
-        return catalogue.test()
-    raise DataError(f"The metal library has the splits 'train' and 'test'. Got {split!r}.")
+def library(split: Split) -> tuple[Metal, ...]:
+    """Return the metals of a split, none of which stands in another.
+
+    90 to train with, by increasing size; 10 to validate and 10 to test with, by decreasing size.
+
+    Raises
+    ------
+    DataError
+        There is no such split.
+    """
+    if split not in get_args(Split):
+        raise DataError(f"The metal library has the splits {', '.join(get_args(Split))}. Got {split!r}.")
+    return catalogue.metals(split)
 
 
 def coverage(

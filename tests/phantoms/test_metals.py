@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from marbench.errors import DataError, GeometryError
 from marbench.geometry import ImageGrid
-from marbench.phantoms.implants import shapes
+from marbench.phantoms import shapes
 from marbench.phantoms.implants.metal import CENTRE
 from marbench.phantoms.metals import MATERIALS, Metal, Part, coverage, library, mask
 
@@ -114,7 +114,7 @@ def test_total_area_does_not_depend_on_shift_angle_mirror_or_grid(metal):
 
 def test_the_sampled_area_is_that_of_the_shape():
     """A ring of radius 20 ± 3 and a disc, in closed form."""
-    metal = drawn(("steel", shapes.Arc(0, 0, 20, 6)), ("gold", shapes.Disc(0, 0, 5)))
+    metal = drawn(("steel", shapes.Arc(0, 0, 20, 6)), ("gold", shapes.disc(0, 0, 5)))
     covered = coverage(metal, ImageGrid(100, 100, 1.0), 1.0)
     assert covered["steel"].sum() == pytest.approx(2 * math.pi * 20 * 6, rel=2e-3)
     assert covered["gold"].sum() == pytest.approx(25 * math.pi, rel=2e-3)
@@ -122,7 +122,7 @@ def test_the_sampled_area_is_that_of_the_shape():
 
 def test_where_parts_overlap_the_later_one_is_seen():
     covered = coverage(
-        drawn(("titanium", shapes.Disc(0, 0, 10)), ("cocr", shapes.Disc(0, 0, 5))), ImageGrid(40, 40, 1.0), 1.0
+        drawn(("titanium", shapes.disc(0, 0, 10)), ("cocr", shapes.disc(0, 0, 5))), ImageGrid(40, 40, 1.0), 1.0
     )
     assert covered["cocr"].sum() == pytest.approx(25 * math.pi, rel=5e-3)
     assert covered["titanium"].sum() == pytest.approx(75 * math.pi, rel=5e-3)
@@ -130,7 +130,7 @@ def test_where_parts_overlap_the_later_one_is_seen():
 
 def test_shifts_go_right_and_up_and_angles_counter_clockwise():
     grid = ImageGrid(200, 220, 0.1)
-    metal = drawn(("gold", shapes.Disc(40, 0, 6)))  # 40 reference pixels to the right of the drawing's origin
+    metal = drawn(("gold", shapes.disc(40, 0, 6)))  # 40 reference pixels to the right of the drawing's origin
     arm = 40 + CENTRE[0], CENTRE[1]
 
     def found(**pose):
@@ -193,7 +193,7 @@ def test_a_wire_thinner_than_a_pixel_keeps_points_along_it():
 
 def test_a_part_too_small_for_the_grid_keeps_its_fullest_pixel():
     grid = ImageGrid(64, 64, 1.0)
-    metal = drawn(("steel", shapes.Disc(20, 0, 0.3)), ("gold", shapes.Disc(-20, 0, 5)))
+    metal = drawn(("steel", shapes.disc(20, 0, 0.3)), ("gold", shapes.disc(-20, 0, 5)))
     covered = coverage(metal, grid, 1.0)
     assert covered["steel"].max() < 0.5
     kept = mask(covered)

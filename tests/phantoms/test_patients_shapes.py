@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from marbench.phantoms.patients.canvas import Canvas, Pose, Tissue
-from marbench.phantoms.patients.shapes import Blob, Difference, Ellipse, Shape, Stroke, Union
 from marbench.phantoms.patients.texture import LATTICE, atlas
+from marbench.phantoms.shapes import Blob, Difference, Ellipse, Shape, Stroke, Union
 
 WIDTH = 10.24
 

@@ -1,62 +1,132 @@
-"""The hundred metals: the drawings, their declared sizes, and how these are reached exactly."""
+"""The implants as data: implants.toml, read, checked and drawn."""
 
 from __future__ import annotations
 
-from marbench.phantoms.implants import dental, joints, soft, spine, training_set, trauma
-from marbench.phantoms.implants.fits import FITS
-from marbench.phantoms.implants.metal import Drawing, Metal
-from marbench.phantoms.implants.outlines import arranged, centred
+import math
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
 
-__all__ = ["TEST_AREAS", "TRAIN_AREAS", "test", "test_drawings", "train"]
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, validate_call
 
-TEST_AREAS = (2054, 879, 878, 448, 242, 115, 115, 111, 53, 32)
-"""Sizes of the test metals of Lin et al. (CVPR 2019), reference pixels."""
+from marbench.errors import DataError, nearest
+from marbench.phantoms.implants import dental, joints, soft, spine, trauma
+from marbench.phantoms.implants.metal import Metal, Part, Site
+from marbench.phantoms.implants.outlines import arranged, centred, mirrored_pair
 
-TRAIN_AREAS = tuple(round(16 * (4967 / 16) ** (k / 89)) for k in range(90))
-"""Sizes of the training metals: their range after Lin et al., spread evenly on a logarithmic scale."""
+__all__ = ["Implant", "implants", "metals", "read"]
 
-
-def train() -> tuple[Metal, ...]:
-    """Return the metals to train with, by increasing size."""
-    return _metals("train", training_set.drawings(), TRAIN_AREAS)
-
-
-def test() -> tuple[Metal, ...]:
-    """Return the metals to test with, by decreasing size."""
-    return _metals("test", test_drawings(), TEST_AREAS)
-
-
-def _metals(split: str, drawings: tuple[Drawing, ...], areas: tuple[int, ...]) -> tuple[Metal, ...]:
-    metals = []
-    for number, (drawing, area) in enumerate(zip(drawings, areas, strict=True), start=1):
-        name = f"{split}-{number:02d}-{drawing.name}"
-        unit, tilt = FITS[name]
-        parts = centred(arranged(drawing.parts, turn=tilt))
-        metals.append(Metal(name, drawing.title, drawing.kind, drawing.site, area, parts, unit))
-    return tuple(metals)
+_FILE = Path(__file__).with_name("implants.toml")
+_DRAWINGS: dict[str, Callable[..., tuple[Part, ...]]] = {
+    f"{module.__name__.rpartition('.')[2]}.{name}": getattr(module, name)
+    for module in (dental, joints, soft, spine, trauma)
+    for name in module.__all__
+}
 
 
-def test_drawings() -> tuple[Drawing, ...]:
-    """Return the drawings to test with, by decreasing size."""
-    return (
-        Drawing("hip", "Total hip: head, shell with screw, and stem", "hip", "bone",
-                joints.hip_joint(34, 54, 4.5, 44, 13, (28, 18), 155, 24)),
-        Drawing("pedicle-screws", "Pedicle screws with rods", "pedicle-screw", "bone",
-                spine.pedicle_screws(44, 6.4, 17, 22, rod="cocr")),
-        Drawing("hip-head", "Femoral head on its neck", "hip", "bone",
-                joints.hip_head(28, 30, 12, anteversion=20)),
-        Drawing("plate", "Plate with three screws", "plate", "bone",
-                arranged(trauma.plate(52, 3.8, 40, ((-0.8, 17), (-0.1, 19), (0.75, 16)), 3.6, "steel"), turn=12)),
-        Drawing("crowns", "Gold crowns and a filling", "crown", "teeth",
-                dental.crowns((5, 6), "gold", 0.0, (-6,))),
-        Drawing("coil", "Embolisation coil", "coil", "soft",
-                soft.coil(16, (3, 5, 8), 1.5, 0.8)),
-        Drawing("nail", "Intramedullary nail", "nail", "bone",
-                trauma.nail(13, 4.0)),
-        Drawing("fillings", "Three fillings", "filling", "teeth",
-                dental.fillings((-6, 5, 7), 6.8)),
-        Drawing("sternal-wire", "Sternal wire", "sternal-wire", "bone",
-                soft.sternal_wires(((0, 0, 10),), 13, 1.5, 9)),
-        Drawing("clips", "Surgical clips", "clip", "soft",
-                soft.clips(((0, 0, 65), (19, -6, 130)), 5.6, 1.6, 30)),
-    )  # fmt: skip
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Pair(_Table):
+    x: float
+    turn: float = 0.0
+
+
+class _Piece(_Table):
+    draw: str
+    arguments: Annotated[dict[str, Any], Field(alias="with")]
+    x: float = 0.0
+    y: float = 0.0
+    turn: float = 0.0
+    pair: _Pair | None = None
+
+
+class _Facts(_Table):
+    title: str
+    kind: str
+    site: Site
+    area: Annotated[int, Field(gt=0)]
+    unit: Annotated[float, Field(gt=0)]
+    tilt: float = 0.0
+
+
+class Implant(_Table):
+    """A table of implants.toml; the head of the file says what the keys mean."""
+
+    facts: Annotated[_Facts, Field(alias="is")]
+    parts: Annotated[tuple[_Piece, ...], Field(min_length=1)]
+
+    def metal(self, name: str) -> Metal:
+        """Return the implant as it is drawn.
+
+        Raises
+        ------
+        DataError
+            A drawing is unknown, or cannot be drawn with these arguments.
+        """
+        facts = self.facts
+        with _told_of(name):
+            parts = tuple(part for piece in self.parts for part in _drawn(piece))
+        parts = centred(arranged(parts, turn=math.radians(facts.tilt)))
+        return Metal(name, facts.title, facts.kind, facts.site, facts.area, parts, facts.unit)
+
+
+def metals(split: str) -> tuple[Metal, ...]:
+    """Return the metals whose names begin with a split, in the order of the file."""
+    return tuple(implant.metal(name) for name, implant in implants().items() if name.startswith(f"{split}-"))
+
+
+@cache
+def implants() -> dict[str, Implant]:
+    """Return all implants by name."""
+    return read(_FILE.read_text(encoding="utf-8"))
+
+
+def read(text: str) -> dict[str, Implant]:
+    """Return the implants that a text in the format of implants.toml describes.
+
+    Raises
+    ------
+    DataError
+        The text is no TOML, or a key is missing, unknown or of the wrong kind.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{_FILE.name}: {error}") from None
+    found = {}
+    for name, table in tables.items():
+        with _told_of(name):
+            found[name] = Implant.model_validate(table)
+    return found
+
+
+def _drawn(piece: _Piece) -> tuple[Part, ...]:
+    if piece.draw not in _DRAWINGS:
+        raise DataError(f"there is no drawing {piece.draw!r}; {nearest(piece.draw, _DRAWINGS)}")
+    parts = _function(piece.draw)(**piece.arguments)
+    if piece.x or piece.y or piece.turn:
+        parts = arranged(parts, piece.x, piece.y, math.radians(piece.turn))
+    return mirrored_pair(parts, piece.pair.x, math.radians(piece.pair.turn)) if piece.pair else parts
+
+
+@cache
+def _function(drawing: str) -> Callable[..., tuple[Part, ...]]:
+    """Return a drawing that holds its arguments to its annotations; TOML's arrays become (hashable) tuples."""
+    return validate_call(_DRAWINGS[drawing])
+
+
+@contextmanager
+def _told_of(name: str) -> Iterator[None]:
+    """Say which implant is at fault."""
+    try:
+        yield
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise DataError(f"{_FILE.name}: [{name}] {error.title}: {faults}") from None
+    except DataError as error:
+        raise DataError(f"{_FILE.name}: [{name}] {error}") from None

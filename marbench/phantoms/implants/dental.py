@@ -9,7 +9,7 @@ import math
 
 from marbench.phantoms.implants.metal import Material, Part
 from marbench.phantoms.implants.outlines import irregular, rectangle
-from marbench.phantoms.implants.shapes import Cut, Disc, Point, Shape, Stroke, moved, union
+from marbench.phantoms.shapes import Difference, Point, Shape, Stroke, disc, moved, union
 
 __all__ = ["braces", "bridge", "crowns", "fillings", "roots"]
 
@@ -40,13 +40,13 @@ def crowns(
 
 def bridge(teeth: tuple[int, ...], material: Material = "cocr", wall: float = 0.0) -> tuple[Part, ...]:
     """Return a bridge: crowns of neighbouring teeth, joined."""
-    bar = Stroke(tuple(_place(tooth)[:2] for tooth in teeth), 3.6)
+    bar = Stroke(tuple(_place(tooth)[:2] for tooth in teeth), 3.6 / 2)
     return (Part(material, union(*(_crown(tooth, wall) for tooth in teeth), bar)),)
 
 
 def roots(teeth: tuple[int, ...], diameter: float, material: Material = "titanium") -> tuple[Part, ...]:
     """Return dental implants in cross-section: a round fixture in the place of each root."""
-    return (Part(material, union(*(Disc(*_place(tooth)[:2], diameter / 2) for tooth in teeth))),)
+    return (Part(material, union(*(disc(*_place(tooth)[:2], diameter / 2) for tooth in teeth))),)
 
 
 def braces(last: int, wire: float, bracket: float) -> tuple[Part, ...]:
@@ -57,11 +57,11 @@ def braces(last: int, wire: float, bracket: float) -> tuple[Part, ...]:
     for tooth in teeth:
         x, y, turn = _place(tooth)
         depth = SIZES[abs(tooth) - 1][1]
-        face = math.radians(turn + 90.0)
+        face = turn + math.pi / 2
         x, y = x + 0.5 * depth * math.cos(face), y + 0.5 * depth * math.sin(face)
         path.append((x, y))
         shapes.append(moved(rectangle(bracket * 1.3, bracket, 0.3), x, y, turn))
-    return (Part("steel", union(Stroke(tuple(path), wire), *shapes)),)
+    return (Part("steel", union(Stroke(tuple(path), wire / 2), *shapes)),)
 
 
 def _crown(tooth: int, wall: float) -> Shape:
@@ -70,13 +70,13 @@ def _crown(tooth: int, wall: float) -> Shape:
     rounding = 0.32 * min(width, depth)
     shape: Shape = rectangle(width, depth, rounding)
     if wall:
-        shape = Cut(shape, rectangle(width - 2 * wall, depth - 2 * wall, max(rounding - wall, 0.4)))
+        shape = Difference(shape, rectangle(width - 2 * wall, depth - 2 * wall, max(rounding - wall, 0.4)))
     return moved(shape, x, y, turn)
 
 
 def _place(tooth: int) -> tuple[float, float, float]:
-    """Return where a tooth stands on the arch (half an ellipse), and how it is turned (degrees)."""
+    """Return where a tooth stands on the arch (half an ellipse), and how it is turned."""
     angle = math.radians(math.copysign(11.6 * abs(tooth) - 6.0, tooth))
     x, y = 27.5 * math.sin(angle), 44.0 * math.cos(angle) - 30.0
-    outwards = math.degrees(math.atan2(math.cos(angle) / 44.0, math.sin(angle) / 27.5))
-    return x, y, outwards - 90.0
+    outwards = math.atan2(math.cos(angle) / 44.0, math.sin(angle) / 27.5)  # along the ellipse's normal
+    return x, y, outwards - math.pi / 2

@@ -6,7 +6,7 @@ import math
 
 from marbench.phantoms.implants.metal import Material, Part
 from marbench.phantoms.implants.outlines import arranged, ellipse, rectangle, screw, segment, smooth
-from marbench.phantoms.implants.shapes import Arc, Cut, Disc, Polygon, Shape, Stroke, moved, union
+from marbench.phantoms.shapes import Arc, Difference, Polygon, Shape, Stroke, disc, moved, union
 
 __all__ = [
     "hip_head",
@@ -39,10 +39,10 @@ def hip_head(
     x, y = neck * math.cos(turn), neck * math.sin(turn)
     near, far, rounding = 0.35 * neck_width, 0.45 * neck_width, 0.15 * neck_width
     shaft = Polygon(((0.0, -near), (neck, -far), (neck, far), (0.0, near)), rounding)
-    shapes = [moved(shaft, turn=-anteversion)]
+    shapes = [moved(shaft, turn=turn)]
     if stem[0]:
-        shapes.append(moved(ellipse(*stem), x, y, turn=20.0 - anteversion))
-    return Part(stem_material, union(*shapes)), Part(head_material, Disc(0.0, 0.0, head / 2))
+        shapes.append(moved(ellipse(*stem), x, y, turn=turn + math.radians(20.0)))
+    return Part(stem_material, union(*shapes)), Part(head_material, disc(0.0, 0.0, head / 2))
 
 
 def hip_joint(
@@ -64,10 +64,12 @@ def hip_joint(
     length of a screw through the shell into the pelvis, 0 for none.
     """
     middle = (cup - shell) / 2
-    shells: list[Shape] = [Arc(0.0, 0.0, middle, shell, opening / 2 - 10.0, 360.0 - opening)]
+    shells: list[Shape] = [
+        Arc(0.0, 0.0, middle, shell / 2, math.radians(opening / 2 - 10.0), math.radians(360.0 - opening))
+    ]
     if cup_screw:
         start = (middle * math.cos(math.radians(150.0)), middle * math.sin(math.radians(150.0)))
-        shells.append(screw(start, cup_screw, 158.0, 6.5))
+        shells.append(screw(start, cup_screw, math.radians(158.0), 6.5))
     femur = hip_head(head, neck, neck_width, stem, head_material=head_material, stem_material=stem_material)
     return (Part(cup_material, union(*shells)), *femur)
 
@@ -79,16 +81,16 @@ def hip_stem(width: float, depth: float, form: str = "oval", material: Material 
         x, narrow, broad = 0.5 * width, 0.24 * depth, 0.42 * depth
         shape = Polygon(((-x, -narrow), (x, -broad), (x, broad), (-x, narrow)), 0.08 * depth)
     elif form == "grooved":
-        grooves = union(Disc(0.0, depth / 2, 0.16 * depth), Disc(0.0, -depth / 2, 0.16 * depth))
-        shape = Cut(rectangle(width, depth, 0.3 * depth), grooves)
+        grooves = union(disc(0.0, depth / 2, 0.16 * depth), disc(0.0, -depth / 2, 0.16 * depth))
+        shape = Difference(rectangle(width, depth, 0.3 * depth), grooves)
     return (Part(material, shape),)
 
 
 def resurfacing(diameter: float, wall: float, pin: float) -> tuple[Part, ...]:
     """Return a hip resurfacing: a cobalt-chromium cap on the femoral head, its pin, and the shell that it moves in."""
-    cap = Arc(0.0, 0.0, diameter / 2 - wall / 2, wall, 60.0, 240.0)
-    shell = Arc(0.0, 0.0, diameter / 2 + 0.8 * wall, 0.9 * wall, 70.0, 200.0)
-    stem = Stroke(((-diameter / 2 + wall, 0.0), (pin, 0.0)), 0.14 * diameter)
+    cap = Arc(0.0, 0.0, diameter / 2 - wall / 2, wall / 2, math.radians(60.0), math.radians(240.0))
+    shell = Arc(0.0, 0.0, diameter / 2 + 0.8 * wall, 0.45 * wall, math.radians(70.0), math.radians(200.0))
+    stem = Stroke(((-diameter / 2 + wall, 0.0), (pin, 0.0)), 0.07 * diameter)
     return (Part("cocr", union(shell, cap, stem)),)
 
 
@@ -99,9 +101,9 @@ def knee_femoral(width: float, depth: float, thickness: float, peg: float = 0.0)
         (-0.62 * x, -y), (-0.96 * x, -0.6 * y), (-x, 0.1 * y), (-0.86 * x, 0.75 * y), (-0.44 * x, 1.1 * y),
         (0.05 * x, 0.6 * y), (0.5 * x, 1.08 * y), (0.88 * x, 0.68 * y), (x, 0.0), (0.94 * x, -0.65 * y), (0.52 * x, -y),
     )  # fmt: skip
-    shapes: list[Shape] = [Stroke(smooth(path), thickness)]
+    shapes: list[Shape] = [Stroke(smooth(path), thickness / 2)]
     if peg:
-        shapes += [Disc(-0.5 * x, -0.1 * y, peg / 2), Disc(0.5 * x, -0.15 * y, peg / 2)]
+        shapes += [disc(-0.5 * x, -0.1 * y, peg / 2), disc(0.5 * x, -0.15 * y, peg / 2)]
     return (Part("cocr", union(*shapes)),)
 
 
@@ -109,48 +111,48 @@ def knee_tibial_tray(
     width: float, depth: float, material: Material = "titanium", pegs: bool = False
 ) -> tuple[Part, ...]:
     """Return a tibial base plate cut along its plane: a kidney with a notch behind."""
-    tray = Cut(ellipse(width, depth), moved(ellipse(0.34 * width, 0.5 * depth), y=-0.58 * depth))
+    tray = Difference(ellipse(width, depth), moved(ellipse(0.34 * width, 0.5 * depth), y=-0.58 * depth))
     if pegs:
         x, y, radius = 0.28 * width, 0.1 * depth, 0.07 * width
-        tray = Cut(tray, union(Disc(-x, y, radius), Disc(x, y, radius)))
+        tray = Difference(tray, union(disc(-x, y, radius), disc(x, y, radius)))
     return (Part(material, tray),)
 
 
 def knee_tibial_keel(span: float, thickness: float, post: float, material: Material = "titanium") -> tuple[Part, ...]:
     """Return a tibial stem below its tray: a round post and two wings swept backwards."""
-    wings = Stroke(((-span / 2, -0.28 * span), (0.0, 0.0), (span / 2, -0.24 * span)), thickness)
-    return (Part(material, union(wings, Disc(0.0, 0.0, post / 2))),)
+    wings = Stroke(((-span / 2, -0.28 * span), (0.0, 0.0), (span / 2, -0.24 * span)), thickness / 2)
+    return (Part(material, union(wings, disc(0.0, 0.0, post / 2))),)
 
 
 def knee_hinge(width: float, axle: float, stem: float) -> tuple[Part, ...]:
     """Return a hinged knee: two cheeks and an axle of cobalt-chromium about a titanium stem."""
     cheek = rectangle(0.2 * width, 0.75 * width, 0.06 * width)
     hinge = union(
-        moved(cheek, -0.4 * width, turn=4.0),
-        moved(cheek, 0.4 * width, turn=-3.0),
-        Stroke(((-0.45 * width, -0.12 * width), (0.45 * width, -0.12 * width)), axle),
+        moved(cheek, -0.4 * width, turn=math.radians(4.0)),
+        moved(cheek, 0.4 * width, turn=math.radians(-3.0)),
+        Stroke(((-0.45 * width, -0.12 * width), (0.45 * width, -0.12 * width)), axle / 2),
     )
-    return Part("cocr", hinge), Part("titanium", Disc(0.0, 0.16 * width, stem / 2))
+    return Part("cocr", hinge), Part("titanium", disc(0.0, 0.16 * width, stem / 2))
 
 
 def shoulder_head(
     head: float, height: float, stem: tuple[float, float], retroversion: float = 30.0
 ) -> tuple[Part, ...]:
     """Return an anatomical shoulder: a cobalt-chromium dome facing the glenoid (left), on the titanium stem's body."""
-    dome = moved(segment(head, height), turn=90.0)
-    body = union(moved(ellipse(*stem), x=0.42 * stem[0] + 4.0), Stroke(((0.0, 0.0), (0.42 * stem[0] + 4.0, 0.0)), 9.0))
-    return arranged((Part("titanium", body), Part("cocr", dome)), turn=-retroversion)
+    dome = moved(segment(head, height), turn=math.pi / 2)
+    body = union(moved(ellipse(*stem), x=0.42 * stem[0] + 4.0), Stroke(((0.0, 0.0), (0.42 * stem[0] + 4.0, 0.0)), 4.5))
+    return arranged((Part("titanium", body), Part("cocr", dome)), turn=math.radians(-retroversion))
 
 
 def reverse_shoulder(sphere: float, screws: float, cup: float) -> tuple[Part, ...]:
     """Return a reverse shoulder: a glenosphere screwed to the scapula (left), and the cup of the humerus (right)."""
     base = union(
         rectangle(5.0, 0.72 * sphere, 1.0),
-        screw((0.0, 3.0), screws, 174.0, 5.5),
-        screw((0.0, -7.0), 0.8 * screws, 188.0, 4.5),
+        screw((0.0, 3.0), screws, math.radians(174.0), 5.5),
+        screw((0.0, -7.0), 0.8 * screws, math.radians(188.0), 4.5),
     )
-    ball = moved(segment(sphere, 0.62 * sphere), x=1.5, turn=-90.0)
-    shell = Arc(0.3 * sphere, 0.0, cup / 2, 5.0, -62.0, 124.0)
+    ball = moved(segment(sphere, 0.62 * sphere), x=1.5, turn=-math.pi / 2)
+    shell = Arc(0.3 * sphere, 0.0, cup / 2, 2.5, math.radians(-62.0), math.radians(124.0))
     stem = moved(ellipse(17.0, 13.0), x=0.3 * sphere + 0.5 * cup + 10.0, y=-3.0)
-    neck = Stroke(((0.3 * sphere + 0.5 * cup, 0.0), (0.3 * sphere + 0.5 * cup + 10.0, -3.0)), 9.0)
+    neck = Stroke(((0.3 * sphere + 0.5 * cup, 0.0), (0.3 * sphere + 0.5 * cup + 10.0, -3.0)), 4.5)
     return Part("titanium", union(base, shell, neck, stem)), Part("cocr", ball)

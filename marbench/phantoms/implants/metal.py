@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from marbench.phantoms.implants.shapes import Shape
+from marbench.phantoms.shapes import Shape
 
-__all__ = ["CENTRE", "MATERIALS", "Drawing", "Material", "Metal", "Part", "Site"]
+__all__ = ["CENTRE", "MATERIALS", "Material", "Metal", "Part", "Site"]
 
 Material = Literal["titanium", "steel", "cocr", "amalgam", "gold"]
 Site = Literal["bone", "teeth", "soft", "any"]
@@ -25,16 +25,6 @@ class Part:
 
     material: Material
     shape: Shape
-
-
-class Drawing(NamedTuple):
-    """An implant before it has a size; see `Metal`."""
-
-    name: str
-    title: str
-    kind: str
-    site: Site
-    parts: tuple[Part, ...]
 
 
 @dataclass(frozen=True)

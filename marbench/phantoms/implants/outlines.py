@@ -1,4 +1,4 @@
-"""Outlines and arrangements that several kinds of implant share. Lengths in mm, angles in degrees."""
+"""Outlines and arrangements that several kinds of implant share. Lengths in mm, angles in radians."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 from marbench.phantoms.implants.metal import Part
-from marbench.phantoms.implants.shapes import Cut, Point, Polygon, Screw, Shape, Union, moved, union
+from marbench.phantoms.shapes import Difference, Point, Polygon, Screw, Shape, Union, moved, union
 
 __all__ = ["arranged", "centred", "ellipse", "irregular", "mirrored_pair", "rectangle", "screw", "segment", "smooth"]
 
@@ -38,7 +38,7 @@ def segment(diameter: float, height: float) -> Shape:
     """Return the part of a disc that lies above a chord: ``height`` tall, its chord on y = 0."""
     disc = moved(ellipse(diameter, diameter, 64), y=height - diameter / 2)
     below = Polygon(((-diameter, 0.0), (-diameter, -2 * diameter), (diameter, -2 * diameter), (diameter, 0.0)))
-    return Cut(disc, below)
+    return Difference(disc, below)
 
 
 def smooth(points: tuple[Point, ...], rounds: int = 2) -> tuple[Point, ...]:
@@ -52,9 +52,8 @@ def smooth(points: tuple[Point, ...], rounds: int = 2) -> tuple[Point, ...]:
 
 
 def screw(start: Point, length: float, direction: float, diameter: float) -> Screw:
-    """Return a bone screw that leaves ``start`` in a direction (degrees from the x axis, counter-clockwise)."""
-    turn = math.radians(direction)
-    tip = (start[0] + length * math.cos(turn), start[1] + length * math.sin(turn))
+    """Return a bone screw that leaves ``start`` in a direction (from the x axis, counter-clockwise)."""
+    tip = (start[0] + length * math.cos(direction), start[1] + length * math.sin(direction))
     return Screw(start, tip, diameter, depth=0.16 * diameter, pitch=0.45 * diameter)
 
 
@@ -65,8 +64,8 @@ def arranged(parts: tuple[Part, ...], x: float = 0.0, y: float = 0.0, turn: floa
 
 def centred(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     """Return parts shifted so that the middle of the box about them is the origin."""
-    x0, y0, x1, y1 = Union(tuple(part.shape for part in parts)).bounds
-    return arranged(parts, -(x0 + x1) / 2, -(y0 + y1) / 2)
+    left, right, bottom, top = Union(tuple(part.shape for part in parts)).bounds
+    return arranged(parts, -(left + right) / 2, -(bottom + top) / 2)
 
 
 def mirrored_pair(parts: tuple[Part, ...], x: float, turn: float = 0.0) -> tuple[Part, ...]:

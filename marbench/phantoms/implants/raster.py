@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.phantoms.implants.shapes import Box, Shape, Union
+from marbench.phantoms.shapes import Bounds, Shape, members
 
 __all__ = ["Frame", "Window", "paint"]
 
@@ -64,12 +64,12 @@ class Frame:
         x, y = dx * cos + dy * sin, dy * cos - dx * sin
         return (-x if self.mirror else x) - self.centre[0], y - self.centre[1]
 
-    def window(self, box: Box) -> Window:
+    def window(self, box: Bounds) -> Window:
         """Return the pixels of the grid that a box of the drawing may touch."""
         cos, sin = math.cos(self.angle) * self.unit, math.sin(self.angle) * self.unit
         corners = []
-        for x in (box[0] + self.centre[0], box[2] + self.centre[0]):
-            for y in (box[1] + self.centre[1], box[3] + self.centre[1]):
+        for x in (box.left + self.centre[0], box.right + self.centre[0]):
+            for y in (box.bottom + self.centre[1], box.top + self.centre[1]):
                 x_mirrored = -x if self.mirror else x
                 corners.append((x_mirrored * cos - y * sin + self.x, x_mirrored * sin + y * cos + self.y))
         xs, ys = zip(*corners, strict=True)
@@ -95,10 +95,11 @@ def paint(samples: NDArray[np.uint8], window: Window, shape: Shape, label: int, 
     label : int
     frame : Frame
     """
-    if isinstance(shape, Union):
-        for member in shape.shapes:
-            paint(samples, window, member, label, frame)
-        return
+    for member in members(shape):
+        _paint(samples, window, member, label, frame)
+
+
+def _paint(samples: NDArray[np.uint8], window: Window, shape: Shape, label: int, frame: Frame) -> None:
     box = frame.window(shape.bounds)
     if 0 in box.shape:
         return
@@ -108,14 +109,14 @@ def paint(samples: NDArray[np.uint8], window: Window, shape: Shape, label: int, 
     half_diagonal = math.sqrt(0.5) / frame.unit
     above, left = window.row, window.column
     view = samples[box.row - above : box.row_end - above, box.column - left : box.column_end - left]
-    view[depth <= -half_diagonal] = label
+    view[depth >= half_diagonal] = label
     row, column = np.nonzero(np.abs(depth) < half_diagonal)
     steps = (np.arange(frame.per_side) + 0.5) / frame.per_side - 0.5
     points = frame.drawing(
         row[:, None] + (box.row + np.repeat(steps, frame.per_side)),
         column[:, None] + (box.column + np.tile(steps, frame.per_side)),
     )
-    covered = shape.distance(*points) < 0
+    covered = shape.distance(*points) > 0
     view[row, column] = np.where(covered, np.uint8(label), view[row, column])
 
 

@@ -6,7 +6,7 @@ import math
 
 from marbench.phantoms.implants.metal import Material, Part
 from marbench.phantoms.implants.outlines import irregular, rectangle, screw, segment, smooth
-from marbench.phantoms.implants.shapes import Arc, Cut, Disc, Point, Polygon, Shape, Stroke, moved, union
+from marbench.phantoms.shapes import Arc, Difference, Point, Polygon, Shape, Stroke, disc, moved, union
 
 __all__ = [
     "anchor",
@@ -33,17 +33,21 @@ def clips(places: tuple[Placed, ...], length: float, width: float, gape: float =
     """Return surgical clips: two legs that gape by ``gape`` degrees."""
     half = math.radians(gape / 2)
     x, y = length * math.cos(half), length * math.sin(half)
-    one = Stroke(((x, y), (0.0, 0.0), (x, -y)), width)
-    return (Part("titanium", union(*(moved(one, *place) for place in places))),)
+    one = Stroke(((x, y), (0.0, 0.0), (x, -y)), width / 2)
+    return (Part("titanium", union(*(moved(one, x, y, math.radians(turn)) for x, y, turn in places))),)
 
 
 def aneurysm_clip(blade: float, width: float, material: Material = "titanium") -> tuple[Part, ...]:
     """Return an aneurysm clip: closed blades, legs that cross, and the spring's loop at the end."""
-    spring = Arc(-0.62 * blade, 0.0, 0.17 * blade, width, 40.0, 280.0)
+    spring = Arc(-0.62 * blade, 0.0, 0.17 * blade, width / 2, math.radians(40.0), math.radians(280.0))
     leg = 0.13 * blade
     legs = union(
-        Stroke(((-0.5 * blade, leg), (-0.2 * blade, -0.5 * width), (0.0, -0.5 * width), (blade, -0.45 * width)), width),
-        Stroke(((-0.5 * blade, -leg), (-0.2 * blade, 0.5 * width), (0.0, 0.5 * width), (blade, 0.45 * width)), width),
+        Stroke(
+            ((-0.5 * blade, leg), (-0.2 * blade, -0.5 * width), (0.0, -0.5 * width), (blade, -0.45 * width)), width / 2
+        ),
+        Stroke(
+            ((-0.5 * blade, -leg), (-0.2 * blade, 0.5 * width), (0.0, 0.5 * width), (blade, 0.45 * width)), width / 2
+        ),
     )
     return (Part(material, union(spring, legs)),)
 
@@ -58,7 +62,7 @@ def coil(
         t = 2 * math.pi * k / steps * 0.94
         reach = size / 2 * (0.72 + 0.28 * math.cos(turns[2] * t + 0.7))
         points.append((reach * math.cos(turns[0] * t + 0.4), squeeze * reach * math.sin(turns[1] * t)))
-    return (Part(material, Stroke(tuple(points), width)),)
+    return (Part(material, Stroke(tuple(points), width / 2)),)
 
 
 def sternal_wires(loops: tuple[Placed, ...], width: float, thickness: float, height: float) -> tuple[Part, ...]:
@@ -68,29 +72,28 @@ def sternal_wires(loops: tuple[Placed, ...], width: float, thickness: float, hei
         (0.0, y), (-0.9 * x, y), (-1.05 * x, 0.0), (-0.8 * x, -y), (0.7 * x, -1.05 * y), (1.05 * x, -0.1 * y),
         (0.9 * x, 0.95 * y), (0.0, y),
     )  # fmt: skip
-    loop = Stroke(smooth(corners), thickness)
-    twist = Stroke(((0.0, y), (0.5 * thickness, y + 1.6 * thickness)), 1.5 * thickness)
-    return (Part("steel", union(*(moved(union(loop, twist), *place) for place in loops))),)
+    loop = Stroke(smooth(corners), thickness / 2)
+    twist = Stroke(((0.0, y), (0.5 * thickness, y + 1.6 * thickness)), 0.75 * thickness)
+    return (Part("steel", union(*(moved(union(loop, twist), x, y, math.radians(turn)) for x, y, turn in loops))),)
 
 
 def staples(count: int, pitch: float, leg: float, width: float, bow: float = 30.0) -> tuple[Part, ...]:
     """Return a line of staples along an arc of ``bow`` degrees, each an open B."""
     radius = max(count - 1, 1) * pitch / math.radians(bow)
     x, y = 0.5 * leg, 0.45 * leg
-    one = Stroke(((0.6 * x, y), (-x, 0.5 * leg), (-x, -0.5 * leg), (0.6 * x, -y)), width)
+    one = Stroke(((0.6 * x, y), (-x, 0.5 * leg), (-x, -0.5 * leg), (0.6 * x, -y)), width / 2)
     shapes: list[Shape] = []
     for k in range(count):
-        angle = bow * (k / max(count - 1, 1) - 0.5)
-        turn = math.radians(angle)
-        shapes.append(moved(one, radius * math.sin(turn), radius * (math.cos(turn) - 1.0), turn=-angle))
+        turn = math.radians(bow * (k / max(count - 1, 1) - 0.5))
+        shapes.append(moved(one, radius * math.sin(turn), radius * (math.cos(turn) - 1.0), turn=-turn))
     return (Part("titanium", union(*shapes)),)
 
 
 def leads(dots: tuple[Point, ...], diameter: float, tip: tuple[Point, ...] = ()) -> tuple[Part, ...]:
     """Return pacemaker leads: dots where they pass through the slice, and a stretch that runs within it."""
-    shapes: list[Shape] = [Disc(x, y, diameter / 2) for x, y in dots]
+    shapes: list[Shape] = [disc(x, y, diameter / 2) for x, y in dots]
     if tip:
-        shapes.append(Stroke(tip, diameter))
+        shapes.append(Stroke(tip, diameter / 2))
     return (Part("cocr", union(*shapes)),)
 
 
@@ -100,14 +103,14 @@ def pacemaker(width: float, thickness: float, lead: float = 0.0, face_on: bool =
     rounding = 0.42 * height
     can: Shape = rectangle(width, height, rounding)
     if face_on:  # battery and circuit leave the can half empty
-        can = Cut(can, moved(rectangle(0.55 * width, 0.24 * width, 1.0), y=0.16 * height))
+        can = Difference(can, moved(rectangle(0.55 * width, 0.24 * width, 1.0), y=0.16 * height))
     parts = [Part("titanium", can)]
     if lead:
         y = -0.5 * height - 3.0 * lead
         path = (
             (-0.5 * width, y + lead), (-0.2 * width, y - 1.6 * lead), (0.15 * width, y + lead), (0.52 * width, y - lead)
         )  # fmt: skip
-        parts.append(Part("cocr", union(Stroke(smooth(path), lead), Disc(0.2 * width, y - 4.0 * lead, 0.6 * lead))))
+        parts.append(Part("cocr", union(Stroke(smooth(path), lead / 2), disc(0.2 * width, y - 4.0 * lead, 0.6 * lead))))
     return tuple(parts)
 
 
@@ -117,7 +120,7 @@ def port(width: float, height: float, wall: float) -> tuple[Part, ...]:
     outer = Polygon(((-x, -y), (x, -y), (0.72 * x, y), (-0.72 * x, y)), 0.4)
     bottom, top = 0.82 * x - wall, 0.7 * x - wall
     chamber = Polygon(((-bottom, wall - y), (bottom, wall - y), (top, 2 * y), (-top, 2 * y)))
-    return (Part("titanium", Cut(outer, chamber)),)
+    return (Part("titanium", Difference(outer, chamber)),)
 
 
 def bullet(length: float, calibre: float, deformed: float = 0.0) -> tuple[Part, ...]:
@@ -128,8 +131,8 @@ def bullet(length: float, calibre: float, deformed: float = 0.0) -> tuple[Part, 
         nose = tuple(((0.45 + 0.55 * t) * length, r * math.sqrt(1.0 - t * t)) for t in steps)
         points = ((0.0, -r), *((x, -y) for x, y in nose[:-1]), *reversed(nose), (0.0, r))
         return (Part("steel", moved(Polygon(points), x=-length / 2)),)
-    cap = moved(segment(calibre * (1.0 + deformed), 0.45 * length), turn=-90.0)
-    base = moved(rectangle(0.6 * length, calibre, 0.15 * calibre), x=-0.25 * length, turn=6.0)
+    cap = moved(segment(calibre * (1.0 + deformed), 0.45 * length), turn=-math.pi / 2)
+    base = moved(rectangle(0.6 * length, calibre, 0.15 * calibre), x=-0.25 * length, turn=math.radians(6.0))
     burr = moved(irregular(0.75 * calibre, seed=3), x=0.1 * length, y=0.5 * calibre)
     return (Part("steel", union(cap, base, burr)),)
 
@@ -145,28 +148,28 @@ def fragments(places: tuple[Placed, ...], size: float) -> tuple[Part, ...]:
 
 def pellets(centres: tuple[Point, ...], diameter: float) -> tuple[Part, ...]:
     """Return shotgun pellets."""
-    return (Part("steel", union(*(Disc(x, y, diameter / 2) for x, y in centres))),)
+    return (Part("steel", union(*(disc(x, y, diameter / 2) for x, y in centres))),)
 
 
 def stent(diameter: float, strut: float, struts: int, squeeze: float = 1.0) -> tuple[Part, ...]:
     """Return a stent in cross-section: a circle of strut sections, or a closed ring where ``struts`` is 0."""
     if not struts:
-        return (Part("steel", Arc(0.0, 0.0, diameter / 2, strut)),)
+        return (Part("steel", Arc(0.0, 0.0, diameter / 2, strut / 2)),)
     turns = [2 * math.pi * k / struts for k in range(struts)]
     x, y = diameter / 2, squeeze * diameter / 2
-    return (Part("steel", union(*(Disc(x * math.cos(t), y * math.sin(t), strut / 2) for t in turns))),)
+    return (Part("steel", union(*(disc(x * math.cos(t), y * math.sin(t), strut / 2) for t in turns))),)
 
 
 def heart_valve(diameter: float, ring: float, leaflet: float) -> tuple[Part, ...]:
     """Return a mechanical valve: a ring and its two leaflets, half open."""
     reach = 0.36 * diameter
     flaps = union(
-        Stroke(((-0.16 * diameter, -reach), (-0.1 * diameter, reach)), leaflet),
-        Stroke(((0.12 * diameter, -reach), (0.17 * diameter, reach)), leaflet),
+        Stroke(((-0.16 * diameter, -reach), (-0.1 * diameter, reach)), leaflet / 2),
+        Stroke(((0.12 * diameter, -reach), (0.17 * diameter, reach)), leaflet / 2),
     )
-    return Part("cocr", Arc(0.0, 0.0, (diameter - ring) / 2, ring)), Part("titanium", flaps)
+    return Part("cocr", Arc(0.0, 0.0, (diameter - ring) / 2, ring / 2)), Part("titanium", flaps)
 
 
 def anchor(length: float, diameter: float) -> tuple[Part, ...]:
     """Return a suture anchor: a short, coarse screw."""
-    return (Part("titanium", screw((0.0, -length / 2), length, 90.0, diameter)),)
+    return (Part("titanium", screw((0.0, -length / 2), length, math.pi / 2, diameter)),)

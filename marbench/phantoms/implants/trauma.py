@@ -6,7 +6,7 @@ import math
 
 from marbench.phantoms.implants.metal import Material, Part
 from marbench.phantoms.implants.outlines import rectangle, screw
-from marbench.phantoms.implants.shapes import Arc, Cut, Disc, Point, Shape, Stroke, moved, union
+from marbench.phantoms.shapes import Arc, Difference, Point, Shape, Stroke, disc, moved, union
 
 __all__ = ["bone_screw", "cannulated_screws", "hip_nail", "hip_screw", "nail", "plate", "wires"]
 
@@ -25,21 +25,20 @@ def plate(
     A screw is (position from −1 to 1 along the plate, length); its head stands a little proud of the plate.
     """
     radius = length / math.radians(bow)
-    band = Arc(0.0, -radius, radius, thickness, 90.0 - bow / 2, bow)
+    band = Arc(0.0, -radius, radius, thickness / 2, math.radians(90.0 - bow / 2), math.radians(bow))
     held: list[Shape] = []
     for position, screw_length in screws:
-        direction = 90.0 - position * bow / 2
-        turn = math.radians(direction)
+        turn = math.radians(90.0 - position * bow / 2)
         x, y = radius * math.cos(turn), radius * math.sin(turn) - radius
-        held.append(screw((x, y), screw_length, direction + 180.0 + 5.0 * position, diameter))
-        held.append(moved(rectangle(1.9 * diameter, thickness + 1.0, 0.4), x, y, turn=direction - 90.0))
+        held.append(screw((x, y), screw_length, turn + math.radians(180.0 + 5.0 * position), diameter))
+        held.append(moved(rectangle(1.9 * diameter, thickness + 1.0, 0.4), x, y, turn=turn - math.pi / 2))
     return (Part(material, band), *((Part(screw_material or material, union(*held)),) if held else ()))
 
 
 def bone_screw(length: float, diameter: float, washer: float = 0.0, material: Material = "steel") -> tuple[Part, ...]:
     """Return a screw that points up, with a round head and a ``washer`` of that diameter (0 for none)."""
     head = moved(rectangle(1.7 * diameter, 0.7 * diameter, 0.25 * diameter), y=-0.2 * diameter)
-    shapes: list[Shape] = [screw((0.0, 0.0), length, 90.0, diameter), head]
+    shapes: list[Shape] = [screw((0.0, 0.0), length, math.pi / 2, diameter), head]
     if washer:
         shapes.append(rectangle(washer, 1.8, 0.4))
     return (Part(material, union(*shapes)),)
@@ -52,10 +51,10 @@ def cannulated_screws(
     shapes: list[Shape] = []
     for k, length in enumerate(lengths):
         one = union(
-            screw((0.0, 0.0), length, 90.0, diameter),
+            screw((0.0, 0.0), length, math.pi / 2, diameter),
             moved(rectangle(1.6 * diameter, 0.7 * diameter, 0.2 * diameter), y=-0.2 * diameter),
         )
-        shapes.append(moved(one, 0.12 * gap * k * k, gap * k, turn=direction - 90.0 + 1.5 * k))
+        shapes.append(moved(one, 0.12 * gap * k * k, gap * k, turn=math.radians(direction - 90.0 + 1.5 * k)))
     return (Part(material, union(*shapes)),)
 
 
@@ -68,9 +67,9 @@ def nail(
     lock_material: Material | None = None,
 ) -> tuple[Part, ...]:
     """Return an intramedullary nail in cross-section, hollow by ``cannula``, with a locking screw ``lock`` long."""
-    rod: Shape = Disc(0.0, 0.0, diameter / 2)
+    rod: Shape = disc(0.0, 0.0, diameter / 2)
     if cannula:
-        rod = Cut(rod, Disc(0.0, 0.0, cannula / 2))
+        rod = Difference(rod, disc(0.0, 0.0, cannula / 2))
     if not lock:
         return (Part(material, rod),)
     head = moved(rectangle(3.0, 1.7 * lock_diameter, 0.8), x=-0.45 * lock)
@@ -82,8 +81,8 @@ def hip_screw(
     length: float, diameter: float, plate_width: float, plate_thickness: float, material: Material = "steel"
 ) -> tuple[Part, ...]:
     """Return a dynamic hip screw: a thick lag screw in a barrel, on a plate at the lateral cortex (right)."""
-    lag = screw((-0.45 * length, 0.0), 0.55 * length, 180.0, diameter)
-    barrel = Stroke(((-0.55 * length, 0.0), (0.0, 0.0)), 0.95 * diameter)
+    lag = screw((-0.45 * length, 0.0), 0.55 * length, math.pi, diameter)
+    barrel = Stroke(((-0.55 * length, 0.0), (0.0, 0.0)), 0.475 * diameter)
     side = moved(rectangle(plate_thickness, plate_width, 1.2), x=0.0)
     return (Part(material, union(lag, barrel, side)),)
 
@@ -91,14 +90,16 @@ def hip_screw(
 def hip_nail(diameter: float, length: float, lag_diameter: float, material: Material = "titanium") -> tuple[Part, ...]:
     """Return a proximal femoral nail in cross-section, with a lag screw through it towards the femoral head (left)."""
     lag = union(
-        Stroke(((0.3 * length, -0.05 * length), (-0.3 * length, 0.05 * length)), 0.82 * lag_diameter),
-        screw((-0.25 * length, 0.0417 * length), 0.45 * length, 170.5, lag_diameter),
+        Stroke(((0.3 * length, -0.05 * length), (-0.3 * length, 0.05 * length)), 0.41 * lag_diameter),
+        screw((-0.25 * length, 0.0417 * length), 0.45 * length, math.radians(170.5), lag_diameter),
     )
-    return Part(material, Disc(0.0, 0.0, diameter / 2)), Part(material, lag)
+    return Part(material, disc(0.0, 0.0, diameter / 2)), Part(material, lag)
 
 
 def wires(
     lines: tuple[tuple[Point, ...], ...] = (), dots: tuple[Point, ...] = (), width: float = 1.8
 ) -> tuple[Part, ...]:
     """Return Kirschner wires: polylines in the slice and dots where they pass through it."""
-    return (Part("steel", union(*(Stroke(line, width) for line in lines), *(Disc(x, y, width / 2) for x, y in dots))),)
+    return (
+        Part("steel", union(*(Stroke(line, width / 2) for line in lines), *(disc(x, y, width / 2) for x, y in dots))),
+    )

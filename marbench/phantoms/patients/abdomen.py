@@ -9,10 +9,10 @@ import numpy as np
 from marbench.phantoms.patients.bowel import colon, hollow, loops
 from marbench.phantoms.patients.canvas import Canvas, Tissue
 from marbench.phantoms.patients.person import Person
-from marbench.phantoms.patients.shapes import Blob, Difference, Ellipse, Field, Point, Stroke, mirror
 from marbench.phantoms.patients.spine import LUMBAR, vertebra
 from marbench.phantoms.patients.tissues import fluid, muscle
 from marbench.phantoms.patients.torso import arms, back_muscles, frame_blob, padded, ribs, shell, vessel
+from marbench.phantoms.shapes import Blob, Difference, Ellipse, Field, Point, Stroke, mirror, ring
 
 __all__ = ["outline", "paint", "trunk_wall"]
 
@@ -72,16 +72,15 @@ def trunk_wall(canvas: Canvas, person: Person, skin: Blob, cavity_half: list[Poi
         canvas.line(frame.grown(-depth), 0.05, plane, lateral)
     stretch = [(x * (1 + 0.05 * fat), y * (1 + 0.12 * fat * belly if y > 0 else 1)) for x, y in cavity_half]
     cavity = frame_blob(person, stretch, "frame", bump=0.3)
-    front = cavity.bounds[3]
+    front = cavity.bounds.top
     for side in (-1, 0, 1):
         x = side * 6.4
         canvas.paint(
             Stroke([(x, front + 2.2 - 1.2 * abs(side)), (x, front - 0.6 - 1.4 * abs(side))], 0.16), plane, inside
         )
-    box = canvas.everywhere
-    within = np.minimum(canvas.distance(cavity, box, 0.1), inside - np.float32(0.6))
+    within = np.minimum(canvas.distance(cavity, rough=0.1), inside - np.float32(0.6))
     mesentery = Tissue(person.fat_hu + 6, soft=7, fine=5, strands=40, vessels=110 + 0.3 * person.contrast)
-    canvas.blend(canvas.coverage(within), canvas.value(mesentery, box), box)
+    canvas.fill(within, mesentery)
     return cavity, within
 
 
@@ -110,7 +109,7 @@ def _digestive(canvas: Canvas, person: Person, cavity: Blob, within: Field) -> N
     if level < 0.5:
         shrink = 1 - 0.5 * level
         a, b = 3.6 * shrink * stream.uniform(0.7, 1.2), 3.0 * shrink * stream.uniform(0.8, 1.2)
-        points = [(4.8 + a * c - 1.2 * s, 2.6 + b * s) for c, s in _CIRCLE]
+        points = [(4.8 + a * c - 1.2 * s, 2.6 + b * s) for c, s in ring(count=20)]
         stomach = Blob(points, (4.8, 2.6), bulge=stream.bumps(0.35))
         content = Tissue(stream.uniform(10, 60), soft=10, fine=16)
         gas = stream.uniform(0.15, 0.75) if stream.chance(0.75) else 0.0
@@ -164,7 +163,7 @@ def _liver(canvas: Canvas, person: Person, hu: float, within: Field) -> None:
     contour = Blob(points, (cx, cy), smooth=5, bulge=stream.bumps(0.15))
     parenchyma = Tissue(hu, soft=4, fine=3)
     canvas.paint(contour, parenchyma, within, rough=0.05)
-    inner = np.minimum(canvas.distance(contour, canvas.everywhere), within)
+    inner = np.minimum(canvas.distance(contour), within)
     vein = Tissue(hu + (0.28 * person.contrast if person.contrast else -14), soft=2)
     root = (cx + 2.2 * (1 - t), cy - 0.8)
     for k in range(5):
@@ -213,9 +212,7 @@ def _kidney(canvas: Canvas, person: Person, side: int, size: float, height: floa
     a, b = 2.5 * size * stream.uniform(0.9, 1.15), 2.9 * size * stream.uniform(0.9, 1.15)
     turn = side * stream.normal(0.45, 0.12)
     canvas.line(Ellipse(x + 0.3 * side, y, a + 1.3, b + 1.4, turn), 0.05, Tissue(-30, soft=20), within)
-    ct, st = math.cos(turn), math.sin(turn)
-    rim = [(x + a * c * ct - b * s * st, y + a * c * st + b * s * ct) for c, s in _CIRCLE]
-    kidney = Blob(rim, (x, y), bulge=stream.bumps(0.1, 8))
+    kidney = Blob(ring((x, y), (a, b), 20, turn), (x, y), bulge=stream.bumps(0.1, 8))
     cortex_hu = 34 + 0.75 * person.contrast
     hilum = Ellipse(x - side * 0.95 * a, y + 0.6, 1.25 * size, 0.8 * size, -0.4 * side)
     organ = Difference(kidney, hilum) if abs(height) < 0.6 else kidney
@@ -279,7 +276,7 @@ def _posterior_wall(canvas: Canvas, person: Person) -> None:
         if level < 0.6:
             crus = Stroke(mirror([(0.9, 0.2), (1.9, -1.2), (2.6, -3.0)], side), [0.25, 0.45 * bulk, 0.2])
             canvas.paint(crus, flesh, rough=0.08)
-    back_muscles(canvas, person, -6.6, 2.4, 1.75, canvas.distance(Ellipse(0, -5, 9, 5.5), canvas.everywhere))
+    back_muscles(canvas, person, -6.6, 2.4, 1.75, canvas.distance(Ellipse(0, -5, 9, 5.5)))
 
 
 def _great_vessels(canvas: Canvas, person: Person) -> None:
@@ -300,6 +297,3 @@ def _great_vessels(canvas: Canvas, person: Person) -> None:
 def _section(level: float, middle: float, half: float) -> float:
     """Relative radius of an ellipsoid cut at a level."""
     return math.sqrt(max(0.03, 1 - ((level - middle) / half) ** 2))
-
-
-_CIRCLE = [(math.cos(t), math.sin(t)) for t in np.linspace(0, 2 * math.pi, 20, endpoint=False)]

@@ -8,12 +8,10 @@ import numpy as np
 
 from marbench.phantoms.patients.canvas import Canvas, Tissue
 from marbench.phantoms.patients.person import Person, Stream
-from marbench.phantoms.patients.shapes import Blob, Ellipse, Field, Point, Stroke
 from marbench.phantoms.patients.tissues import GAS
+from marbench.phantoms.shapes import Blob, Ellipse, Field, Point, Stroke, ring
 
 __all__ = ["colon", "hollow", "loops"]
-
-_CIRCLE = [(math.cos(t), math.sin(t)) for t in np.linspace(0, 2 * math.pi, 16, endpoint=False)]
 
 
 def hollow(
@@ -30,14 +28,14 @@ def hollow(
     d = canvas.distance(outline, box, 0.05)
     if within is not None:
         d = np.minimum(d, within[box])
-    canvas.blend(canvas.coverage(d), canvas.value(Tissue(42 + 0.35 * person.contrast, soft=8, fine=6), box), box)
+    canvas.fill(d, Tissue(42 + 0.35 * person.contrast, soft=8, fine=6), box)
     lumen = d - np.float32(wall)
     lumen += np.float32(0.03) * canvas.field("fine")[box]
-    canvas.blend(canvas.coverage(lumen), canvas.value(content, box), box)
+    canvas.fill(lumen, content, box)
     if gas > 0.02:
         _, _, bottom, top = outline.bounds
         level = top - wall - gas * (top - bottom - 2 * wall)
-        canvas.blend(canvas.coverage(np.minimum(lumen, canvas.y[box] - np.float32(level))), canvas.value(GAS, box), box)
+        canvas.fill(np.minimum(lumen, canvas.y[box] - np.float32(level)), GAS, box)
 
 
 def loops(canvas: Canvas, person: Person, area: Blob, within: Field, fill: float) -> None:
@@ -65,9 +63,7 @@ def _loop(canvas: Canvas, person: Person, stream: Stream, centre: Point, positiv
     long = stream.uniform(1.0, 1.7) if stream.chance(0.7) else stream.uniform(1.7, 2.8)
     wide = stream.uniform(0.75, 1.35)
     turn = stream.uniform(0, math.pi)
-    c, s = math.cos(turn), math.sin(turn)
-    points = [(centre[0] + long * u * c - wide * v * s, centre[1] + long * u * s + wide * v * c) for u, v in _CIRCLE]
-    outline = Blob(points, centre, smooth=9, bulge=stream.bumps(0.14, 9))
+    outline = Blob(ring(centre, (long, wide), 16, turn), centre, smooth=9, bulge=stream.bumps(0.14, 9))
     if stream.chance(0.2):
         content = Tissue(stream.uniform(30, 60), fine=14, soft=8)  # collapsed
     elif positive is not None and stream.chance(0.6):
@@ -77,7 +73,8 @@ def _loop(canvas: Canvas, person: Person, stream: Stream, centre: Point, positiv
     gas = stream.uniform(0.2, 0.9) if stream.chance(0.16) else 0.0
     hollow(canvas, person, outline, content, gas, within, wall=stream.uniform(0.15, 0.3))
     if stream.chance(0.12):
-        bubble = Ellipse(centre[0] + 0.4 * c, centre[1] + 0.4, stream.uniform(0.1, 0.3), stream.uniform(0.1, 0.22))
+        x, y = centre[0] + 0.4 * math.cos(turn), centre[1] + 0.4
+        bubble = Ellipse(x, y, stream.uniform(0.1, 0.3), stream.uniform(0.1, 0.22))
         canvas.paint(bubble, GAS, within, rough=0.04)
 
 
@@ -90,8 +87,7 @@ def colon(canvas: Canvas, person: Person, name: str, path: list[Point], radius: 
     radius *= taste.uniform(0.75, 1.3)
     for k, (x, y) in enumerate(path):
         r = radius * stream.uniform(0.85, 1.1)
-        points = [(x + r * u, y + 0.92 * r * v) for u, v in _CIRCLE]
-        outline = Blob(points, (x, y), smooth=6, bulge=stream.bumps(0.22 * r, 8))
+        outline = Blob(ring((x, y), (r, 0.92 * r), 16), (x, y), smooth=6, bulge=stream.bumps(0.22 * r, 8))
         hollow(canvas, person, outline, _stool(stream) if stool else Tissue(25, soft=10, fine=12), gas, within, 0.18)
         if stool and gas < 0.6:
             _bubbles(canvas, stream, x, y, r, within)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from marbench.phantoms.patients.shapes import Bounds, Field, Shape
 from marbench.phantoms.patients.texture import Atlas
+from marbench.phantoms.shapes import Bounds, Field, Shape
 
-__all__ = ["AIR", "Box", "Canvas", "Pose", "Tissue"]
+__all__ = ["AIR", "EVERYWHERE", "Box", "Canvas", "Pose", "Tissue"]
 
 AIR = -1000.0
 Box = tuple[slice, slice]
+EVERYWHERE: Box = (slice(None), slice(None))
 
 
 @dataclass(frozen=True)
@@ -94,11 +95,6 @@ class Canvas:
         self.image = np.full(shape, AIR, np.float32)
         self.body = np.full(shape, np.inf, np.float32)
 
-    @property
-    def everywhere(self) -> Box:
-        """The whole image."""
-        return slice(None), slice(None)
-
     def field(self, name: str) -> Field:
         """Return a random field of the atlas on the whole image."""
         if name not in self._sampled:
@@ -120,7 +116,7 @@ class Canvas:
         r0, r1 = math.floor(rows / 2 - (y + high) / self.pixel), math.ceil(rows / 2 - (y - high) / self.pixel)
         return slice(min(max(r0, 0), rows), max(r1, 0)), slice(min(max(c0, 0), columns), max(c1, 0))
 
-    def distance(self, shape: Shape, box: Box, rough: float = 0.0) -> Field:
+    def distance(self, shape: Shape, box: Box = EVERYWHERE, rough: float = 0.0) -> Field:
         """Distance to a shape's border; ``rough`` (cm) makes the border uneven."""
         d: Field = shape.distance(self.x[box], self.y[box])
         if rough:
@@ -141,7 +137,7 @@ class Canvas:
             share -= self.coverage(distance - np.float32(2 * inradius))
         return share
 
-    def value(self, tissue: Tissue, box: Box) -> Field:
+    def value(self, tissue: Tissue, box: Box = EVERYWHERE) -> Field:
         """HU of a tissue with its texture."""
         total: Field = np.full((1, 1), tissue.hu, np.float32)
         for name in ("soft", "fine", "trabecular", "strands", "vessels"):
@@ -150,10 +146,14 @@ class Canvas:
                 total = total + np.float32(amplitude) * self.field(name)[box]
         return total
 
-    def blend(self, share: Field, value: Field, box: Box) -> None:
+    def blend(self, share: Field, value: Field, box: Box = EVERYWHERE) -> None:
         """Replace ``share`` of every pixel of the box by ``value`` (HU)."""
         target = self.image[box]
         target += share * (value - target)
+
+    def fill(self, distance: Field, tissue: Tissue, box: Box = EVERYWHERE) -> None:
+        """Paint the part of the box where a distance field is positive."""
+        self.blend(self.coverage(distance), self.value(tissue, box), box)
 
     def paint(self, shape: Shape, tissue: Tissue, within: Field | None = None, rough: float = 0.0) -> None:
         """Paint a shape, no further than where the distance field ``within`` (whole image) is positive."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from marbench.phantoms.patients.canvas import Canvas, Tissue
 from marbench.phantoms.patients.person import Person
-from marbench.phantoms.patients.shapes import Ellipse, Field
+from marbench.phantoms.shapes import Ellipse, Field
 
 __all__ = ["paint_couch"]
 
@@ -58,5 +58,4 @@ def _depth(x: Field, y: Field, top: float, sag: float, half: float) -> Field:
 
 def _band(canvas: Canvas, distance: Field, tissue: Tissue, edge: Field, inradius: float = 1.0) -> None:
     """Blend a distance field of the whole image, as far as the edges of the table."""
-    box = canvas.everywhere
-    canvas.blend(canvas.share(distance, inradius) * canvas.coverage(edge), canvas.value(tissue, box), box)
+    canvas.blend(canvas.share(distance, inradius) * canvas.coverage(edge), canvas.value(tissue))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from marbench.phantoms.patients.canvas import Canvas, Tissue
 from marbench.phantoms.patients.person import Person
-from marbench.phantoms.patients.shapes import Blob, Difference, Ellipse, Field, Point, Stroke, arc, mirror
 from marbench.phantoms.patients.spine import CERVICAL, vertebra
 from marbench.phantoms.patients.tissues import GAS, fat, muscle
 from marbench.phantoms.patients.torso import frame_blob, shell, vessel
+from marbench.phantoms.shapes import Blob, Difference, Ellipse, Field, Point, Stroke, arc, mirror
 
 __all__ = ["neck_muscles", "outline", "paint"]
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from marbench.phantoms.patients.canvas import Canvas, Tissue
 from marbench.phantoms.patients.person import Person
-from marbench.phantoms.patients.shapes import Blob, Ellipse, Field, Point, Stroke, mirror
 from marbench.phantoms.patients.tissues import GAS, fat, fluid, muscle, skin
 from marbench.phantoms.patients.torso import frame_blob
+from marbench.phantoms.shapes import Blob, Ellipse, Field, Point, Stroke, mirror
 
 __all__ = ["air_cells", "outline", "paint"]
 
@@ -40,12 +40,11 @@ def outline(person: Person) -> Blob:
 def paint(canvas: Canvas, person: Person, skin_contour: Blob) -> None:
     """Fill the skin contour."""
     _ears(canvas, person, skin_contour)
-    box = canvas.everywhere
     stream = person.stream("scalp")
-    canvas.body = outside = canvas.distance(skin_contour, box)
-    canvas.blend(canvas.coverage(outside), canvas.value(skin(person), box), box)
+    canvas.body = outside = canvas.distance(skin_contour)
+    canvas.fill(outside, skin(person))
     scalp = outside - np.float32(0.2)
-    canvas.blend(canvas.coverage(scalp), canvas.value(fat(person, 20), box), box)
+    canvas.fill(scalp, fat(person, 20))
     depth = stream.uniform(0.4, 0.65) + 0.35 * person.fat
     if person.level < _VAULT:
         _temporalis(canvas, person, scalp)
@@ -69,13 +68,8 @@ def air_cells(canvas: Canvas, person: Person, area: Ellipse, size: float, name: 
             u, v = (x - area.x) / area.a, (y - area.y) / area.b
             if u * u + v * v < 1 and stream.chance(0.9):
                 r = size * stream.uniform(0.25, 0.75)
-                cell = Ellipse(
-                    x + stream.normal(0, 0.3 * size),
-                    y + stream.normal(0, 0.3 * size),
-                    r,
-                    r * stream.uniform(0.5, 1.0),
-                    stream.normal(0, 1),
-                )
+                centre = x + stream.normal(0, 0.3 * size), y + stream.normal(0, 0.3 * size)
+                cell = Ellipse(*centre, r, r * stream.uniform(0.5, 1.0), stream.normal(0, 1))
                 canvas.paint(cell, Tissue(stream.uniform(-980, -600)), rough=0.15 * size)
             x += size
         y += size
@@ -94,7 +88,7 @@ def _vault(canvas: Canvas, person: Person, outer: Blob) -> None:
     _tables(canvas, person, outer, inner)
     if person.level > 0.42 and stream.chance(0.6):
         for side in (-1, 1):
-            sinus = Ellipse(side * 0.9, outer.bounds[3] - 0.55, 1.0 * stream.uniform(0.5, 1.5), 0.3)
+            sinus = Ellipse(side * 0.9, outer.bounds.top - 0.55, 1.0 * stream.uniform(0.5, 1.5), 0.3)
             canvas.line(sinus, 0.07, Tissue(1000 * person.density))
             canvas.paint(sinus, GAS, rough=0.05)
     _brain(canvas, person, inner)
@@ -111,17 +105,16 @@ def _tables(canvas: Canvas, person: Person, outer: Blob, inner: Blob) -> None:
 def _brain(canvas: Canvas, person: Person, inner: Blob) -> None:
     """Brain with ribbon of grey matter, sulci, falx and what of the ventricles the level shows."""
     level = person.level
-    box = canvas.everywhere
     stream = person.stream("brain")
-    inside = canvas.distance(inner, box, 0.04)
-    canvas.blend(canvas.coverage(inside), canvas.value(fluid(12), box), box)
+    inside = canvas.distance(inner, rough=0.04)
+    canvas.fill(inside, fluid(12))
     depth = inside - np.float32(0.08 + 0.25 * person.age)
     ribbon = np.exp(-np.maximum(depth, 0) / np.float32(0.9))
-    tissue = canvas.value(Tissue(30, soft=2.2, fine=1.2), box) + np.float32(7) * ribbon
+    tissue = canvas.value(Tissue(30, soft=2.2, fine=1.2)) + np.float32(7) * ribbon
     sulci = np.clip(
         canvas.field("strands") * np.float32(2.2 + 2 * person.age) * np.clip(1.25 - depth / 2.2, 0, 1), 0, 1
     )
-    canvas.blend(canvas.coverage(depth), tissue - sulci * np.float32(26), box)
+    canvas.blend(canvas.coverage(depth), tissue - sulci * np.float32(26))
     _, _, back, front = inner.bounds
     falx = Stroke(
         [(0.0, front), (stream.normal(0, 0.08), 0.55 * front), (stream.normal(0, 0.1), 2.2)], [0.25, 0.07, 0.05]
@@ -204,10 +197,8 @@ def _face(canvas: Canvas, person: Person, scalp: Field) -> None:
     outer = Blob(points, (0.0, -3.0), smooth=5, bulge=stream.bumps(0.1))
     inner = outer.grown(-stream.uniform(0.5, 0.7))
     _tables(canvas, person, outer, inner)
-    inside = canvas.distance(inner, canvas.everywhere, 0.05)
-    canvas.blend(
-        canvas.coverage(inside), canvas.value(Tissue(33, soft=2.5, fine=2.5), canvas.everywhere), canvas.everywhere
-    )
+    inside = canvas.distance(inner, rough=0.05)
+    canvas.fill(inside, Tissue(33, soft=2.5, fine=2.5))
     cistern = Stroke([(-2.0, -1.2), (0.0, -0.8), (2.0, -1.2)], [0.2, 0.5, 0.2])
     canvas.paint(cistern, fluid(9), inside, rough=0.12)
     canvas.paint(Ellipse(0.0, -2.4, 1.6, 1.3), Tissue(32, soft=2), inside, rough=0.06)
@@ -292,7 +283,7 @@ def _midface(canvas: Canvas, person: Person, scalp: Field) -> None:
         canvas.paint(sinus, Tissue(30, soft=8))
         canvas.paint(sinus.grown(-stream.uniform(0.02, 0.2)), GAS, rough=0.05)
         if stream.chance(0.2):
-            level = canvas.distance(sinus, canvas.everywhere)
+            level = canvas.distance(sinus)
             canvas.paint(sinus, fluid(20), np.minimum(level, np.float32(stream.uniform(3.0, 5.0)) - canvas.y))
         for bone in (arch, jaw, plate):
             canvas.bone(bone, 0.14, person.density, 300, rough=0.04)

@@ -10,9 +10,9 @@ from marbench.phantoms.patients.bowel import colon, loops
 from marbench.phantoms.patients.canvas import Canvas, Tissue
 from marbench.phantoms.patients.pelvis import buttocks
 from marbench.phantoms.patients.person import Person
-from marbench.phantoms.patients.shapes import Blob, Ellipse, Field, Point, Shape, Stroke, Union, arc, mirror
 from marbench.phantoms.patients.tissues import GAS, fat, fluid, muscle
 from marbench.phantoms.patients.torso import frame_blob, padded, shell, vessel
+from marbench.phantoms.shapes import Blob, Ellipse, Field, Point, Shape, Stroke, Union, arc, mirror
 
 __all__ = ["outline", "paint"]
 
@@ -34,10 +34,9 @@ def paint(canvas: Canvas, person: Person, skin: Blob) -> None:
     inside = shell(canvas, person, skin, frame_blob(person, _FRAME, "frame"))
     _muscles(canvas, person, inside)
     cavity = frame_blob(person, _CAVITY, "frame", bump=0.15)
-    box = canvas.everywhere
-    within = np.minimum(canvas.distance(cavity, box, 0.08), inside)
+    within = np.minimum(canvas.distance(cavity, rough=0.08), inside)
     if level < 0.85:
-        canvas.blend(canvas.coverage(within), canvas.value(fat(person, 6), box), box)
+        canvas.fill(within, fat(person, 6))
         _pelvic_organs(canvas, person, cavity, within)
     _groin(canvas, person)
     for side in (-1, 1):
@@ -50,8 +49,7 @@ def paint(canvas: Canvas, person: Person, skin: Blob) -> None:
 def _muscles(canvas: Canvas, person: Person, inside: Field) -> None:
     """Bellies around the joint, each in its own fat."""
     flesh, gap = muscle(person), fat(person, 6)
-    box = canvas.everywhere
-    canvas.blend(canvas.coverage(inside), canvas.value(gap, box), box)
+    canvas.fill(inside, gap)
     buttocks(canvas, person, inside, lateral=(12.9, -0.6), width=1.9 if person.level < 0.5 else 1.3)
     stream = person.stream("muscles")
     bulk = stream.uniform(0.92, 1.1) * (1 - 0.1 * person.age)
@@ -115,13 +113,8 @@ def _groin(canvas: Canvas, person: Person) -> None:
         vessel(canvas, person, side * 8.1, 5.0, 0.52, f"femoral artery {side}")
         vessel(canvas, person, side * 7.0, 4.8, 0.68, f"femoral vein {side}", vein=True)
         for _ in range(stream.count(1, 4)):
-            node = Ellipse(
-                side * stream.uniform(5.5, 8.5),
-                stream.uniform(5.6, 7.2),
-                stream.uniform(0.2, 0.6),
-                0.28,
-                stream.normal(0, 1),
-            )
+            x, y = side * stream.uniform(5.5, 8.5), stream.uniform(5.6, 7.2)
+            node = Ellipse(x, y, stream.uniform(0.2, 0.6), 0.28, stream.normal(0, 1))
             canvas.paint(node, Tissue(35, soft=10, fine=15), rough=0.06)
 
 

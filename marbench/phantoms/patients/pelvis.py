@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from marbench.phantoms.patients.bowel import colon, hollow, loops
 from marbench.phantoms.patients.canvas import Canvas, Tissue
 from marbench.phantoms.patients.person import Person
-from marbench.phantoms.patients.shapes import Blob, Ellipse, Field, Point, Stroke, mirror
 from marbench.phantoms.patients.spine import LUMBAR, vertebra
 from marbench.phantoms.patients.tissues import fat, fluid, muscle
 from marbench.phantoms.patients.torso import frame_blob, padded, shell, vessel
+from marbench.phantoms.shapes import Blob, Ellipse, Field, Point, Stroke, mirror, ring
 
 __all__ = ["buttocks", "outline", "paint"]
 
@@ -37,10 +35,9 @@ def paint(canvas: Canvas, person: Person, skin: Blob) -> None:
     """Fill the skin contour."""
     level = person.level
     inside = shell(canvas, person, skin, frame_blob(person, _FRAME, "frame"))
-    box = canvas.everywhere
     cavity = frame_blob(person, _CAVITY, "frame", bump=0.3)
-    within = np.minimum(canvas.distance(cavity, box, 0.08), inside - np.float32(0.6))
-    canvas.blend(canvas.coverage(within), canvas.value(fat(person, 6), box), box)
+    within = np.minimum(canvas.distance(cavity, rough=0.08), inside - np.float32(0.6))
+    canvas.fill(within, fat(person, 6))
     buttocks(canvas, person, inside, lateral=(11.9, -1.9), width=1.9 + 0.6 * level)
     _iliopsoas(canvas, person)
     _viscera(canvas, person, cavity, within)
@@ -56,7 +53,7 @@ def buttocks(canvas: Canvas, person: Person, inside: Field, lateral: Point, widt
     stream = person.stream("buttocks")
     gap, flesh = fat(person, 8), muscle(person)
     back = np.minimum(inside, np.float32(-2.0) - canvas.y)
-    canvas.blend(canvas.coverage(back), canvas.value(gap, canvas.everywhere), canvas.everywhere)
+    canvas.fill(back, gap)
     for side in (-1, 1):
         bulk = stream.uniform(0.9, 1.08) * (1 - 0.12 * person.age)
         maximus = Stroke(mirror([(2.6, -6.9), (6.8, -7.3), (11.0, -5.4)], side), [0.7 * bulk, 1.65 * bulk, 1.3 * bulk])
@@ -110,7 +107,7 @@ def _viscera(canvas: Canvas, person: Person, cavity: Blob, within: Field) -> Non
         )
         vessel(canvas, person, side * 4.6, -3.2, 0.4, f"internal iliac artery {side}")
     if stream.chance(0.15):
-        hollow(canvas, person, Blob([(2 * c, -3.4 + 1.2 * s) for c, s in _CIRCLE]), fluid(8), 0.0, within)
+        hollow(canvas, person, Blob(ring((0.0, -3.4), (2.0, 1.2), 16)), fluid(8), 0.0, within)
 
 
 def _sacrum(canvas: Canvas, person: Person) -> None:
@@ -155,9 +152,10 @@ def _ilia(canvas: Canvas, person: Person) -> None:
                 (side * (x - 0.6 * t * (k > 2) * (notch == 0)) + stream.normal(0, 0.1), y + stream.normal(0, 0.1))
             )
         radii = [0.85 + 0.25 * t, 0.36 + 0.5 * t + 0.5 * notch, 0.26 + 0.2 * t + 0.9 * notch, 0.8 + 0.35 * notch, 0.75]
-        wing = Stroke(path, [r * stream.uniform(0.9, 1.12) for r in radii])
+        radii = [r * stream.uniform(0.9, 1.12) for r in radii]
+        wing = Stroke(path, radii)
         if joint:
-            gap = Stroke(path[2:], [r + 0.14 for r in wing.radii[2:]])
+            gap = Stroke(path[2:], [r + 0.14 for r in radii[2:]])
             canvas.paint(gap, Tissue(45, fine=40), Ellipse(0, -4.6, 6.6, 3.2).distance(canvas.x, canvas.y))
         canvas.bone(wing, 0.16, person.density, 170, rough=0.05)
         if joint and person.age > 0.4:
@@ -167,6 +165,3 @@ def _ilia(canvas: Canvas, person: Person) -> None:
                 Tissue(750 * person.density, fine=120),
                 rough=0.08,
             )
-
-
-_CIRCLE = [(math.cos(t), math.sin(t)) for t in np.linspace(0, 2 * math.pi, 16, endpoint=False)]

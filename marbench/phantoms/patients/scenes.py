@@ -16,16 +16,15 @@ from marbench.phantoms.patients.canvas import AIR, Canvas, Pose, Tissue
 from marbench.phantoms.patients.couch import paint_couch
 from marbench.phantoms.patients.person import Person, Stream
 from marbench.phantoms.patients.roster import Roster
-from marbench.phantoms.patients.shapes import Blob, Difference, Ellipse, Field, Point, Shape, Stroke, Union
 from marbench.phantoms.patients.texture import atlas
 from marbench.phantoms.patients.tissues import GAS, fat, muscle
 from marbench.phantoms.patients.torso import shell
+from marbench.phantoms.shapes import Blob, Difference, Ellipse, Field, Point, Shape, Stroke, Union, ring
 
 __all__ = ["RandomScenes"]
 
 _TOP = 3000.0
 _WINDOWS = ((-160.0, 240.0), (-175.0, 275.0), (-450.0, 1050.0))
-_CIRCLE = [(math.cos(t), math.sin(t)) for t in np.linspace(0, 2 * math.pi, 24, endpoint=False)]
 
 
 class RandomScenes:
@@ -63,7 +62,7 @@ class RandomScenes:
         shift = person.stream("texture", fresh=True).uniform(0, 41), person.stream("texture").uniform(0, 41)
         fields = atlas(self._roster.texture_seed(split), round(self._width / grid.columns, 6))
         canvas = Canvas(grid.shape, self._width, pose, fields, shift)
-        paint_couch(canvas, person, pose.shift[1] + skin.bounds[2] - person.stream("gap").uniform(0.2, 1.0))
+        paint_couch(canvas, person, pose.shift[1] + skin.bounds.bottom - person.stream("gap").uniform(0.2, 1.0))
         _fill(canvas, person, skin)
         image = np.clip(canvas.image, AIR, _TOP, out=canvas.image)
         window = _WINDOWS[person.stream("window").count(0, len(_WINDOWS) - 1)]
@@ -75,18 +74,13 @@ def _body(person: Person, height: float) -> tuple[Blob, Pose]:
     a = stream.uniform(6.5, 18.0)
     b = min(a * stream.uniform(0.5, 1.1), 0.39 * height)
     power = stream.uniform(1.7, 3.5)
-    ring = [(a * _power(c, 2 / power), b * _power(s, 2 / power)) for c, s in _CIRCLE]
-    skin = Blob(ring, (0.0, 0.0), smooth=6, bulge=stream.bumps(0.035 * a, 8))
+    outline = [(a * _power(c, 2 / power), b * _power(s, 2 / power)) for c, s in ring()]
+    skin = Blob(outline, (0.0, 0.0), smooth=6, bulge=stream.bumps(0.035 * a, 8))
     room = max(0.0, 18.8 - a)
     shift = stream.uniform(-0.4, 0.4) * room, 1.0 + stream.uniform(-0.3, 0.3) * max(0.0, 14.5 - b)
+    between, turn = stream.uniform, 2 * math.pi
     waves = tuple(
-        (
-            stream.uniform(0.05, 0.35),
-            stream.uniform(-0.5, 0.5),
-            stream.uniform(0.1, 0.5),
-            stream.uniform(0, 2 * math.pi),
-            stream.uniform(0, 2 * math.pi),
-        )
+        (between(0.05, 0.35), between(-0.5, 0.5), between(0.1, 0.5), between(0, turn), between(0, turn))
         for _ in range(4)
     )
     return skin, Pose(shift, stream.normal(0, 0.1), (1.0, 1.0), waves)
@@ -132,9 +126,7 @@ def _shape(stream: Stream, centre: Point, size: float) -> Shape:
     wide = long * stream.uniform(0.35, 1.0)
     if kind == 0:
         return Ellipse(x, y, long, wide, turn)
-    ct, st = math.cos(turn), math.sin(turn)
-    ring = [(x + long * c * ct - wide * s * st, y + long * c * st + wide * s * ct) for c, s in _CIRCLE]
-    blob = Blob(ring, centre, bulge=stream.bumps(0.2 * wide, 9))
+    blob = Blob(ring(centre, (long, wide), turn=turn), centre, bulge=stream.bumps(0.2 * wide, 9))
     if kind == 1:
         return blob
     if kind == 2:
@@ -166,12 +158,12 @@ def _gas(canvas: Canvas, person: Person, stream: Stream, at: Point, reach: float
     shape = _shape(stream, at, reach * stream.uniform(0.15, 1.8))
     box = canvas.box(shape.bounds, 0.8)
     d = np.minimum(canvas.distance(shape, box, 0.08), inside[box])
-    canvas.blend(canvas.coverage(d + np.float32(0.2)), canvas.value(Tissue(45, soft=8), box), box)
+    canvas.fill(d + np.float32(0.2), Tissue(45, soft=8), box)
     if stream.chance(0.5):  # a level, with fluid or contrast medium below it
         content = Tissue(stream.uniform(0, 60) if stream.chance(0.7) else stream.uniform(100, 500), soft=12, fine=15)
-        canvas.blend(canvas.coverage(d), canvas.value(content, box), box)
+        canvas.fill(d, content, box)
         d = np.minimum(d, canvas.y[box] - np.float32(at[1] + stream.uniform(-0.5, 0.5) * reach))
-    canvas.blend(canvas.coverage(d), canvas.value(GAS, box), box)
+    canvas.fill(d, GAS, box)
 
 
 def _vessel(canvas: Canvas, person: Person, stream: Stream, at: Point, reach: float, inside: Field) -> None:

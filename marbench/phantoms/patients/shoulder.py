@@ -8,11 +8,11 @@ import numpy as np
 
 from marbench.phantoms.patients.canvas import Canvas, Tissue
 from marbench.phantoms.patients.person import Person
-from marbench.phantoms.patients.shapes import Blob, Ellipse, Field, Point, Shape, Stroke, Union, mirror
 from marbench.phantoms.patients.spine import THORACIC, vertebra
 from marbench.phantoms.patients.thorax import lung_tissue
 from marbench.phantoms.patients.tissues import GAS, fat, muscle
 from marbench.phantoms.patients.torso import back_muscles, padded, ribs, shell, vessel
+from marbench.phantoms.shapes import Blob, Ellipse, Field, Point, Shape, Stroke, Union, mirror, ring
 
 __all__ = ["outline", "paint"]
 
@@ -76,13 +76,8 @@ def _muscles(canvas: Canvas, person: Person, inside: Field) -> None:
         vessel(canvas, person, side * 9.6, 1.3, 0.42, f"axillary artery {side}")
         vessel(canvas, person, side * 9.0, 2.0, 0.55, f"axillary vein {side}", vein=True)
         for _ in range(stream.count(1, 4)):
-            node = Ellipse(
-                side * stream.uniform(8.5, 11.5),
-                stream.uniform(-0.6, 1.8),
-                stream.uniform(0.2, 0.5),
-                0.22,
-                stream.normal(0, 1),
-            )
+            x, y = side * stream.uniform(8.5, 11.5), stream.uniform(-0.6, 1.8)
+            node = Ellipse(x, y, stream.uniform(0.2, 0.5), 0.22, stream.normal(0, 1))
             canvas.paint(node, Tissue(40, soft=10), inside, rough=0.05)
 
 
@@ -91,19 +86,15 @@ def _chest(canvas: Canvas, person: Person, inside: Field) -> None:
     level = person.level
     a, b = 4.6 + 3.2 * level, 3.2 + 2.0 * level
     centre = (0.0, -1.3)
-    ring = Blob(
-        [(a * math.cos(t), centre[1] + b * math.sin(t)) for t in np.linspace(0, 2 * math.pi, 24, False)],
-        centre,
-        bulge=person.stream("ring").bumps(0.2),
-    )
-    canvas.paint(ring.grown(0.7), muscle(person), inside, rough=0.08)
-    within = canvas.distance(ring, canvas.everywhere, 0.05)
-    canvas.blend(canvas.coverage(within), canvas.value(fat(person, 12), canvas.everywhere), canvas.everywhere)
+    wall = Blob(ring(centre, (a, b)), centre, bulge=person.stream("ring").bumps(0.2))
+    canvas.paint(wall.grown(0.7), muscle(person), inside, rough=0.08)
+    within = canvas.distance(wall, rough=0.05)
+    canvas.fill(within, fat(person, 12))
     if level > 0.12:
         for side in (-1, 1):
             lung = Ellipse(side * 0.62 * a, -1.7, 0.42 * a, 0.78 * b, 0.1 * side)
             canvas.paint(lung, lung_tissue(person), within - np.float32(0.1), rough=0.05)
-    ribs(canvas, person, ring, 3, (0.75, 2.5), -0.3)
+    ribs(canvas, person, wall, 3, (0.75, 2.5), -0.3)
 
 
 def _neck(canvas: Canvas, person: Person) -> None:

@@ -16,9 +16,9 @@ from marbench.phantoms.patients.canvas import AIR, Canvas, Pose
 from marbench.phantoms.patients.couch import paint_couch
 from marbench.phantoms.patients.person import Person, Stream
 from marbench.phantoms.patients.roster import Roster
-from marbench.phantoms.patients.shapes import Blob
 from marbench.phantoms.patients.texture import atlas
 from marbench.phantoms.patients.torso import arm_room
+from marbench.phantoms.shapes import Blob
 
 __all__ = ["REGIONS", "ProceduralPatients"]
 

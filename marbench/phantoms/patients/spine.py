@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from marbench.phantoms.patients.canvas import Canvas, Tissue
 from marbench.phantoms.patients.person import Person
-from marbench.phantoms.patients.shapes import Blob, Ellipse, Point, Shape, Stroke, Union, mirror
+from marbench.phantoms.shapes import Blob, Ellipse, Point, Shape, Stroke, Union, mirror
 
 __all__ = ["CERVICAL", "LUMBAR", "THORACIC", "VertebraKind", "vertebra"]
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from marbench.phantoms.patients.canvas import Canvas, Tissue
 from marbench.phantoms.patients.person import Person, Stream
-from marbench.phantoms.patients.shapes import Blob, Difference, Ellipse, Field, Point, Stroke, mirror
 from marbench.phantoms.patients.spine import THORACIC, vertebra
 from marbench.phantoms.patients.tissues import GAS, blood, fat, fluid, muscle
 from marbench.phantoms.patients.torso import arms, back_muscles, frame_blob, padded, ribs, shell, vessel
+from marbench.phantoms.shapes import Blob, Difference, Ellipse, Field, Point, Stroke, mirror
 
 __all__ = ["lung_tissue", "outline", "paint"]
 
@@ -49,8 +49,8 @@ def paint(canvas: Canvas, person: Person, skin: Blob) -> None:
         _glands(canvas, person, skin, inside)
     pleura = frame_blob(person, _PLEURA, "frame")
     _chest_wall(canvas, person, pleura, inside)
-    cavity = canvas.distance(pleura, canvas.everywhere)
-    canvas.blend(canvas.coverage(cavity), canvas.value(fat(person, 8), canvas.everywhere), canvas.everywhere)
+    cavity = canvas.distance(pleura)
+    canvas.fill(cavity, fat(person, 8))
     _lungs(canvas, person, cavity)
     _mediastinum(canvas, person, cavity)
     _effusion(canvas, person, cavity)
@@ -71,7 +71,7 @@ def lung_tissue(person: Person) -> Tissue:
 def _glands(canvas: Canvas, person: Person, skin: Blob, inside: Field) -> None:
     """Fibroglandular tissue in the breasts, less with age."""
     share = 1 - 0.7 * person.age
-    outer = canvas.distance(skin, canvas.everywhere)
+    outer = canvas.distance(skin)
     room = np.minimum(outer - np.float32(0.7), -inside - np.float32(0.2))
     for side in (-1, 1):
         x, y = skin.at(math.pi / 2 - side * 0.86, 1.8)
@@ -97,6 +97,7 @@ def _chest_wall(canvas: Canvas, person: Person, pleura: Blob, inside: Field) -> 
 
 def _lungs(canvas: Canvas, person: Person, cavity: Field) -> None:
     stream = person.stream("lungs")
+    between = stream.uniform
     tissue = lung_tissue(person)
     emphysema = person.age > 0.6 and stream.chance(0.35)
     for side in (-1, 1):
@@ -117,25 +118,13 @@ def _lungs(canvas: Canvas, person: Person, cavity: Field) -> None:
         canvas.paint(fissure, Tissue(-640, fine=40), within, rough=0.03)
         if emphysema:
             for _ in range(6):
-                bulla = Ellipse(
-                    side * stream.uniform(4, 11),
-                    stream.uniform(-5, 5),
-                    stream.uniform(0.3, 1),
-                    stream.uniform(0.3, 0.9),
-                )
+                bulla = Ellipse(side * between(4, 11), between(-5, 5), between(0.3, 1), between(0.3, 0.9))
                 canvas.paint(bulla, Tissue(-970), within, rough=0.12)
         if stream.chance(0.2):
-            nodule = Ellipse(
-                side * stream.uniform(5, 10.5),
-                stream.uniform(-5, 5),
-                stream.uniform(0.2, 1.2),
-                stream.uniform(0.2, 1.0),
-            )
+            nodule = Ellipse(side * between(5, 10.5), between(-5, 5), between(0.2, 1.2), between(0.2, 1.0))
             canvas.paint(nodule, Tissue(30, soft=15), within, rough=0.12)
         if stream.chance(0.25):
-            patch = Ellipse(
-                side * stream.uniform(6, 10), stream.uniform(-6.5, -3), stream.uniform(1, 3), stream.uniform(0.5, 1.5)
-            )
+            patch = Ellipse(side * between(6, 10), between(-6.5, -3), between(1, 3), between(0.5, 1.5))
             canvas.paint(patch, Tissue(stream.uniform(-600, -250), soft=120, fine=90), within, rough=0.4)
 
 

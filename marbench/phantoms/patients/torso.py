@@ -8,8 +8,8 @@ import numpy as np
 
 from marbench.phantoms.patients.canvas import Canvas, Tissue
 from marbench.phantoms.patients.person import Person
-from marbench.phantoms.patients.shapes import Blob, Ellipse, Field, Point, Stroke, mirror
 from marbench.phantoms.patients.tissues import blood, fat, muscle, skin
+from marbench.phantoms.shapes import Blob, Ellipse, Field, Point, Stroke, mirror, ring
 
 __all__ = ["arm_room", "arms", "back_muscles", "frame_blob", "padded", "ribs", "shell", "vessel"]
 
@@ -41,13 +41,12 @@ def padded(person: Person, frame: Blob, front: float, side: float, back: float) 
 
 def shell(canvas: Canvas, person: Person, skin_contour: Blob, frame: Blob, wall: Tissue | None = None) -> Field:
     """Paint skin, subcutaneous fat and the muscular frame; return the distance field of the frame."""
-    box = canvas.everywhere
-    canvas.body = outside = canvas.distance(skin_contour, box)
+    canvas.body = outside = canvas.distance(skin_contour)
     thickness = person.stream("skin thickness").uniform(0.12, 0.26)
-    canvas.blend(canvas.coverage(outside), canvas.value(skin(person), box), box)
-    canvas.blend(canvas.coverage(outside - np.float32(thickness)), canvas.value(fat(person), box), box)
-    inside: Field = np.minimum(canvas.distance(frame, box, 0.06), outside - np.float32(thickness))
-    canvas.blend(canvas.coverage(inside), canvas.value(wall or muscle(person), box), box)
+    canvas.fill(outside, skin(person))
+    canvas.fill(outside - np.float32(thickness), fat(person))
+    inside: Field = np.minimum(canvas.distance(frame, rough=0.06), outside - np.float32(thickness))
+    canvas.fill(inside, wall or muscle(person))
     return inside
 
 
@@ -127,7 +126,7 @@ def vessel(
 
 def arm_room(person: Person, skin_contour: Blob) -> float:
     """Room on either side that arms beside the trunk need, cm: 0 for those who hold them up or are too wide."""
-    return 6.2 if person.stream("arms beside").chance(0.2) and skin_contour.bounds[1] < 14.6 else 0.0
+    return 6.2 if person.stream("arms beside").chance(0.2) and skin_contour.bounds.right < 14.6 else 0.0
 
 
 def arms(canvas: Canvas, person: Person, skin_contour: Blob) -> None:
@@ -135,11 +134,11 @@ def arms(canvas: Canvas, person: Person, skin_contour: Blob) -> None:
     if not arm_room(person, skin_contour):
         return
     stream = person.stream("arms")
-    x, y = skin_contour.bounds[1] + stream.uniform(2.5, 2.9), stream.uniform(-4.0, -1.0)
+    x, y = skin_contour.bounds.right + stream.uniform(2.5, 2.9), stream.uniform(-4.0, -1.0)
     for side in (-1, 1):
         centre = (side * x + stream.normal(0, 0.08), y + stream.normal(0, 0.8))
         a, b = stream.uniform(2.3, 2.9), stream.uniform(2.8, 3.8)
-        outline = Blob([(centre[0] + a * c, centre[1] + b * s) for c, s in _CIRCLE], centre, bulge=stream.bumps(0.12))
+        outline = Blob(ring(centre, (a, b)), centre, bulge=stream.bumps(0.12))
         canvas.paint(outline, skin(person))
         canvas.paint(outline.grown(-0.18), fat(person))
         canvas.paint(outline.grown(-0.3 - 0.9 * person.fat), muscle(person), rough=0.12)
@@ -148,6 +147,3 @@ def arms(canvas: Canvas, person: Person, skin_contour: Blob) -> None:
         else:
             canvas.bone(Ellipse(centre[0], centre[1] + 0.9, 0.65, 0.75), 0.27, person.density, 60)
             canvas.bone(Ellipse(centre[0] + 0.4 * side, centre[1] - 1.1, 0.6, 0.7), 0.27, person.density, 60)
-
-
-_CIRCLE = [(math.cos(t), math.sin(t)) for t in np.linspace(0, 2 * math.pi, 24, endpoint=False)]
