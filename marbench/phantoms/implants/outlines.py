@@ -28,6 +28,7 @@ def irregular(size: float, seed: int, roughness: float = 0.25, corners: int = 14
     points = []
     for k in range(corners):
         t = 2 * math.pi * k / corners
+        # The phases are incommensurate, so that no two seeds give the same outline.
         wave = math.cos(2 * t + 2.4 * seed) + 0.6 * math.cos(3 * t + 1.7 * seed) + 0.4 * math.cos(5 * t + 4.1 * seed)
         radius = size / 2 * (1 + roughness * wave / 1.4)
         points.append((radius * math.cos(t), radius * math.sin(t)))

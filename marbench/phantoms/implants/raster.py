@@ -106,6 +106,7 @@ def _paint(samples: NDArray[np.uint8], window: Window, shape: Shape, label: int,
     rows = np.arange(box.row, box.row_end, dtype=np.float64)[:, None]
     columns = np.arange(box.column, box.column_end, dtype=np.float64)[None, :]
     depth = shape.distance(*frame.drawing(*np.broadcast_arrays(rows, columns)))
+    # Of a pixel, in units of the drawing: further from the outline than this a pixel is wholly in or out.
     half_diagonal = math.sqrt(0.5) / frame.unit
     above, left = window.row, window.column
     view = samples[box.row - above : box.row_end - above, box.column - left : box.column_end - left]

@@ -59,6 +59,7 @@ def coil(
     points: list[Point] = []
     steps = 14 * max(turns)
     for k in range(steps):
+        # Not quite closed, as the ends of a real coil do not meet.
         t = 2 * math.pi * k / steps * 0.94
         reach = size / 2 * (0.72 + 0.28 * math.cos(turns[2] * t + 0.7))
         points.append((reach * math.cos(turns[0] * t + 0.4), squeeze * reach * math.sin(turns[1] * t)))

@@ -24,6 +24,7 @@ def plate(
 
     A screw is (position from −1 to 1 along the plate, length); its head stands a little proud of the plate.
     """
+    # The plate's middle lies in the origin, the bone's axis below it.
     radius = length / math.radians(bow)
     band = Arc(0.0, -radius, radius, thickness / 2, math.radians(90.0 - bow / 2), math.radians(bow))
     held: list[Shape] = []

@@ -37,11 +37,15 @@ _LIVER_LOW: list[Point] = [
 
 def outline(person: Person) -> Blob:
     """Skin contour: the frame under a layer of fat that is thickest in front of obese women."""
-    stream = person.stream("outline")
-    fat, belly = person.fat, stream.uniform(0.8, 1.25)
-    half = [(x * (1 + 0.05 * fat), y * (1 + 0.12 * fat * belly if y > 0 else 1)) for x, y in _FRAME]
-    frame = frame_blob(person, half, "frame")
+    fat, belly = person.fat, person.stream("outline").uniform(0.8, 1.25)
+    frame = frame_blob(person, _stretched(person, _FRAME), "frame")
     return padded(person, frame, 0.6 + 3.0 * fat * belly, 0.5 + 2.6 * fat, 0.5 + 2.2 * fat)
+
+
+def _stretched(person: Person, half: list[Point]) -> list[Point]:
+    """Points as fat and a belly push them outwards."""
+    fat, belly = person.fat, person.stream("outline").uniform(0.8, 1.25)
+    return [(x * (1 + 0.05 * fat), y * (1 + 0.12 * fat * belly if y > 0 else 1)) for x, y in half]
 
 
 def paint(canvas: Canvas, person: Person, skin: Blob) -> None:
@@ -62,16 +66,14 @@ def paint(canvas: Canvas, person: Person, skin: Blob) -> None:
 
 def trunk_wall(canvas: Canvas, person: Person, skin: Blob, cavity_half: list[Point]) -> tuple[Blob, Field]:
     """Paint skin, fat, layered abdominal wall and the fat of the cavity; return the cavity and its distance field."""
-    fat, belly = person.fat, person.stream("outline").uniform(0.8, 1.25)
-    stretch = [(x * (1 + 0.05 * fat), y * (1 + 0.12 * fat * belly if y > 0 else 1)) for x, y in _FRAME]
-    frame = frame_blob(person, stretch, "frame")
+    frame = frame_blob(person, _stretched(person, _FRAME), "frame")
     inside = shell(canvas, person, skin, frame)
     plane = Tissue(person.fat_hu + 60, soft=8)
     lateral = np.abs(canvas.x) - np.float32(6.5)
     for depth in (0.42, 0.85):
         canvas.line(frame.grown(-depth), 0.05, plane, lateral)
-    stretch = [(x * (1 + 0.05 * fat), y * (1 + 0.12 * fat * belly if y > 0 else 1)) for x, y in cavity_half]
-    cavity = frame_blob(person, stretch, "frame", bump=0.3)
+    # The stream's name is the frame's, too, so that the cavity is as uneven as the wall around it.
+    cavity = frame_blob(person, _stretched(person, cavity_half), "frame", bump=0.3)
     front = cavity.bounds.top
     for side in (-1, 0, 1):
         x = side * 6.4
@@ -218,12 +220,8 @@ def _kidney(canvas: Canvas, person: Person, side: int, size: float, height: floa
     organ = Difference(kidney, hilum) if abs(height) < 0.6 else kidney
     canvas.paint(organ, Tissue(cortex_hu, soft=4), within, rough=0.04)
     phase = stream.uniform(-0.5, 0.1)
-    canvas.paint(
-        kidney.grown(-0.62),
-        Tissue(34 + (0.75 + phase) * person.contrast, fine=0.12 * person.contrast),
-        within,
-        rough=0.14,
-    )
+    medulla = Tissue(34 + (0.75 + phase) * person.contrast, fine=0.12 * person.contrast)
+    canvas.paint(kidney.grown(-0.62), medulla, within, rough=0.14)
     if abs(height) < 0.62:
         sinus = Ellipse(x - side * 0.3 * a, y + 0.2, 1.25 * size, 1.0 * size, -0.3 * side)
         canvas.paint(sinus, Tissue(person.fat_hu + 15, soft=10, fine=12), within, rough=0.18)

@@ -34,6 +34,7 @@ def hollow(
     canvas.fill(lumen, content, box)
     if gas > 0.02:
         _, _, bottom, top = outline.bounds
+        # Patients lie on their back: gas rises to the front.
         level = top - wall - gas * (top - bottom - 2 * wall)
         canvas.fill(np.minimum(lumen, canvas.y[box] - np.float32(level)), GAS, box)
 

@@ -86,8 +86,10 @@ class Canvas:
         self.table = (np.broadcast_to(table_x, shape), np.broadcast_to(table_y, shape))
         self.x, self.y = _patient_coordinates(table_x, table_y, pose)
         c, s = math.cos(pose.angle), math.sin(pose.angle)
+        # Columns of the matrix from patient to scanner; what the waves add to it is in the reach.
         self._to_table = (c * pose.scale[0], -s * pose.scale[1]), (s * pose.scale[0], c * pose.scale[1])
         self._reach = self.pixel + sum(abs(wave[0]) for wave in pose.waves)
+        # Pixels to a cm of the patient, a mean of both axes: a distance does not tell its direction.
         self._ramp = np.float32(math.sqrt(pose.scale[0] * pose.scale[1]) / self.pixel)
         self._fields = fields
         self._index = Atlas.index(self.x, self.y, texture_shift)
@@ -113,6 +115,7 @@ class Canvas:
         wide, high = abs(xx) * half_x + abs(xy) * half_y + pad, abs(yx) * half_x + abs(yy) * half_y + pad
         rows, columns = self._shape
         c0, c1 = math.floor((x - wide) / self.pixel + columns / 2), math.ceil((x + wide) / self.pixel + columns / 2)
+        # Rows are counted from the top, y from below.
         r0, r1 = math.floor(rows / 2 - (y + high) / self.pixel), math.ceil(rows / 2 - (y - high) / self.pixel)
         return slice(min(max(r0, 0), rows), max(r1, 0)), slice(min(max(c0, 0), columns), max(c1, 0))
 
@@ -133,6 +136,7 @@ class Canvas:
     def share(self, distance: Field, inradius: float) -> Field:
         """As `coverage`, of a shape of the given inradius (cm): right also where it is thinner than a pixel."""
         share = self.coverage(distance)
+        # Across a thin shape the share rises at one border and falls at the other before it has reached 1.
         if 2 * inradius * self._ramp < 1:
             share -= self.coverage(distance - np.float32(2 * inradius))
         return share

@@ -174,6 +174,7 @@ def _teeth(canvas: Canvas, person: Person) -> None:
         return
     crown = _UPPER_CROWN <= level < _LOWER_ROOT
     near_root = not crown
+    # Roots thin out with the distance from the neck of the tooth.
     taper = 1.0 if crown else max(0.45, 1 - 2.2 * (level - _LOWER_ROOT if level > 0.5 else _UPPER_CROWN - level))
     narrow = 0.93 if level > _LOWER_CROWN else 1.0
     for side in (-1, 1):
@@ -185,18 +186,14 @@ def _teeth(canvas: Canvas, person: Person) -> None:
             t = math.radians(90 - side * tooth.angle)
             x = _ARCH_CENTRE[0] + narrow * 2.75 * math.cos(t) + shift
             y = _ARCH_CENTRE[1] + narrow * 4.2 * math.sin(t) + shift
+            # The arch's tangent, in which a tooth's length lies.
             along = math.atan2(4.2 * math.cos(t), -2.75 * math.sin(t)) + turn
             a, b = 1.12 * tooth.along * worn * taper, 1.08 * tooth.across * worn * taper
             if near_root:
                 for k in range(tooth.roots):
                     off = (k - 0.5 * (tooth.roots - 1)) * 1.1 * tooth.along
-                    _root(
-                        canvas,
-                        (x + off * math.cos(along), y + off * math.sin(along)),
-                        (a / tooth.roots**0.5, b),
-                        along,
-                        dentine,
-                    )
+                    centre = x + off * math.cos(along), y + off * math.sin(along)
+                    _root(canvas, centre, (a / tooth.roots**0.5, b), along, dentine)
             else:
                 _crown(canvas, (x, y), (a, b), along, enamel, dentine)
 

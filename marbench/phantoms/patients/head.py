@@ -78,10 +78,11 @@ def air_cells(canvas: Canvas, person: Person, area: Ellipse, size: float, name: 
 def _vault(canvas: Canvas, person: Person, outer: Blob) -> None:
     """Skull vault in three layers, and the brain in it."""
     stream = person.stream("vault")
+    # Near the vertex a section cuts the vault at a slant, and the bone looks thicker.
     steep = 1 + 0.9 * max(0.0, 0.35 - person.level) / 0.35
-    thickness = np.interp(np.arange(1024), np.arange(0, 1024, 1024 / 72), stream.bumps(0.07, 9)) + stream.uniform(
-        0.5, 0.85
-    )
+    # 72 values for 1024 directions, see Stream.bumps and Blob.
+    thickness = np.interp(np.arange(1024), np.arange(0, 1024, 1024 / 72), stream.bumps(0.07, 9))
+    thickness += stream.uniform(0.5, 0.85)
     angle = -math.pi + (np.arange(1024) + 0.5) * (2 * math.pi / 1024)
     thickness = thickness + 0.22 * np.exp(-(((np.abs(angle) - math.pi / 2) / 0.16) ** 2))
     inner = outer.grown(-np.maximum(thickness, 0.3) * steep)
@@ -230,11 +231,8 @@ def _orbits(canvas: Canvas, person: Person, scalp: Field) -> None:
     """Globes, optic nerves and muscles in fat; ethmoid cells between them."""
     stream = person.stream("orbits")
     for side in (-1, 1):
-        cone = Blob(
-            mirror([(1.7, 7.6), (5.0, 7.4), (4.9, 5.6), (2.2, 2.4), (1.5, 4.5), (3.4, 8.2)], side),
-            (3.0 * side, 6.0),
-            smooth=6,
-        )
+        rim = mirror([(1.7, 7.6), (5.0, 7.4), (4.9, 5.6), (2.2, 2.4), (1.5, 4.5), (3.4, 8.2)], side)
+        cone = Blob(rim, (3.0 * side, 6.0), smooth=6)
         canvas.bone(cone.grown(0.22), 0.2, person.density, 700, scalp - np.float32(0.4))
         canvas.paint(cone, Tissue(-75, soft=8), scalp)
         wing = Stroke(mirror([(5.3, 6.6), (4.4, 4.4), (5.6, 2.6)], side), [0.5, 0.32, 0.5])
@@ -256,9 +254,8 @@ def _orbits(canvas: Canvas, person: Person, scalp: Field) -> None:
             )
             canvas.paint(cell, GAS if stream.chance(0.88) else Tissue(25), scalp, rough=0.12)
             y -= 2 * deep
-    canvas.paint(
-        Stroke([(0.0, 8.4), (stream.normal(0, 0.08), 6.0), (0.0, 3.4)], 0.07), Tissue(650, fine=100), scalp, rough=0.04
-    )
+    plate = Stroke([(0.0, 8.4), (stream.normal(0, 0.08), 6.0), (0.0, 3.4)], 0.07)
+    canvas.paint(plate, Tissue(650, fine=100), scalp, rough=0.04)
 
 
 def _midface(canvas: Canvas, person: Person, scalp: Field) -> None:
@@ -292,17 +289,10 @@ def _midface(canvas: Canvas, person: Person, scalp: Field) -> None:
         turbinate = Stroke(mirror([(0.75, 6.2), (0.85, 4.6), (0.75, 2.8)], side), [0.25, 0.38, 0.28])
         canvas.paint(turbinate, Tissue(50 + 0.3 * person.contrast, soft=10), rough=0.07)
         canvas.paint(Stroke(turbinate.points, 0.06), Tissue(350, fine=100), rough=0.05)
-        canvas.paint(
-            Stroke(mirror([(0.35, 9.9), (1.0, 8.4), (1.4, 6.8)], side), [0.12, 0.12, 0.2]),
-            Tissue(700 * person.density),
-            scalp,
-        )
-    canvas.paint(
-        Stroke([(0, 9.8), (stream.normal(0, 0.12), 6.0), (0, 2.0)], [0.1, 0.11, 0.1]),
-        Tissue(230, fine=80),
-        scalp,
-        rough=0.03,
-    )
+        nasal_bone = Stroke(mirror([(0.35, 9.9), (1.0, 8.4), (1.4, 6.8)], side), [0.12, 0.12, 0.2])
+        canvas.paint(nasal_bone, Tissue(700 * person.density), scalp)
+    septum = Stroke([(0, 9.8), (stream.normal(0, 0.12), 6.0), (0, 2.0)], [0.1, 0.11, 0.1])
+    canvas.paint(septum, Tissue(230, fine=80), scalp, rough=0.03)
     canvas.paint(Ellipse(0.0, 0.6, 1.5, 0.7), GAS, rough=0.1)
 
 

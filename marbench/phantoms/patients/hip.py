@@ -151,6 +151,7 @@ def _femur(canvas: Canvas, person: Person, side: int) -> None:
     stream = person.stream(f"femur {side}")
     head = (side * 9.1, -0.3)
     if 0.1 < level < 0.62:
+        # A sphere cut at a level.
         radius = 2.5 * math.sqrt(max(0.02, 1 - ((level - 0.34) / 0.3) ** 2))
         canvas.paint(Ellipse(*head, radius + 0.22, radius + 0.22), Tissue(55, fine=30))
         parts: list[Shape] = [Ellipse(*head, radius, radius)]

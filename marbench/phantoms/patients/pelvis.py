@@ -118,12 +118,8 @@ def _sacrum(canvas: Canvas, person: Person) -> None:
     cy = -4.6 - 1.6 * t
     half = [(1.6, 1.7), (3.4, 1.1), (5.0, 0.2), (4.8, -1.0), (3.2, -2.0), (1.6, -2.4)]
     points = [(s * x * size + stream.normal(0, 0.08), cy + y * size) for x, y in half for s in (-1, 1)]
-    body = Blob(
-        [*points, (0.0, cy + 1.9 * size), (0.0, cy - 3.0 * size)],
-        (0.0, cy - 0.2),
-        smooth=4,
-        bulge=stream.bumps(0.06, 9),
-    )
+    points += [(0.0, cy + 1.9 * size), (0.0, cy - 3.0 * size)]
+    body = Blob(points, (0.0, cy - 0.2), smooth=4, bulge=stream.bumps(0.06, 9))
     canvas.bone(body, 0.1, 0.85 * person.density, 110)
     soft = Tissue(-40, soft=20, fine=20)
     if t < 0.75:
@@ -146,11 +142,11 @@ def _ilia(canvas: Canvas, person: Person) -> None:
         notch = max(0.0, t - 0.62) / 0.38  # the greater sciatic notch opens behind the wing
         path = []
         for k, (h, w) in enumerate(zip(_ILIUM_HIGH, _ILIUM_LOW, strict=True)):
+            # The wing's front follows the level; its back waits for the sciatic notch.
             u = t if k < 2 else 0.25 * t + 0.75 * notch
             x, y = (1 - u) * h[0] + u * w[0], (1 - u) * h[1] + u * w[1]
-            path.append(
-                (side * (x - 0.6 * t * (k > 2) * (notch == 0)) + stream.normal(0, 0.1), y + stream.normal(0, 0.1))
-            )
+            x = side * (x - 0.6 * t * (k > 2) * (notch == 0)) + stream.normal(0, 0.1)
+            path.append((x, y + stream.normal(0, 0.1)))
         radii = [0.85 + 0.25 * t, 0.36 + 0.5 * t + 0.5 * notch, 0.26 + 0.2 * t + 0.9 * notch, 0.8 + 0.35 * notch, 0.75]
         radii = [r * stream.uniform(0.9, 1.12) for r in radii]
         wing = Stroke(path, radii)
@@ -160,8 +156,5 @@ def _ilia(canvas: Canvas, person: Person) -> None:
         canvas.bone(wing, 0.16, person.density, 170, rough=0.05)
         if joint and person.age > 0.4:
             x, y = path[3]
-            canvas.paint(
-                Ellipse(x - 0.2 * side, y + 0.6, 0.25, 0.9, 0.6 * side),
-                Tissue(750 * person.density, fine=120),
-                rough=0.08,
-            )
+            sclerosis = Ellipse(x - 0.2 * side, y + 0.6, 0.25, 0.9, 0.6 * side)
+            canvas.paint(sclerosis, Tissue(750 * person.density, fine=120), rough=0.08)

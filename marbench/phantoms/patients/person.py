@@ -56,6 +56,7 @@ class Stream:
         """Return 72 values (cm) around a contour: a Fourier series whose terms fall with their order."""
         order = np.arange(2, orders + 1)[:, None]
         phase = 2 * math.pi * self._rng.random(order.shape) + 0.05 * order * self._z
+        # From the second order on: the first would only shift the contour.
         weight = amplitude * self._rng.standard_normal(order.shape) / order
         total: NDArray[np.float64] = (weight * np.cos(order * _CIRCLE + phase)).sum(axis=0)
         return total
@@ -88,6 +89,7 @@ class Person:
         body = self.stream("habitus")
         self.female = body.chance(0.5)
         self.age = body.uniform(0, 1)  # 0 young, 1 old
+        # The order of these draws is part of every picture.
         self.fat = body.uniform(0, 1) ** 1.3  # 0 thin, 1 obese
         self.density = body.uniform(0.78, 1.22) * (1.06 - 0.16 * self.age)  # of bone
         self.contrast = body.uniform(90, 260) if body.chance(0.55) else 0.0  # HU that iodine adds to arteries

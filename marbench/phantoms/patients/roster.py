@@ -56,6 +56,7 @@ class Roster:
         patients, slices = self._counts.get(split, (0, 0))
         if patient >= patients:
             return 0
+        # Steps of a rounded straight line: no two patients differ by more than one slice.
         return slices * (patient + 1) // patients - slices * patient // patients
 
     def find(self, patient_id: str, slice_id: str) -> tuple[Split, int, int]:

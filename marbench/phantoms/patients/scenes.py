@@ -105,6 +105,7 @@ def _fill(canvas: Canvas, person: Person, skin: Blob) -> None:
     reach = 0.5 * math.hypot(right - left, top - bottom) / 12
 
     def place() -> Point:
+        # The root makes the places even over the area.
         angle, radius = stream.uniform(0, 2 * math.pi), math.sqrt(stream.uniform(0, 0.9))
         return 0.5 * (right - left) * radius * math.cos(angle), 0.5 * (top - bottom) * radius * math.sin(angle)
 

@@ -26,12 +26,8 @@ def outline(person: Person) -> Blob:
     """Skin contour; flatter at the top of the shoulders."""
     rise = 0.82 + 0.18 * min(1.0, person.level / 0.5)
     half = [(x, y * rise) for x, y in _FRAME]
-    frame = Blob(
-        [(s * x, y) for x, y in half for s in ((-1, 1) if x else (1,))],
-        (0.0, -0.8),
-        smooth=4,
-        bulge=person.stream("frame").bumps(0.25),
-    )
+    points = [(s * x, y) for x, y in half for s in ((-1, 1) if x else (1,))]
+    frame = Blob(points, (0.0, -0.8), smooth=4, bulge=person.stream("frame").bumps(0.25))
     return padded(person, frame, 0.5 + 1.6 * person.fat, 0.4 + 1.0 * person.fat, 0.5 + 1.6 * person.fat)
 
 

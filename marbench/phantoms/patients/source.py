@@ -108,6 +108,7 @@ def _person(entropy: tuple[int, ...], turn: int, number: int, slices: int, regio
     stream = Stream((*entropy, 0), 0.0)
     spacing = min(stream.uniform(0.8, 2.5), 0.8 * region.length / max(slices - 1, 1))
     span = spacing * (slices - 1) / region.length
+    # Steps by the golden ratio fill the region evenly, however many patients of it there are.
     start = (stream.uniform(0, 0.25) + entropy[0] * _GOLDEN + turn * _GOLDEN) % 1.0 * (1 - span)
     return Person(entropy, number, number * spacing, start + number * spacing / region.length)
 
@@ -131,6 +132,7 @@ def _pose(person: Person, skin: Blob, region: _Region, height: float) -> tuple[P
     sx, sy = scale * stream.uniform(0.96, 1.02), scale * stream.uniform(0.99, 1.12)
     wanted = min(max((right - left) * sx, region.width[0]), region.width[1])
     arms = arm_room(person, skin) if region.arms else 0.0
+    # The table takes the lowest fifth of the picture, and nothing may touch its border.
     fit = min(wanted / ((right - left) * sx), 0.78 * height / ((top - bottom) * sy))
     fit = min(fit, 39.4 / ((right - left + 2 * arms) * sx))
     sx, sy = sx * fit, sy * fit

@@ -55,6 +55,7 @@ def vertebra(canvas: Canvas, person: Person, centre: Point, kind: VertebraKind, 
     """
     stream = person.stream("vertebra")
     if phase is None:
+        # A segment of the neck is about 1.7 cm tall, one further down about 3.4.
         phase = (stream.uniform(0, 1) + person.z / (1.7 if kind is CERVICAL else 3.4)) % 1.0
     size = stream.uniform(0.92, 1.1)
     cx, cy = centre
@@ -82,6 +83,7 @@ def vertebra(canvas: Canvas, person: Person, centre: Point, kind: VertebraKind, 
     canvas.paint(canal, Tissue(-60, fine=15))
     sac = Ellipse(canal.x, canal.y + 0.08, canal.a * 0.78, canal.b * 0.78)
     canvas.paint(sac, Tissue(stream.uniform(12, 28), soft=3))
+    # The cord ends at the first lumbar vertebra.
     if kind is not LUMBAR:
         canvas.paint(Ellipse(sac.x, sac.y, sac.a * 0.62, sac.b * 0.62), Tissue(36, soft=3))
 

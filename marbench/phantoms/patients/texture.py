@@ -78,6 +78,7 @@ def _lattices(seed: int) -> dict[str, NDArray[np.float32]]:
 def atlas(seed: int, pixel: float) -> Atlas:
     """Return the fields of a seed as pixels of side ``pixel`` (cm) see them."""
     frequency = np.fft.fftfreq(_SIZE, LATTICE)
+    # The mean over a square is a product with sinc in the frequencies of both axes.
     aperture = np.sinc(frequency * pixel)
     square = (aperture[:, None] * aperture[None, : _SIZE // 2 + 1]).astype(np.float32)
     seen = {

@@ -11,7 +11,7 @@ from marbench.phantoms.patients.person import Person, Stream
 from marbench.phantoms.patients.spine import THORACIC, vertebra
 from marbench.phantoms.patients.tissues import GAS, blood, fat, fluid, muscle
 from marbench.phantoms.patients.torso import arms, back_muscles, frame_blob, padded, ribs, shell, vessel
-from marbench.phantoms.shapes import Blob, Difference, Ellipse, Field, Point, Stroke, mirror
+from marbench.phantoms.shapes import Blob, Difference, Ellipse, Field, Point, Stroke, mirror, ring
 
 __all__ = ["lung_tissue", "outline", "paint"]
 
@@ -34,6 +34,7 @@ def outline(person: Person) -> Blob:
     skin = padded(person, frame_blob(person, _FRAME, "frame"), 0.5 + 1.4 * fat, 0.5 + 1.9 * fat, 0.6 + 1.6 * fat)
     stream = person.stream("breast")
     size = (stream.uniform(0.6, 2.4) + 1.4 * fat) * (1 if person.female else 0.25)
+    # Seen from its middle level up and down a breast gets smaller.
     size *= max(0.0, 1 - ((person.level - 0.6) / 0.55) ** 2)
     angle = (np.arange(1024) + 0.5) * (2 * math.pi / 1024) - math.pi / 2
     off = np.abs((angle + math.pi) % (2 * math.pi) - math.pi)
@@ -221,11 +222,7 @@ def _heart(canvas: Canvas, person: Person, cavity: Field) -> None:
     def place(u: float, v: float) -> Point:
         return cx + a * u * c - b * v * s, cy + a * u * s + b * v * c
 
-    sac = Blob(
-        [place(math.cos(t), math.sin(t)) for t in np.linspace(0, 2 * math.pi, 18, False)],
-        (cx, cy),
-        bulge=stream.bumps(0.2),
-    )
+    sac = Blob(ring((cx, cy), (a, b), 18, turn), (cx, cy), bulge=stream.bumps(0.2))
     canvas.paint(sac.grown(0.45 + 0.5 * person.fat), fat(person, 5), cavity, rough=0.12)
     canvas.line(sac.grown(0.3), 0.06, Tissue(20), cavity)
     myocardium = Tissue(42 + 0.35 * person.contrast, soft=5, fine=4)
@@ -246,9 +243,8 @@ def _heart(canvas: Canvas, person: Person, cavity: Field) -> None:
     if person.age > 0.55 and stream.chance(0.5):
         for _ in range(stream.count(1, 4)):
             x, y = place(stream.uniform(-0.3, 0.5), stream.uniform(0.5, 0.9))
-            calcium = Stroke(
-                [(x, y), (x + stream.normal(0, 0.5), y + stream.normal(0, 0.4))], stream.uniform(0.06, 0.15)
-            )
+            end = x + stream.normal(0, 0.5), y + stream.normal(0, 0.4)
+            calcium = Stroke([(x, y), end], stream.uniform(0.06, 0.15))
             canvas.paint(calcium, Tissue(stream.uniform(350, 1000), fine=100))
 
 
@@ -260,12 +256,8 @@ def _effusion(canvas: Canvas, person: Person, cavity: Field) -> None:
             continue
         depth = stream.uniform(0.6, 2.6)
         path = mirror([(3.6, -6.8), (7.5, -7.2), (11.0, -5.0), (12.2, -2.0)], side)
-        canvas.paint(
-            Stroke(path, [0.3 + 0.6 * depth, depth + 0.4, depth, 0.2]),
-            Tissue(50 + 0.3 * person.contrast, soft=30),
-            cavity,
-            rough=0.15,
-        )
+        collapsed = Stroke(path, [0.3 + 0.6 * depth, depth + 0.4, depth, 0.2])
+        canvas.paint(collapsed, Tissue(50 + 0.3 * person.contrast, soft=30), cavity, rough=0.15)
         canvas.paint(Stroke(path, [0.6 * depth, depth, 0.8 * depth, 0.1]), fluid(10), cavity, rough=0.1)
 
 

@@ -31,6 +31,7 @@ def padded(person: Person, frame: Blob, front: float, side: float, back: float) 
     """Skin contour: the frame under subcutaneous fat of given thickness (cm) in front, at the sides and behind."""
     stream = person.stream("padding")
     sine, cosine = np.sin(_LEFT_TO_RIGHT), np.cos(_LEFT_TO_RIGHT)
+    # sin² + cos² = 1, so the layer goes smoothly from the front to the side and on to the back.
     thickness = side * cosine**2 + np.where(sine > 0, front, back) * sine**2
     flanks = 0.25 * side * np.exp(-(((np.abs(_LEFT_TO_RIGHT + math.pi / 2) - 0.95) / 0.35) ** 2))
     skew = 1 + stream.normal(0, 0.06) * cosine
@@ -66,6 +67,7 @@ def ribs(canvas: Canvas, person: Person, ring: Blob, count: int, spread: tuple[f
     phase = stream.uniform(0, 1) + person.z / 2.6
     for side in (-1, 1):
         for k in range(count):
+            # Ribs slope, so from slice to slice each wanders along the contour, the neighbours out of step.
             share = (k + 0.5 + 0.32 * math.sin(2 * math.pi * (phase + 0.37 * k))) / count
             around = spread[0] + (spread[1] - spread[0]) * share
             half = stream.uniform(0.02, 0.14)
@@ -110,6 +112,7 @@ def vessel(
     angle = stream.uniform(-0.4, 0.4)
     canvas.paint(Ellipse(x, y, radius, radius * flat, angle), Tissue(40, soft=4), rough=0.03)
     canvas.paint(Ellipse(x, y, radius - 0.1, radius * flat - 0.1, angle), blood(person, vein), rough=0.02)
+    # Calcium lies in arteries, and in old ones.
     if vein or person.age < 0.45:
         return
     for _ in range(stream.count(0, 3)):
