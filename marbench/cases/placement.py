@@ -16,7 +16,7 @@ from scipy import fft, ndimage
 
 from marbench.anatomy.body import body_mask
 from marbench.anatomy.resample import resample
-from marbench.errors import GeometryError
+from marbench.errors import DataError, GeometryError
 from marbench.geometry import ImageGrid
 from marbench.phantoms.implants.metal import Metal, Site
 from marbench.phantoms.metals import coverage
@@ -82,10 +82,14 @@ def place(
     Raises
     ------
     GeometryError
-        If the image does not fit the grid.
+        If the image does not fit the grid, or the metal is too small to be seen on the raster.
+    DataError
+        If the image is not finite.
     """
     if image_hu.shape != grid.shape:
         raise GeometryError(f"place needs an image of the grid's shape {grid.shape}. Got {image_hu.shape}.")
+    if not np.isfinite(image_hu).all():
+        raise DataError(f"place needs finite HU. Got {np.count_nonzero(~np.isfinite(image_hu))} pixels that are not.")
     raster = ImageGrid(CELLS, CELLS, max(grid.field_of_view) / CELLS)
     coarse = image_hu if grid == raster else resample(image_hu, (grid.pixel, grid.pixel), raster, "image")
     merit = _merit_map(coarse.astype(np.float64), metal.site)
@@ -147,6 +151,11 @@ def _footprint(
     """Return the conjugate spectrum of a metal's normalised footprint, and the shifts that keep it on the raster."""
     grid = ImageGrid(CELLS, CELLS, 1.0)
     covered = np.add.reduce(list(coverage(metal, grid, reference_cells, (0.0, 0.0), angle, scale, mirror).values())) > 0
+    if not covered.any():
+        raise GeometryError(
+            f"The metal {metal.id!r} covers nothing of a picture that is {CELLS / reference_cells:.3g} reference "
+            "pixels wide: metals.reference_pixel_cm does not fit the grid."
+        )
     rows, columns = (np.flatnonzero(covered.any(axis=axis)) for axis in (1, 0))
     steps = _signed(np.arange(CELLS))
     allowed_rows = (rows[0] + steps >= 0) & (rows[-1] + steps < CELLS)

@@ -17,7 +17,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,7 +69,7 @@ class Shape(ABC):
 
     @property
     def inradius(self) -> float:
-        """The greatest distance that occurs, or more; infinite where nobody counts on the shape to be thin."""
+        """Radius of the largest disc inside, or a little more; infinite where nobody asks how thin the shape is."""
         return math.inf
 
     @abstractmethod
@@ -217,15 +217,14 @@ class Stroke(Shape):
 
     def distance(self, x: Field, y: Field) -> Field:
         """Return the greatest, over the segments, of half-width minus distance to the centre line."""
-        points = list(self.points)
-        radii = [self.radii] * len(points) if isinstance(self.radii, (int, float)) else list(self.radii)
-        best: Field | None = None
-        for start, end, r0, r1 in zip(points, points[1:] or points, radii, radii[1:] or radii, strict=False):
-            away, along = _from_segment(x, y, start, end)
-            d = r0 + along * (r1 - r0) - away
-            best = d if best is None else np.maximum(best, d, out=best)
-        assert best is not None, "a stroke has at least one point"
-        return best
+        points = tuple(self.points)
+        segments = zip(points, points[1:] or points, strict=False)
+        away_along = (_from_segment(x, y, start, end) for start, end in segments)
+        if isinstance(self.radii, (int, float)):
+            distance: Field = self.radii - np.sqrt(reduce(np.minimum, (away2 for away2, _ in away_along)))
+            return distance
+        pens = zip(self.radii, self.radii[1:] or self.radii, away_along, strict=False)
+        return reduce(np.maximum, (r0 + along * (r1 - r0) - np.sqrt(away2) for r0, r1, (away2, along) in pens))
 
 
 @dataclass(frozen=True)
@@ -278,10 +277,10 @@ class Polygon(Shape):
 
     def distance(self, x: Field, y: Field) -> Field:
         """Return the exact distance; inside a rounded polygon, that to the sharp one and the rounding."""
-        nearest = np.full_like(x, np.inf)
+        sides = list(zip(self.points, self.points[1:] + self.points[:1], strict=True))
+        nearest = np.sqrt(reduce(np.minimum, (_from_segment(x, y, start, end)[0] for start, end in sides)))
         inside = np.zeros(x.shape, dtype=bool)
-        for start, end in zip(self.points, self.points[1:] + self.points[:1], strict=True):
-            np.minimum(nearest, _from_segment(x, y, start, end)[0], out=nearest)
+        for start, end in sides:
             if start[1] != end[1]:  # even-odd rule along the ray to the right
                 spans = (start[1] > y) != (end[1] > y)
                 inside ^= spans & (x < start[0] + (y - start[1]) * (end[0] - start[0]) / (end[1] - start[1]))
@@ -444,7 +443,7 @@ def ring(centre: Point = (0.0, 0.0), radii: Point = (1.0, 1.0), count: int = 24,
 
 
 def _from_segment(x: Field, y: Field, start: Point, end: Point) -> tuple[Field, Field]:
-    """Return the distance of points from a segment, and where along it the nearest point lies, 0 … 1."""
+    """Return the squared distance of points from a segment, and where along it the nearest point lies, 0 … 1."""
     ex, ey = end[0] - start[0], end[1] - start[1]
     length2 = ex * ex + ey * ey + 1e-9  # a dot is a segment, too
     dx, dy = x - start[0], y - start[1]
@@ -453,7 +452,7 @@ def _from_segment(x: Field, y: Field, start: Point, end: Point) -> tuple[Field, 
     np.minimum(along, 1, out=along)
     dx -= along * ex
     dy -= along * ey
-    return np.sqrt(dx * dx + dy * dy), along
+    return dx * dx + dy * dy, along
 
 
 def _around_points(points: Iterable[Point], margin: float) -> Bounds:

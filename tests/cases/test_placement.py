@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from marbench.anatomy.resample import resample
 from marbench.cases.placement import place
-from marbench.errors import GeometryError
+from marbench.errors import DataError, GeometryError
 from marbench.geometry import ImageGrid
 from marbench.phantoms.metals import coverage, library, mask
 
@@ -140,6 +140,16 @@ def test_grids_need_not_be_square():
 def test_an_image_of_another_shape_is_refused():
     with pytest.raises(GeometryError, match=r"shape \(128, 128\)"):
         place(TEST["test-07-nail"], np.zeros((3, 3)), COARSE, REFERENCE_CM, np.random.default_rng(0))
+
+
+def test_a_metal_too_small_to_be_seen_and_an_image_without_values_are_told():
+    metal, rng = TEST["test-07-nail"], np.random.default_rng(0)
+    with pytest.raises(GeometryError, match="covers nothing of a picture"):
+        place(metal, phantom(COARSE), COARSE, 1e-4, rng)
+    image = phantom(COARSE)
+    image[5, 6] = np.nan
+    with pytest.raises(DataError, match="Got 1 pixels that are not"):
+        place(metal, image, COARSE, REFERENCE_CM, rng)
 
 
 @pytest.mark.skipif(not CT.is_dir(), reason="the CT slices of ../shared/data are not here")

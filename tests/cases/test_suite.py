@@ -1,3 +1,4 @@
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -7,9 +8,13 @@ import pytest
 import torch
 from scipy import ndimage
 
+from marbench.anatomy.slices import Split
 from marbench.cases.case import Case
+from marbench.cases.sources import open_source
 from marbench.cases.suite import Suite
-from marbench.spec import Spec, load_spec
+from marbench.geometry import ImageGrid
+from marbench.phantoms.metals import library
+from marbench.spec import Counts, Spec, builtin_specs, load_spec
 
 
 @pytest.fixture(scope="module")
@@ -122,14 +127,37 @@ def test_one_material_for_all_metals_where_the_spec_says_so() -> None:
     assert case.info.materials == ("titanium",)
 
 
-def test_validation_takes_other_patients_and_other_metals(mini: Suite) -> None:
+def test_no_patient_and_no_metal_is_in_two_splits() -> None:
+    for spec in builtin_specs():
+        suites = [Suite(spec, split=split) for split in ("train", "val", "test")]
+        for one, other in itertools.combinations(suites, 2):
+            assert not set(one.source.patients(one.split)) & set(other.source.patients(other.split))
+            assert not {metal.id for metal in one.metals} & {metal.id for metal in other.metals}
+
+
+@pytest.mark.parametrize("name", builtin_specs())
+def test_patients_of_different_splits_look_different(name: str) -> None:
+    """The first seven of each, who show the seven regions of the body."""
+    source, grid = open_source(load_spec(name)), ImageGrid(64, 64, load_spec(name).grid.field_of_view[0] / 64)
+    splits: tuple[Split, ...] = ("train", "val", "test")
+    for patients in zip(*(list(source.patients(split).items())[:7] for split in splits), strict=True):
+        images = [source.load(patient, slices[0], grid).image for patient, slices in patients]
+        for one, other in itertools.combinations(images, 2):
+            assert np.mean(np.abs(one - other) > 20) > 0.05
+
+
+def test_validation_takes_its_own_ten_metals_in_five_groups_by_decreasing_size() -> None:
     validation = Suite("mini", split="val")
-    assert not {key.patient_id for key in mini.keys()} & {key.patient_id for key in validation.keys()}
-    assert not {key.metal_id for key in mini.keys()} & {key.metal_id for key in validation.keys()}
-    areas = [metal.area_px for metal in validation.metals]
-    groups = [validation.keys()[index].size_group for index in range(len(areas))]
-    assert len(areas) == 10
-    assert groups == sorted(groups, reverse=areas[0] < areas[-1])
+    assert validation.metals == library("val")
+    assert [key.size_group for key in validation.keys()[:10]] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert validation[9].info.metal_id == "val-10-clips"
+
+
+def test_size_group_1_holds_the_largest_metals_to_train_with() -> None:
+    spec = load_spec("mini")
+    one_slice = spec.split.model_copy(update={"train": Counts(patients=1, slices=1)})
+    training = Suite(spec.model_copy(update={"split": one_slice}), split="train")
+    assert [key.size_group for key in training.keys()] == [5] * 18 + [4] * 18 + [3] * 18 + [2] * 18 + [1] * 18
 
 
 def test_index_out_of_range_is_explained(mini: Suite) -> None:

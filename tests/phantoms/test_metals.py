@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from marbench.phantoms.metals import MATERIALS, Metal, Part, coverage, library, 
 REFERENCE_CM = 0.098462
 REFERENCE = ImageGrid(416, 416, REFERENCE_CM)
 COARSE = ImageGrid(128, 128, 0.32)
-ALL = (*library("test"), *library("train"))
-SOME = (*library("test"), *library("train")[::9])
+ALL = (*library("test"), *library("val"), *library("train"))
+SOME = (*library("test"), *library("val"), *library("train")[::9])
 
 
 def drawn(*parts, unit=1.0):
@@ -52,6 +53,58 @@ def test_training_sizes_spread_evenly_on_a_logarithmic_scale_between_the_papers_
     np.testing.assert_allclose(np.log(sizes), np.linspace(math.log(16), math.log(4967), 90), atol=0.03)
 
 
+def test_validation_sizes_spread_over_those_of_the_test_and_are_no_training_sizes():
+    sizes = np.array([metal.area_px for metal in library("val")])
+    assert (len(sizes), sizes[0], sizes[-1]) == (10, 2000, 31)
+    np.testing.assert_allclose(np.log(sizes), np.linspace(math.log(2000), math.log(31), 10), atol=0.01)
+    assert not set(sizes.tolist()) & {metal.area_px for metal in (*library("train"), *library("test"))}
+
+
+def test_validation_implants_are_of_the_families_materials_and_sites_of_the_others():
+    val, others = library("val"), (*library("train"), *library("test"))
+    assert {metal.kind for metal in val} <= {metal.kind for metal in others}
+    assert {material for metal in val for material in metal.materials} == set(MATERIALS)
+    assert {metal.site for metal in val} == {"bone", "teeth", "soft"} == {metal.site for metal in library("test")}
+
+
+@cache
+def polar(metal, **pose):
+    """The share of the area in rings and sectors about the centroid; in units of the radius of gyration."""
+    grid = ImageGrid(224, 224, 1.0)
+    box = shapes.Union(tuple(part.shape for part in metal.parts)).bounds
+    pixel = 180.0 / max(box.right - box.left, box.top - box.bottom) / metal.unit
+    weight = total(coverage(metal, grid, pixel, **pose)).astype(np.float64)
+    x, y = centroid(weight, grid)
+    dx, dy = np.meshgrid(grid.x - x, grid.y - y)
+    radius = np.hypot(dx, dy)
+    radius /= math.sqrt((weight * radius**2).sum() / weight.sum())
+    where = radius.ravel(), np.arctan2(dy, dx).ravel()
+    share, *_ = np.histogram2d(*where, bins=(24, 72), range=((0, 3), (-np.pi, np.pi)), weights=weight.ravel())
+    return np.fft.rfft(share / np.linalg.norm(share), axis=1)
+
+
+def alike(one, other):
+    """The correlation of two implants, whatever their size, once one is turned and mirrored to fit the other best."""
+    # A turn is a shift of the sectors, and all shifts are judged at once by the correlation theorem.
+    return max(np.fft.irfft((one * turned).sum(axis=0), 72).max() for turned in (other, other.conj()))
+
+
+def test_one_drawing_is_known_whatever_its_pose():
+    for metal in SOME:
+        posed = polar(metal, angle=2.1, scale=0.9, mirror=True)
+        assert alike(polar(metal), posed) > 0.99, metal.id
+
+
+def test_no_drawing_stands_in_two_splits():
+    """Up to size, turn and mirror image: the same drawing would correlate by more than 0.99 (the test above)."""
+    train, val, test = ({metal.id: polar(metal) for metal in library(split)} for split in ("train", "val", "test"))
+    # Nobody would call those for validation copies of others; of the test's, some are near a training implant.
+    for one, other, least in ((val, train, 0.92), (val, test, 0.92), (train, test, 0.99)):
+        for name, metal in one.items():
+            closest = max(other, key=lambda key: alike(metal, other[key]))
+            assert alike(metal, other[closest]) < least, (name, closest)
+
+
 @pytest.mark.parametrize("metal", ALL, ids=ids(ALL))
 def test_every_mask_has_exactly_its_declared_size_on_the_reference_grid(metal):
     """So does one whose unit is a little off, as other rounding might have it."""
@@ -67,10 +120,12 @@ def test_the_size_holds_at_any_pixel_size_and_place_on_the_reference_grid():
 
 
 def test_metals_are_unique_and_of_known_materials_and_sites():
-    assert len({metal.id for metal in ALL}) == len({metal.title for metal in library("train")}) + 10 == 100
+    assert len({metal.id for metal in ALL}) == len({metal.title for metal in library("train")}) + 20 == 110
     assert {material for metal in ALL for material in metal.materials} == set(MATERIALS)
     assert {metal.site for metal in ALL} == {"bone", "teeth", "soft", "any"}
-    assert all(metal.id == f"test-{k:02d}-{metal.id[8:]}" for k, metal in enumerate(library("test"), start=1))
+    for split in ("train", "val", "test"):
+        for number, metal in enumerate(library(split), start=1):
+            assert metal.id.startswith(f"{split}-{number:02d}-")
 
 
 def test_metals_are_about_as_large_as_real_implants():
@@ -114,7 +169,7 @@ def test_total_area_does_not_depend_on_shift_angle_mirror_or_grid(metal):
 
 def test_the_sampled_area_is_that_of_the_shape():
     """A ring of radius 20 ± 3 and a disc, in closed form."""
-    metal = drawn(("steel", shapes.Arc(0, 0, 20, 6)), ("gold", shapes.disc(0, 0, 5)))
+    metal = drawn(("steel", shapes.Arc(0, 0, 20, 3)), ("gold", shapes.disc(0, 0, 5)))
     covered = coverage(metal, ImageGrid(100, 100, 1.0), 1.0)
     assert covered["steel"].sum() == pytest.approx(2 * math.pi * 20 * 6, rel=2e-3)
     assert covered["gold"].sum() == pytest.approx(25 * math.pi, rel=2e-3)
@@ -184,7 +239,7 @@ def test_no_separate_part_is_lost_on_the_coarse_grid(metal):
 
 def test_a_wire_thinner_than_a_pixel_keeps_points_along_it():
     grid = ImageGrid(64, 64, 1.0)
-    covered = coverage(drawn(("steel", shapes.Stroke(((-20, -9), (21, 11)), 0.3))), grid, 1.0)
+    covered = coverage(drawn(("steel", shapes.Stroke(((-20, -9), (21, 11)), 0.15))), grid, 1.0)
     kept = mask(covered)
     assert not (total(covered) >= 0.5).any()
     assert kept.sum() >= 3
@@ -212,15 +267,14 @@ def test_distances_never_reach_beyond_the_outline(metal):
     """What the raster relies on: within |distance| of a point nothing changes from inside to outside."""
     rng = np.random.default_rng(5)
     for part in metal.parts:
-        members = part.shape.shapes if isinstance(part.shape, shapes.Union) else (part.shape,)
-        for shape in members:
-            x0, y0, x1, y1 = shape.bounds
-            x, y = rng.uniform(x0 - 3, x1 + 3, 300), rng.uniform(y0 - 3, y1 + 3, 300)
+        for shape in shapes.members(part.shape):
+            left, right, bottom, top = shape.bounds
+            x, y = rng.uniform(left - 3, right + 3, 300), rng.uniform(bottom - 3, top + 3, 300)
             depth = shape.distance(x, y)
-            inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
-            assert (depth[~inside] > 0).all()
+            inside = (x >= left) & (x <= right) & (y >= bottom) & (y <= top)
+            assert (depth[~inside] < 0).all()
             near_x, near_y = x[:, None] - x, y[:, None] - y
-            across = (depth[:, None] < 0) != (depth < 0)
+            across = (depth[:, None] > 0) != (depth > 0)
             assert (np.abs(depth)[:, None] <= np.hypot(near_x, near_y) + 1e-9)[across].all()
 
 
@@ -232,5 +286,5 @@ def test_misuse_is_told():
         coverage(metal, COARSE, -1.0)
     with pytest.raises(DataError, match="at least one material"):
         mask({})
-    with pytest.raises(DataError, match="'train' and 'test'"):
+    with pytest.raises(DataError, match=r"splits train, val, test\. Got 'validation'"):
         library("validation")

@@ -36,7 +36,7 @@ def fitted(implant: Implant) -> Implant:
     for tilt in TILTS:
         unit = 1.0
         for _ in range(4):
-            unit *= (area / _size(_with(implant, unit, tilt))) ** 0.5
+            unit *= (area / max(_size(_with(implant, unit, tilt)), 1)) ** 0.5
         # One pixel more is a step of 1 / (2·area) in the unit.
         candidates = unit * (1.0 + np.linspace(-1, 1, CANDIDATES) * min(4.0 / area, 0.2))
         fits = np.array([_size(_with(implant, float(candidate), tilt)) == area for candidate in candidates])
