@@ -1,4 +1,4 @@
-"""Joint replacements: hip, knee, shoulder, elbow. Lateral is to the right, anterior is up; mm and degrees."""
+"""Joint replacements: hip, knee, shoulder, elbow. Lateral is to the right, anterior is up; arguments in mm and degrees."""
 
 from __future__ import annotations
 
@@ -65,13 +65,12 @@ def hip_joint(
     """
     middle = (cup - shell) / 2
     # The neck leaves to the right, a little backwards; the shell is open there.
-    shells: list[Shape] = [
-        Arc(0.0, 0.0, middle, shell / 2, math.radians(opening / 2 - 10.0), math.radians(360.0 - opening))
-    ]
+    start, sweep = math.radians(opening / 2 - 10.0), math.radians(360.0 - opening)
+    shells: list[Shape] = [Arc(0.0, 0.0, middle, shell / 2, start, sweep)]
     if cup_screw:
         # Into the pelvis: to the patient's middle, which is on the left, and a little forwards.
-        start = (middle * math.cos(math.radians(150.0)), middle * math.sin(math.radians(150.0)))
-        shells.append(screw(start, cup_screw, math.radians(158.0), 6.5))
+        hole = (middle * math.cos(math.radians(150.0)), middle * math.sin(math.radians(150.0)))
+        shells.append(screw(hole, cup_screw, math.radians(158.0), 6.5))
     femur = hip_head(head, neck, neck_width, stem, head_material=head_material, stem_material=stem_material)
     return (Part(cup_material, union(*shells)), *femur)
 

@@ -40,14 +40,10 @@ def clips(places: tuple[Placed, ...], length: float, width: float, gape: float =
 def aneurysm_clip(blade: float, width: float, material: Material = "titanium") -> tuple[Part, ...]:
     """Return an aneurysm clip: closed blades, legs that cross, and the spring's loop at the end."""
     spring = Arc(-0.62 * blade, 0.0, 0.17 * blade, width / 2, math.radians(40.0), math.radians(280.0))
-    leg = 0.13 * blade
+    leg, half = 0.13 * blade, 0.5 * width
     legs = union(
-        Stroke(
-            ((-0.5 * blade, leg), (-0.2 * blade, -0.5 * width), (0.0, -0.5 * width), (blade, -0.45 * width)), width / 2
-        ),
-        Stroke(
-            ((-0.5 * blade, -leg), (-0.2 * blade, 0.5 * width), (0.0, 0.5 * width), (blade, 0.45 * width)), width / 2
-        ),
+        Stroke(((-0.5 * blade, leg), (-0.2 * blade, -half), (0.0, -half), (blade, -0.45 * width)), half),
+        Stroke(((-0.5 * blade, -leg), (-0.2 * blade, half), (0.0, half), (blade, 0.45 * width)), half),
     )
     return (Part(material, union(spring, legs)),)
 

@@ -1,4 +1,4 @@
-"""Implants of the spine. The midline is x = 0 and anterior is up; lengths in mm, angles in degrees."""
+"""Implants of the spine. The midline is x = 0 and anterior is up; lengths in mm, arguments in degrees."""
 
 from __future__ import annotations
 
@@ -37,9 +37,8 @@ def pedicle_screws(
     """
     one = pedicle_screw(length, diameter, material, rod)
     # Surgeons hardly ever place the two sides alike.
-    parts = arranged(one, x=spread, turn=math.radians(converge)) + arranged(
-        one, x=-spread, y=0.05 * length, turn=math.radians(2.5 - converge)
-    )
+    left = arranged(one, x=spread, turn=math.radians(converge))
+    parts = left + arranged(one, x=-spread, y=0.05 * length, turn=math.radians(2.5 - converge))
     if cross_link:
         y = -0.8 * diameter
         bar = Stroke(((-spread, y + 0.05 * length), (0.0, y - 0.25 * spread), (spread, y)), cross_link / 2)
@@ -52,11 +51,8 @@ def rods(diameter: float, spread: float, material: Material = "titanium", hook: 
     shapes: list[Shape] = [disc(spread, 0.0, diameter / 2), disc(-spread, 1.3, diameter / 2)]
     if hook:
         for x, side in ((spread, 0.0), (-spread, 1.3)):
-            shapes.append(
-                Arc(
-                    x * 0.78, side + 0.8 * diameter, diameter, 0.225 * diameter, math.radians(20.0), math.radians(200.0)
-                )
-            )
+            start, sweep = math.radians(20.0), math.radians(200.0)
+            shapes.append(Arc(x * 0.78, side + 0.8 * diameter, diameter, 0.225 * diameter, start, sweep))
     return (Part(material, union(*shapes)),)
 
 

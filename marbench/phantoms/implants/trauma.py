@@ -1,4 +1,4 @@
-"""Implants that hold broken bones: plates, nails, screws, wires. Lengths in mm, angles in degrees."""
+"""Implants that hold broken bones: plates, nails, screws, wires. Lengths in mm, arguments in degrees."""
 
 from __future__ import annotations
 
@@ -101,6 +101,5 @@ def wires(
     lines: tuple[tuple[Point, ...], ...] = (), dots: tuple[Point, ...] = (), width: float = 1.8
 ) -> tuple[Part, ...]:
     """Return Kirschner wires: polylines in the slice and dots where they pass through it."""
-    return (
-        Part("steel", union(*(Stroke(line, width / 2) for line in lines), *(disc(x, y, width / 2) for x, y in dots))),
-    )
+    radius = width / 2
+    return (Part("steel", union(*(Stroke(line, radius) for line in lines), *(disc(x, y, radius) for x, y in dots))),)
