@@ -1,4 +1,4 @@
-"""Joint replacements: hip, knee, shoulder, elbow. Lateral is to the right, anterior is up; arguments in mm and degrees."""
+"""Joint replacements: hip, knee, shoulder, elbow. Lateral is to the right, anterior up; arguments in mm and degrees."""
 
 from __future__ import annotations
 
