@@ -25,7 +25,7 @@ def test_exported_files_hold_the_case_and_a_table_of_all(tmp_path, tiny):
         readme = (tmp_path / "README.txt").read_text(encoding="utf-8")
         assert all(f"  {name} " in readme for name in file.files)
     table = pd.read_csv(tmp_path / "cases.csv")
-    assert table["case_id"].tolist() == [key.case_id for key in Suite(tiny).keys()[:2]]
+    assert table["case_id"].tolist() == [key.case_id for key in Suite(tiny).case_keys[:2]]
     assert all((tmp_path / name).is_file() for name in table["file"])
     assert load_spec(tmp_path / "spec.toml").hash == tiny.hash
 

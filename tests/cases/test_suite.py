@@ -22,7 +22,7 @@ def tensors(case: Case) -> list[torch.Tensor]:
 
 
 def test_mini_has_200_cases_in_five_groups_of_two_metals(mini: Suite) -> None:
-    keys = mini.keys()
+    keys = mini.case_keys
     assert len(keys) == len({key.case_id for key in keys}) == len(mini) == 200
     assert len({key.patient_id for key in keys}) == 12
     groups = {key.metal_id: key.size_group for key in keys}
@@ -124,10 +124,10 @@ def test_one_material_for_all_metals_where_the_spec_says_so() -> None:
 
 def test_validation_takes_other_patients_and_other_metals(mini: Suite) -> None:
     validation = Suite("mini", split="val")
-    assert not {key.patient_id for key in mini.keys()} & {key.patient_id for key in validation.keys()}
-    assert not {key.metal_id for key in mini.keys()} & {key.metal_id for key in validation.keys()}
+    assert not {key.patient_id for key in mini.case_keys} & {key.patient_id for key in validation.case_keys}
+    assert not {key.metal_id for key in mini.case_keys} & {key.metal_id for key in validation.case_keys}
     areas = [metal.area_px for metal in validation.metals]
-    groups = [validation.keys()[index].size_group for index in range(len(areas))]
+    groups = [validation.case_keys[index].size_group for index in range(len(areas))]
     assert len(areas) == 10
     assert groups == sorted(groups, reverse=areas[0] < areas[-1])
 
