@@ -202,7 +202,7 @@ class SliceCollection(ABC):
         chosen = choose_evenly(candidates, wanted, lambda pair: self._examine(*pair).reason is None)
         found = sum(map(len, chosen.values()))
         if found < (wanted if wanted is not None else min(1, len(candidates))):
-            asked = "slices" if wanted is None else f"{wanted} slices"
+            asked = "all slices" if wanted is None else f"{wanted} slices"
             raise DataError(
                 f"the {split} split asks for {asked}, but its {len(candidates)} patients have {found} that can be used "
                 f"({self._reasons()}). Ask for fewer slices, for more patients, or add data."

@@ -39,14 +39,16 @@ def command(name: str, plugins: tuple[Path, ...]) -> None:
 def _benchmark(spec: Spec) -> Iterator[tuple[str, str]]:
     """Yield what defines a benchmark, key by key."""
     from marbench.cases.suite import Suite
-    from marbench.errors import DataError, SpecError
+    from marbench.errors import DataError
     from marbench.spec import PROTOCOL
 
-    try:
-        suite = Suite(spec)
-        spec, cases = suite.spec, str(len(suite))
-    except (DataError, SpecError) as error:
-        cases = f"unknown: {error}"
+    cases = "unknown: where its data lie is not named here"
+    if spec.anatomy.source == "procedural" or spec.anatomy.path is not None:
+        try:
+            suite = Suite(spec)
+            spec, cases = suite.spec, str(len(suite))
+        except DataError as error:
+            cases = f"unknown: {error}"
     whole = spec.anatomy.source == "procedural" or spec.anatomy.data is not None
     yield "title", spec.title
     yield "summary", spec.summary

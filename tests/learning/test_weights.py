@@ -10,7 +10,7 @@ from tiny_training import request_for
 from marbench.errors import MethodError, MethodUnavailable
 from marbench.learning.artefact import encode, install, stanza, write_card
 from marbench.method.request import MethodRequest, context_for, instantiate, load_method, parse_methods
-from marbench.method.weights import WeightsFile, assign_weights, scan_hash
+from marbench.method.weights import WeightsFile, assign_weights, scan_of
 from marbench.spec import Spec
 
 Writer = Callable[..., WeightsFile]
@@ -36,7 +36,7 @@ def write(plugins: Path, spec: Spec, tmp_path: Path) -> Writer:
             "parameters": dict(request.values()),
             "spec": spec.name,
             "spec_hash": spec.hash,
-            "scan_hash": scan_hash(spec),
+            "scan": scan_of(spec),
         }
         return write_card(path, content, **(card | changes))
 
