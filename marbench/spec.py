@@ -6,6 +6,7 @@ a key set to ``"unset"`` takes an inherited one away.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -199,10 +200,11 @@ def _path(text: str, base: Path) -> Path:
     """Return a path as a user wrote it; SpecError for what no file system takes: NUL, too long, ``~nobody``."""
     try:
         path = base / Path(text).expanduser()
-        path.exists()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()
     except (OSError, RuntimeError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise SpecError(f"{_shown(text)} cannot be a path: {why}. Give a file, or a benchmark: {_names()}") from None
+        raise SpecError(f"{_shown(text)} cannot be a path: {why}") from None
     return path
 
 
@@ -235,7 +237,11 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         return _merge({}, content)
     if not isinstance(base, str):
         raise SpecError(f"{path}: 'extends' must be the name or path of a benchmark, got {_shown(base)}")
-    inherited = _resolve(_locate(base, base=path.parent), (*seen, resolved))
+    try:
+        below = _locate(base, base=path.parent)
+    except SpecError as error:
+        raise SpecError(f"{path}: extends: {error}") from None
+    inherited = _resolve(below, (*seen, resolved))
     inherited.pop("summary", None)  # it describes the other benchmark
     return _merge(inherited, content)
 
@@ -244,7 +250,10 @@ def _absolute_data_path(content: dict[str, Any], path: Path) -> None:
     """Make ``anatomy.path`` absolute: it is meant relative to the file in which it stands."""
     anatomy = content.get("anatomy")
     if isinstance(anatomy, dict) and isinstance(anatomy.get("path"), str) and anatomy["path"] not in ("", UNSET):
-        anatomy["path"] = str(_path(anatomy["path"], path.parent).resolve())
+        try:
+            anatomy["path"] = str(_path(anatomy["path"], path.parent).resolve())
+        except SpecError as error:
+            raise SpecError(f"{path}: anatomy.path: {error}") from None
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

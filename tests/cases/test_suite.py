@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from marbench.cases.case import Case
 from marbench.cases.suite import Suite
+from marbench.errors import SpecError
 from marbench.spec import Spec, load_spec
 
 
@@ -130,6 +131,41 @@ def test_validation_takes_other_patients_and_other_metals(mini: Suite) -> None:
     groups = [validation.case_keys[index].size_group for index in range(len(areas))]
     assert len(areas) == 10
     assert groups == sorted(groups, reverse=areas[0] < areas[-1])
+
+
+def test_whoever_changes_a_case_spoils_no_other(tiny: Spec) -> None:
+    anatomy = tiny.model_copy(update={"truth": tiny.truth.model_copy(update={"image": "anatomy"})})
+    for spec in (tiny, anatomy):
+        suite = Suite(spec)
+        expected = [part.clone() for part in tensors(Suite(spec)[1])]
+        for part in tensors(suite[0]):
+            part.zero_()
+        for part in tensors(suite[1]):
+            part.fill_(1)
+        assert all(torch.equal(part, want) for part, want in zip(tensors(suite[1]), expected, strict=True))
+
+
+def test_an_unknown_split_is_refused_with_the_known_ones() -> None:
+    for split in ("TEST", "validation", "", None):
+        with pytest.raises(SpecError, match=r"no split .*Known: test, train, val"):
+            Suite("mini", split=split)  # type: ignore[arg-type]
+
+
+def test_a_suite_says_what_it_is(mini: Suite, tiny: Spec) -> None:
+    assert repr(mini) == "<Suite 'mini', test: 200 cases = 20 slices of 12 patients × 10 metals>"
+    assert repr(Suite(tiny, "val")) == "<Suite 'tiny', val: 160 cases = 16 slices of 8 patients × 10 metals>"
+
+
+def test_a_case_is_its_key_and_what_came_of_it(mini: Suite) -> None:
+    info, key = mini[17].info, mini.case_keys[17]
+    assert info.key == key
+    assert (info.case_id, info.patient_id, info.slice_id, info.metal_id, info.size_group) == (
+        key.case_id,
+        key.patient_id,
+        key.slice_id,
+        key.metal_id,
+        key.size_group,
+    )
 
 
 def test_index_out_of_range_is_explained(mini: Suite) -> None:
