@@ -37,10 +37,9 @@ class Scan:
     def __len__(self) -> int:
         return self.sinogram.shape[0]
 
-    def to(self, device: torch.device | str, copy: bool = False) -> Scan:
-        """Return the scan on a device; its tensors are the same ones where they are there already, unless copied."""
-        tensors = (self.sinogram, self.metal_mask, self.metal_trace, self.image)
-        return Scan(*(tensor.to(device, copy=copy) for tensor in tensors))
+    def to(self, device: torch.device | str) -> Scan:
+        """Return the scan on another device."""
+        return Scan(*(tensor.to(device) for tensor in (self.sinogram, self.metal_mask, self.metal_trace, self.image)))
 
     def copy_to(self, device: torch.device | str) -> Scan:
         """Return a copy on a device, on this one too: whoever gets it may work in place."""

@@ -58,7 +58,7 @@ class Validation:
     def _images(self, reduce: Callable[[Scan], torch.Tensor], device: torch.device) -> list[Image]:
         # Copies: what a method does to a scan would stay done for the rest of the training.
         with torch.no_grad():
-            return [reduce(case.scan.to(device, copy=True))[0].float().cpu().numpy() for case in self._cases]
+            return [reduce(case.scan.copy_to(device))[0].float().cpu().numpy() for case in self._cases]
 
     def _interpolate(self, scan: Scan) -> torch.Tensor:
         return self._operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace))

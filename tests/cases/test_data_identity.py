@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 from dicom_files import phantom, write_dicom
+from running import run
 
 import marbench
 from marbench.anatomy.collection import SliceCollection
-from marbench.bench.run import Wishes, run_benchmark
+from marbench.anatomy.slices import Slice
 from marbench.cases.digest import case_digest
 from marbench.cases.export import export_cases
 from marbench.cases.sources import bind
 from marbench.cases.suite import Suite
 from marbench.errors import DataError, SpecError, StoreError
-from marbench.machine.interrupts import Interrupts
-from marbench.method.request import parse_methods
+from marbench.geometry import ImageGrid
 from marbench.results.store import read_run
 from marbench.spec import Spec, load_spec
 from marbench.spec_file import spec_toml
@@ -251,19 +251,11 @@ def test_a_slice_that_cannot_be_read_is_named_and_its_file_is_not(make, tmp_path
     assert "cannot be read" in said and "has changed" in said and "No such file" in said
 
 
-class Quiet:
-    def begin(self, what: str, total: int) -> None: ...
-
-    def advance(self, row: object = None) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-
 def test_nothing_in_a_folder_of_results_or_cases_tells_whose_the_data_are(make, tmp_path: Path) -> None:
     folder = hospital(tmp_path / "hospital" / "DOE_JANE")
     suite = make(folder, slices=2)
     out, cases = tmp_path / "out", tmp_path / "cases"
-    run_benchmark(suite.spec, parse_methods("none"), out, Wishes(timing=False), Quiet(), Interrupts())
+    run(suite.spec, out, "none,li", images="gallery", timing=True)
     export_cases(suite, cases, 12)
     written = [path for root in (out, cases) for path in root.rglob("*") if path.is_file()]
     assert len(written) > 10
@@ -280,15 +272,38 @@ def test_nothing_in_a_folder_of_results_or_cases_tells_whose_the_data_are(make, 
     assert rows["patient_id"].str.fullmatch("patient-[0-9a-f]{12}").all()
 
 
+def test_a_slice_that_is_lost_during_a_run_is_told_without_its_file(make, tmp_path: Path, monkeypatch) -> None:
+    folder = hospital(tmp_path / "hospital" / "DOE_JANE")
+    suite, load = make(folder), SliceCollection.load
+    lost = suite.case_keys[10].slice_id
+
+    def share_goes_away(self: SliceCollection, patient_id: str, slice_id: str, grid: ImageGrid) -> Slice:
+        if slice_id == lost:
+            for path in folder.rglob("*.dcm"):
+                path.unlink()
+        return load(self, patient_id, slice_id, grid)
+
+    monkeypatch.setattr(SliceCollection, "load", share_goes_away)
+    out = tmp_path / "out"
+    faults = run(suite.spec, out, limit=20).faults
+    assert set(faults["status"]) == {"error"} and set(faults["slice_id"]) == {lost}
+    assert faults["message"].str.contains(f"slice {lost}: the file cannot be read").all()
+    for path in out.rglob("*"):
+        text = path.read_bytes().decode("latin-1").lower() if path.is_file() else ""
+        assert not [word for word in (*WORDS, str(tmp_path).lower()) if word in text], path
+    told = " ".join(faults["message"] + faults["trace"]).lower()
+    assert not [word for word in (*WORDS, ".dcm", str(tmp_path).lower()) if word in told]
+
+
 def test_a_folder_of_results_takes_no_rows_of_other_data(make, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for name, hu in (("east", 0), ("west", 5)):
         spec = load_spec(make(hospital(tmp_path / name, patients=1, slices=1, hu=hu)).spec)
         if name == "east":
-            run_benchmark(spec, parse_methods("none"), out, Wishes(timing=False), Quiet(), Interrupts())
+            run(spec, out)
             continue
         with pytest.raises(StoreError, match="its CT slices are others"):
-            run_benchmark(spec, parse_methods("none"), out, Wishes(timing=False), Quiet(), Interrupts())
+            run(spec, out)
 
 
 def test_rows_of_a_notebook_carry_the_bound_benchmark(make, tmp_path: Path) -> None:

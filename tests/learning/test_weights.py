@@ -91,8 +91,8 @@ def test_weights_serve_other_physics_but_the_same_come_first(
     install(write(spec_hash=spec.hash))
     assert request_.for_spec(dim).found.file is not None
     install(write("wide", spec_hash="1" * 64, scan=scan_of(dim)))
-    assert request_.for_spec(dim).preset == "wide"
-    assert request_.for_spec(spec).preset == "small"
+    assert request_.for_spec(dim).request.preset == "wide"
+    assert request_.for_spec(spec).request.preset == "small"
 
 
 class _Offset(GeometrySection):
