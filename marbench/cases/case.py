@@ -66,7 +66,7 @@ class Truth:
     metal: torch.Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CaseKey:
     """What is known of a case before it is made.
 

@@ -91,7 +91,7 @@ class Suite(Sequence[Case]):
     @cached_property
     def case_keys(self) -> tuple[CaseKey, ...]:
         """The ids of all cases, without simulating any."""
-        return tuple(self._key(index) for index in range(len(self)))
+        return tuple(self._key(*where, *metal) for where in self._slices for metal in self._groups)
 
     def __len__(self) -> int:
         return len(self._slices) * len(self.metals)
@@ -112,15 +112,19 @@ class Suite(Sequence[Case]):
             return [self[position] for position in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
             raise IndexError(f"The suite {self.spec.name!r} ({self.split}) has {len(self)} cases. Got index {index}.")
-        return self._simulate(self._key(index % len(self)), self.metals[index % len(self.metals)])
+        which, order = divmod(index % len(self), len(self.metals))
+        return self._simulate(self._key(*self._slices[which], *self._groups[order]), self.metals[order])
 
-    def _key(self, index: int) -> CaseKey:
-        patient_id, slice_id = self._slices[index // len(self.metals)]
-        order = index % len(self.metals)
-        metal_id = self.metals[order].id
+    @cached_property
+    def _groups(self) -> list[tuple[str, int]]:
+        """The id and the size group of every metal."""
         # The libraries are sorted by size; group 1 is to hold the largest metals.
-        rank = order if self.split == "test" else len(self.metals) - 1 - order
-        group = rank * self.spec.metals.size_groups // len(self.metals) + 1
+        ranks = range(len(self.metals)) if self.split == "test" else reversed(range(len(self.metals)))
+        groups = (rank * self.spec.metals.size_groups // len(self.metals) + 1 for rank in ranks)
+        return [(metal.id, group) for metal, group in zip(self.metals, groups, strict=True)]
+
+    @staticmethod
+    def _key(patient_id: str, slice_id: str, metal_id: str, group: int) -> CaseKey:
         return CaseKey(f"{slice_id}_{metal_id}", patient_id, slice_id, metal_id, group)
 
     def _simulate(self, key: CaseKey, metal: Metal) -> Case:
