@@ -1,206 +1,66 @@
-"""What a benchmark is: the frozen, hashed models of ``data_specs/*.toml``.
+"""What a benchmark is: one frozen, hashed value, read from a file of ``data_specs/*.toml`` or of the user's own.
 
-One TOML file says all. A file may begin with ``extends = "mini"`` (a name or a path) and then gives only what differs.
+One TOML file says all. A file may begin with ``extends = "mini"`` (a name or a path) and then gives only what differs;
+a key set to ``"unset"`` takes an inherited one away.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from marbench.anatomy.slices import Split
 from marbench.errors import MarbenchError, SpecError, nearest
 from marbench.geometry import FanBeam, ImageGrid
-from marbench.metrics.conventions import CONVENTIONS
-from marbench.physics.hounsfield import WATER_ATTENUATION
-from marbench.physics.materials import METALS
-from marbench.physics.spectrum import spectra
+from marbench.phantoms import METALS_VERSION, PHANTOMS_VERSION
+from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
+from marbench.physics.materials import materials_digest
+from marbench.physics.spectrum import spectrum_digest
 from marbench.resources import resource_folder
+from marbench.spec_sections import (
+    AnatomySection,
+    GeometrySection,
+    GridSection,
+    MetalsSection,
+    MetricsSection,
+    PhysicsSection,
+    ReportSection,
+    Section,
+    SplitSection,
+    TruthSection,
+)
 
 __all__ = ["PROTOCOL", "Spec", "builtin_specs", "load_spec"]
 
 PROTOCOL = 1
-"""Version of everything that turns a spec into cases and scores. Raised whenever results would change."""
+"""Version of everything that turns a spec into cases and scores. Raised whenever results would change, be it by code or
+by another default of an option."""
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-Count = Annotated[int, Field(ge=0)] | Literal["all"]
+UNSET = "unset"
 
+_TISSUES = ("water", "bone")
+_REFERENCE_GRID = 416
+"""Pixels of the grid on which metal sizes are declared (Lin et al., CVPR 2019)."""
+_REFERENCE_WIDTHS = (0.1, 1.5)
+_COARSEST = 25
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
-
-
-class GeometrySection(_Section):
-    """``[geometry]``: a full-circle fan beam."""
-
-    detector: Literal["arc", "flat"] = "arc"
-    views: Annotated[int, Field(ge=1)]
-    bins: Annotated[int, Field(ge=2)]
-    source_distance_cm: Positive
-    pitch_deg: Positive | None = None
-    pitch_cm: Positive | None = None
-    detector_distance_cm: Positive | None = None
-    start_deg: float = 0.0
-
-    @model_validator(mode="after")
-    def _one_pitch(self) -> Self:
-        if self.detector == "arc" and (self.pitch_deg is None or self.pitch_cm is not None):
-            raise ValueError('an "arc" detector takes pitch_deg (and not pitch_cm)')
-        if self.detector == "flat" and (self.pitch_cm is None or self.pitch_deg is not None):
-            raise ValueError('a "flat" detector takes pitch_cm (and not pitch_deg)')
-        if (self.detector == "flat") != (self.detector_distance_cm is not None):
-            raise ValueError('detector_distance_cm belongs to a "flat" detector, which needs it')
-        return self
-
-    def fan_beam(self) -> FanBeam:
-        """Return the geometry as a value in cm and radians."""
-        pitch = math.radians(self.pitch_deg) if self.pitch_deg is not None else self.pitch_cm
-        assert pitch is not None  # by the validator
-        return FanBeam(
-            views=self.views,
-            bins=self.bins,
-            source_distance=self.source_distance_cm,
-            pitch=pitch,
-            detector=self.detector,
-            detector_distance=self.detector_distance_cm or 0.0,
-            start=math.radians(self.start_deg),
-        )
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
-class GridSection(_Section):
-    """``[grid]``: the square image."""
-
-    size: Annotated[int, Field(ge=8)]
-    pixel_cm: Positive
-
-
-class PhysicsSection(_Section):
-    """``[physics]``: tube, detector and correction."""
-
-    spectrum: str = "w120_al2.8"
-    reference_kev: Annotated[float, Field(ge=20, le=150)] = 70.0
-    water_attenuation: Positive = WATER_ATTENUATION
-    photons: Positive = 2e7
-    scatter: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 20.0
-    noise: bool = True
-
-    @field_validator("spectrum")
-    @classmethod
-    def _known_spectrum(cls, value: str) -> str:
-        if value not in spectra():
-            raise ValueError(f"unknown spectrum {value!r}; {nearest(value, spectra())}")
-        return value
-
-
-class MetalsSection(_Section):
-    """``[metals]``: of what the implants are, how large, and into how many size groups they fall.
-
-    A ray belongs to the metal trace if its line integral through metal alone, at the reference energy, is above
-    ``trace_threshold``. Published code takes 0. On a coarse grid that widens the trace of a wire to several times the
-    wire, at the cost of all methods that replace the trace.
-    """
-
-    material: str = "own"
-    reference_pixel_cm: Positive
-    tissue_under_metal: Literal["removed", "kept"] = "removed"
-    trace_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    size_groups: Annotated[int, Field(ge=1)] = 5
-
-    @field_validator("material")
-    @classmethod
-    def _known_material(cls, value: str) -> str:
-        if value not in ("own", *METALS):
-            raise ValueError(f"unknown material {value!r}; {nearest(value, ('own', *METALS))}")
-        return value
-
-
-class AnatomySection(_Section):
-    """``[anatomy]``: where slices come from."""
-
-    source: Literal["procedural", "dicom", "nifti", "deeplesion"] = "procedural"
-    path: str | None = None
-    fit: Literal["physical", "image"] = "physical"
-
-    @model_validator(mode="after")
-    def _path_where_needed(self) -> Self:
-        if (self.source == "procedural") != (self.path is None):
-            raise ValueError('path is needed for every source but "procedural", which takes none')
-        return self
-
-
-class Counts(_Section):
-    """How many patients and slices a split takes; ``"all"`` takes what is left."""
-
-    patients: Count
-    slices: Count
-
-    def limits(self) -> tuple[int | None, int | None]:
-        """Return the counts with None for ``"all"``."""
-        return (
-            None if self.patients == "all" else self.patients,
-            None if self.slices == "all" else self.slices,
-        )
-
-
-class SplitSection(_Section):
-    """``[split]``: patients, not slices, are divided."""
-
-    test: Counts
-    val: Counts = Counts(patients=0, slices=0)
-    train: Counts = Counts(patients=0, slices=0)
-
-    def counts(self) -> dict[Split, tuple[int | None, int | None]]:
-        """Return the limits of the three splits."""
-        return {"train": self.train.limits(), "val": self.val.limits(), "test": self.test.limits()}
-
-
-class TruthSection(_Section):
-    """``[truth]``: what a method is scored against.
-
-    ``"reconstruction"`` is the simulated scan without metal; ``"anatomy"`` is the clean slice itself.
-    """
-
-    image: Literal["reconstruction", "anatomy"] = "reconstruction"
-    noise: bool = True
-
-
-class MetricsSection(_Section):
-    """``[metrics]``: the conventions of PSNR and SSIM; the first one ranks."""
-
-    conventions: Annotated[tuple[str, ...], Field(min_length=1)] = ("dudonet2019",)
-
-    @field_validator("conventions")
-    @classmethod
-    def _known_conventions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if name not in CONVENTIONS:
-                raise ValueError(f"unknown convention {name!r}; {nearest(name, CONVENTIONS)}")
-        if len(set(value)) != len(value):
-            raise ValueError("a convention is named twice")
-        return value
-
-
-class ReportSection(_Section):
-    """``[report]``: which slices the gallery shows."""
-
-    gallery_slices: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
-
-
-class Spec(_Section):
+class Spec(Section):
     """A benchmark. Immutable; equal specs have equal `hash`."""
 
     name: Name
     title: str
     summary: str = ""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     geometry_section: GeometrySection = Field(alias="geometry")
     grid_section: GridSection = Field(alias="grid")
     physics: PhysicsSection = PhysicsSection()
@@ -212,14 +72,40 @@ class Spec(_Section):
     report: ReportSection = ReportSection()
 
     @model_validator(mode="after")
-    def _field_covered(self) -> Self:
+    def _scan_is_possible(self) -> Self:
         # Also turns an impossible geometry into an error of this file.
         fan, grid = self.geometry, self.grid
-        inscribed = min(grid.field_of_view) / 2
+        inscribed, reach = min(grid.field_of_view) / 2, math.hypot(*grid.field_of_view) / 2
+        if fan.source_distance <= reach:
+            raise ValueError(
+                f"the source, {fan.source_distance:g} cm from the isocentre, would pass through the image, whose "
+                f"corners are {reach:.2f} cm away. Use a larger source_distance_cm or a smaller pixel"
+            )
         if fan.field_radius < inscribed:
             raise ValueError(
                 f"the fan sees a circle of radius {fan.field_radius:.2f} cm, but the image reaches {inscribed:.2f} cm "
                 "from its centre: the scan would be truncated. Use more bins, a larger pitch or a smaller pixel"
+            )
+        # Rebinned to parallel rays of the pitch at the isocentre, the scan needs one on either side of the centre.
+        if fan.field_radius * (1 + 1e-9) < fan.isocentre_pitch:
+            raise ValueError(f"{fan.bins} bins {fan.isocentre_pitch:.2f} cm apart are too few. Use more and finer bins")
+        return self
+
+    @model_validator(mode="after")
+    def _metals_fit(self) -> Self:
+        pixel, grid = self.metals.reference_pixel_cm, self.grid
+        width = _REFERENCE_GRID * pixel / grid.field_of_view[1]
+        low, high = _REFERENCE_WIDTHS
+        if not low <= width <= high:
+            raise ValueError(
+                f"metals.reference_pixel_cm = {pixel:g} makes the {_REFERENCE_GRID}² reference grid {width:.2g} times "
+                f"as wide as the image; {low:g} to {high:g} times can be placed in it, 1 is the paper's: "
+                f"{grid.field_of_view[1] / _REFERENCE_GRID:.6g}"
+            )
+        if grid.pixel > _COARSEST * pixel:
+            raise ValueError(
+                f"a pixel of {grid.pixel:g} cm is {grid.pixel / pixel:.0f} times as wide as metals.reference_pixel_cm: "
+                f"the smallest metals would vanish. Use smaller pixels, {_COARSEST} times as wide at most"
             )
         return self
 
@@ -234,11 +120,31 @@ class Spec(_Section):
         return ImageGrid(self.grid_section.size, self.grid_section.size, self.grid_section.pixel_cm)
 
     def identity(self) -> dict[str, Any]:
-        """Return what defines the benchmark's numbers: all but its texts, its report and where its data lie."""
-        content = self.model_dump(mode="json", by_alias=True, exclude={"title", "summary", "report"})
-        # Slices read from files are identified by their content (see `Slice.slice_id`), wherever they lie.
-        content["anatomy"].pop("path")
-        return {"protocol": PROTOCOL, **content}
+        """Return what defines the benchmark's numbers.
+
+        That is the protocol, every value that differs from its default, and the versions or the content of what the
+        values name. So an option that is added later, with a default, changes no benchmark, and other data do.
+        Texts, the choice of pictures and the place of the files are left out.
+        """
+        values = self.model_dump(
+            mode="json",
+            by_alias=True,
+            exclude_defaults=True,
+            exclude={"title": True, "summary": True, "report": True, "anatomy": {"path"}},
+        )
+        return {"protocol": PROTOCOL, **values, "content": self._content()}
+
+    def _content(self) -> dict[str, Any]:
+        """Return digests of the tables and versions of the generators that the values name."""
+        implants = IMPLANT_MATERIALS if self.metals.material == "own" else (self.metals.material,)
+        content: dict[str, Any] = {
+            "spectrum": spectrum_digest(self.physics.spectrum),
+            "materials": materials_digest((*_TISSUES, *implants)),
+            "metals": METALS_VERSION,
+        }
+        if self.anatomy.source == "procedural":
+            content["phantoms"] = PHANTOMS_VERSION
+        return content
 
     @property
     def hash(self) -> str:
@@ -264,11 +170,14 @@ def load_spec(name_or_path: str | Path | Spec) -> Spec:
     if isinstance(name_or_path, Spec):
         return name_or_path
     path = _locate(str(name_or_path), base=Path())
-    content = _resolve(path, ())
     try:
-        return Spec.model_validate(content)
+        return Spec.model_validate(_resolve(path, ()))
     except ValidationError as error:
         raise SpecError(_explain(path, error)) from None
+    except RecursionError:
+        raise SpecError(f"{path}: its tables are nested too deeply") from None
+    except SpecError:
+        raise
     except MarbenchError as error:
         raise SpecError(f"{path}: {error}") from None
 
@@ -277,14 +186,38 @@ def _locate(name: str, base: Path) -> Path:
     """Return the file of a benchmark; relative paths are taken from ``base``."""
     if re.fullmatch(r"[A-Za-z0-9_-]+", name):
         path = resource_folder("data_specs") / f"{name}.toml"
-        if path.is_file():
+        if _exists(path):
             return path
-    path = base / Path(name).expanduser()
+    path = _path(name, base)
     if path.is_file():
         return path
     if path.is_dir():
         raise SpecError(f"{path} is a folder. Give a TOML file, or the name of a benchmark: {_names()}")
-    raise SpecError(f"There is no benchmark and no file {name!r}; {nearest(name, builtin_specs())}")
+    raise SpecError(f"There is no benchmark and no file {_shown(name)}; {nearest(name, builtin_specs())}")
+
+
+def _path(text: str, base: Path) -> Path:
+    """Return a path as a user wrote it; SpecError for what no file system takes: NUL, too long, ``~nobody``."""
+    try:
+        path = base / Path(text).expanduser()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path.stat()
+    except (OSError, RuntimeError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SpecError(f"{_shown(text)} cannot be a path: {why}") from None
+    return path
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
 
 
 def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -294,17 +227,21 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise SpecError(f"{path}: 'extends' runs in a circle: {' → '.join(p.name for p in (*seen, resolved))}")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, tables nested 1,000 deep
+        raise SpecError(f"{path} is not valid TOML: {error}") from None
     _absolute_data_path(content, path)
     base = content.pop("extends", None)
     if base is None:
-        return content
+        return _merge({}, content)
     if not isinstance(base, str):
-        raise SpecError(f"{path}: 'extends' must be the name or path of a benchmark, got {base!r}")
-    inherited = _resolve(_locate(base, base=path.parent), (*seen, resolved))
+        raise SpecError(f"{path}: 'extends' must be the name or path of a benchmark, got {_shown(base)}")
+    try:
+        below = _locate(base, base=path.parent)
+    except SpecError as error:
+        raise SpecError(f"{path}: extends: {error}") from None
+    inherited = _resolve(below, (*seen, resolved))
     inherited.pop("summary", None)  # it describes the other benchmark
     return _merge(inherited, content)
 
@@ -312,16 +249,24 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
 def _absolute_data_path(content: dict[str, Any], path: Path) -> None:
     """Make ``anatomy.path`` absolute: it is meant relative to the file in which it stands."""
     anatomy = content.get("anatomy")
-    if isinstance(anatomy, dict) and isinstance(anatomy.get("path"), str):
-        anatomy["path"] = str((path.parent / Path(anatomy["path"]).expanduser()).resolve())
+    if isinstance(anatomy, dict) and isinstance(anatomy.get("path"), str) and anatomy["path"] not in ("", UNSET):
+        try:
+            anatomy["path"] = str(_path(anatomy["path"], path.parent).resolve())
+        except SpecError as error:
+            raise SpecError(f"{path}: anatomy.path: {error}") from None
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with the tables of ``changes`` merged in, key by key."""
+    """Return ``base`` with the tables of ``changes`` merged in, key by key; "unset" takes a key away."""
     merged = dict(base)
     for key, value in changes.items():
-        both_tables = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both_tables else value
+        if value == UNSET:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            below = merged.get(key)
+            merged[key] = _merge(below if isinstance(below, dict) else {}, value)
+        else:
+            merged[key] = value
     return merged
 
 
@@ -332,12 +277,12 @@ def _explain(path: Path, error: ValidationError) -> str:
         location = [str(part) for part in fault["loc"]]
         key = ".".join(location) or "(file)"
         if fault["type"] == "extra_forbidden":
-            lines.append(f"{path}: unknown key {key!r}; {nearest(location[-1], _keys_at(location[:-1]))}")
+            lines.append(f"{path}: unknown key {_shown(key)}; {nearest(location[-1], _keys_at(location[:-1]))}")
         elif fault["type"] == "missing":
             lines.append(f"{path}: the key {key!r} is missing")
         else:
             message = fault["msg"].removeprefix("Value error, ")
-            got = "" if isinstance(fault["input"], dict) else f" (got {fault['input']!r})"
+            got = "" if isinstance(fault["input"], dict) else f" (got {_shown(fault['input'])})"
             lines.append(f"{path}: {key}: {message}{got}")
     return "\n".join(lines)
 

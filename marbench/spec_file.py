@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from marbench.errors import MarbenchError, StoreError
+from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import write_atomically
 from marbench.spec import PROTOCOL, Spec, load_spec
 
@@ -16,12 +16,17 @@ __all__ = ["hold_to_spec", "spec_toml"]
 def spec_toml(spec: Spec) -> str:
     """Return a benchmark as TOML: everything resolved, nothing extended.
 
-    Of the folder of the CT data only the name is kept: where it lies says nothing about the benchmark, and something
-    about the author.
+    Where CT data lie is left out: it says nothing about the benchmark, and something about the author and, often, about
+    patients. Their digest stands for them.
+
+    Raises
+    ------
+    SpecError
+        The benchmark takes its slices from files and is not bound to them yet, see `marbench.cases.sources.bind`.
     """
-    content = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
-    if "path" in content["anatomy"]:
-        content["anatomy"]["path"] = Path(content["anatomy"]["path"]).name
+    if spec.anatomy.source != "procedural" and spec.anatomy.data is None:
+        raise SpecError(f"{spec.name} is not bound to its data: open it with marbench.Suite, and take its .spec.")
+    content = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"anatomy": {"path"}})
     lines = [f"# marbench protocol {PROTOCOL}, hash {spec.hash}"]
     lines += [f"{key} = {_value(value)}" for key, value in content.items() if not isinstance(value, dict)]
     for section, table in content.items():
@@ -54,8 +59,16 @@ def hold_to_spec(folder: Path, spec: Spec, write: bool = True) -> None:
     if stored.hash != spec.hash:
         raise StoreError(
             f"{folder} holds results of the benchmark {stored.name!r} (hash {stored.hash[:12]}), which is not this "
-            f"{spec.name!r} (hash {spec.hash[:12]}). Choose another --out."
+            f"{spec.name!r} (hash {spec.hash[:12]}){_difference(stored, spec)}. Choose another --out."
         )
+
+
+def _difference(stored: Spec, spec: Spec) -> str:
+    """Say so where two benchmarks differ in nothing but the CT data."""
+    there, here = stored.anatomy.data, spec.anatomy.data
+    if there == here or stored.model_copy(update={"anatomy": spec.anatomy}).hash != spec.hash:
+        return ""
+    return f": its CT slices are others (digest {str(there)[:12]} there, {str(here)[:12]} here)"
 
 
 def _value(value: Any) -> str:

@@ -9,6 +9,8 @@ import pytest
 
 # Spinning OpenMP threads cost 3–5× on shared cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Patients of CT data are named by it; without it each test would make one for the user.
+os.environ["MARBENCH_SALT"] = "the tests"
 
 import torch
 

@@ -1,15 +1,38 @@
 import math
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import Field
 
 from marbench.errors import SpecError
-from marbench.spec import builtin_specs, load_spec
+from marbench.physics import spectrum
+from marbench.physics.materials import MATERIALS
+from marbench.spec import Spec, builtin_specs, load_spec
+from marbench.spec_file import spec_toml
+from marbench.spec_sections import GeometrySection, PhysicsSection, Section
 
 # Guards against a silent change of what a benchmark is. A change here means new numbers: raise PROTOCOL or the name.
 GOLDEN_HASHES = {
-    "dudonet2019": "ac201b3820e7dd21f830cac65de34767c9995dbd2eb68ebd32c77404de9fd960",
-    "mini": "1d396b44ba6b72a035b6664214326bd41ada081f4a8bbf6ac6fc7036f48a2137",
+    "dudonet2019": "2e12436dcb0f55e121a7d17a0d680b371f265ed58e4be39a9c541f9c7756e0ff",
+    "mini": "61e7bfd8dbd872ec53f8f50acd9337f7652ddda1aad9daee43ca218de23dd51d",
+}
+
+# What a benchmark that says nothing of it means. Another default is another meaning: raise PROTOCOL.
+DEFAULTS = {
+    "seed": 0,
+    "physics": {
+        "spectrum": "w120_al2.8",
+        "reference_kev": 70.0,
+        "water_attenuation": 0.192,
+        "photons": 2e7,
+        "scatter": 20.0,
+        "noise": True,
+    },
+    "anatomy": {"source": "procedural", "fit": "physical"},
+    "truth": {"image": "reconstruction", "noise": True},
+    "metrics": {"conventions": ["dudonet2019"]},
 }
 
 
@@ -45,12 +68,173 @@ def test_a_file_that_extends_another_gives_only_what_differs(tmp_path: Path) -> 
     assert (spec.summary, bool(mini.summary)) == ("", True)
 
 
+BARE = """
+name = "bare"
+title = "bare"
+[geometry]
+views = 64
+bins = 48
+pitch_deg = 0.68
+source_distance_cm = 105.85
+[grid]
+size = 32
+pixel_cm = 1.28
+[metals]
+reference_pixel_cm = 0.098462
+[split.test]
+patients = 2
+slices = 2
+"""
+
+DEFAULTS_SAID = """
+[physics]
+spectrum = "w120_al2.8"
+reference_kev = 70
+water_attenuation = 0.192
+photons = 20000000
+scatter = 20
+noise = true
+[anatomy]
+source = "procedural"
+fit = "physical"
+[truth]
+image = "reconstruction"
+noise = true
+[split.val]
+patients = 0
+slices = 0
+"""
+
+
+def test_the_defaults_are_guarded(tmp_path: Path) -> None:
+    bare = load_spec(write(tmp_path, BARE)).model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert {name: bare[name] for name in DEFAULTS} == DEFAULTS
+    assert {
+        key: bare["metals"][key] for key in ("material", "tissue_under_metal", "trace_threshold", "size_groups")
+    } == {
+        "material": "own",
+        "tissue_under_metal": "removed",
+        "trace_threshold": 0.0,
+        "size_groups": 5,
+    }
+
+
+def test_a_default_that_is_said_is_the_same_benchmark(tmp_path: Path) -> None:
+    bare, said = load_spec(write(tmp_path, BARE, "a.toml")), load_spec(write(tmp_path, BARE + DEFAULTS_SAID, "b.toml"))
+    assert said.hash == bare.hash
+    loud = BARE + DEFAULTS_SAID.replace("scatter = 20", "scatter = 21")
+    assert load_spec(write(tmp_path, loud, "c.toml")).hash != bare.hash
+
+
+class _Offset(GeometrySection):
+    bin_offset: float = 0.0
+
+
+class _Energy(PhysicsSection):
+    crosstalk: float = 0.0
+
+
+class _Motion(Section):
+    breathing_cm: float = 0.0
+
+
+class _NextRelease(Spec):
+    """A release with more options: in a table that every file gives, in one that may be left out, and a new table."""
+
+    geometry_section: _Offset = Field(alias="geometry")
+    physics: _Energy = _Energy()
+    motion: _Motion = _Motion()
+    order: str = "slices"
+
+
+@pytest.mark.parametrize("name", builtin_specs())
+def test_an_option_that_is_added_with_a_default_changes_no_benchmark(name: str) -> None:
+    content = load_spec(name).model_dump(by_alias=True, exclude_unset=True)
+    assert _NextRelease.model_validate(content).hash == GOLDEN_HASHES[name]
+    for table, key, value in (("geometry", "bin_offset", 0.25), ("physics", "crosstalk", 0.1)):
+        content[table] = {**content.get(table, {}), key: value}
+        assert _NextRelease.model_validate(content).hash != GOLDEN_HASHES[name]
+        del content[table][key]
+    assert _NextRelease.model_validate({**content, "motion": {"breathing_cm": 1.0}}).hash != GOLDEN_HASHES[name]
+    assert _NextRelease.model_validate({**content, "order": "metals"}).hash != GOLDEN_HASHES[name]
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tables of spectra in a folder where they may be changed."""
+    folder = Path(shutil.copytree(Path(spectrum.__file__).parent, tmp_path / "physics"))
+    monkeypatch.setattr(spectrum, "_FOLDER", folder)
+    return folder / "w120_al2.8.csv"
+
+
+def hash_of_mini_now() -> str:
+    spectrum.load_spectrum.cache_clear()
+    spectrum.spectrum_digest.cache_clear()
+    return load_spec("mini").hash
+
+
+def test_the_numbers_of_the_spectrum_belong_to_a_benchmark_and_their_layout_does_not(tables: Path) -> None:
+    text = tables.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    try:
+        relaid = [f"# {line}" if line.startswith("#") else line.replace(",", " ,  ") for line in lines]
+        tables.write_text("\r\n".join(relaid), encoding="utf-8")
+        assert hash_of_mini_now() == GOLDEN_HASHES["mini"]
+        energy, photons = lines[-1].split(",")
+        tables.write_text("\n".join([*lines[:-1], f"{energy},{float(photons) * 1.001!r}"]), encoding="utf-8")
+        assert hash_of_mini_now() != GOLDEN_HASHES["mini"]
+    finally:
+        tables.write_text(text, encoding="utf-8")
+        assert hash_of_mini_now() == GOLDEN_HASHES["mini"]
+
+
+@pytest.mark.parametrize(
+    ("material", "changed"), [("gold", {"mini"}), ("bone", {"mini", "dudonet2019"}), ("water", None)]
+)
+def test_what_materials_are_made_of_belongs_to_the_benchmarks_that_have_them(
+    material: str, changed: set[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = MATERIALS[material]
+    monkeypatch.setitem(MATERIALS, material, type(old)(old.name, old.density * 1.01, old.fractions, old.source))
+    others = {name for name in GOLDEN_HASHES if load_spec(name).hash != GOLDEN_HASHES[name]}
+    assert others == (changed or set(GOLDEN_HASHES))
+
+
+@pytest.mark.parametrize(
+    ("constant", "procedural", "files"), [("PHANTOMS_VERSION", True, False), ("METALS_VERSION", True, True)]
+)
+def test_the_generators_belong_to_the_benchmarks_that_use_them(
+    constant: str, procedural: bool, files: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, 'extends = "mini"\n[anatomy]\nsource = "dicom"\npath = "here"\n')
+    before = load_spec("mini").hash, load_spec(path).hash
+    monkeypatch.setattr(f"marbench.spec.{constant}", 99)
+    assert (load_spec("mini").hash != before[0], load_spec(path).hash != before[1]) == (procedural, files)
+
+
 def test_texts_report_and_place_of_data_are_no_part_of_the_identity(tmp_path: Path) -> None:
-    text = 'extends = "mini"\n[anatomy]\nsource = "dicom"\npath = "{}"\n[report]\ngallery_slices = [{}]\n'
+    text = 'extends = "mini"\ntitle = "{0}"\nsummary = "{0}"\n[anatomy]\nsource = "dicom"\npath = "{0}"\n'
+    text += "[report]\ngallery_slices = [{1}]\n"
     first = load_spec(write(tmp_path, text.format("here", 1)))
     second = load_spec(write(tmp_path, text.format("there", 2)))
     assert first.hash == second.hash
     assert first.hash != load_spec("mini").hash
+
+
+def test_the_digest_of_its_data_is_part_of_the_identity(tmp_path: Path) -> None:
+    text = 'extends = "mini"\n[anatomy]\nsource = "dicom"\ndata = "{}"\n'
+    hashes = {load_spec(write(tmp_path, text.format(digit * 64))).hash for digit in "0a"}
+    assert len(hashes) == 2
+    with pytest.raises(SpecError, match=r"anatomy\.data"):
+        load_spec(write(tmp_path, text.format("0" * 63)))
+    with pytest.raises(SpecError, match=r"procedural.*neither path nor data"):
+        load_spec(write(tmp_path, 'extends = "mini"\n[anatomy]\npath = "x"\n'))
+
+
+def test_a_benchmark_that_is_not_bound_to_its_files_is_not_written(tmp_path: Path) -> None:
+    spec = load_spec(write(tmp_path, 'extends = "mini"\n[anatomy]\nsource = "dicom"\npath = "slices"\n'))
+    with pytest.raises(SpecError, match="not bound to its data"):
+        spec_toml(spec)
 
 
 def test_data_paths_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -78,6 +262,43 @@ def test_a_spec_is_frozen() -> None:
         ("[anatomy]\nsource = 'dicom'\n", "path is needed"),
         ("[geometry]\npitch_cm = 0.1\n", "takes pitch_deg"),
         ("[geometry]\nbins = 50\n", "the scan would be truncated"),
+        ("[geometry]\nbins = 2\npitch_deg = 30\n", "2 bins .* apart are too few"),
+        ("[geometry]\nbins = 100000\n", r"geometry\.bins: .*less than or equal to 20000"),
+        ("[geometry]\nviews = 999999999\n", r"geometry\.views: .*less than or equal to 20000"),
+        ("[geometry]\nstart_deg = nan\n", r"geometry\.start_deg: .*finite"),
+        ("[geometry]\nstart_deg = inf\n", r"geometry\.start_deg"),
+        ("[geometry]\nstart_deg = 1e300\n", r"geometry\.start_deg: .*360"),
+        ("[geometry]\nsource_distance_cm = 25\n", "the source, 25 cm .* would pass through the image"),
+        ("[geometry]\nsource_distance_cm = 1e308\n", r"geometry\.source_distance_cm"),
+        ('[geometry]\ndetector = "flat"\npitch_cm = 0.3\ndetector_distance_cm = 200\n', 'pitch_deg = "unset"'),
+        ("[grid]\nsize = 1000000\n", r"grid\.size: .*8192"),
+        ("[grid]\npixel_cm = 1e-300\n", r"grid\.pixel_cm: .*0\.001"),
+        ("[grid]\npixel_cm = 0.001\n", "reference_pixel_cm = 0.098462 .* times as wide as the image"),
+        ("[metals]\nreference_pixel_cm = 1e-4\n", r"metals\.reference_pixel_cm: .*0\.001"),
+        ("[metals]\nreference_pixel_cm = 1\n", "1 is the paper's: 0.0984615"),
+        ("[metals]\nreference_pixel_cm = nan\n", r"metals\.reference_pixel_cm"),
+        ("[metals]\nsize_groups = 9223372036854775808\n", r"metals\.size_groups"),
+        ("[metals]\ntrace_threshold = inf\n", r"metals\.trace_threshold"),
+        ("[grid]\nsize = 8\npixel_cm = 5.12\n", "52 times as wide as metals.reference_pixel_cm.* vanish"),
+        ("[physics]\nphotons = 1e19\n", r"at most 1e\+18 photons can be counted: NumPy .*got 1e\+19"),
+        ("[physics]\nphotons = nan\n", r"physics\.photons"),
+        ("[physics]\nscatter = 1e30\n", "at most 1e\\+18 photons"),
+        (
+            "[physics]\nreference_kev = 100\nwater_attenuation = 0.192\n",
+            "of water at reference_kev = 100, which is 0.170725",
+        ),
+        ("[physics]\nwater_attenuation = 0.25\n", "of water at reference_kev = 70, which is 0.192853"),
+        ("[split]\ntest = { patients = 12, slices = 99999999999 }\n", r"split\.test\.slices.*1000000"),
+        ("[split]\ntrain = { patients = 99999999999, slices = 1 }\n", r"split\.train\.patients.*100000"),
+        ("seed = 9223372036854775808\n", "seed"),
+        ("name = '" + "x" * 300 + "'\n", r"name: .*at most 64 characters.*\(302 characters\)"),
+        ("a = " + "[" * 2000 + "\n", "not valid TOML|nested too deeply"),
+        ("a = " + "9" * 5000 + "\n", "not valid TOML"),
+        (".".join("a" * 3000) + " = 1\n", "nested too deeply|unknown key|not valid TOML"),
+        ('[anatomy]\nsource = "dicom"\npath = "~nouser/ct"\n', "'~nouser/ct' cannot be a path"),
+        ('[anatomy]\nsource = "dicom"\npath = "a\\u0000b"\n', "cannot be a path"),
+        ('[anatomy]\nsource = "dicom"\npath = "' + "x" * 5000 + '"\n', "cannot be a path"),
+        ('[anatomy]\nsource = "dicom"\npath = ""\n', r"anatomy\.path"),
         ("[geometry]\npitch_deg = 2.0\n", "below ±90°"),
         ("[split]\ntest = { patients = 'some', slices = 1 }\n", r"split\.test\.patients"),
         ("name = 'Two Words'\n", "name"),
@@ -89,6 +310,53 @@ def test_faults_are_named_with_file_key_and_what_is_allowed(tmp_path: Path, text
     with pytest.raises(SpecError, match=message) as caught:
         load_spec(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[geometry]\ndetector = "flat"\npitch_cm = 0.35\ndetector_distance_cm = 150\npitch_deg = "unset"\n',
+        "[geometry]\nviews = 1e3\nstart_deg = -360\n",
+        "[physics]\nphotons = 1e18\nscatter = 0\n",
+        "[physics]\nwater_attenuation = 0.1929\n",
+        "[metals]\nreference_pixel_cm = 0.02\nsize_groups = 1\n",
+    ],
+)
+def test_what_a_scanner_could_be_is_accepted(tmp_path: Path, text: str) -> None:
+    assert load_spec(write(tmp_path, 'extends = "mini"\n' + text)).hash != load_spec("mini").hash
+
+
+@pytest.mark.parametrize("name", ["a\0b", "~nouser/x.toml", "x" * 5000, "x" * 5000 + ".toml", "\udcff.toml", ""])
+def test_what_cannot_be_a_path_is_refused_wherever_it_stands(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SpecError):
+        load_spec(name)
+    if "\udcff" not in name:
+        escaped = name.replace("\0", "\\u0000")
+        with pytest.raises(SpecError):
+            load_spec(write(tmp_path, f'extends = "{escaped}"\n'))
+
+
+def test_an_inherited_key_can_be_taken_away(tmp_path: Path) -> None:
+    write(tmp_path, 'extends = "mini"\n[anatomy]\nsource = "dicom"\npath = "ct"\n[physics]\nnoise = false\n', "a.toml")
+    text = 'extends = "a.toml"\nphysics = "unset"\n[anatomy]\nsource = "procedural"\npath = "unset"\n'
+    assert load_spec(write(tmp_path, text)).hash == load_spec("mini").hash
+
+
+@pytest.mark.parametrize(("kev", "water"), [(50, 0.226937), (60, 0.205874), (100, 0.170725), (120, 0.161353)])
+def test_water_belongs_to_the_reference_energy(tmp_path: Path, kev: float, water: float) -> None:
+    """µ of water in 1/cm after XCOM; without it 20 cm of water would count as another thickness."""
+    spec = load_spec(write(tmp_path, f'extends = "mini"\n[physics]\nreference_kev = {kev}\n'))
+    assert spec.physics.water_attenuation == water
+    said = load_spec(write(tmp_path, f'extends = "own.toml"\n[physics]\nwater_attenuation = {water}\n', "said.toml"))
+    assert said.hash == spec.hash
+
+
+def test_a_written_benchmark_holds_only_numbers_that_toml_can_say(tmp_path: Path) -> None:
+    for key, value in (("start_deg", math.nan), ("start_deg", math.inf)):
+        content: dict[str, Any] = load_spec("mini").model_dump(by_alias=True, exclude_none=True)
+        content["geometry"][key] = value
+        with pytest.raises(ValueError, match="finite"):
+            Spec.model_validate(content)
 
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:

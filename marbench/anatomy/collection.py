@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,13 +19,15 @@ from marbench.anatomy.slices import Slice, Split
 from marbench.anatomy.split import Counts, choose_evenly, divide
 from marbench.errors import DataError, nearest
 from marbench.geometry import ImageGrid
+from marbench.machine.text import clean_line
 
-__all__ = ["DEFAULT_WINDOW", "NativeSlice", "SliceCollection", "StoredSlice", "digest_of", "safe_name"]
+__all__ = ["DEFAULT_WINDOW", "NativeSlice", "SliceCollection", "StoredSlice", "UnreadableFile", "content_of"]
 
 DEFAULT_WINDOW = (-160.0, 240.0)
 """Soft tissue, width 400 HU at level 40."""
 
-DIGEST_LENGTH = 8
+DIGITS_OF_ID = 12
+"""Hex digits of the pixels' digest in a slice id: 48 bits, which a million slices share by chance once in 500."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +40,6 @@ class NativeSlice:
         HU, nothing below −1000; the patient's right on the left, anterior (or whatever the file shows on top) up.
     spacing : (row, column)
         Pixel size in cm.
-    digest : str
-        First 8 hex digits of the SHA-256 of the file.
     window : (low, high)
         HU.
     region : str
@@ -48,9 +47,19 @@ class NativeSlice:
 
     image: NDArray[np.float32]
     spacing: tuple[float, float]
-    digest: str
     window: tuple[float, float] = DEFAULT_WINDOW
     region: str = "unknown"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the pixels in HU, their number and their size; 64 hex digits.
+
+        Nothing else counts: no name of a file or folder, no text of a header.
+        """
+        # Six digits: a spacing that was computed from an affine differs in its last bits from machine to machine.
+        size = f"{self.image.shape} {self.spacing[0]:.6g} {self.spacing[1]:.6g}"
+        pixels = np.ascontiguousarray(self.image, dtype="<f4") + np.float32(0)  # there is no −0 HU
+        return hashlib.sha256(size.encode() + pixels.tobytes()).hexdigest()
 
 
 class StoredSlice(Protocol):
@@ -58,12 +67,38 @@ class StoredSlice(Protocol):
 
     @property
     def name(self) -> str:
-        """A safe name, unique in the collection: the slice id without the digest."""
+        """Which slice of its patient it is, in safe characters and without the patient's name: ``s4-i0012``."""
+        ...
+
+    @property
+    def file(self) -> Path:
+        """The file that it lies in."""
         ...
 
     def read(self) -> NativeSlice:
-        """Read and check the slice; DataError names the file."""
+        """Read and check the slice; DataError says what is wrong with it, and not where it lies."""
         ...
+
+
+class UnreadableFile(DataError):
+    """A file of a collection cannot be used. Its place is kept apart: it is for the owner of the data alone."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(file, reason)
+        self.file, self.reason = file, reason
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class _Examined:
+    """What is known of a slice that was read: its id, its digest, its window, and why it is left out."""
+
+    slice_id: str
+    digest: str
+    window: tuple[float, float]
+    reason: str | None
 
 
 class SliceCollection(ABC):
@@ -93,7 +128,8 @@ class SliceCollection(ABC):
         self.seed = seed
         self.fit: Fit = fit
         self._stored: dict[str, tuple[StoredSlice, ...]] = {}
-        self._examined: dict[str, tuple[str, str | None]] = {}
+        self._examined: dict[tuple[str, str], _Examined] = {}
+        self._owners: dict[str, str] = {}
         self._chosen: dict[Split, dict[str, tuple[str, ...]]] = {}
 
     def __repr__(self) -> str:
@@ -101,22 +137,41 @@ class SliceCollection(ABC):
 
     @abstractmethod
     def patient_ids(self) -> Sequence[str]:
-        """Return every patient, in any split or none."""
+        """Return what every patient is called, in any split or none."""
 
     @abstractmethod
     def stored_slices(self, patient_id: str) -> Sequence[StoredSlice]:
         """Return the slices of one patient in anatomical order."""
 
+    def identity(self, patient_id: str) -> str:
+        """Return who a patient is, where that is no one else's business; it decides the split and never leaves here."""
+        return patient_id
+
     @property
     def left_out(self) -> dict[str, str]:
         """Why slices that were examined so far are not used, by slice id: metal, or no patient in the picture."""
-        return {slice_id: reason for slice_id, reason in self._examined.values() if reason is not None}
+        return {one.slice_id: one.reason for one in self._examined.values() if one.reason is not None}
 
     def patients(self, split: Split) -> Mapping[str, Sequence[str]]:
-        """Return the slice ids of every patient of a split, in anatomical order."""
+        """Return the slice ids of every patient of a split, in anatomical order.
+
+        Patients are ordered by their pixels, not by what they are called: on every machine alike.
+        """
         if split not in self._chosen:
             self._chosen[split] = self._choose(split)
         return self._chosen[split]
+
+    @cached_property
+    def data(self) -> str:
+        """SHA-256 of the test slices: their pixels and windows, and which of them are of one patient.
+
+        That is what scores depend on. What the patients are called, what the files are called and in which order they
+        lie does not count.
+        """
+        chosen = self.patients("test")
+        lines = {(name, one.slice_id): f"{one.digest} {_text(one.window)}" for (name, _), one in self._examined.items()}
+        patients = ["\n".join(sorted(lines[name, one] for one in slices)) for name, slices in chosen.items()]
+        return hashlib.sha256("\n\n".join(sorted(patients)).encode()).hexdigest()
 
     def load(self, patient_id: str, slice_id: str, grid: ImageGrid) -> Slice:
         """Return one slice on a grid.
@@ -124,70 +179,99 @@ class SliceCollection(ABC):
         Raises
         ------
         DataError
-            When there is no such slice, or its file is broken or has changed since it was listed.
+            When there is no such slice, or its file is broken or has changed since it was listed. The message, which
+            may end up in published results, names the slice and no file.
         """
-        native = self._find(patient_id, slice_id)
+        try:
+            native = self._find(patient_id, slice_id)
+        except UnreadableFile as error:
+            # Without the cause, too: its traceback would name the file.
+            raise DataError(f"slice {slice_id}: {_anonymous(error.reason, error.file)}") from None
         image = resample(native.image, native.spacing, grid, self.fit)
-        return Slice(image, native.window, patient_id, slice_id, native.region)
+        return Slice(image, native.window, patient_id, slice_id, native.region, native.digest)
 
     @cached_property
     def division(self) -> Mapping[Split, Sequence[str]]:
         """The patients of every split."""
-        return divide(self.patient_ids(), self.counts, self.seed)
+        return divide(self.patient_ids(), self.counts, self.seed, self.identity)
 
     def _choose(self, split: Split) -> dict[str, tuple[str, ...]]:
         wanted = self.counts.get(split, (0, 0))[1]
-        candidates = {patient: self._slices_of(patient) for patient in (self.division[split] if wanted != 0 else ())}
-        chosen = choose_evenly(candidates, wanted, lambda stored: self._examine(stored)[1] is None)
+        patients = self.division[split] if wanted != 0 else ()
+        candidates = {patient: [(patient, one) for one in self._slices_of(patient)] for patient in patients}
+        chosen = choose_evenly(candidates, wanted, lambda pair: self._examine(*pair).reason is None)
         found = sum(map(len, chosen.values()))
-        if wanted is not None and found < wanted:
+        if found < (wanted if wanted is not None else min(1, len(candidates))):
+            asked = "all slices" if wanted is None else f"{wanted} slices"
             raise DataError(
-                f"the {split} split asks for {wanted} slices, but its {len(candidates)} patients have {found} that can "
-                f"be used ({len(self.left_out)} left out: metal, or no patient in the picture). Ask for fewer slices, "
-                "for more patients, or add data."
+                f"the {split} split asks for {asked}, but its {len(candidates)} patients have {found} that can be used "
+                f"({self._reasons()}). Ask for fewer slices, for more patients, or add data."
             )
-        return {patient: tuple(self._examine(stored)[0] for stored in chosen[patient]) for patient in sorted(chosen)}
+        examined = {patient: [self._examine(*pair) for pair in pairs] for patient, pairs in chosen.items()}
+        order = sorted(examined, key=lambda patient: min(one.digest for one in examined[patient]))
+        return {patient: tuple(one.slice_id for one in examined[patient]) for patient in order}
+
+    def _reasons(self) -> str:
+        reasons = sorted({reason.split(":")[0] for reason in self.left_out.values()})
+        return f"{len(self.left_out)} left out{': ' if reasons else ''}{', or '.join(reasons)}"
 
     def _slices_of(self, patient_id: str) -> tuple[StoredSlice, ...]:
         if patient_id not in self._stored:
             self._stored[patient_id] = tuple(self.stored_slices(patient_id))
         return self._stored[patient_id]
 
-    def _examine(self, stored: StoredSlice) -> tuple[str, str | None]:
+    def _examine(self, patient_id: str, stored: StoredSlice) -> _Examined:
         """Return the id of a slice and why it is left out, reading it once per process."""
-        if stored.name not in self._examined:
-            native = stored.read()
-            self._examined[stored.name] = f"{stored.name}-{native.digest}", unfit(native.image, native.spacing)
-        return self._examined[stored.name]
+        key = patient_id, stored.name
+        if key not in self._examined:
+            try:
+                native = stored.read()
+            except DataError as error:
+                raise UnreadableFile(stored.file, str(error)) from error
+            slice_id = f"{stored.name}-{native.digest[:DIGITS_OF_ID]}"
+            if self._owners.setdefault(slice_id, patient_id) != patient_id:
+                # Two patients with the very same picture: copies, or a phantom. Ids are unique all the same.
+                slice_id += f".{patient_id[-DIGITS_OF_ID:]}"
+            reason = unfit(native.image, native.spacing)
+            self._examined[key] = _Examined(slice_id, native.digest, native.window, reason)
+        return self._examined[key]
 
     def _find(self, patient_id: str, slice_id: str) -> NativeSlice:
-        name, _, digest = slice_id.rpartition("-")
+        name, _, digest = slice_id.partition(".")[0].rpartition("-")
         if patient_id not in self.patient_ids():
-            raise DataError(f"no patient {patient_id!r} in {self}. There are {len(self.patient_ids())} patients.")
+            raise DataError(f"there is no patient {patient_id!r} among the {len(self.patient_ids())} of these data.")
         for stored in self._slices_of(patient_id):
             if stored.name == name:
-                native = stored.read()
-                if native.digest == digest:
+                try:
+                    native = stored.read()
+                except DataError as error:
+                    raise UnreadableFile(stored.file, str(error)) from error
+                if native.digest.startswith(digest):
                     return native
                 raise DataError(
-                    f"slice {slice_id} of {self} has changed: its file now has the digest {native.digest}. "
-                    "Restore the file, or start a new run with the new data."
+                    f"slice {slice_id} has changed: the pixels in its file now have the digest "
+                    f"{native.digest[:DIGITS_OF_ID]}. Restore the file, or start a new run with the new data."
                 )
-        raise DataError(f"no slice {slice_id!r} of patient {patient_id!r} in {self}.")
+        raise DataError(f"patient {patient_id} has no slice {slice_id!r}.")
 
 
-def digest_of(content: bytes) -> str:
-    """Return the first 8 hex digits of the SHA-256."""
-    return hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]
+def content_of(file: Path) -> bytes:
+    """Return what a file holds; DataError says why it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"the file cannot be read ({error.strerror}). Restore it or take it out of the folder."
+        ) from error
 
 
-def safe_name(text: str) -> str:
-    """Return a name of letters, digits, ``.``, ``_`` and ``-`` only; distinct texts keep distinct names.
+def _anonymous(text: str, file: Path) -> str:
+    """Return what went wrong with a file without its name and place, which may be a person's name."""
+    for name in (str(file), str(file.resolve()), file.name):
+        if len(name) > 2:
+            text = text.replace(name, "its file")
+    return clean_line(text)
 
-    >>> safe_name("TCGA-09-2043")
-    'TCGA-09-2043'
-    >>> safe_name("Müller^A")
-    'M_ller_A-f069a407'
-    """
-    cleaned = re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip("._-")[:64]
-    return cleaned if cleaned and cleaned == text else f"{cleaned}-{digest_of(text.encode())}".lstrip("-")
+
+def _text(window: tuple[float, float]) -> str:
+    return f"{window[0]:.6g} {window[1]:.6g}"

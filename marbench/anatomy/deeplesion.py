@@ -18,7 +18,7 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 
-from marbench.anatomy.collection import NativeSlice, SliceCollection, digest_of
+from marbench.anatomy.collection import NativeSlice, SliceCollection, UnreadableFile, content_of
 from marbench.anatomy.resample import AIR_HU, Fit
 from marbench.anatomy.slices import Split
 from marbench.anatomy.split import Counts, divided_officially
@@ -109,9 +109,9 @@ class _Series:
         files = sorted(file for file in (images / self.name).glob("*.png") if file.stem.isdecimal())
         missing = self.key_slices - {file.name for file in files}
         if missing:
-            raise DataError(
-                f"{images / self.name}: {', '.join(sorted(missing))} is missing, which {TABLE} names. "
-                "Unpack the series again."
+            names = ", ".join(sorted(missing))
+            raise UnreadableFile(
+                images / self.name, f"{names} is missing, which {TABLE} names. Unpack the series again."
             )
         return [_Png(file, f"{self.name}_{file.stem}", self.spacing, self.window) for file in files]
 
@@ -124,18 +124,18 @@ class _Png:
     window: tuple[float, float]
 
     def read(self) -> NativeSlice:
-        content = self.file.read_bytes()
+        content = content_of(self.file)
         try:
             stored = imageio.imread(content, extension=".png")
         except Exception as error:  # Pillow raises many kinds
-            raise DataError(f"{self.file}: the picture cannot be read ({error}). Unpack the series again.") from error
+            raise DataError(f"the picture cannot be read ({error}). Unpack the series again.") from error
         if stored.dtype != np.uint16 or stored.ndim != 2:
             raise DataError(
-                f"{self.file}: wrong bit depth: expected a grey PNG of 16 bits (HU + {OFFSET}). Got {stored.dtype}, "
+                f"wrong bit depth: expected a grey PNG of 16 bits (HU + {OFFSET}). Got {stored.dtype}, "
                 f"shape {stored.shape}. Use the pictures as published; viewers save 8 bits."
             )
         image = np.maximum(stored.astype(np.float32) - OFFSET, np.float32(AIR_HU))
-        return NativeSlice(image, self.spacing, digest_of(content), self.window)
+        return NativeSlice(image, self.spacing, self.window)
 
 
 def _read_table(path: Path) -> dict[str, _Series]:

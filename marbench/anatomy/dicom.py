@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -17,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.anatomy.collection import DEFAULT_WINDOW, NativeSlice, SliceCollection, digest_of, safe_name
+from marbench.anatomy.collection import DEFAULT_WINDOW, NativeSlice, SliceCollection, UnreadableFile, content_of
+from marbench.anatomy.pseudonyms import patient_label
+from marbench.anatomy.regions import region_of
 from marbench.anatomy.resample import AIR_HU, Fit
 from marbench.anatomy.split import Counts
 from marbench.errors import DataError
@@ -32,13 +33,19 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 NOMINAL_SPACING_CM = 0.08
 """Stands in for a missing spacing where the whole picture is fitted: only metal screening sees it."""
 
+LARGEST_NUMBER = 99_999
+"""Of series and instance in the name of a slice."""
+
 HEADER = [
     "BitsAllocated", "BodyPartExamined", "ImageOrientationPatient", "ImagePositionPatient", "ImageType",
-    "InstanceNumber", "Modality", "NumberOfFrames", "PatientID", "PatientIdentityRemoved",
-    "PhotometricInterpretation", "PixelSpacing", "RescaleIntercept", "RescaleSlope", "SamplesPerPixel",
+    "InstanceNumber", "Modality", "NumberOfFrames", "PatientID", "PhotometricInterpretation", "PixelSpacing",
+    "RescaleIntercept", "RescaleSlope", "SamplesPerPixel",
     "SeriesInstanceUID", "SeriesNumber", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "WindowCenter",
     "WindowWidth",
 ]  # fmt: skip
+
+_Order = tuple[int, str, float, int]
+"""Series number, series UID, position across the slices, instance number."""
 
 
 class DicomFolder(SliceCollection):
@@ -48,8 +55,9 @@ class DicomFolder(SliceCollection):
     passed over and counted in ``skipped``. A CT slice that cannot be used is an error that names its file.
     Every slice is resampled by its own matrix and spacing, so the slices of a series may differ in both.
 
-    Patients are named by PatientID where the file declares it de-identified, else by a digest of it: names
-    reach results and web pages. Without any PatientID a study counts as a patient.
+    A patient is whoever has one PatientID, and without any a study is one. Both are known by a salted digest alone (see
+    `marbench.anatomy.pseudonyms`), also where the file calls itself de-identified: what stands there may be a name.
+    Slices are known by the numbers of series and instance and by their pixels.
 
     Parameters
     ----------
@@ -75,12 +83,16 @@ class DicomFolder(SliceCollection):
         self._slices = self._index()
 
     def patient_ids(self) -> Sequence[str]:
-        """Return every patient, sorted."""
+        """Return what every patient is called, sorted."""
         return self._patient_ids
 
     def stored_slices(self, patient_id: str) -> Sequence[_DicomSlice]:
         """Return the slices of a patient by series and position."""
         return self._slices[patient_id]
+
+    def identity(self, patient_id: str) -> str:
+        """Return the patient's PatientID, or the study's UID."""
+        return self._identities[patient_id]
 
     @cached_property
     def _patient_ids(self) -> tuple[str, ...]:
@@ -88,60 +100,72 @@ class DicomFolder(SliceCollection):
 
     def _index(self) -> dict[str, list[_DicomSlice]]:
         files = sorted(path for path in self.path.rglob("*") if path.is_file())
-        found: defaultdict[str, dict[str, _DicomSlice]] = defaultdict(dict)
+        found: defaultdict[str, dict[tuple[str, _Order], _DicomSlice]] = defaultdict(dict)
         for path in files:
-            header = _header(path)
-            reason = "not DICOM" if header is None else _reason_to_skip(header, path)
-            if header is None or reason is not None:
-                self.skipped[str(reason)] += 1
+            header = self._read_header(path)
+            if header is None:
                 continue
-            _calibration(header, path, self.fit)
-            patient, instance = _patient_id(header), str(header.get("SOPInstanceUID") or path)
-            if instance in found[patient]:
+            instance, order = str(header.get("SOPInstanceUID") or path), _order(header)
+            slices = found[_identity(header)]
+            # Of one name and place: some software gives all slices of a series one SOPInstanceUID.
+            if (instance, order) in slices:
                 self.skipped["copies of a slice"] += 1
-                continue
-            name = _slice_name(patient, header)
-            found[patient][instance] = _DicomSlice(path, name, self.fit, _order(header), instance)
+            else:
+                slices[instance, order] = _DicomSlice(path, _slice_name(header), self.fit, order, instance)
         if not found:
             contents = ", ".join(f"{count} {reason}" for reason, count in self.skipped.most_common())
             raise DataError(
                 f"no CT slice in {self.path}: {len(files)} files{': ' if contents else ''}{contents}. "
                 "Name a folder that holds axial CT images in DICOM format."
             )
-        return {patient: _distinct(sorted(slices.values(), key=_place)) for patient, slices in found.items()}
+        self._identities = {patient_label(identity): identity for identity in found}
+        return {
+            label: _distinct(sorted(found[identity].values(), key=_place))
+            for label, identity in self._identities.items()
+        }
+
+    def _read_header(self, path: Path) -> Any:
+        """Return the checked header of a CT slice; None for a file that is passed over, which is counted."""
+        try:
+            header = _header(path)
+            reason = "not DICOM" if header is None else _reason_to_skip(header)
+            if reason is None:
+                _calibration(header, self.fit)
+                return header
+        except DataError as error:
+            raise UnreadableFile(path, str(error)) from error
+        self.skipped[reason] += 1
+        return None
 
 
 @dataclass(frozen=True)
 class _DicomSlice:
-    path: Path
+    file: Path
     name: str
     fit: Fit
-    order: tuple[int, str, float, int]
+    order: _Order
     instance: str
 
-    def renamed(self) -> _DicomSlice:
-        return replace(self, name=f"{self.name}-{digest_of(self.instance.encode())}")
-
     def read(self) -> NativeSlice:
-        content = self.path.read_bytes()
+        content = content_of(self.file)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 dataset = _pydicom().dcmread(io.BytesIO(content))
-                calibration = _calibration(dataset, self.path, self.fit)
+                calibration = _calibration(dataset, self.fit)
                 stored = dataset.pixel_array
                 padding = _padding(dataset, stored)
         except DataError:
             raise
         except Exception as error:  # pydicom and its decoders raise many kinds
             raise DataError(
-                f"{self.path}: the pixels cannot be read ({error}). Replace a truncated file or take it out of the "
-                "folder; a compressed one needs pylibjpeg, or decompress it."
+                f"the pixels cannot be read ({error}). Replace a truncated file or take it out of the folder; a "
+                "compressed one needs pylibjpeg, or decompress it."
             ) from error
         image = stored.astype(np.float32) * np.float32(calibration.slope) + np.float32(calibration.intercept)
         image[padding] = AIR_HU
         np.maximum(image, AIR_HU, out=image)
-        return NativeSlice(image, calibration.spacing, digest_of(content), calibration.window, calibration.region)
+        return NativeSlice(image, calibration.spacing, calibration.window, calibration.region)
 
 
 @dataclass(frozen=True)
@@ -165,27 +189,25 @@ def _pydicom() -> ModuleType:
 
 def _header(path: Path) -> Any:
     """Return the header without the pixels, or None for a file that is not DICOM."""
-    with path.open("rb") as file:
-        if file.read(PREAMBLE + 4)[PREAMBLE:] != b"DICM":
-            return None
     try:
+        with path.open("rb") as file:
+            if file.read(PREAMBLE + 4)[PREAMBLE:] != b"DICM":
+                return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _pydicom().dcmread(path, stop_before_pixels=True, specific_tags=HEADER)
     except DataError:
         raise
     except Exception as error:  # pydicom raises many kinds
-        raise DataError(f"{path}: the DICOM header cannot be read ({error}). Replace the file or remove it.") from error
+        raise DataError(f"the DICOM header cannot be read ({error}). Replace the file or remove it.") from error
 
 
-def _reason_to_skip(header: Any, path: Path) -> str | None:
+def _reason_to_skip(header: Any) -> str | None:
     if header.file_meta.get("MediaStorageSOPClassUID") == DICOMDIR:
         return "DICOMDIR"
     modality = header.get("Modality")
     if not modality:
-        raise DataError(
-            f"{path}: expected a Modality in the DICOM header; it ends before. Replace the file or remove it."
-        )
+        raise DataError("expected a Modality in the DICOM header; it ends before. Replace the file or remove it.")
     if modality != "CT":
         return str(modality)
     if str(header.get("SOPClassUID", "")).startswith(SECONDARY_CAPTURE):
@@ -199,50 +221,65 @@ def _reason_to_skip(header: Any, path: Path) -> str | None:
 
 def _normal(header: Any) -> NDArray[np.float64]:
     """Return the direction across the slice; axial where the header does not tell."""
-    cosines = header.get("ImageOrientationPatient")
-    if cosines is None or len(cosines) != 6:
+    cosines = _numbers(header, "ImageOrientationPatient", 6)
+    if cosines is None:
         return np.array([0.0, 0.0, 1.0])
-    along_row, along_column = np.array(cosines, dtype=float).reshape(2, 3)
+    along_row, along_column = cosines.reshape(2, 3)
     return np.cross(along_row, along_column)
 
 
-def _calibration(header: Any, path: Path, fit: Fit) -> _Calibration:
+def _numbers(header: Any, keyword: str, count: int) -> NDArray[np.float64] | None:
+    """Return the numbers of an attribute that merely orders or turns slices; None where they are missing or none."""
+    try:
+        values = np.array(header[keyword].value, dtype=float).reshape(count)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return values if np.isfinite(values).all() else None
+
+
+def _calibration(header: Any, fit: Fit) -> _Calibration:
     """Read and check what the header says of the pixels."""
-    _expect(path, "one sample per pixel (grey)", "SamplesPerPixel", header.get("SamplesPerPixel", 1), {1})
+    _expect("one sample per pixel (grey)", "SamplesPerPixel", header.get("SamplesPerPixel", 1), {1})
     kinds = {"MONOCHROME1", "MONOCHROME2"}
-    _expect(path, "grey pixels", "PhotometricInterpretation", header.get("PhotometricInterpretation"), kinds)
-    _expect(path, "16 bits per pixel", "BitsAllocated", header.get("BitsAllocated"), {16})
-    _expect(path, "one slice per file", "NumberOfFrames", int(header.get("NumberOfFrames") or 1), {1})
+    _expect("grey pixels", "PhotometricInterpretation", header.get("PhotometricInterpretation"), kinds)
+    _expect("16 bits per pixel", "BitsAllocated", header.get("BitsAllocated"), {16})
+    _expect("one slice per file", "NumberOfFrames", _whole_number(header, "NumberOfFrames") or 1, {1})
     # MONOCHROME1 asks viewers to show low values bright; it does not change what the values mean.
-    slope, intercept = _number(header, path, "RescaleSlope"), _number(header, path, "RescaleIntercept")
+    slope, intercept = _number(header, "RescaleSlope"), _number(header, "RescaleIntercept")
     if slope == 0:
-        raise DataError(f"{path}: expected a RescaleSlope other than 0. Take the file out of the folder.")
-    region = re.sub("[^a-z0-9]+", "_", str(header.get("BodyPartExamined") or "").lower()).strip("_")
-    return _Calibration(slope, intercept, _spacing(header, path, fit), _window(header), region or "unknown")
+        raise DataError("expected a RescaleSlope other than 0. Take the file out of the folder.")
+    region = region_of(str(header.get("BodyPartExamined") or ""))
+    return _Calibration(slope, intercept, _spacing(header, fit), _window(header), region)
 
 
-def _expect(path: Path, what: str, keyword: str, value: object, valid: set[Any]) -> None:
+def _expect(what: str, keyword: str, value: object, valid: set[Any]) -> None:
     if value not in valid:
         wanted = " or ".join(sorted(map(str, valid)))
         raise DataError(
-            f"{path}: expected {what}, {keyword} {wanted}. Got {value}. Convert the file or take it out of the folder."
+            f"expected {what}, {keyword} {wanted}. Got {value}. Convert the file or take it out of the folder."
         )
 
 
-def _number(header: Any, path: Path, keyword: str) -> float:
+def _number(header: Any, keyword: str) -> float:
     try:
         value = float(header[keyword].value)
     except (KeyError, TypeError, ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):
         raise DataError(
-            f"{path}: expected a finite {keyword}, without which HU are unknown; it is missing or not a number. "
+            f"expected a finite {keyword}, without which HU are unknown; it is missing or not a number. "
             "Take the file out of the folder."
         )
     return value
 
 
-def _spacing(header: Any, path: Path, fit: Fit) -> tuple[float, float]:
+def _whole_number(header: Any, keyword: str) -> int:
+    """Return a number that merely names or orders; 0 where there is none."""
+    number = _numbers(header, keyword, 1)
+    return 0 if number is None else int(number[0])
+
+
+def _spacing(header: Any, fit: Fit) -> tuple[float, float]:
     try:
         row, column = (float(size) / 10 for size in header["PixelSpacing"].value)
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -252,7 +289,7 @@ def _spacing(header: Any, path: Path, fit: Fit) -> tuple[float, float]:
     if fit == "image":
         return NOMINAL_SPACING_CM, NOMINAL_SPACING_CM
     raise DataError(
-        f'{path}: expected PixelSpacing of two positive numbers for fit = "physical"; it is missing or invalid. '
+        'expected PixelSpacing of two positive numbers for fit = "physical"; it is missing or invalid. '
         'Take the file out of the folder, or use fit = "image", which ignores the spacing.'
     )
 
@@ -275,31 +312,38 @@ def _padding(dataset: Any, stored: NDArray[Any]) -> NDArray[np.bool_]:
     return (stored >= min(ends)) & (stored <= max(ends))
 
 
-def _patient_id(header: Any) -> str:
+def _identity(header: Any) -> str:
+    """Return who the patient is, by one rule for all files: else one person would be two, in two splits."""
     patient = str(header.get("PatientID") or "").strip()
-    if patient and header.get("PatientIdentityRemoved") == "YES":
-        return safe_name(patient)
-    return f"patient-{digest_of((patient or str(header.get('StudyInstanceUID'))).encode())}"
+    return patient or f"study {header.get('StudyInstanceUID')}"
 
 
-def _slice_name(patient: str, header: Any) -> str:
-    series, instance = int(header.get("SeriesNumber") or 0), int(header.get("InstanceNumber") or 0)
-    return f"{patient}-s{series}-i{instance:04d}"
+def _slice_name(header: Any) -> str:
+    numbers = _whole_number(header, "SeriesNumber"), _whole_number(header, "InstanceNumber")
+    # Longer ones are dates or the like, which are nobody's business; `_distinct` tells such slices apart.
+    series, instance = (number if 0 <= number <= LARGEST_NUMBER else 0 for number in numbers)
+    return f"s{series}-i{instance:04d}"
 
 
-def _order(header: Any) -> tuple[int, str, float, int]:
+def _order(header: Any) -> _Order:
     """Return the key that sorts by series, then along the patient."""
-    corner = header.get("ImagePositionPatient")
-    position = float(np.dot(_normal(header), np.array(corner, dtype=float))) if corner is not None else 0.0
-    series = int(header.get("SeriesNumber") or 0), str(header.get("SeriesInstanceUID"))
-    return *series, position, int(header.get("InstanceNumber") or 0)
+    corner = _numbers(header, "ImagePositionPatient", 3)
+    position = float(np.dot(_normal(header), corner)) if corner is not None else 0.0
+    series = _whole_number(header, "SeriesNumber"), str(header.get("SeriesInstanceUID"))
+    return *series, position, _whole_number(header, "InstanceNumber")
 
 
-def _place(stored: _DicomSlice) -> tuple[tuple[int, str, float, int], str]:
+def _place(stored: _DicomSlice) -> tuple[_Order, str]:
     return stored.order, stored.instance
 
 
 def _distinct(slices: Sequence[_DicomSlice]) -> list[_DicomSlice]:
-    """Tell apart slices of several studies that share their series and instance numbers."""
+    """Number the slices that share their series and instance numbers, as those of several studies may."""
     uses = Counter(stored.name for stored in slices)
-    return [stored if uses[stored.name] == 1 else stored.renamed() for stored in slices]
+    seen: Counter[str] = Counter()
+    named = []
+    for stored in slices:
+        seen[stored.name] += 1
+        shared = uses[stored.name] > 1
+        named.append(replace(stored, name=f"{stored.name}-{seen[stored.name]}") if shared else stored)
+    return named

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.anatomy.collection import NativeSlice, SliceCollection, digest_of, safe_name
+from marbench.anatomy.collection import NativeSlice, SliceCollection, UnreadableFile
+from marbench.anatomy.pseudonyms import patient_label
 from marbench.anatomy.resample import AIR_HU, Fit
 from marbench.anatomy.split import Counts
 from marbench.errors import DataError
@@ -34,7 +35,8 @@ class NiftiFolder(SliceCollection):
 
     A volume is turned by its affine to the nearest anatomical axes and shown as radiologists see it: the patient's
     right on the left, anterior up. A volume is a patient, but volumes whose names start with the same
-    ``sub-<label>_`` (the BIDS convention) belong to one.
+    ``sub-<label>_`` (the BIDS convention) belong to one. Names of files and folders may be names of people, so patients
+    are known by a salted digest of them alone (see `marbench.anatomy.pseudonyms`).
 
     Parameters
     ----------
@@ -55,34 +57,41 @@ class NiftiFolder(SliceCollection):
         files = sorted(file for file in self.path.rglob("*") if file.name.endswith((".nii", ".nii.gz")))
         if not files:
             raise DataError(f"no *.nii or *.nii.gz file in {self.path}. Name a folder that holds CT volumes.")
-        self._volumes: defaultdict[str, list[Path]] = defaultdict(list)
+        by_identity: defaultdict[str, list[Path]] = defaultdict(list)
         for file in files:
-            self._volumes[self._patient_of(file)].append(file)
+            by_identity[self._identity_of(file)].append(file)
+        self._identities = {patient_label(identity): identity for identity in by_identity}
+        self._volumes = {label: by_identity[identity] for label, identity in self._identities.items()}
 
     def patient_ids(self) -> Sequence[str]:
-        """Return every patient, sorted."""
+        """Return what every patient is called, sorted."""
         return self._patient_ids
 
     def stored_slices(self, patient_id: str) -> Sequence[_NiftiSlice]:
         """Return the slices of a patient from inferior to superior, volume by volume."""
         slices = []
-        for file in self._volumes[patient_id]:
-            volume = _open(file)
+        volumes = self._volumes[patient_id]
+        for number, file in enumerate(volumes):
+            try:
+                volume = _open(file)
+            except DataError as error:
+                raise UnreadableFile(file, str(error)) from error
             depth = volume.shape[_axes(volume)[2]]
-            slices += [_NiftiSlice(file, index, f"{self._name_of(file)}-z{index:04d}") for index in range(depth)]
+            which = f"v{number}-" if len(volumes) > 1 else ""
+            slices += [_NiftiSlice(file, index, f"{which}z{index:04d}") for index in range(depth)]
         return slices
+
+    def identity(self, patient_id: str) -> str:
+        """Return the subject's label, or the volume's name in the folder."""
+        return self._identities[patient_id]
 
     @cached_property
     def _patient_ids(self) -> tuple[str, ...]:
         return tuple(sorted(self._volumes))
 
-    def _name_of(self, file: Path) -> str:
-        parts = file.relative_to(self.path).as_posix().removesuffix(".gz").removesuffix(".nii")
-        return safe_name(parts.replace("/", "_"))
-
-    def _patient_of(self, file: Path) -> str:
+    def _identity_of(self, file: Path) -> str:
         subject = re.match(r"(sub-[A-Za-z0-9]+)_", file.name)
-        return subject.group(1) if subject else self._name_of(file)
+        return subject.group(1) if subject else file.relative_to(self.path).as_posix().removesuffix(".gz")
 
 
 @dataclass(frozen=True)
@@ -95,13 +104,13 @@ class _NiftiSlice:
         volume = _Volume.of(self.file)
         image = volume.axial(self.index)
         if np.isnan(image).any():
-            raise DataError(f"{self.file}: expected HU in every voxel; axial slice {self.index} holds NaN. Fill it.")
+            raise DataError(f"expected HU in every voxel; axial slice {self.index} holds NaN. Fill it.")
         if image.min() > HIGHEST_MINIMUM_HU:
             raise DataError(
-                f"{self.file}: expected HU, with air near -1000; axial slice {self.index} runs from {image.min():g} to "
+                f"expected HU, with air near -1000; axial slice {self.index} runs from {image.min():g} to "
                 f"{image.max():g}. Keep masks and label maps in another folder, and rescale the volume to HU."
             )
-        return NativeSlice(np.maximum(image, np.float32(AIR_HU)), volume.spacing, volume.digest)
+        return NativeSlice(np.maximum(image, np.float32(AIR_HU)), volume.spacing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +121,14 @@ class _Volume:
     slope: float
     intercept: float
     spacing: tuple[float, float]
-    digest: str
 
     @classmethod
     def of(cls, file: Path) -> _Volume:
         """Return a volume, the last few of them from memory unless the file has changed."""
-        state = file.stat()
+        try:
+            state = file.stat()
+        except OSError as error:
+            raise DataError(f"the file cannot be read ({error.strerror}). Restore it or take it out.") from error
         return _read_volume(file, state.st_mtime_ns, state.st_size)
 
     def axial(self, index: int) -> NDArray[np.float32]:
@@ -130,7 +141,7 @@ def _read_volume(file: Path, modified: int, size: int) -> _Volume:
     try:
         stored = np.asarray(volume.dataobj.get_unscaled())
     except Exception as error:  # the decompressors raise many kinds
-        raise DataError(f"{file}: the voxels cannot be read ({error}). Replace the file or remove it.") from error
+        raise DataError(f"the voxels cannot be read ({error}). Replace the file or remove it.") from error
     sizes = _nibabel().affines.voxel_sizes(volume.affine) * CM_PER_UNIT[volume.header.get_xyzt_units()[0]]
     column, row, _ = _axes(volume)
     return _Volume(
@@ -138,7 +149,6 @@ def _read_volume(file: Path, modified: int, size: int) -> _Volume:
         float(volume.dataobj.slope),
         float(volume.dataobj.inter),
         (float(sizes[row]), float(sizes[column])),
-        digest_of(file.read_bytes()),
     )
 
 
@@ -149,15 +159,15 @@ def _open(file: Path) -> Any:
     except DataError:
         raise
     except Exception as error:  # nibabel raises many kinds
-        raise DataError(f"{file}: the header cannot be read ({error}). Replace the file or remove it.") from error
+        raise DataError(f"the header cannot be read ({error}). Replace the file or remove it.") from error
     shape, kind = volume.shape, volume.get_data_dtype()
     if len(shape) < 3 or any(size != 1 for size in shape[3:]) or kind.kind not in "iuf":
         raise DataError(
-            f"{file}: expected a three-dimensional volume of numbers. Got shape {shape}, type {kind}. "
+            f"expected a three-dimensional volume of numbers. Got shape {shape}, type {kind}. "
             "Split a series of volumes, and keep vector and colour maps in another folder."
         )
     if not np.isfinite(volume.affine).all() or np.linalg.det(volume.affine[:3, :3]) == 0:
-        raise DataError(f"{file}: expected an affine that can be inverted. Got {volume.affine.tolist()}.")
+        raise DataError(f"expected an affine that can be inverted. Got {volume.affine.tolist()}.")
     return volume
 
 

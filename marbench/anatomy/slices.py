@@ -30,6 +30,10 @@ class Slice:
         Identity; letters, digits, ``.``, ``_`` and ``-`` only. ``slice_id`` is unique within a benchmark.
     region : str
         Body region, e.g. ``"hip"``; ``"unknown"`` where the source does not tell.
+    content : str
+        Of a slice from a file the digest of its pixels: what the random numbers of its cases are drawn from, so that
+        the same pixels make the same cases whatever the file, its header and this machine call them. Empty for a
+        procedural slice, whose id says all.
     """
 
     image: NDArray[np.float32]
@@ -37,6 +41,7 @@ class Slice:
     patient_id: str
     slice_id: str
     region: str = "unknown"
+    content: str = ""
 
 
 class SliceSource(Protocol):

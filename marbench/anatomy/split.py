@@ -20,24 +20,35 @@ ORDER: tuple[Split, ...] = ("test", "val", "train")
 Item = TypeVar("Item")
 
 
-def divide(patients: Iterable[str], counts: Counts, seed: int) -> dict[Split, tuple[str, ...]]:
+def divide(
+    patients: Iterable[str], counts: Counts, seed: int, identity: Callable[[str], str] = str
+) -> dict[Split, tuple[str, ...]]:
     """Divide patients between test, val and train, in this order of precedence.
 
-    Patients are ranked by a hash of seed and name, so neither the order nor the number of the others moves one
+    Patients are ranked by a hash of seed and identity, so neither the order nor the number of the others moves one
     relative to another: a new patient displaces at most one patient per split.
+
+    Parameters
+    ----------
+    patients : iterable of str
+    counts : mapping
+    seed : int
+    identity : callable
+        Patient → who it is, where what they are called depends on more than that.
 
     Raises
     ------
     DataError
         When a split asks for more patients than the earlier ones left.
     """
-    waiting = _ranked(patients, seed)
+    waiting = _ranked(patients, seed, identity)
     total = len(waiting)
     divided: dict[Split, tuple[str, ...]] = {}
     for split in ORDER:
         wanted = _patients_wanted(counts, split)
         if wanted is not None and wanted > len(waiting):
-            raise DataError(_too_few(split, wanted, len(waiting), total, "after the splits before it took theirs"))
+            taken = {name: len(own) for name, own in divided.items() if own}
+            raise DataError(_too_few(split, wanted, f"there are {total}", taken))
         divided[split] = tuple(waiting[:wanted])
         waiting = waiting[len(divided[split]) :]
     return divided
@@ -53,10 +64,11 @@ def divided_officially(official: Mapping[str, Split], counts: Counts, seed: int)
     """
     divided: dict[Split, tuple[str, ...]] = {}
     for split in ORDER:
-        ranked = _ranked((patient for patient, its in official.items() if its == split), seed)
+        ranked = _ranked((patient for patient, its in official.items() if its == split), seed, str)
         wanted = _patients_wanted(counts, split)
         if wanted is not None and wanted > len(ranked):
-            raise DataError(_too_few(split, wanted, len(ranked), len(official), "in its official split"))
+            there = f"{len(ranked)} of the {len(official)} that were found belong to it officially"
+            raise DataError(_too_few(split, wanted, there, {}))
         divided[split] = tuple(ranked[:wanted])
     return divided
 
@@ -91,18 +103,27 @@ def choose_evenly(
         capacities |= short
 
 
-def _ranked(patients: Iterable[str], seed: int) -> list[str]:
-    return sorted(set(patients), key=lambda patient: hashlib.sha256(f"{seed}:{patient}".encode()).digest())
+def _ranked(patients: Iterable[str], seed: int, identity: Callable[[str], str]) -> list[str]:
+    def rank(patient: str) -> bytes:
+        return hashlib.sha256(f"{seed}:{identity(patient)}".encode("utf-8", "surrogatepass")).digest()
+
+    return sorted(set(patients), key=rank)
 
 
 def _patients_wanted(counts: Counts, split: Split) -> int | None:
     return counts.get(split, (0, 0))[0]
 
 
-def _too_few(split: Split, wanted: int, available: int, total: int, where: str) -> str:
+def _too_few(split: Split, wanted: int, there: str, taken: Mapping[Split, int]) -> str:
+    """Say how many patients there are, and who took some of them before.
+
+    >>> _too_few("val", 5, "there are 8", {"test": 6})
+    'the val split asks for 5 patients; there are 8, of which test takes 6. Ask for fewer (0 for a split that is not needed), or add data.'
+    """  # noqa: E501
+    before = " and ".join(f"{name} takes {count}" for name, count in taken.items())
     return (
-        f"the {split} split asks for {wanted} patients, but {available} of the {total} patients found are available "
-        f"{where}. Ask for fewer patients (0 for a split that is not needed) or add data."
+        f"the {split} split asks for {wanted} patients; {there}{', of which ' if before else ''}{before}. "
+        "Ask for fewer (0 for a split that is not needed), or add data."
     )
 
 

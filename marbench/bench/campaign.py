@@ -11,7 +11,8 @@ import pandas as pd
 from marbench.bench.options import RunOptions
 from marbench.bench.plan import Stored, Unit, cases_of, plan
 from marbench.bench.work import Conditions
-from marbench.cases.suite import CaseKey, Suite
+from marbench.cases.case import CaseKey
+from marbench.cases.suite import Suite
 from marbench.errors import MethodError, nearest
 from marbench.machine.devices import device_of
 from marbench.machine.host import describe_host, host_id
@@ -47,7 +48,7 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
     for label in options.force:
         if label not in hashes:
             raise MethodError(f"--force takes methods of this run. Got {label!r}; {nearest(label, hashes)}")
-    keys = suite.keys()[: options.limit]
+    keys = suite.case_keys[: options.limit]
     gallery = Gallery(folder / "images", _wanted_images(suite, keys, options.images))
     conditions = Conditions(suite.spec, fitted, str(device), options.limits, options.isolation, gallery.cases)
     return Campaign(options, Store(folder, suite.spec), suite, keys, hashes, conditions, gallery)
@@ -56,7 +57,7 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
 def _wanted_images(suite: Suite, keys: Sequence[CaseKey], choice: ImageChoice) -> frozenset[str]:
     if choice == "all":
         return frozenset(case.case_id for case in keys)
-    return gallery_cases(suite.keys(), suite.spec.report.gallery_slices) if choice == "gallery" else frozenset()
+    return gallery_cases(suite.case_keys, suite.spec.report.gallery_slices) if choice == "gallery" else frozenset()
 
 
 def pending(campaign: Campaign, stored: Stored) -> list[Unit]:

@@ -78,7 +78,7 @@ def evaluate(
     conditions = Conditions(suite.spec, (loaded.fitted,), str(where), limits, "inline")
     producer = InlineProducer(loaded.fitted, suite.spec, where, loaded)
     session = Session(conditions, producers={(loaded.label, False): producer})
-    tasks = tuple(Task(index, key, {loaded.label: 1}) for index, key in enumerate(suite.keys()[:limit]))
+    tasks = tuple(Task(index, key, {loaded.label: 1}) for index, key in enumerate(suite.case_keys[:limit]))
     events = do(Work(conditions, Unit(0, tasks)), session)
     table = pd.DataFrame([event.row.record() for event in events if isinstance(event, Result)])
     failed = table[table["status"] != "ok"]
@@ -116,7 +116,7 @@ def score(
     MarbenchError
         The image does not fit the case, is not floating, or is not finite.
     """
-    shape = tuple(case.truth.image.shape)
+    shape = tuple(case.scan.image.shape)
     is_single = isinstance(image_hu, torch.Tensor | np.ndarray) and tuple(image_hu.shape) == shape[1:]
     try:
         image = check_image(image_hu[None] if is_single else image_hu, shape)[0]

@@ -13,8 +13,8 @@ from marbench.bench.plan import Stored, Unit
 from marbench.bench.stopwatch import Stopwatch
 from marbench.bench.work import Began, Ended, HostSeen, Result, Work
 from marbench.bench.worker import UnitDone
+from marbench.cases.case import CaseKey
 from marbench.cases.digest import digests_agree
-from marbench.cases.suite import CaseKey
 from marbench.errors import StoreError
 from marbench.machine.host import describe_host, host_id
 from marbench.machine.interrupts import Interrupts

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from marbench.errors import DataError
 from marbench.metrics.fidelity import Reference
 
-__all__ = ["Case", "CaseInfo", "Scan", "Truth"]
+__all__ = ["Case", "CaseInfo", "CaseKey", "Scan", "Truth"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +66,9 @@ class Truth:
     metal: torch.Tensor
 
 
-@dataclass(frozen=True)
-class CaseInfo:
-    """Identity and properties of a case.
+@dataclass(frozen=True, slots=True)
+class CaseKey:
+    """What is known of a case before it is made.
 
     Attributes
     ----------
@@ -75,6 +76,23 @@ class CaseInfo:
         Unique within a benchmark, and safe as a file name.
     size_group : int
         1 holds the largest metals.
+    """
+
+    case_id: str
+    patient_id: str
+    slice_id: str
+    metal_id: str
+    size_group: int
+
+
+@dataclass(frozen=True)
+class CaseInfo:
+    """Identity and properties of a case.
+
+    Attributes
+    ----------
+    key : CaseKey
+        Also at hand as ``case_id``, ``patient_id`` and so on.
     metal_area_px : int
         Pixels of the metal mask on this benchmark's grid.
     metal_area_mm2 : float
@@ -83,24 +101,45 @@ class CaseInfo:
         Display window of the slice, HU.
     """
 
-    case_id: str
-    patient_id: str
-    slice_id: str
-    metal_id: str
-    size_group: int
+    key: CaseKey
     metal_area_px: int
     metal_area_mm2: float
     materials: tuple[str, ...]
     region: str
     window: tuple[float, float]
 
+    @property
+    def case_id(self) -> str:
+        """See `CaseKey`."""
+        return self.key.case_id
+
+    @property
+    def patient_id(self) -> str:
+        """See `CaseKey`."""
+        return self.key.patient_id
+
+    @property
+    def slice_id(self) -> str:
+        """See `CaseKey`."""
+        return self.key.slice_id
+
+    @property
+    def metal_id(self) -> str:
+        """See `CaseKey`."""
+        return self.key.metal_id
+
+    @property
+    def size_group(self) -> int:
+        """See `CaseKey`."""
+        return self.key.size_group
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One test of a method: a scan, its truth (both with a batch axis of 1) and what it is."""
+    """One test of a method: a scan, what it is, and its truth where that is known."""
 
     scan: Scan
-    truth: Truth
+    truth: Truth | None
     info: CaseInfo
 
     @property
@@ -108,7 +147,20 @@ class Case:
         """The case id."""
         return self.info.case_id
 
+    @property
+    def known_truth(self) -> Truth:
+        """The truth, for those who cannot do without.
+
+        Raises
+        ------
+        DataError
+            Nobody knows it: the case is a scan of a patient, say.
+        """
+        if self.truth is None:
+            raise DataError(f"case {self.id} has no known truth, and so nothing to compare an image with.")
+        return self.truth
+
     def reference(self, conventions: Iterable[str]) -> Reference:
         """Return the truth as what images are scored against, under these conventions."""
-        truth, metal = self.truth.image[0].cpu().numpy(), self.truth.metal[0].cpu().numpy()
+        truth, metal = self.known_truth.image[0].cpu().numpy(), self.known_truth.metal[0].cpu().numpy()
         return Reference(truth, metal, self.info.window, tuple(conventions))

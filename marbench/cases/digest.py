@@ -40,8 +40,8 @@ def case_digest(case: Case) -> str:
         _projection(scan.metal_trace, _MASK, 1),
         _projection(scan.metal_mask, _MASK, 2),
         _projection(scan.image, _IMAGE, 3),
-        _projection(truth.image, _IMAGE, 4),
-        _projection(truth.metal, _MASK, 5),
+        _projection(truth.image, _IMAGE, 4) if truth else _NOTHING,
+        _projection(truth.metal, _MASK, 5) if truth else _NOTHING,
     ]
     return "".join(parts)
 

@@ -8,15 +8,17 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from marbench.anatomy.slices import Split
-from marbench.cases.case import Case
+from marbench.cases.case import Case, CaseInfo
+from marbench.cases.recorded import read_facts
 from marbench.cases.suite import Suite
+from marbench.errors import DataError
 from marbench.machine.files import npz, write_atomically
 from marbench.spec import Spec
 from marbench.spec_file import hold_to_spec
@@ -40,7 +42,7 @@ Arrays of a case
   metal_any                      pixels that hold any metal; they are not scored
   metal_trace                    rays that meet metal, (views, bins)
   window_hu                      display window, (low, high)
-  info_json                      ids, size group, metal area, materials, region
+  info_json                      place in the benchmark, ids, size group, metal area, materials, region
 
 Conventions
   Images: row 0 is the top, x points right, y points up, the isocentre is the centre of the image; pixel {pixel:g} cm.
@@ -53,25 +55,28 @@ Conventions
 
 
 def export_cases(
-    spec: Spec, split: Split, folder: Path, limit: int | None, advance: Callable[[], None] = lambda: None
+    suite: Suite, folder: Path, limit: int | None = None, advance: Callable[[], None] = lambda: None
 ) -> int:
-    """Write the cases of a split that a folder lacks, and return how many it holds of them then.
+    """Write the cases of a suite that a folder lacks, and return how many it holds of them then.
+
+    `marbench.cases.recorded.RecordedCases` reads them.
 
     Raises
     ------
     StoreError
         The folder holds another benchmark, or cannot be written.
+    DataError
+        A case cannot be made.
     """
-    hold_to_spec(folder, spec)
-    write_atomically(folder / "README.txt", _readme(spec).encode())
-    suite = Suite(spec, split)
-    keys = suite.keys()[:limit]
+    hold_to_spec(folder, suite.spec)
+    write_atomically(folder / "README.txt", _readme(suite.spec).encode())
+    keys = suite.case_keys[:limit]
     for index, key in enumerate(keys):
-        path = folder / split / f"{key.case_id}.npz"
+        path = folder / suite.split / f"{key.case_id}.npz"
         if not _is_whole(path):
             case = suite[index]
             write_atomically(path.with_suffix(".png"), _preview(case))
-            write_atomically(path, _arrays(case))  # last: whoever finds it finds the preview
+            write_atomically(path, _arrays(case, index))  # last: whoever finds it finds the preview
         advance()
     write_atomically(folder / "cases.csv", _table(folder).encode())
     return len(keys)
@@ -102,8 +107,8 @@ def _readme(spec: Spec) -> str:
     )
 
 
-def _arrays(case: Case) -> bytes:
-    scan, truth = case.scan, case.truth
+def _arrays(case: Case, index: int) -> bytes:
+    scan, truth = case.scan, case.known_truth
     return npz(
         {
             "image_hu": scan.image[0].cpu().numpy(),
@@ -114,14 +119,19 @@ def _arrays(case: Case) -> bytes:
             "metal_any": truth.metal[0].cpu().numpy(),
             "metal_trace": scan.metal_trace[0].cpu().numpy(),
             "window_hu": np.array(case.info.window),
-            "info_json": np.array(json.dumps(dataclasses.asdict(case.info), sort_keys=True)),
+            "info_json": np.array(json.dumps(_facts(case.info, index), sort_keys=True)),
         }
     )
 
 
+def _facts(info: CaseInfo, index: int) -> dict[str, Any]:
+    facts = dataclasses.asdict(info)
+    return {"case_index": index, **facts.pop("key"), **facts}
+
+
 def _preview(case: Case) -> bytes:
     low, high = case.info.window
-    pair: NDArray[np.float32] = np.hstack([case.truth.image[0].cpu().numpy(), case.scan.image[0].cpu().numpy()])
+    pair: NDArray[np.float32] = np.hstack([case.known_truth.image[0].cpu().numpy(), case.scan.image[0].cpu().numpy()])
     gray = np.rint((np.clip(pair, low, high) - low) * (255 / (high - low))).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(gray).save(buffer, format="png")
@@ -133,12 +143,14 @@ def _is_whole(path: Path) -> bool:
 
 
 def _table(folder: Path) -> str:
-    """Return one line per case that the folder holds, of any split."""
+    """Return one line per case that the folder holds, of any split; files of others are passed over."""
     rows = []
     for path in sorted(folder.glob("*/*.npz")):
-        with np.load(path, allow_pickle=False) as file:
-            info = json.loads(str(file["info_json"]))
-        low, high = info.pop("window")
-        info |= {"materials": " ".join(info["materials"]), "window_low_hu": low, "window_high_hu": high}
-        rows.append({"split": path.parent.name, **info, "file": f"{path.parent.name}/{path.name}"})
+        try:
+            facts = read_facts(path)
+        except DataError:
+            continue
+        facts["materials"] = " ".join(facts["materials"])
+        facts["window_low_hu"], facts["window_high_hu"] = facts.pop("window")
+        rows.append({"split": path.parent.name, **facts, "file": f"{path.parent.name}/{path.name}"})
     return pd.DataFrame(rows).to_csv(index=False)

@@ -1,12 +1,42 @@
-"""Where the slices of a benchmark come from."""
+"""Where the cases of a benchmark come from, and where their slices do."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Protocol
+
+from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.slices import SliceSource
-from marbench.errors import SpecError
+from marbench.cases.case import Case, CaseKey
+from marbench.errors import DataError, SpecError
 from marbench.spec import Spec
 
-__all__ = ["open_source"]
+__all__ = ["CaseSource", "bind", "open_source"]
+
+
+class CaseSource(Protocol):
+    """A sequence of cases of one benchmark: simulated here (`Suite`), or read from files (`RecordedCases`).
+
+    Any case can be made alone, in any order, and is the caller's own: whatever is done to it, the next one is whole.
+    """
+
+    @property
+    def spec(self) -> Spec:
+        """The benchmark, bound to its data."""
+        ...
+
+    @property
+    def case_keys(self) -> tuple[CaseKey, ...]:
+        """What the cases are, in their order, without making any."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Case:
+        """Return one case; DataError names the slice that it cannot be made of."""
+        ...
+
+    def __iter__(self) -> Iterator[Case]: ...
 
 
 def open_source(spec: Spec) -> SliceSource:
@@ -15,7 +45,7 @@ def open_source(spec: Spec) -> SliceSource:
     Raises
     ------
     SpecError
-        A procedural benchmark asks for "all" patients or slices.
+        A procedural benchmark asks for "all" patients or slices, or the benchmark does not say where its files lie.
     DataError
         The folder that the spec names has no usable slices.
     """
@@ -29,7 +59,11 @@ def open_source(spec: Spec) -> SliceSource:
                 raise SpecError(f'{spec.name}: split.{split}: procedural patients have no "all"; give numbers')
             limits[split] = (patients, slices)
         return ProceduralPatients(spec.seed, limits)
-    assert path is not None  # by the spec's validator
+    if path is None:
+        raise SpecError(
+            f"{spec.name}: the data of this benchmark are not named here, as in every results folder: give the spec "
+            "file with anatomy.path"
+        )
     if spec.anatomy.source == "dicom":
         from marbench.anatomy.dicom import DicomFolder
 
@@ -41,3 +75,31 @@ def open_source(spec: Spec) -> SliceSource:
     from marbench.anatomy.deeplesion import DeepLesion
 
     return DeepLesion(path, counts, spec.seed, fit)
+
+
+def bind(spec: Spec, source: SliceSource | None = None) -> Spec:
+    """Return a benchmark with the digest of its test slices, ``anatomy.data``: what its results are results of.
+
+    Parameters
+    ----------
+    spec : Spec
+        Where its slices come from no files, it is returned as it is.
+    source : SliceSource, optional
+        Its slices, where they are open already.
+
+    Raises
+    ------
+    DataError
+        The benchmark has the digest already, and the files are others.
+    """
+    if spec.anatomy.source == "procedural":
+        return spec
+    opened = source or open_source(spec)
+    assert isinstance(opened, SliceCollection)  # as all sources of files are
+    if spec.anatomy.data not in (None, opened.data):
+        raise DataError(
+            f"{spec.name}: the benchmark is of test slices with the digest anatomy.data = {spec.anatomy.data}; those "
+            f"in {spec.anatomy.path} have {opened.data}. Give the right folder, or leave anatomy.data out, which makes "
+            "a benchmark of its own."
+        )
+    return spec.model_copy(update={"anatomy": spec.anatomy.model_copy(update={"data": opened.data})})

@@ -9,36 +9,28 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import get_args, overload
 
 import numpy as np
 import torch
 
-from marbench.anatomy.slices import Split
-from marbench.cases.case import Case, CaseInfo, Scan, Truth
+from marbench.anatomy.slices import Slice, Split
+from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
 from marbench.cases.placement import place
 from marbench.cases.simulator import MetalFree, Simulator
-from marbench.cases.sources import open_source
+from marbench.cases.sources import bind, open_source
+from marbench.errors import DataError, SpecError, nearest
+from marbench.machine.text import clean_line
 from marbench.phantoms.metals import Metal, coverage, library, mask
 from marbench.spec import Spec, load_spec
 
-__all__ = ["CaseKey", "Suite"]
+__all__ = ["Suite"]
 
 # Consecutive cases share a slice; a few are kept so that interleaved access does not simulate them again.
 _KEPT_SLICES = 4
-
-
-@dataclass(frozen=True)
-class CaseKey:
-    """What is known of a case before it is simulated."""
-
-    case_id: str
-    patient_id: str
-    slice_id: str
-    metal_id: str
-    size_group: int
+_MESSAGE_LIMIT = 1000
 
 
 class Suite(Sequence[Case]):
@@ -53,25 +45,51 @@ class Suite(Sequence[Case]):
     device : torch.device or str
         Where to simulate.
 
+    Attributes
+    ----------
+    spec : Spec
+        The benchmark, bound to its data: see `marbench.cases.sources.bind`.
+    metals : tuple of Metal
+
+    Raises
+    ------
+    SpecError
+        There is no such benchmark or split.
+    DataError
+        The files that the benchmark names cannot be used, or are others than it was made with.
+
     Examples
     --------
     >>> suite = Suite("mini")
-    >>> len(suite), suite.keys()[0].case_id
-    (200, 'test-p000-s0_test-01-hip')
+    >>> suite
+    <Suite 'mini', test: 200 cases = 20 slices of 12 patients × 10 metals>
+    >>> suite.case_keys[0].case_id
+    'test-p000-s0_test-01-hip'
     """
 
     def __init__(self, spec: str | Path | Spec, split: Split = "test", device: torch.device | str = "cpu") -> None:
-        self.spec = load_spec(spec)
+        if split not in get_args(Split):
+            raise SpecError(f"A benchmark has no split {split!r}; {nearest(str(split), get_args(Split))}")
+        named = load_spec(spec)
+        self.source = open_source(named)
+        self.spec = bind(named, self.source)
         self.split: Split = split
         self.simulator = Simulator(self.spec, device)
-        self.source = open_source(self.spec)
         self.metals: tuple[Metal, ...] = library(split)
         self._slices = [(patient, name) for patient, names in self.source.patients(split).items() for name in names]
         self._recent: OrderedDict[str, tuple[MetalFree, torch.Tensor, torch.Tensor]] = OrderedDict()
 
-    def keys(self) -> tuple[CaseKey, ...]:
-        """Return the ids of all cases, without simulating any."""
-        return tuple(self._key(index) for index in range(len(self)))
+    def __repr__(self) -> str:
+        patients = len({patient for patient, _ in self._slices})
+        return (
+            f"<Suite {self.spec.name!r}, {self.split}: {len(self)} cases = {len(self._slices)} slices of {patients} "
+            f"patients × {len(self.metals)} metals>"
+        )
+
+    @cached_property
+    def case_keys(self) -> tuple[CaseKey, ...]:
+        """The ids of all cases, without simulating any."""
+        return tuple(self._key(*where, *metal) for where in self._slices for metal in self._groups)
 
     def __len__(self) -> int:
         return len(self._slices) * len(self.metals)
@@ -81,32 +99,43 @@ class Suite(Sequence[Case]):
     @overload
     def __getitem__(self, index: slice) -> list[Case]: ...
     def __getitem__(self, index: int | slice) -> Case | list[Case]:
-        """Simulate one case, or those of a slice."""
+        """Simulate one case, or those of a slice.
+
+        Raises
+        ------
+        DataError
+            The slice cannot be read; the message names it, and no file.
+        """
         if isinstance(index, slice):
             return [self[position] for position in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
             raise IndexError(f"The suite {self.spec.name!r} ({self.split}) has {len(self)} cases. Got index {index}.")
-        return self._simulate(self._key(index % len(self)), self.metals[index % len(self.metals)])
+        which, order = divmod(index % len(self), len(self.metals))
+        return self._simulate(self._key(*self._slices[which], *self._groups[order]), self.metals[order])
 
-    def _key(self, index: int) -> CaseKey:
-        patient_id, slice_id = self._slices[index // len(self.metals)]
-        order = index % len(self.metals)
-        metal_id = self.metals[order].id
+    @cached_property
+    def _groups(self) -> list[tuple[str, int]]:
+        """The id and the size group of every metal."""
         # Group 1 is to hold the largest metals; only those to train with begin with the smallest.
-        rank = len(self.metals) - 1 - order if self.split == "train" else order
-        group = rank * self.spec.metals.size_groups // len(self.metals) + 1
+        ranks = reversed(range(len(self.metals))) if self.split == "train" else range(len(self.metals))
+        groups = (rank * self.spec.metals.size_groups // len(self.metals) + 1 for rank in ranks)
+        return [(metal.id, group) for metal, group in zip(self.metals, groups, strict=True)]
+
+    @staticmethod
+    def _key(patient_id: str, slice_id: str, metal_id: str, group: int) -> CaseKey:
         return CaseKey(f"{slice_id}_{metal_id}", patient_id, slice_id, metal_id, group)
 
     def _simulate(self, key: CaseKey, metal: Metal) -> Case:
         spec, grid = self.spec, self.spec.grid
         free, truth_image, truth_sinogram = self._without_metal(key.patient_id, key.slice_id)
+        origin = _origin(free)
         reference_pixel = spec.metals.reference_pixel_cm
-        shift = place(metal, free.slice.image, grid, reference_pixel, self._rng("placement", key.slice_id, metal.id))
+        shift = place(metal, free.slice.image, grid, reference_pixel, self._rng("placement", origin, metal.id))
         areas = coverage(metal, grid, reference_pixel, shift)
         if spec.metals.material != "own":
             areas = {spec.metals.material: np.sum(list(areas.values()), axis=0, dtype=np.float32)}
         metal_mask, total = mask(areas), np.sum(list(areas.values()), axis=0)
-        sinogram, trace = self.simulator.with_metal(free, areas, self._rng("noise", key.slice_id, metal.id))
+        sinogram, trace = self.simulator.with_metal(free, areas, self._rng("noise", origin, metal.id))
         device = self.simulator.device
         scan = Scan(
             sinogram=sinogram[None],
@@ -114,13 +143,11 @@ class Suite(Sequence[Case]):
             metal_trace=trace[None],
             image=self.simulator.operators.reconstruct(sinogram)[None],
         )
-        truth = Truth(truth_image[None], truth_sinogram[None], torch.from_numpy(total > 0)[None].to(device))
+        # The truth is kept for the next metals: whoever gets the case may change what is in it.
+        own_image, own_sinogram = truth_image.clone(), truth_sinogram.clone()
+        truth = Truth(own_image[None], own_sinogram[None], torch.from_numpy(total > 0)[None].to(device))
         info = CaseInfo(
-            case_id=key.case_id,
-            patient_id=key.patient_id,
-            slice_id=key.slice_id,
-            metal_id=key.metal_id,
-            size_group=key.size_group,
+            key=key,
             metal_area_px=int(metal_mask.sum()),
             metal_area_mm2=float(total.sum(dtype=np.float64)) * (grid.pixel * 10) ** 2,
             materials=tuple(areas),
@@ -131,14 +158,27 @@ class Suite(Sequence[Case]):
 
     def _without_metal(self, patient_id: str, slice_id: str) -> tuple[MetalFree, torch.Tensor, torch.Tensor]:
         if slice_id not in self._recent:
-            free = self.simulator.without_metal(self.source.load(patient_id, slice_id, self.spec.grid))
-            self._recent[slice_id] = (free, *self.simulator.truth(free, self._rng("truth", slice_id)))
+            free = self.simulator.without_metal(self._load(patient_id, slice_id))
+            self._recent[slice_id] = (free, *self.simulator.truth(free, self._rng("truth", _origin(free))))
             if len(self._recent) > _KEPT_SLICES:
                 self._recent.popitem(last=False)
         return self._recent[slice_id]
+
+    def _load(self, patient_id: str, slice_id: str) -> Slice:
+        try:
+            return self.source.load(patient_id, slice_id, self.spec.grid)
+        except DataError as error:
+            # What it says may be published; its traceback, too.
+            said = clean_line(str(error), _MESSAGE_LIMIT)
+            raise DataError(said if slice_id in said else f"slice {slice_id}: {said}") from None
 
     def _rng(self, stream: str, *ids: str) -> np.random.Generator:
         """Return the random numbers of one purpose for one case, independent of all others."""
         digest = hashlib.sha256("\0".join((stream, *ids)).encode()).digest()
         words = np.frombuffer(digest, dtype="<u4").tolist()
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.spec.seed, *words])))
+
+
+def _origin(free: MetalFree) -> str:
+    """Return what the random numbers of a slice's cases are drawn from: its pixels, or the id of a procedural one."""
+    return free.slice.content or free.slice.slice_id

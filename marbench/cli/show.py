@@ -42,14 +42,19 @@ def _benchmark(spec: Spec) -> Iterator[tuple[str, str]]:
     from marbench.errors import DataError
     from marbench.spec import PROTOCOL
 
+    cases = "unknown: where its data lie is not named here"
+    if spec.anatomy.source == "procedural" or spec.anatomy.path is not None:
+        try:
+            suite = Suite(spec)
+            spec, cases = suite.spec, str(len(suite))
+        except DataError as error:
+            cases = f"unknown: {error}"
+    whole = spec.anatomy.source == "procedural" or spec.anatomy.data is not None
     yield "title", spec.title
     yield "summary", spec.summary
-    yield "hash", spec.hash
+    yield "hash", spec.hash if whole else "unknown without its data"
     yield "protocol", str(PROTOCOL)
-    try:
-        yield "test cases", str(len(Suite(spec)))
-    except DataError as error:
-        yield "test cases", f"unknown: {error}"
+    yield "test cases", cases
     fan, grid = spec.geometry, spec.grid
     yield "field of view", f"{grid.field_of_view[0]:.2f} × {grid.field_of_view[1]:.2f} cm"
     yield "circle seen by every view", f"{2 * fan.field_radius:.2f} cm across"

@@ -29,10 +29,9 @@ def command(spec: str, out: Path, limit: int | None, split: Split) -> None:
     from marbench.cases.export import export_cases
     from marbench.cases.suite import Suite
     from marbench.cli.progress import TerminalProgress
-    from marbench.spec import load_spec
 
-    resolved = load_spec(spec)
+    suite = Suite(spec, split)
     with TerminalProgress() as progress:
-        progress.begin("Simulating", len(Suite(resolved, split).keys()[:limit]))
-        count = export_cases(resolved, split, out, limit, progress.advance)
+        progress.begin("Simulating", len(suite.case_keys[:limit]))
+        count = export_cases(suite, out, limit, progress.advance)
     click.echo(f"{count} cases in {out}; README.txt there says what the files hold.")

@@ -60,6 +60,7 @@ def command(
     Stop it at any moment: the same command goes on. For several GPUs start it with torchrun. Simulated cases are kept
     in MARBENCH_CACHE (or your cache folder), where other trainings find them, until none has used them for a month.
     """
+    from marbench.cases.sources import bind
     from marbench.learning.artefact import artefact_name
     from marbench.learning.recipe import Recipe, faster_precision, pool_sizes, stored_recipe
     from marbench.learning.trainer import train
@@ -67,7 +68,7 @@ def command(
     from marbench.spec import load_spec
 
     place = device_of(device)
-    resolved = load_spec(spec)
+    resolved = bind(load_spec(spec))
     request = _one_method(method, plugins, preset)
     folder = out or Path("runs") / "train" / artefact_name(request.label, request.preset, resolved.name)
     # What the machine decides is decided once: a run that goes on keeps it.

@@ -30,7 +30,7 @@ from marbench.machine.interrupts import Interrupted, Interrupts
 from marbench.method.contract import Method
 from marbench.method.learned import LearnedMethod, recalibrate_batch_normalization
 from marbench.method.request import MethodRequest, context_for, instantiate
-from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, read_weights, scan_hash
+from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, read_weights, scan_of
 from marbench.spec import Spec
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ class Trainer:
             "parameters": dict(recipe.parameters),
             "spec": recipe.spec,
             "spec_hash": recipe.spec_hash,
-            "scan_hash": scan_hash(self._spec),
+            "scan": scan_of(self._spec),
             "networks": {name: _size(network) for name, network in self.method.networks().items()},
             "seed": recipe.seed,
             "steps": self.step,

@@ -56,8 +56,9 @@ class Validation:
         return self._scores(images)
 
     def _images(self, reduce: Callable[[Scan], torch.Tensor], device: torch.device) -> list[Image]:
+        # Copies: what a method does to a scan would stay done for the rest of the training.
         with torch.no_grad():
-            return [reduce(case.scan.to(device))[0].float().cpu().numpy() for case in self._cases]
+            return [reduce(case.scan.copy_to(device))[0].float().cpu().numpy() for case in self._cases]
 
     def _interpolate(self, scan: Scan) -> torch.Tensor:
         return self._operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace))
@@ -85,4 +86,4 @@ class Validation:
 
     def _row(self, index: int, image: Image) -> list[Image]:
         case = self._cases[index]
-        return [case.scan.image[0].numpy(), self._baseline_images[index], image, case.truth.image[0].numpy()]
+        return [case.scan.image[0].numpy(), self._baseline_images[index], image, case.known_truth.image[0].numpy()]

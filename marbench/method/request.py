@@ -73,11 +73,7 @@ class MethodRequest:
             for each in candidates
         ]
 
-        def misfit(candidate: FittedMethod) -> int:
-            file = candidate.found.file
-            return 2 if file is None else int(file.card.spec_hash != spec.hash)
-
-        return min(fitted, key=misfit)  # the first of the best
+        return min(fitted, key=lambda candidate: candidate.found.misfit)  # the first of the best
 
 
 @dataclass(frozen=True)

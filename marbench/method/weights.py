@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import math
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 import torch
@@ -24,6 +24,7 @@ from torch import nn
 from marbench.errors import MethodError
 from marbench.method.card import DeclaredWeights, ParameterValue, Sha256
 from marbench.spec import Spec, builtin_specs
+from marbench.spec_sections import Section
 
 __all__ = [
     "NO_WEIGHTS",
@@ -32,8 +33,9 @@ __all__ = [
     "WeightsSearch",
     "assign_weights",
     "find_weights",
+    "misfit",
     "read_weights",
-    "scan_hash",
+    "scan_of",
     "training_command",
     "user_weights_folder",
 ]
@@ -48,8 +50,8 @@ class WeightsCard(BaseModel):
     ----------
     parameters : dict
         Every parameter of the method as it was trained: defaults, preset and what the user asked for.
-    scan_hash : str
-        Geometry and grid of the benchmark, see `scan_hash`.
+    scan : dict
+        Geometry, grid and physics of the benchmark, see `scan_of`.
     networks : dict
         Network → number of parameters.
     hours : float
@@ -66,7 +68,7 @@ class WeightsCard(BaseModel):
     parameters: dict[str, ParameterValue]
     spec: str
     spec_hash: Sha256
-    scan_hash: Sha256
+    scan: dict[Literal["geometry", "grid", "physics"], dict[str, Any]]
     sha256: Sha256
     networks: dict[str, int] = {}
     seed: int = 0
@@ -90,24 +92,51 @@ class WeightsFile:
 
 @dataclass(frozen=True)
 class WeightsSearch:
-    """What a search came to: the file that fits best, if any, and why others could not be considered."""
+    """What a search came to: the file that fits best, if any, why others could not be considered, and its `misfit`."""
 
     file: WeightsFile | None
     problems: tuple[str, ...] = ()
+    misfit: float = math.inf
 
 
 NO_WEIGHTS = WeightsSearch(None)
 
 
-def scan_hash(spec: Spec) -> str:
-    """Return the SHA-256 of geometry and grid: what a network's input looks like.
+def scan_of(spec: Spec) -> dict[str, dict[str, Any]]:
+    """Return what a network's input looks like, by its values: geometry, grid and physics as in the benchmark's file.
 
-    Weights trained on a benchmark serve all benchmarks of the same scan, so that one network can be tried on other
-    patients, metals, spectra and doses than it was trained with.
+    Values, not a digest of them: to an option that a later release adds, an older card owes its default.
     """
-    identity = spec.identity()
-    canonical = json.dumps([identity["geometry"], identity["grid"]], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    sections = {"geometry": spec.geometry_section, "grid": spec.grid_section, "physics": spec.physics}
+    return {name: section.model_dump(mode="json", exclude_none=True) for name, section in sections.items()}
+
+
+def misfit(card: WeightsCard, spec: Spec, spec_hash: str | None = None) -> int | None:
+    """Return how far a benchmark is from that which weights were trained on; None where they cannot be used.
+
+    0: it is the same. 1: the same scan; other patients, metals or measures. 2: the same geometry and grid, but another
+    spectrum or dose. So one network can be tried on all of these; another geometry or grid is none that it knows.
+
+    Parameters
+    ----------
+    card : WeightsCard
+    spec : Spec
+    spec_hash : str, optional
+        Of ``spec``, where it is known.
+    """
+    if card.spec_hash == (spec_hash or spec.hash):
+        return 0
+    if not (_same(card, "geometry", spec.geometry_section) and _same(card, "grid", spec.grid_section)):
+        return None
+    return 1 if _same(card, "physics", spec.physics) else 2
+
+
+def _same(card: WeightsCard, name: Literal["geometry", "grid", "physics"], section: Section) -> bool:
+    """Compare a table of a card with a benchmark's, after the defaults of today are filled in."""
+    try:
+        return type(section).model_validate(card.scan.get(name, {})) == section
+    except ValidationError:  # options of another release
+        return False
 
 
 def user_weights_folder() -> Path:
@@ -126,7 +155,7 @@ def find_weights(
     """Look for the weights of a method, trained with the same preset and parameters.
 
     Looked through in this order: the folders named in ``MARBENCH_WEIGHTS``, the files that the plugin declares, the
-    user's own folder. Weights trained on exactly this benchmark come before those of another with the same scan.
+    user's own folder. Weights trained on exactly this benchmark come first, then those of the same scan, see `misfit`.
 
     Parameters
     ----------
@@ -162,10 +191,11 @@ def find_weights(
         if (file.card.label, file.card.preset) == (label, preset)
         and all(file.card.parameters.get(name, value) == value for name, value in parameters.items())
     ]
-    scan = scan_hash(spec)
-    exact = [file for file in fitting if file.card.spec_hash == spec.hash]
-    same_scan = [file for file in fitting if file.card.scan_hash == scan]
-    return WeightsSearch(next(iter([*exact, *same_scan]), None), tuple(problems))
+    spec_hash = spec.hash
+    ranked = [(rank, file) for file in fitting if (rank := misfit(file.card, spec, spec_hash)) is not None]
+    # The first of the best: files that are looked through earlier come first.
+    distance, file = min(ranked, key=lambda pair: pair[0], default=(math.inf, None))
+    return WeightsSearch(file, tuple(problems), distance)
 
 
 def read_weights(file: WeightsFile) -> dict[str, torch.Tensor]:

@@ -1,6 +1,9 @@
 """Procedural patients and implants, the data of built-in benchmarks. The rest of the house sees slices and masks."""
 
-__all__ = ["PHANTOMS_VERSION"]
+__all__ = ["METALS_VERSION", "PHANTOMS_VERSION"]
 
 PHANTOMS_VERSION = 1
-"""Raised when a picture changes: patients, implants, their places in a split. Part of a benchmark's identity."""
+"""Raised when a procedural patient looks different. Part of a benchmark's identity."""
+
+METALS_VERSION = 1
+"""Raised when an implant of the library looks different, or is another one. Part of a benchmark's identity."""

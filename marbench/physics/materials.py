@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 
 from marbench.errors import DataError, nearest
 
-__all__ = ["MATERIALS", "METALS", "Material", "mass_attenuation", "relative_attenuation"]
+__all__ = ["MATERIALS", "METALS", "Material", "mass_attenuation", "materials_digest", "relative_attenuation"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,18 @@ METALS: tuple[str, ...] = ("titanium", "steel", "cocr", "amalgam", "gold")
 """The materials that implants are made of."""
 
 
+def materials_digest(names: Iterable[str]) -> str:
+    """Return the SHA-256 of what materials are made of: density and composition, in the order of their names.
+
+    Raises
+    ------
+    DataError
+        A material is not in `MATERIALS`.
+    """
+    made_of = [[name, _material(name).density, _material(name).fractions] for name in sorted(set(names))]
+    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
+
+
 def mass_attenuation(name: str, energies_kev: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the total mass attenuation µ/ρ in cm²/g at the given energies (keV).
 
@@ -72,9 +87,7 @@ def mass_attenuation(name: str, energies_kev: NDArray[np.float64]) -> NDArray[np
     # Imported here because it takes over a second and most commands need no physics.
     import xraydb
 
-    if name not in MATERIALS:
-        raise DataError(f"Unknown material {name!r}; {nearest(name, MATERIALS)}")
-    fractions = MATERIALS[name].fractions
+    fractions = _material(name).fractions
     total = sum(fraction for _, fraction in fractions)
     ev = np.asarray(energies_kev, dtype=np.float64) * 1000
     values = [fraction / total * xraydb.mu_elam(element, ev) for element, fraction in fractions]
@@ -90,3 +103,9 @@ def relative_attenuation(
     ratio = values[:-1] / values[-1]
     ratio.flags.writeable = False
     return ratio, float(values[-1]) * MATERIALS[name].density
+
+
+def _material(name: str) -> Material:
+    if name not in MATERIALS:
+        raise DataError(f"Unknown material {name!r}; {nearest(name, MATERIALS)}")
+    return MATERIALS[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from marbench.errors import DataError, nearest
 
-__all__ = ["Spectrum", "load_spectrum", "spectra"]
+__all__ = ["Spectrum", "load_spectrum", "spectra", "spectrum_digest"]
 
 _FOLDER = Path(__file__).parent
 
@@ -51,9 +52,27 @@ def load_spectrum(name: str) -> Spectrum:
     DataError
         There is no spectrum of that name.
     """
-    if name not in spectra():
-        raise DataError(f"Unknown spectrum {name!r}; {nearest(name, spectra())}")
-    table = np.genfromtxt(_FOLDER / f"{name}.csv", delimiter=",", comments="#", skip_header=5)
+    table = _table(name)
     photons = table[:, 1] / table[:, 1].sum()
     photons.flags.writeable = False
     return Spectrum(tuple(table[:, 0].tolist()), photons)
+
+
+@lru_cache(maxsize=8)
+def spectrum_digest(name: str) -> str:
+    """Return the SHA-256 of a spectrum's table as numbers: comments, blanks and digits that say nothing do not count.
+
+    Raises
+    ------
+    DataError
+        There is no spectrum of that name.
+    """
+    # Before it is normalised: sums differ in their last bit from machine to machine.
+    return hashlib.sha256(_table(name).astype("<f8").tobytes()).hexdigest()
+
+
+def _table(name: str) -> NDArray[np.float64]:
+    """Return the energies in keV and the photons of a spectrum, ``(energies, 2)``."""
+    if name not in spectra():
+        raise DataError(f"Unknown spectrum {name!r}; {nearest(name, spectra())}")
+    return np.genfromtxt(_FOLDER / f"{name}.csv", delimiter=",", comments="#", skip_header=5)

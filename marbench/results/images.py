@@ -11,8 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.cases.case import Case
-from marbench.cases.suite import CaseKey
+from marbench.cases.case import Case, CaseKey
 from marbench.machine.files import npz, safe_name, write_atomically
 from marbench.results.rows import Key
 
@@ -78,13 +77,14 @@ class Gallery:
 
 def case_picture(case: Case) -> dict[str, bytes]:
     """Return the file of truth, uncorrected image, metal, window and sinograms of a case: name → content."""
+    truth = case.known_truth
     arrays = {
-        "truth": _hu(case.truth.image[0].cpu().numpy()),
+        "truth": _hu(truth.image[0].cpu().numpy()),
         "uncorrected": _hu(case.scan.image[0].cpu().numpy()),
         "metal": case.scan.metal_mask[0].cpu().numpy(),
         "window": np.array(case.info.window, dtype=np.float64),
         "sinogram": _thousandths(case.scan.sinogram[0].cpu().numpy()),
-        "truth_sinogram": _thousandths(case.truth.sinogram[0].cpu().numpy()),
+        "truth_sinogram": _thousandths(truth.sinogram[0].cpu().numpy()),
         "metal_trace": case.scan.metal_trace[0].cpu().numpy(),
     }
     return {f"{case.id}/{_CASE_FILE}": npz(arrays)}

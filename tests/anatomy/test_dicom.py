@@ -6,72 +6,17 @@ import sys
 import time
 
 import numpy as np
-import pydicom
 import pytest
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from dicom_files import phantom, write_dicom
 
 from marbench.anatomy.dicom import DicomFolder
+from marbench.anatomy.pseudonyms import patient_label
 from marbench.errors import DataError
 from marbench.geometry import ImageGrid
 
 ALL_TEST = {"test": (None, None), "val": (0, 0), "train": (0, 0)}
 GRID = ImageGrid(48, 48, 0.5)
-
-
-def phantom(size=64, hu=40):
-    """A body of 16 cm, its upper half brighter, in a picture of 24 cm."""
-    y, x = np.mgrid[:size, :size] - (size - 1) / 2
-    image = np.full((size, size), -1000)
-    image[np.hypot(x, y) * 24 / size < 8] = hu
-    image[(np.hypot(x, y) * 24 / size < 8) & (y < 0)] = hu + 100
-    return image
-
-
-def write(path, hu=None, pixels=None, **changes):
-    """Write a CT slice; ``None`` removes an attribute."""
-    stored = phantom() + 1024 if pixels is None else pixels
-    if hu is not None:
-        stored = hu + 1024
-    dataset = pydicom.Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.SOPClassUID = CTImageStorage
-    attributes = {
-        "SOPInstanceUID": generate_uid(entropy_srcs=[str(path)]),
-        "SeriesInstanceUID": "1.2.3",
-        "StudyInstanceUID": "1.2",
-        "Modality": "CT",
-        "PatientID": "P-1",
-        "PatientIdentityRemoved": "YES",
-        "SeriesNumber": 4,
-        "InstanceNumber": 1,
-        "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
-        "ImagePositionPatient": [0, 0, 0],
-        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
-        "PixelSpacing": [240 / stored.shape[0], 240 / stored.shape[1]],
-        "RescaleSlope": 1,
-        "RescaleIntercept": -1024,
-        "WindowCenter": [50, 400],
-        "WindowWidth": [350, 1500],
-        "BodyPartExamined": "ABDOMEN",
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": 16,
-        "BitsStored": 16,
-        "HighBit": 15,
-        "PixelRepresentation": 0,
-        "Rows": stored.shape[0],
-        "Columns": stored.shape[1],
-    }
-    for keyword, value in (attributes | changes).items():
-        if value is not None:
-            setattr(dataset, keyword, value)
-    kind = np.uint8 if dataset.BitsAllocated == 8 else np.uint16
-    dataset.PixelData = stored.astype(kind).tobytes()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
+P1 = patient_label("P-1")
 
 
 def only_slice(folder, grid=GRID, **options):
@@ -81,22 +26,22 @@ def only_slice(folder, grid=GRID, **options):
 
 
 def test_a_slice_arrives_in_hu_upright_with_its_window_and_region(tmp_path):
-    write(tmp_path / "a.dcm")
+    write_dicom(tmp_path / "a.dcm")
     one = only_slice(tmp_path)
     assert one.image.dtype == np.float32
     assert one.image[20, 24] == pytest.approx(140)  # the brighter half is on top
     assert one.image[28, 24] == pytest.approx(40)
     assert one.image[0, 0] == one.image.min() == -1000
-    assert (one.window, one.region, one.patient_id) == ((-125, 225), "abdomen", "P-1")
+    assert (one.window, one.region, one.patient_id) == ((-125, 225), "abdomen", P1)
 
 
 def test_slope_and_intercept_are_applied(tmp_path):
-    write(tmp_path / "a.dcm", pixels=(phantom() + 1000) // 2, RescaleSlope=2, RescaleIntercept=-1000)
+    write_dicom(tmp_path / "a.dcm", pixels=(phantom() + 1000) // 2, RescaleSlope=2, RescaleIntercept=-1000)
     assert only_slice(tmp_path).image[20, 24] == pytest.approx(140)
 
 
 def test_monochrome1_changes_the_display_not_the_values(tmp_path):
-    write(tmp_path / "a.dcm", PhotometricInterpretation="MONOCHROME1")
+    write_dicom(tmp_path / "a.dcm", PhotometricInterpretation="MONOCHROME1")
     assert only_slice(tmp_path).image[20, 24] == pytest.approx(140)
 
 
@@ -104,7 +49,7 @@ def test_monochrome1_changes_the_display_not_the_values(tmp_path):
 def test_padding_is_air_however_bright(tmp_path, padding):
     stored = phantom() + 1024
     stored[:6] = padding
-    write(tmp_path / "a.dcm", pixels=stored, PixelPaddingValue=padding)
+    write_dicom(tmp_path / "a.dcm", pixels=stored, PixelPaddingValue=padding)
     one = only_slice(tmp_path)
     assert (one.image[:4] == -1000).all()
     assert one.image[20, 24] == pytest.approx(140)
@@ -113,52 +58,52 @@ def test_padding_is_air_however_bright(tmp_path, padding):
 def test_a_range_of_padding_values_is_air(tmp_path):
     stored = phantom() + 1024
     stored[:3], stored[3:6] = 5000, 5010
-    write(tmp_path / "a.dcm", pixels=stored, PixelPaddingValue=5010, PixelPaddingRangeLimit=5000)
+    write_dicom(tmp_path / "a.dcm", pixels=stored, PixelPaddingValue=5010, PixelPaddingRangeLimit=5000)
     assert (only_slice(tmp_path).image[:4] == -1000).all()
 
 
 def test_values_below_air_are_air(tmp_path):
     image = phantom()
     image[:5] = -2048
-    write(tmp_path / "a.dcm", pixels=image, PixelRepresentation=1, RescaleIntercept=0)
+    write_dicom(tmp_path / "a.dcm", pixels=image, PixelRepresentation=1, RescaleIntercept=0)
     assert only_slice(tmp_path).image.min() == -1000
 
 
 @pytest.mark.parametrize("missing", [{"WindowCenter": None}, {"WindowWidth": 0}, {"WindowCenter": []}])
 def test_without_a_window_soft_tissue_is_shown(tmp_path, missing):
-    write(tmp_path / "a.dcm", **missing, BodyPartExamined=None)
+    write_dicom(tmp_path / "a.dcm", **missing, BodyPartExamined=None)
     one = only_slice(tmp_path)
     assert (one.window, one.region) == ((-160, 240), "unknown")
 
 
 def test_pixels_need_not_be_square_nor_a_series_of_one_matrix(tmp_path):
-    write(tmp_path / "a.dcm", InstanceNumber=1)
-    write(tmp_path / "b.dcm", pixels=phantom(96) + 1024, InstanceNumber=2)
-    write(tmp_path / "c.dcm", pixels=(phantom() + 1024)[:, ::2], InstanceNumber=3)
+    write_dicom(tmp_path / "a.dcm", InstanceNumber=1)
+    write_dicom(tmp_path / "b.dcm", pixels=phantom(96) + 1024, InstanceNumber=2)
+    write_dicom(tmp_path / "c.dcm", pixels=(phantom() + 1024)[:, ::2], InstanceNumber=3)
     source = DicomFolder(tmp_path, ALL_TEST, seed=0)
-    areas = [(source.load("P-1", name, GRID).image > -300).sum() for name in source.patients("test")["P-1"]]
+    areas = [(source.load(P1, name, GRID).image > -300).sum() for name in source.patients("test")[P1]]
     assert areas == pytest.approx([areas[0]] * 3, rel=0.04)
 
 
 def test_slices_are_ordered_by_series_and_position_not_by_file_name(tmp_path):
     for name, series, position in [("a", 5, 10.0), ("b", 4, 30.0), ("c", 4, 20.0), ("sub/d", 5, -5.0)]:
-        write(tmp_path / f"{name}.dcm", SeriesNumber=series, InstanceNumber=int(abs(position)),
+        write_dicom(tmp_path / f"{name}.dcm", SeriesNumber=series, InstanceNumber=int(abs(position)),
               SeriesInstanceUID=f"1.2.{series}", ImagePositionPatient=[0, 0, position])  # fmt: skip
-    names = DicomFolder(tmp_path, ALL_TEST, seed=0).patients("test")["P-1"]
+    names = DicomFolder(tmp_path, ALL_TEST, seed=0).patients("test")[P1]
     assert [name.rsplit("-", 1)[0] for name in names] == [
-        "P-1-s4-i0020",
-        "P-1-s4-i0030",
-        "P-1-s5-i0005",
-        "P-1-s5-i0010",
+        "s4-i0020",
+        "s4-i0030",
+        "s5-i0005",
+        "s5-i0010",
     ]
 
 
 def test_what_is_no_ct_slice_is_passed_over_and_counted(tmp_path):
-    write(tmp_path / "ct.dcm")
-    write(tmp_path / "mr1", Modality="MR")
-    write(tmp_path / "mr2", Modality="MR")
-    write(tmp_path / "scout.dcm", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
-    write(tmp_path / "coronal.dcm", ImageOrientationPatient=[1, 0, 0, 0, 0, -1])
+    write_dicom(tmp_path / "ct.dcm")
+    write_dicom(tmp_path / "mr1", Modality="MR")
+    write_dicom(tmp_path / "mr2", Modality="MR")
+    write_dicom(tmp_path / "scout.dcm", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    write_dicom(tmp_path / "coronal.dcm", ImageOrientationPatient=[1, 0, 0, 0, 0, -1])
     (tmp_path / "notes.txt").write_text("no DICOM")
     (tmp_path / "copy.dcm").write_bytes((tmp_path / "ct.dcm").read_bytes())
     source = DicomFolder(tmp_path, ALL_TEST, seed=0)
@@ -176,7 +121,7 @@ def test_a_folder_without_ct_says_what_it_holds(tmp_path):
     with pytest.raises(DataError, match=r"no CT slice in .*: 0 files"):
         DicomFolder(tmp_path, ALL_TEST, seed=0)
     for index in range(3):
-        write(tmp_path / f"{index}.dcm", Modality="MR")
+        write_dicom(tmp_path / f"{index}.dcm", Modality="MR")
     (tmp_path / "a.txt").write_text("")
     with pytest.raises(DataError, match=r"4 files: 3 MR, 1 not DICOM"):
         DicomFolder(tmp_path, ALL_TEST, seed=0)
@@ -198,8 +143,8 @@ def test_a_folder_without_ct_says_what_it_holds(tmp_path):
     ],
 )
 def test_an_unsuitable_slice_is_an_error_that_names_the_file(tmp_path, changes, message):
-    write(tmp_path / "good.dcm")
-    write(tmp_path / "bad.dcm", **changes)
+    write_dicom(tmp_path / "good.dcm")
+    write_dicom(tmp_path / "bad.dcm", **changes)
     with pytest.raises(DataError, match=rf"bad\.dcm: .*{message}"):
         DicomFolder(tmp_path, ALL_TEST, seed=0)
 
@@ -207,7 +152,7 @@ def test_an_unsuitable_slice_is_an_error_that_names_the_file(tmp_path, changes, 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("slope", [b"nan ", b"inf ", b"abc "])
 def test_a_slope_that_is_no_number_is_refused(tmp_path, slope):
-    path = write(tmp_path / "bad.dcm", RescaleSlope="1.25")
+    path = write_dicom(tmp_path / "bad.dcm", RescaleSlope="1.25")
     path.write_bytes(path.read_bytes().replace(b"1.25", slope))
     with pytest.raises(DataError, match=r"bad\.dcm: .*RescaleSlope"):
         DicomFolder(tmp_path, ALL_TEST, seed=0)
@@ -215,76 +160,125 @@ def test_a_slope_that_is_no_number_is_refused(tmp_path, slope):
 
 @pytest.mark.parametrize("kept", [140, 200, 500, 700, 5000])
 def test_a_truncated_file_is_an_error_that_names_it(tmp_path, kept):
-    path = write(tmp_path / "bad.dcm")
+    path = write_dicom(tmp_path / "bad.dcm")
     path.write_bytes(path.read_bytes()[:kept])
-    write(tmp_path / "good.dcm")
+    write_dicom(tmp_path / "good.dcm")
     with pytest.raises(DataError, match=r"bad\.dcm"):
         DicomFolder(tmp_path, ALL_TEST, seed=0).patients("test")
 
 
 def test_the_whole_picture_can_be_used_without_a_spacing(tmp_path):
-    write(tmp_path / "a.dcm", PixelSpacing=None)
+    write_dicom(tmp_path / "a.dcm", PixelSpacing=None)
     assert only_slice(tmp_path, fit="image").image[10, 24] == pytest.approx(140)
 
 
 def test_an_unknown_fit_lists_the_known_ones(tmp_path):
-    write(tmp_path / "a.dcm")
+    write_dicom(tmp_path / "a.dcm")
     with pytest.raises(DataError, match="did you mean 'physical'"):
         DicomFolder(tmp_path, ALL_TEST, seed=0, fit="physic")
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR")
-def test_names_are_safe_and_hide_an_identity_that_was_not_removed(tmp_path):
-    write(tmp_path / "a.dcm", PatientID="../Doe^Jane", PatientIdentityRemoved="YES", BodyPartExamined="HEAD/NECK")
-    write(tmp_path / "b.dcm", PatientID="4711-0815", PatientIdentityRemoved=None)
-    write(tmp_path / "c.dcm", PatientID=None)
+def test_what_a_header_says_of_a_person_enters_no_name(tmp_path):
+    write_dicom(tmp_path / "a.dcm", PatientID="../Doe^Jane", BodyPartExamined="HEAD/NECK")
+    write_dicom(tmp_path / "b.dcm", PatientID="4711-0815", PatientIdentityRemoved=None, BodyPartExamined="ABDOMEN DOE")
+    write_dicom(tmp_path / "c.dcm", PatientID=None, BodyPartExamined="JANE", SeriesNumber=20190302)
     source = DicomFolder(tmp_path, ALL_TEST, seed=0)
     patients = source.patients("test")
     names = [*patients, *(name for ids in patients.values() for name in ids)]
     assert len(patients) == 3
+    assert all(re.fullmatch(r"patient-[0-9a-f]{12}", name) for name in patients)
+    assert len(set(names)) == 6
     assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) for name in names)
-    assert "4711" not in "".join(names)
-    assert {source.load(patient, ids[0], GRID).region for patient, ids in patients.items()} == {"head_neck", "abdomen"}
+    assert not re.search("4711|0815|2019|doe|jane", " ".join(names), re.IGNORECASE)
+    regions = {source.load(patient, ids[0], GRID).region for patient, ids in patients.items()}
+    assert regions == {"head", "abdomen", "unknown"}
+
+
+def test_one_person_is_one_patient_whatever_each_file_says_of_itself(tmp_path):
+    flags = ({"PatientIdentityRemoved": "YES"}, {"PatientIdentityRemoved": None}, {"PatientID": "P-1 "})
+    for number, changes in enumerate(flags):
+        write_dicom(tmp_path / f"{number}.dcm", InstanceNumber=number, SeriesInstanceUID=f"1.2.{number}", **changes)
+    assert list(DicomFolder(tmp_path, ALL_TEST, seed=0).patients("test")) == [P1]
+
+
+def test_who_goes_where_does_not_depend_on_the_salt(tmp_path, monkeypatch):
+    for number in range(8):
+        write_dicom(tmp_path / f"{number}.dcm", hu=phantom(hu=10 * number), PatientID=f"person {number}")
+    counts = {"test": (3, 3), "val": (2, 2), "train": (None, None)}
+
+    def pixels(split):
+        source = DicomFolder(tmp_path, counts, seed=0)
+        chosen = source.patients(split)
+        return chosen, [
+            source.load(who, name, GRID).image[28, 24].item() for who, ids in chosen.items() for name in ids
+        ]
+
+    before = {split: pixels(split) for split in counts}
+    monkeypatch.setenv("MARBENCH_SALT", "another")
+    for split, (ids, values) in before.items():
+        again, same = pixels(split)
+        assert same == values
+        assert not set(again) & set(ids)
+        assert list(again.values()) == list(ids.values())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "keyword", ["ImagePositionPatient", "ImageOrientationPatient", "InstanceNumber", "SeriesNumber"]
+)
+def test_text_where_a_number_orders_slices_does_no_harm(tmp_path, keyword):
+    path = write_dicom(tmp_path / "a.dcm", **{keyword: 77777 if keyword.endswith("Number") else ["77777"] * 6})
+    path.write_bytes(path.read_bytes().replace(b"77777", b"Amade"))
+    assert only_slice(tmp_path).image[20, 24] == pytest.approx(140)
+
+
+def test_slices_with_one_uid_at_different_places_are_no_copies(tmp_path):
+    for number in range(4):
+        write_dicom(tmp_path / f"{number}.dcm", InstanceNumber=number, SOPInstanceUID="1.2.3.4")
+    source = DicomFolder(tmp_path, ALL_TEST, seed=0)
+    assert len(source.patients("test")[P1]) == 4
+    assert source.skipped == {}
 
 
 def test_two_studies_with_the_same_numbers_keep_distinct_names(tmp_path):
-    write(tmp_path / "a.dcm", SeriesInstanceUID="1.2.3")
-    write(tmp_path / "b.dcm", hu=phantom(hu=50), SeriesInstanceUID="1.2.4")
+    write_dicom(tmp_path / "a.dcm", SeriesInstanceUID="1.2.3")
+    write_dicom(tmp_path / "b.dcm", hu=phantom(hu=50), SeriesInstanceUID="1.2.4")
     source = DicomFolder(tmp_path, ALL_TEST, seed=0)
-    names = source.patients("test")["P-1"]
+    names = source.patients("test")[P1]
     assert len(set(names)) == 2
-    assert [source.load("P-1", name, GRID).image[28, 24] for name in names] == pytest.approx([40, 50])
+    assert [source.load(P1, name, GRID).image[28, 24] for name in names] == pytest.approx([40, 50])
 
 
 def test_changed_data_have_another_identity_and_the_old_one_is_refused(tmp_path):
-    write(tmp_path / "a.dcm")
+    write_dicom(tmp_path / "a.dcm")
     before = DicomFolder(tmp_path, ALL_TEST, seed=0)
-    (name,) = before.patients("test")["P-1"]
-    write(tmp_path / "a.dcm", hu=phantom(hu=41))
-    (changed,) = DicomFolder(tmp_path, ALL_TEST, seed=0).patients("test")["P-1"]
+    (name,) = before.patients("test")[P1]
+    write_dicom(tmp_path / "a.dcm", hu=phantom(hu=41))
+    (changed,) = DicomFolder(tmp_path, ALL_TEST, seed=0).patients("test")[P1]
     assert changed != name
-    assert changed.rsplit("-", 1)[0] == name.rsplit("-", 1)[0]
-    with pytest.raises(DataError, match="has changed"):
-        before.load("P-1", name, GRID)
+    assert changed.rsplit("-", 1)[0] == name.rsplit("-", 1)[0] == "s4-i0001"
+    with pytest.raises(DataError, match=f"slice {name} has changed: .* digest {changed.rsplit('-', 1)[1]}"):
+        before.load(P1, name, GRID)
 
 
 def test_unknown_patients_and_slices_are_refused(tmp_path):
-    write(tmp_path / "a.dcm")
+    write_dicom(tmp_path / "a.dcm")
     source = DicomFolder(tmp_path, ALL_TEST, seed=0)
-    with pytest.raises(DataError, match="no patient 'P-2'"):
+    with pytest.raises(DataError, match="no patient 'P-2' among the 1"):
         source.load("P-2", "x-1", GRID)
-    with pytest.raises(DataError, match="no slice 'x-1'"):
-        source.load("P-1", "x-1", GRID)
+    with pytest.raises(DataError, match=f"{P1} has no slice 'x-1'"):
+        source.load(P1, "x-1", GRID)
 
 
 def test_loading_does_not_depend_on_what_was_loaded_before(tmp_path):
     for index in range(3):
-        write(tmp_path / f"{index}.dcm", hu=phantom(hu=index), InstanceNumber=index)
+        write_dicom(tmp_path / f"{index}.dcm", hu=phantom(hu=index), InstanceNumber=index)
     first, second = DicomFolder(tmp_path, ALL_TEST, seed=0), DicomFolder(tmp_path, ALL_TEST, seed=0)
-    names = first.patients("test")["P-1"]
-    forward = [first.load("P-1", name, GRID).image for name in names]
+    names = first.patients("test")[P1]
+    forward = [first.load(P1, name, GRID).image for name in names]
     # A worker gets ids only: it has never asked for the patients.
-    backward = [second.load("P-1", name, GRID).image for name in reversed(names)]
+    backward = [second.load(P1, name, GRID).image for name in reversed(names)]
     assert all(np.array_equal(one, other) for one, other in zip(forward, reversed(backward), strict=True))
 
 
@@ -295,13 +289,13 @@ def with_metal(hu, width, row=32):
 
 
 def test_a_slice_with_metal_is_left_out_and_named(tmp_path):
-    write(tmp_path / "clean.dcm", InstanceNumber=1)
-    write(tmp_path / "metal.dcm", hu=with_metal(4000, 2), InstanceNumber=2)
+    write_dicom(tmp_path / "clean.dcm", InstanceNumber=1)
+    write_dicom(tmp_path / "metal.dcm", hu=with_metal(4000, 2), InstanceNumber=2)
     source = DicomFolder(tmp_path, ALL_TEST, seed=0)
-    (kept,) = source.patients("test")["P-1"]
-    assert kept.startswith("P-1-s4-i0001-")
+    (kept,) = source.patients("test")[P1]
+    assert kept.startswith("s4-i0001-")
     ((left_out, reason),) = source.left_out.items()
-    assert left_out.startswith("P-1-s4-i0002-")
+    assert left_out.startswith("s4-i0002-")
     assert reason == "metal: 56 mm² up to 4000 HU"
 
 
@@ -309,23 +303,25 @@ def test_a_slice_with_metal_is_left_out_and_named(tmp_path):
     "image", [with_metal(2900, 4), with_metal(3400, 4, row=60)], ids=["dense enamel", "a clip in the table"]
 )
 def test_teeth_and_hardware_outside_the_body_are_no_implants(tmp_path, image):
-    write(tmp_path / "a.dcm", hu=image)
+    write_dicom(tmp_path / "a.dcm", hu=image)
     source = DicomFolder(tmp_path, ALL_TEST, seed=0)
-    assert len(source.patients("test")["P-1"]) == 1
+    assert len(source.patients("test")[P1]) == 1
     assert source.left_out == {}
 
 
 def test_too_few_usable_slices_say_how_many_there_are(tmp_path):
     for index in range(4):
-        write(tmp_path / f"{index}.dcm", hu=with_metal(4000, 2) if index else None, InstanceNumber=index)
-    with pytest.raises(DataError, match=r"test split asks for 3 slices, but its 1 patients have 1 .*3 left out"):
+        write_dicom(tmp_path / f"{index}.dcm", hu=with_metal(4000, 2) if index else None, InstanceNumber=index)
+    with pytest.raises(
+        DataError, match=r"test split asks for 3 slices, but its 1 patients have 1 .*3 left out: metal\)"
+    ):
         DicomFolder(tmp_path, {"test": (1, 3)}, seed=0).patients("test")
-    with pytest.raises(DataError, match="asks for 2 patients, but 1"):
+    with pytest.raises(DataError, match=r"test split asks for 2 patients; there are 1\."):
         DicomFolder(tmp_path, {"test": (2, 3)}, seed=0).patients("test")
 
 
 def test_without_pydicom_the_error_says_what_to_install(tmp_path):
-    write(tmp_path / "a.dcm")
+    write_dicom(tmp_path / "a.dcm")
     program = (
         "import sys; sys.modules['pydicom'] = None\n"
         "from marbench.anatomy.dicom import DicomFolder\n"
@@ -345,7 +341,7 @@ def real(real_ct):
 
 
 def test_real_slices_with_dental_metal_or_nobody_are_left_out_and_all_others_kept(real):
-    head, abdomen = sorted(real.patients("test"))
+    head, abdomen = patient_label("C3N-04457"), patient_label("TCGA-09-2043")
     left_out = {name.split("-i")[1][:4]: reason.split(":")[0] for name, reason in real.left_out.items()}
     # Metal in the headrest of slice 61 and in clothes of the abdomen is no reason; 82 and 85 lie above the vertex.
     assert left_out == {
@@ -354,8 +350,7 @@ def test_real_slices_with_dental_metal_or_nobody_are_left_out_and_all_others_kep
         "0082": "no patient in the picture",
         "0085": "no patient in the picture",
     }
-    assert (head, len(real.patients("test")[head])) == ("C3N-04457", 26)
-    assert (abdomen, len(real.patients("test")[abdomen])) == ("TCGA-09-2043", 40)
+    assert {patient: len(names) for patient, names in real.patients("test").items()} == {head: 26, abdomen: 40}
 
 
 def test_real_bodies_lie_in_the_middle_face_up_in_hu(real):
@@ -381,3 +376,10 @@ def test_real_slices_are_indexed_and_loaded_fast(real):
     for name in names[:10]:
         real.load(patient, name, ImageGrid(416, 416, 0.0369))
     assert (time.perf_counter() - start) / 10 < 0.18
+
+
+def test_a_folder_without_a_usable_slice_says_why(tmp_path):
+    for index in range(3):
+        write_dicom(tmp_path / f"{index}.dcm", hu=with_metal(4000, 2), InstanceNumber=index)
+    with pytest.raises(DataError, match=r"asks for all slices, but its 1 patients have 0 .*3 left out: metal\)"):
+        DicomFolder(tmp_path, ALL_TEST, seed=0).patients("test")

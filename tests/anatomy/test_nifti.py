@@ -10,6 +10,7 @@ import pytest
 
 from marbench.anatomy.dicom import DicomFolder
 from marbench.anatomy.nifti import NiftiFolder
+from marbench.anatomy.pseudonyms import patient_label
 from marbench.errors import DataError
 from marbench.geometry import ImageGrid
 
@@ -53,7 +54,7 @@ def test_slices_are_shown_as_radiologists_see_them(tmp_path):
     assert y[front].mean() == pytest.approx(5, abs=0.3)  # anterior is up
     assert one.image[20, 20] == pytest.approx(41)
     assert one.image[0, 0] == one.image.min() == -1000
-    assert (one.patient_id, one.window, one.region) == ("case", (-160, 240), "unknown")
+    assert (one.patient_id, one.window, one.region) == (patient_label("case.nii"), (-160, 240), "unknown")
 
 
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))
@@ -84,18 +85,19 @@ def test_a_volume_is_a_patient_but_bids_names_tell_more(tmp_path):
         write(tmp_path / name)
     source = NiftiFolder(tmp_path, ALL_TEST, seed=0)
     assert {patient: len(ids) for patient, ids in source.patients("test").items()} == {
-        "p1_ct": 3,
-        "p2_ct": 3,
-        "sub-07": 6,
+        patient_label("p1/ct.nii"): 3,
+        patient_label("p2/ct.nii"): 3,
+        patient_label("sub-07"): 6,
     }
     names = [name for ids in source.patients("test").values() for name in ids]
     assert len(set(names)) == 12
+    assert not any(word in name for word in ("p1", "sub", "ses") for name in [*source.patients("test"), *names])
 
 
 def test_slices_are_taken_evenly_through_the_volume(tmp_path):
     write(tmp_path / "case.nii", volume=np.repeat(ras_volume()[:, :, :1], 40, axis=2))
     (names,) = NiftiFolder(tmp_path, {"test": (1, 4)}, seed=0).patients("test").values()
-    assert [name.rsplit("-", 1)[0] for name in names] == [f"case-z00{index}" for index in ("04", "14", "24", "34")]
+    assert [name.rsplit("-", 1)[0] for name in names] == [f"z00{index}" for index in ("04", "14", "24", "34")]
 
 
 def test_changed_voxels_change_the_identity(tmp_path):

@@ -52,7 +52,7 @@ def test_a_split_that_is_not_mentioned_gets_nobody():
 
 
 def test_too_few_patients_say_how_many_there_are():
-    with pytest.raises(DataError, match=r"val split asks for 4 patients, but 1 of the 13 patients"):
+    with pytest.raises(DataError, match=r"val split asks for 4 patients; there are 13, of which test takes 12\."):
         divide(PATIENTS[:13], COUNTS, seed=7)
 
 
@@ -62,7 +62,7 @@ def test_an_official_split_is_kept():
     assert len(divided["test"]) == 5
     assert all(official[patient] == "test" for patient in divided["test"])
     assert sorted(divided["train"]) == [patient for patient in PATIENTS if official[patient] == "train"]
-    with pytest.raises(DataError, match="test split asks for 11 patients, but 10 of the 40"):
+    with pytest.raises(DataError, match="test split asks for 11 patients; 10 of the 40 that were found"):
         divided_officially(official, {"test": (11, None)}, seed=1)
 
 

@@ -93,7 +93,7 @@ def test_failures_are_kept_until_a_retry_is_asked_for(tmp_path, tiny, plugin):
 def test_a_case_that_cannot_be_made_is_a_row_of_its_own_is_tried_again_and_is_no_fault_of_a_method(
     tmp_path, tiny, monkeypatch
 ):
-    load, broken = ProceduralPatients.load, Suite(tiny).keys()[0].slice_id
+    load, broken = ProceduralPatients.load, Suite(tiny).case_keys[0].slice_id
 
     def damaged(self, patient_id, slice_id, grid):
         if slice_id == broken:
@@ -169,7 +169,7 @@ def test_the_gallery_keeps_the_worst_the_median_and_the_most_disputed_case_of_ev
     for _, group in table.groupby("group"):
         order = group.sort_values("mean").index
         telling |= {order[0], order[(len(order) - 1) // 2], group["spread"].idxmax()}
-    named = gallery_cases(Suite(tiny).keys(), tiny.report.gallery_slices)
+    named = gallery_cases(Suite(tiny).case_keys, tiny.report.gallery_slices)
     assert telling - named
     images = tmp_path / "out" / "images"
     assert {path.name for path in images.iterdir()} == named | telling
@@ -181,7 +181,7 @@ def test_the_gallery_keeps_the_worst_the_median_and_the_most_disputed_case_of_ev
 
 
 def test_the_gallery_keeps_the_first_metal_of_every_group_and_the_version_of_the_method(tmp_path, tiny, plugin):
-    keys = Suite(tiny).keys()
+    keys = Suite(tiny).case_keys
     wanted = gallery_cases(keys, tiny.report.gallery_slices)
     assert wanted == {key.case_id for index, key in enumerate(keys) if index >= 10 and index % 2 == 0}
     folder = plugin("m")

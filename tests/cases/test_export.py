@@ -13,7 +13,7 @@ from marbench.spec import load_spec
 
 
 def test_exported_files_hold_the_case_and_a_table_of_all(tmp_path, tiny):
-    assert export_cases(tiny, "test", tmp_path, 2) == 2
+    assert export_cases(Suite(tiny), tmp_path, 2) == 2
     case = Suite(tiny)[1]
     with np.load(tmp_path / "test" / f"{case.id}.npz", allow_pickle=False) as file:
         assert np.array_equal(file["image_hu"], case.scan.image[0])
@@ -25,20 +25,20 @@ def test_exported_files_hold_the_case_and_a_table_of_all(tmp_path, tiny):
         readme = (tmp_path / "README.txt").read_text(encoding="utf-8")
         assert all(f"  {name} " in readme for name in file.files)
     table = pd.read_csv(tmp_path / "cases.csv")
-    assert table["case_id"].tolist() == [key.case_id for key in Suite(tiny).keys()[:2]]
+    assert table["case_id"].tolist() == [key.case_id for key in Suite(tiny).case_keys[:2]]
     assert all((tmp_path / name).is_file() for name in table["file"])
     assert load_spec(tmp_path / "spec.toml").hash == tiny.hash
 
 
 def test_the_readme_describes_the_rays(tmp_path, tiny):
-    export_cases(tiny, "test", tmp_path, 1)
+    export_cases(Suite(tiny), tmp_path, 1)
     readme = " ".join((tmp_path / "README.txt").read_text(encoding="utf-8").split())
     assert f"(views, bins) = {tiny.geometry.shape}" in readme
     assert f"{math.radians(0.68):.9g} rad" in readme
 
 
 def test_previews_show_truth_and_uncorrected_in_the_window(tmp_path, tiny):
-    export_cases(tiny, "test", tmp_path, 1)
+    export_cases(Suite(tiny), tmp_path, 1)
     case = Suite(tiny)[0]
     low, high = case.info.window
     with Image.open(tmp_path / "test" / f"{case.id}.png") as picture:
@@ -50,18 +50,18 @@ def test_previews_show_truth_and_uncorrected_in_the_window(tmp_path, tiny):
 
 
 def test_exporting_goes_on_where_it_ended(tmp_path, tiny):
-    export_cases(tiny, "test", tmp_path, 2)
+    export_cases(Suite(tiny), tmp_path, 2)
     files = sorted((tmp_path / "test").glob("*.npz"))
     content = [path.read_bytes() for path in files]
     kept = files[0].stat().st_mtime_ns
     files[1].write_bytes(content[1][:50])
-    export_cases(tiny, "test", tmp_path, 3)
+    export_cases(Suite(tiny), tmp_path, 3)
     assert files[0].stat().st_mtime_ns == kept
     assert files[1].read_bytes() == content[1]
     assert len(pd.read_csv(tmp_path / "cases.csv")) == 3
 
 
 def test_another_benchmark_is_refused(tmp_path, tiny):
-    export_cases(tiny, "test", tmp_path, 1)
+    export_cases(Suite(tiny), tmp_path, 1)
     with pytest.raises(StoreError, match="holds results of the benchmark 'tiny'"):
-        export_cases(load_spec("mini"), "test", tmp_path, 1)
+        export_cases(Suite("mini"), tmp_path, 1)

@@ -12,9 +12,11 @@ from marbench.anatomy.slices import Split
 from marbench.cases.case import Case
 from marbench.cases.sources import open_source
 from marbench.cases.suite import Suite
+from marbench.errors import SpecError
 from marbench.geometry import ImageGrid
 from marbench.phantoms.metals import library
-from marbench.spec import Counts, Spec, builtin_specs, load_spec
+from marbench.spec import Spec, builtin_specs, load_spec
+from marbench.spec_sections import Counts
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def tensors(case: Case) -> list[torch.Tensor]:
 
 
 def test_mini_has_200_cases_in_five_groups_of_two_metals(mini: Suite) -> None:
-    keys = mini.keys()
+    keys = mini.case_keys
     assert len(keys) == len({key.case_id for key in keys}) == len(mini) == 200
     assert len({key.patient_id for key in keys}) == 12
     groups = {key.metal_id: key.size_group for key in keys}
@@ -157,7 +159,42 @@ def test_size_group_1_holds_the_largest_metals_to_train_with() -> None:
     spec = load_spec("mini")
     one_slice = spec.split.model_copy(update={"train": Counts(patients=1, slices=1)})
     training = Suite(spec.model_copy(update={"split": one_slice}), split="train")
-    assert [key.size_group for key in training.keys()] == [5] * 18 + [4] * 18 + [3] * 18 + [2] * 18 + [1] * 18
+    assert [key.size_group for key in training.case_keys] == [5] * 18 + [4] * 18 + [3] * 18 + [2] * 18 + [1] * 18
+
+
+def test_whoever_changes_a_case_spoils_no_other(tiny: Spec) -> None:
+    anatomy = tiny.model_copy(update={"truth": tiny.truth.model_copy(update={"image": "anatomy"})})
+    for spec in (tiny, anatomy):
+        suite = Suite(spec)
+        expected = [part.clone() for part in tensors(Suite(spec)[1])]
+        for part in tensors(suite[0]):
+            part.zero_()
+        for part in tensors(suite[1]):
+            part.fill_(1)
+        assert all(torch.equal(part, want) for part, want in zip(tensors(suite[1]), expected, strict=True))
+
+
+def test_an_unknown_split_is_refused_with_the_known_ones() -> None:
+    for split in ("TEST", "validation", "", None):
+        with pytest.raises(SpecError, match=r"no split .*Known: test, train, val"):
+            Suite("mini", split=split)  # type: ignore[arg-type]
+
+
+def test_a_suite_says_what_it_is(mini: Suite, tiny: Spec) -> None:
+    assert repr(mini) == "<Suite 'mini', test: 200 cases = 20 slices of 12 patients × 10 metals>"
+    assert repr(Suite(tiny, "val")) == "<Suite 'tiny', val: 160 cases = 16 slices of 8 patients × 10 metals>"
+
+
+def test_a_case_is_its_key_and_what_came_of_it(mini: Suite) -> None:
+    info, key = mini[17].info, mini.case_keys[17]
+    assert info.key == key
+    assert (info.case_id, info.patient_id, info.slice_id, info.metal_id, info.size_group) == (
+        key.case_id,
+        key.patient_id,
+        key.slice_id,
+        key.metal_id,
+        key.size_group,
+    )
 
 
 def test_index_out_of_range_is_explained(mini: Suite) -> None:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from marbench.learning.cache import BlockCache
 from marbench.learning.cases import BLOCK, METALS_PER_SLICE, TrainingCases, World
 from marbench.learning.feeder import Feeder
 from marbench.learning.packing import bytes_per_case, pack, unpack
+from marbench.physics import spectrum
 from marbench.spec import Spec
 
 MIX = {"spec": 1.0}
@@ -106,8 +108,26 @@ def test_the_world_is_what_the_cases_depend_on(world: World) -> None:
     keys = {World(world.spec, 4, MIX).key, World(world.spec, 3).key, world.key}
     keys.add(World(world.spec.model_copy(update={"seed": 99}), 3, MIX).key)
     assert len(keys) == 4
+    assert all(len(key) == 16 for key in keys)
     with pytest.raises(SpecError, match=r"add up to 1.*0\.7"):
         World(world.spec, 3, {"spec": 0.7})
+
+
+def test_another_spectrum_of_the_same_name_is_another_world(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = world.key
+    folder = Path(shutil.copytree(Path(spectrum.__file__).parent, tmp_path / "physics"))
+    monkeypatch.setattr(spectrum, "_FOLDER", folder)
+    table = folder / "w120_al2.8.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace("120,", "120,1"), encoding="utf-8")
+    try:
+        spectrum.spectrum_digest.cache_clear()
+        assert World(world.spec, 3, MIX).key != before
+    finally:
+        monkeypatch.undo()
+        spectrum.spectrum_digest.cache_clear()
+    assert World(world.spec, 3, MIX).key == before
 
 
 class _Files:

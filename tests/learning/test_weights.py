@@ -5,15 +5,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import Field
 from tiny_training import request_for
 
 from marbench.errors import MethodError, MethodUnavailable
 from marbench.learning.artefact import encode, install, stanza, write_card
+from marbench.method.card import DeclaredWeights
+from marbench.method.discovery import methods
 from marbench.method.request import MethodRequest, context_for, instantiate, load_method, parse_methods
-from marbench.method.weights import WeightsFile, assign_weights, scan_hash
-from marbench.spec import Spec
+from marbench.method.weights import WeightsFile, assign_weights, misfit, scan_of
+from marbench.spec import Spec, load_spec
+from marbench.spec_sections import GeometrySection, PhysicsSection
 
 Writer = Callable[..., WeightsFile]
+SHIPPED = [(name, weights) for name, card in methods().items() for weights in card.weights]
 
 
 @pytest.fixture
@@ -36,7 +41,7 @@ def write(plugins: Path, spec: Spec, tmp_path: Path) -> Writer:
             "parameters": dict(request.values()),
             "spec": spec.name,
             "spec_hash": spec.hash,
-            "scan_hash": scan_hash(spec),
+            "scan": scan_of(spec),
         }
         return write_card(path, content, **(card | changes))
 
@@ -73,6 +78,63 @@ def test_weights_serve_other_patients_of_the_same_scan_but_no_other_scan(
     assert request_.for_spec(spec.model_copy(update={"seed": 77})).found.file is not None
     grid = spec.grid_section.model_copy(update={"size": 30})
     assert request_.for_spec(spec.model_copy(update={"grid_section": grid})).found.file is None
+
+
+def test_weights_serve_other_physics_but_the_same_come_first(
+    request_: MethodRequest, spec: Spec, write: Writer, tmp_path: Path
+) -> None:
+    other = spec.model_copy(update={"seed": 77})
+    dim = other.model_copy(update={"physics": spec.physics.model_copy(update={"photons": 1e5})})
+    for number, (trained_on, expected) in enumerate(((spec, 2), (dim, 1), (dim.model_copy(update={"seed": 5}), 1))):
+        card = write(folder=tmp_path / f"w{number}", spec_hash=trained_on.hash, scan=scan_of(trained_on)).card
+        assert misfit(card, dim) == (0 if trained_on is dim else expected)
+    install(write(spec_hash=spec.hash))
+    assert request_.for_spec(dim).found.file is not None
+    install(write("wide", spec_hash="1" * 64, scan=scan_of(dim)))
+    assert request_.for_spec(dim).request.preset == "wide"
+    assert request_.for_spec(spec).request.preset == "small"
+
+
+class _Offset(GeometrySection):
+    bin_offset: float = 0.0
+
+
+class _Energy(PhysicsSection):
+    crosstalk: float = 0.0
+
+
+class _NextRelease(Spec):
+    geometry_section: _Offset = Field(alias="geometry")
+    physics: _Energy = _Energy()
+
+
+@pytest.mark.parametrize(("name", "weights"), SHIPPED)
+def test_an_option_that_is_added_with_a_default_parts_no_weights_from_their_benchmark(
+    name: str, weights: DeclaredWeights
+) -> None:
+    chosen = ",".join(f"{key}={value}" for key, value in weights.parameters.items())
+    request = parse_methods(f"{name}[{chosen}]", preset=weights.preset)[0]
+    content = load_spec(weights.spec).model_dump(by_alias=True, exclude_unset=True)
+    later = _NextRelease.model_validate(content)
+    found = request.for_spec(later).found.file
+    assert found is not None and found.card.sha256 == weights.sha256
+    # Not by the hash alone: the same scan of other patients, too.
+    patients = later.model_copy(update={"seed": 1})
+    assert request.for_spec(patients).found.file == found
+    assert misfit(found.card, patients) == 1
+    moved = later.geometry_section.model_copy(update={"bin_offset": 0.25})
+    assert request.for_spec(later.model_copy(update={"geometry_section": moved})).found.file is None
+    blurred = later.physics.model_copy(update={"crosstalk": 0.1})
+    assert misfit(found.card, later.model_copy(update={"physics": blurred})) == 2
+
+
+def test_a_card_of_a_later_release_is_not_taken_for_what_it_is_not(
+    request_: MethodRequest, spec: Spec, write: Writer
+) -> None:
+    scan = scan_of(spec)
+    scan["geometry"]["bin_offset"] = 0.25
+    install(write(spec_hash="2" * 64, scan=scan))
+    assert request_.for_spec(spec).found.file is None
 
 
 def test_weights_of_exactly_this_benchmark_come_first(request_: MethodRequest, spec: Spec, write: Writer) -> None:

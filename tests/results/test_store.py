@@ -40,12 +40,22 @@ def test_the_spec_of_a_folder_is_the_spec_of_the_run(name, tmp_path):
     assert load_spec(path) == spec
 
 
-def test_a_folder_of_ct_data_leaves_only_its_name_in_the_published_spec(tmp_path, tiny):
-    anatomy = {"source": "dicom", "path": "/home/jane/scans"}
+def test_of_the_place_of_ct_data_nothing_is_published_and_a_digest_stands_for_them(tmp_path, tiny):
+    anatomy = {"source": "dicom", "path": "/home/jane/scans", "data": "0" * 64}
     spec = Spec.model_validate({**tiny.model_dump(by_alias=True), "anatomy": anatomy})
     (tmp_path / "spec.toml").write_text(spec_toml(spec), encoding="utf-8")
-    assert "jane" not in spec_toml(spec)
+    assert "jane" not in spec_toml(spec) and "scans" not in spec_toml(spec)
     assert load_spec(tmp_path / "spec.toml").hash == spec.hash
+
+
+def test_a_folder_of_other_ct_data_is_refused_by_name(tmp_path, tiny):
+    def spec(digit: str) -> Spec:
+        anatomy = {"source": "dicom", "data": digit * 64}
+        return Spec.model_validate({**tiny.model_dump(by_alias=True), "anatomy": anatomy})
+
+    Store(tmp_path, spec("a")).prepare()
+    with pytest.raises(StoreError, match=r"its CT slices are others \(digest aaaaaaaaaaaa there, bbbbbbbbbbbb here\)"):
+        Store(tmp_path, spec("b"))
 
 
 def test_rows_come_back_as_they_were_and_metrics_are_nan_where_there_is_none(tmp_path, tiny):

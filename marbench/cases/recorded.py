@@ -1,0 +1,200 @@
+"""Cases that lie in files: what `marbench simulate` writes, and scans whose truth nobody knows."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from marbench.anatomy.slices import Split
+from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
+from marbench.cases.sources import CaseSource
+from marbench.cases.suite import Suite
+from marbench.errors import DataError, SpecError, nearest
+from marbench.spec import Spec, builtin_specs, load_spec
+
+__all__ = ["RecordedCases", "open_cases", "read_facts"]
+
+_TRUTH = ("truth_hu", "truth_sinogram_line_integral", "metal_any")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_DAMAGES = (EOFError, NotImplementedError, OSError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged or a foreign archive may end in."""
+
+_HEADER_BYTES = 1 << 16
+"""What an array may take in a file beyond its values; also the most that the texts of a case may take."""
+
+
+class RecordedCases(Sequence[Case]):
+    """The cases of one split of a folder that `marbench simulate` wrote, in the order of the benchmark.
+
+    Of a case whose file lacks ``truth_hu``, ``truth_sinogram_line_integral`` and ``metal_any`` the truth is not known.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Holds ``spec.toml`` and ``<split>/<case_id>.npz``.
+    split : {"test", "val", "train"}
+    device : torch.device or str
+        Where the tensors are wanted.
+
+    Attributes
+    ----------
+    spec : Spec
+
+    Raises
+    ------
+    DataError
+        The folder holds no cases of the split, or a file in it is none.
+    """
+
+    def __init__(self, folder: str | Path, split: Split = "test", device: torch.device | str = "cpu") -> None:
+        if split not in get_args(Split):
+            raise SpecError(f"A benchmark has no split {split!r}; {nearest(str(split), get_args(Split))}")
+        self.folder, self.split, self.device = Path(folder), split, torch.device(device)
+        if not (self.folder / "spec.toml").is_file():
+            raise DataError(f"{self.folder} holds no cases (no spec.toml). `marbench simulate --out` writes some.")
+        self.spec: Spec = load_spec(self.folder / "spec.toml")
+        paths = sorted((self.folder / split).glob("*.npz"))
+        facts = sorted((read_facts(path) for path in paths), key=lambda one: (one["case_index"], one["case_id"]))
+        if not facts:
+            raise DataError(f"{self.folder} holds no cases of the split {split!r} (no {split}/*.npz).")
+        self._infos = [_info(one) for one in facts]
+
+    def __repr__(self) -> str:
+        return f"<RecordedCases {self.spec.name!r}, {self.split}: {len(self)} cases>"
+
+    @cached_property
+    def case_keys(self) -> tuple[CaseKey, ...]:
+        """The ids of all cases."""
+        return tuple(info.key for info in self._infos)
+
+    def __len__(self) -> int:
+        return len(self._infos)
+
+    @overload
+    def __getitem__(self, index: int) -> Case: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Case]: ...
+    def __getitem__(self, index: int | slice) -> Case | list[Case]:
+        """Read one case, or those of a slice.
+
+        Raises
+        ------
+        DataError
+            The file is damaged, or does not fit the benchmark; the message names the case.
+        """
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        info = self._infos[index]
+        rays, pixels = self.spec.geometry.shape, self.spec.grid.shape
+        shapes = {
+            "sinogram_line_integral": rays,
+            "metal_trace": rays,
+            "metal_mask": pixels,
+            "image_hu": pixels,
+            **dict(zip(_TRUTH, (pixels, rays, pixels), strict=True)),
+        }
+        arrays = _read(self.folder / self.split / f"{info.case_id}.npz", info.case_id, shapes)
+        tensors = {name: torch.from_numpy(array)[None].to(self.device) for name, array in arrays.items()}
+        scan = Scan(*(tensors[name] for name in ("sinogram_line_integral", "metal_mask", "metal_trace", "image_hu")))
+        truth = None
+        if _TRUTH[0] in tensors:
+            truth = Truth(*(tensors[name] for name in _TRUTH))
+        return Case(scan, truth, info)
+
+
+def open_cases(cases: str | Path | Spec, split: Split = "test", device: torch.device | str = "cpu") -> CaseSource:
+    """Return the cases of a benchmark (its name, its file or a `Spec`), or those that a folder holds.
+
+    Raises
+    ------
+    SpecError
+        There is no such benchmark, folder or split.
+    DataError
+        The files cannot be used.
+    """
+    if not isinstance(cases, Spec) and cases not in builtin_specs():
+        try:
+            if Path(cases).is_dir():
+                return RecordedCases(cases, split, device)
+        except (OSError, ValueError):
+            pass  # what cannot be a path is no benchmark either, and is said below
+    return Suite(cases, split, device)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return what a case's file says of it: its place in the benchmark, ids, size group, metal, region and window.
+
+    Raises
+    ------
+    DataError
+        The file is damaged, or not a case of marbench.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("info_json.npy").file_size > _HEADER_BYTES:
+                raise ValueError("its texts are too long")
+        with np.load(path, allow_pickle=False) as file:
+            facts = json.loads(str(file["info_json"]))
+        _info(facts)
+    except (*_DAMAGES, AttributeError, KeyError, OverflowError, RecursionError, TypeError) as error:
+        raise DataError(f"{path} is no case of marbench ({error}). Remove it, or make it again.") from None
+    if facts["case_id"] != path.stem:
+        raise DataError(f"{path} holds the case {facts['case_id']}. Give the file its name back.")
+    return dict(facts)
+
+
+def _info(facts: dict[str, Any]) -> CaseInfo:
+    """Return what a case is; ValueError, KeyError or TypeError where the facts are none."""
+    names = ("case_id", "patient_id", "slice_id", "metal_id")
+    for name in names:
+        if not _NAME.fullmatch(facts[name]):
+            raise ValueError(f"{name} is no id")
+    low, high = map(float, facts["window"])
+    area = float(facts["metal_area_mm2"])
+    if not (math.isfinite(low) and math.isfinite(high) and low < high and math.isfinite(area)):
+        raise ValueError("window or area are no numbers")
+    int(facts["case_index"])
+    case_id, patient_id, slice_id, metal_id = (facts[name] for name in names)
+    key = CaseKey(case_id, patient_id, slice_id, metal_id, int(facts["size_group"]))
+    materials = tuple(map(str, facts["materials"]))
+    return CaseInfo(key, int(facts["metal_area_px"]), area, materials, str(facts["region"]), (low, high))
+
+
+def _read(path: Path, case_id: str, shapes: dict[str, tuple[int, int]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a case by name, float32 or bool, of the shapes that they must have."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {entry.filename.removesuffix(".npy"): entry.file_size for entry in archive.infolist()}
+        there = [name for name in shapes if name in sizes]
+        for name in there:  # before anything is unpacked: a small file may hold terabytes of zeros
+            if sizes[name] > 8 * math.prod(shapes[name]) + _HEADER_BYTES:
+                raise ValueError(f"{name} is too large")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in there}
+    except _DAMAGES as error:
+        raise DataError(f"case {case_id}: its file is damaged ({error}). Make it again.") from None
+    missing = [name for name in shapes if name not in arrays]
+    if missing and missing != list(_TRUTH):
+        raise DataError(f"case {case_id}: its file lacks {', '.join(missing)}. Make it again.")
+    return {name: _checked(case_id, name, array, shapes[name]) for name, array in arrays.items()}
+
+
+def _checked(case_id: str, name: str, array: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    kind, wanted = ("b", np.dtype(bool)) if name.startswith("metal") else ("f", np.dtype(np.float32))
+    if array.dtype.kind != kind or array.shape != shape or not np.isfinite(array).all():
+        raise DataError(
+            f"case {case_id}: expected {name} of shape {shape}, {wanted} and finite. Got {array.shape}, {array.dtype}. "
+            "The file is of another benchmark, or damaged: make it again."
+        )
+    return np.ascontiguousarray(array, dtype=wanted)

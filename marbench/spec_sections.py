@@ -1,0 +1,255 @@
+"""The tables of a benchmark's TOML file: which keys there are, and which values make sense.
+
+Every bound is of a scanner that could be built, with room to spare. Beyond it the numbers that come out are none: a
+pixel of 1e-300 cm gives NaN, a photon count of 1e19 is more than generators of Poisson numbers draw.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from marbench.anatomy.slices import Split
+from marbench.errors import nearest
+from marbench.geometry import FanBeam
+from marbench.metrics.conventions import CONVENTIONS
+from marbench.physics.hounsfield import WATER_ATTENUATION
+from marbench.physics.materials import MATERIALS, METALS, mass_attenuation
+from marbench.physics.spectrum import spectra
+
+__all__ = [
+    "AnatomySection",
+    "Counts",
+    "GeometrySection",
+    "GridSection",
+    "MetalsSection",
+    "MetricsSection",
+    "PhysicsSection",
+    "ReportSection",
+    "Section",
+    "SplitSection",
+    "TruthSection",
+]
+
+PixelSize = Annotated[float, Field(ge=1e-3, le=10)]
+Distance = Annotated[float, Field(gt=0, le=1e4)]
+
+MOST_PHOTONS = 1e18
+"""NumPy draws Poisson numbers up to about 9.2e18, the largest of 63 bits; photons and scatter add up."""
+
+WATER_TOLERANCE = 0.01
+"""How far µ of water may lie from the tables at the reference energy: published simulators take 0.192 for 0.1929."""
+
+
+class Section(BaseModel):
+    """A table: frozen, without unknown keys, NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+class GeometrySection(Section):
+    """``[geometry]``: a full-circle fan beam."""
+
+    detector: Literal["arc", "flat"] = "arc"
+    views: Annotated[int, Field(ge=1, le=20_000)]
+    bins: Annotated[int, Field(ge=2, le=20_000)]
+    source_distance_cm: Distance
+    pitch_deg: Annotated[float, Field(gt=0, le=45)] | None = None
+    pitch_cm: Annotated[float, Field(gt=0, le=10)] | None = None
+    detector_distance_cm: Distance | None = None
+    start_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
+
+    @model_validator(mode="after")
+    def _one_pitch(self) -> Self:
+        wanted, other = ("pitch_deg", "pitch_cm") if self.detector == "arc" else ("pitch_cm", "pitch_deg")
+        if getattr(self, wanted) is None or getattr(self, other) is not None:
+            raise ValueError(
+                f'an "{self.detector}" detector takes {wanted} (and not {other}; {other} = "unset" takes an inherited '
+                "one away)"
+            )
+        if (self.detector == "flat") != (self.detector_distance_cm is not None):
+            raise ValueError('detector_distance_cm belongs to a "flat" detector, which needs it')
+        return self
+
+    def fan_beam(self) -> FanBeam:
+        """Return the geometry as a value in cm and radians."""
+        pitch = math.radians(self.pitch_deg) if self.pitch_deg is not None else self.pitch_cm
+        assert pitch is not None  # by the validator
+        return FanBeam(
+            views=self.views,
+            bins=self.bins,
+            source_distance=self.source_distance_cm,
+            pitch=pitch,
+            detector=self.detector,
+            detector_distance=self.detector_distance_cm or 0.0,
+            start=math.radians(self.start_deg),
+        )
+
+
+class GridSection(Section):
+    """``[grid]``: the square image."""
+
+    size: Annotated[int, Field(ge=8, le=8192)]
+    pixel_cm: PixelSize
+
+
+class PhysicsSection(Section):
+    """``[physics]``: tube, detector and correction.
+
+    HU are defined by µ of water at the reference energy, so the two belong together: where only the energy is given, µ
+    is that of the tables; where both are, they must agree.
+    """
+
+    spectrum: str = "w120_al2.8"
+    reference_kev: Annotated[float, Field(ge=20, le=150)] = 70.0
+    water_attenuation: Annotated[float, Field(gt=0, le=10)] = WATER_ATTENUATION
+    photons: Annotated[float, Field(gt=0)] = 2e7
+    scatter: Annotated[float, Field(ge=0)] = 20.0
+    noise: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _water_of_the_energy(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "water_attenuation" in values:
+            return values
+        kev = values.get("reference_kev", 70.0)
+        if isinstance(kev, bool) or not isinstance(kev, int | float) or not 20 <= kev <= 150 or kev == 70:
+            return values  # the published pair of 70 keV and 0.192 1/cm, or a mistake that is told below
+        return {**values, "water_attenuation": _water(float(kev))}
+
+    @field_validator("spectrum")
+    @classmethod
+    def _known_spectrum(cls, value: str) -> str:
+        if value not in spectra():
+            raise ValueError(f"unknown spectrum {value!r}; {nearest(value, spectra())}")
+        return value
+
+    @field_validator("photons", "scatter")
+    @classmethod
+    def _countable(cls, value: float) -> float:
+        if value > MOST_PHOTONS:
+            raise ValueError(f"at most {MOST_PHOTONS:g} photons can be counted: NumPy draws no larger Poisson numbers")
+        return value
+
+    @model_validator(mode="after")
+    def _water_belongs_to_the_energy(self) -> Self:
+        if (self.reference_kev, self.water_attenuation) != (70.0, WATER_ATTENUATION):
+            water = _water(self.reference_kev)
+            if abs(self.water_attenuation / water - 1) > WATER_TOLERANCE:
+                raise ValueError(
+                    f"water_attenuation = {self.water_attenuation:g} 1/cm is not that of water at reference_kev = "
+                    f"{self.reference_kev:g}, which is {water:g}. Give that, or leave water_attenuation out "
+                    '("unset" takes an inherited one away)'
+                )
+        return self
+
+
+def _water(kev: float) -> float:
+    """Return µ of water in 1/cm; rounded, so that the last bits of a table lookup are no part of a benchmark."""
+    return round(float(mass_attenuation("water", np.array([kev]))[0]) * MATERIALS["water"].density, 6)
+
+
+class MetalsSection(Section):
+    """``[metals]``: of what the implants are, how large, and into how many size groups they fall.
+
+    A ray belongs to the metal trace if its line integral through metal alone, at the reference energy, is above
+    ``trace_threshold``. Published code takes 0. On a coarse grid that widens the trace of a wire to several times the
+    wire, at the cost of all methods that replace the trace.
+    """
+
+    material: str = "own"
+    reference_pixel_cm: PixelSize
+    tissue_under_metal: Literal["removed", "kept"] = "removed"
+    trace_threshold: Annotated[float, Field(ge=0, le=100)] = 0.0
+    size_groups: Annotated[int, Field(ge=1, le=100)] = 5
+
+    @field_validator("material")
+    @classmethod
+    def _known_material(cls, value: str) -> str:
+        if value not in ("own", *METALS):
+            raise ValueError(f"unknown material {value!r}; {nearest(value, ('own', *METALS))}")
+        return value
+
+
+class AnatomySection(Section):
+    """``[anatomy]``: where slices come from.
+
+    ``path`` says where the files lie, and is nobody else's business: runs keep ``data`` instead, the SHA-256 of the
+    chosen test slices (see `marbench.anatomy.collection.SliceCollection.data`). A file that gives both holds the files
+    to the digest.
+    """
+
+    source: Literal["procedural", "dicom", "nifti", "deeplesion"] = "procedural"
+    path: Annotated[str, Field(min_length=1)] | None = None
+    data: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    fit: Literal["physical", "image"] = "physical"
+
+    @model_validator(mode="after")
+    def _files_where_needed(self) -> Self:
+        named = self.path is not None or self.data is not None
+        if self.source == "procedural" and named:
+            raise ValueError('"procedural" patients come from no files: they take neither path nor data')
+        if self.source != "procedural" and not named:
+            raise ValueError(f'path is needed for "{self.source}": the folder of the slices')
+        return self
+
+
+class Counts(Section):
+    """How many patients and slices a split takes; ``"all"`` takes what is left."""
+
+    patients: Annotated[int, Field(ge=0, le=100_000)] | Literal["all"]
+    slices: Annotated[int, Field(ge=0, le=1_000_000)] | Literal["all"]
+
+    def limits(self) -> tuple[int | None, int | None]:
+        """Return the counts with None for ``"all"``."""
+        return (
+            None if self.patients == "all" else self.patients,
+            None if self.slices == "all" else self.slices,
+        )
+
+
+class SplitSection(Section):
+    """``[split]``: patients, not slices, are divided."""
+
+    test: Counts
+    val: Counts = Counts(patients=0, slices=0)
+    train: Counts = Counts(patients=0, slices=0)
+
+    def counts(self) -> dict[Split, tuple[int | None, int | None]]:
+        """Return the limits of the three splits."""
+        return {"train": self.train.limits(), "val": self.val.limits(), "test": self.test.limits()}
+
+
+class TruthSection(Section):
+    """``[truth]``: what a method is scored against.
+
+    ``"reconstruction"`` is the simulated scan without metal; ``"anatomy"`` is the clean slice itself.
+    """
+
+    image: Literal["reconstruction", "anatomy"] = "reconstruction"
+    noise: bool = True
+
+
+class MetricsSection(Section):
+    """``[metrics]``: the conventions of PSNR and SSIM; the first one ranks."""
+
+    conventions: Annotated[tuple[str, ...], Field(min_length=1)] = ("dudonet2019",)
+
+    @field_validator("conventions")
+    @classmethod
+    def _known_conventions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if name not in CONVENTIONS:
+                raise ValueError(f"unknown convention {name!r}; {nearest(name, CONVENTIONS)}")
+        if len(set(value)) != len(value):
+            raise ValueError("a convention is named twice")
+        return value
+
+
+class ReportSection(Section):
+    """``[report]``: which slices the gallery shows."""
+
+    gallery_slices: Annotated[tuple[Annotated[int, Field(ge=0, le=1_000_000)], ...], Field(max_length=1000)] = (0,)
