@@ -52,7 +52,7 @@ def test_a_method_during_whose_call_a_run_ended_gets_a_process_and_crashes_alone
     # Inline it would end this very test.
     folder = plugin("deadly", "import os\nos._exit(1)")
     (fitted,) = (request.for_spec(tiny) for request in parse_methods("deadly", [folder]))
-    case = Suite(tiny).keys()[0].case_id
+    case = Suite(tiny).case_keys[0].case_id
     leave_behind(tmp_path / "out", Key("deadly", fitted.hash, case), 1)
     rows = run(tiny, tmp_path / "out", "deadly,none", folder, limit=2, isolation="inline").rows
     assert rows.groupby("method")["status"].unique().map(list).to_dict() == {"deadly": ["crashed"], "none": ["ok"]}
@@ -61,7 +61,7 @@ def test_a_method_during_whose_call_a_run_ended_gets_a_process_and_crashes_alone
 
 def test_a_call_during_which_runs_end_again_and_again_is_given_up(tmp_path, tiny):
     (fitted,) = (request.for_spec(tiny) for request in parse_methods("li"))
-    case = Suite(tiny).keys()[1].case_id
+    case = Suite(tiny).case_keys[1].case_id
     leave_behind(tmp_path / "out", Key("li", fitted.hash, case), 3)
     rows = run(tiny, tmp_path / "out", "li", limit=3).rows.set_index("case_id")
     assert rows.loc[case, "status"] == "crashed"
@@ -82,7 +82,7 @@ def test_force_runs_a_method_again_and_no_other(tmp_path, tiny):
 def test_results_of_other_data_are_refused_by_the_case(tmp_path, tiny, monkeypatch):
     run(tiny, tmp_path, "none", limit=2)
     monkeypatch.setattr("marbench.cases.suite.place", lambda *_, **__: (0.0, 0.0))
-    case = Suite(tiny).keys()[0].case_id
+    case = Suite(tiny).case_keys[0].case_id
     with pytest.raises(StoreError, match=f"results of the case {case} made from other data"):
         run(tiny, tmp_path, "li", limit=2)
 

@@ -151,7 +151,7 @@ def test_patients_of_different_splits_look_different(name: str) -> None:
 def test_validation_takes_its_own_ten_metals_in_five_groups_by_decreasing_size() -> None:
     validation = Suite("mini", split="val")
     assert validation.metals == library("val")
-    assert [key.size_group for key in validation.keys()[:10]] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert [key.size_group for key in validation.case_keys[:10]] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
     assert validation[9].info.metal_id == "val-10-clips"
 
 
