@@ -20,7 +20,7 @@ import torch
 from marbench.ct import brackets, torch_radon
 from marbench.ct.batches import SmallerBatches
 from marbench.ct.filtering import BinMatrix, filter_matrix, resampling_matrix
-from marbench.ct.linear import Adjoint, Composed, LinearMap, Storage
+from marbench.ct.linear import Adjoint, Composed, LinearMap
 from marbench.ct.rebinning import parallel_beam_of, rebinning_matrix
 from marbench.ct.reference import OnTheFly
 from marbench.ct.sparse import SparseMatrix, SymmetricSparse
@@ -30,17 +30,7 @@ from marbench.errors import GeometryError, MarbenchError, nearest
 from marbench.geometry import FanBeam, Geometry, ImageGrid
 from marbench.machine.devices import check_device, why_not_triton
 
-__all__ = [
-    "Backend",
-    "BackendChoice",
-    "Kind",
-    "Storage",
-    "backend_for",
-    "build",
-    "check_backend",
-    "check_storage",
-    "obstacles",
-]
+__all__ = ["Backend", "BackendChoice", "Kind", "backend_for", "build", "check_backend", "obstacles"]
 
 Kind = Literal["project", "invert"]
 Backend = Literal["auto", "reference", "sparse", "torch_radon", "triton"]
@@ -121,35 +111,16 @@ def check_backend(kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Back
         raise GeometryError(f"The {backend} backend cannot serve {geometry!r} on {grid!r}: {why_not}.")
 
 
-def check_storage(storage: Storage, backend: Backend) -> None:
-    """Raise GeometryError if a storage is unknown, or a backend named by the user has only float32."""
-    if storage not in get_args(Storage):
-        raise GeometryError(f"Unknown storage {storage!r}: {nearest(storage, get_args(Storage))}.")
-    if storage != "float32" and backend not in ("auto", "triton"):
-        raise GeometryError(
-            f"The {backend} backend has no {storage} storage. Use the backend auto, which takes float32 where no "
-            "Triton kernels run, or the storage float32."
-        )
-
-
 def build(
-    kind: Kind,
-    geometry: Geometry,
-    grid: ImageGrid,
-    backend: Backend,
-    device: torch.device,
-    dtype: torch.dtype,
-    storage: Storage = "float32",
+    kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Backend, device: torch.device, dtype: torch.dtype
 ) -> LinearMap:
     """Build an operator: image → sinogram for "project", sinogram → image for "invert"."""
     name = backend_for(kind, geometry, grid, device, backend).name
     if name == "triton":
         from marbench.ct import triton
 
-        if kind == "project":
-            built = triton.stored(triton.JosephProjection(geometry, grid, device, dtype), dtype, storage)
-        else:
-            built = triton.inversion(geometry, grid, device, dtype, storage)
+        kernels = triton.JosephProjection if kind == "project" else triton.inversion
+        built: LinearMap = kernels(geometry, grid, device, dtype)
     else:
         built = _built_of_torch(kind, geometry, grid, name, device, dtype)
     return SmallerBatches(built) if device.type == "cuda" else built

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
-from typing import Literal
 
 from torch import Tensor
 
-__all__ = ["Adjoint", "Composed", "LinearMap", "Shape", "Storage"]
+__all__ = ["Adjoint", "Composed", "LinearMap", "Shape"]
 
 Shape = tuple[int, ...]
-Storage = Literal["float32", "float16", "bfloat16"]
 
 
 class LinearMap(ABC):
@@ -22,8 +20,7 @@ class LinearMap(ABC):
     and promise this up to rounding only: `marbench.ct.triton.product.MatrixProduct`, where cuBLAS may sum
     in another order for another size of batch, and `marbench.ct.torch_radon.TorchRadonProjection`.
 
-    Inputs are contiguous and have the dtype and device that the map was built for; the maps of kernels that
-    `marbench.ct.triton.storage` wraps also take half precision. Results have the dtype of the map.
+    Inputs are contiguous and have the dtype and device that the map was built for; so have results.
     """
 
     domain_shape: Shape

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marbench.ct.backends import Backend, Kind, Storage, build, check_storage
+from marbench.ct.backends import Backend, Kind, build
 from marbench.ct.linear import LinearMap, Shape
 from marbench.errors import GeometryError
 from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
@@ -27,14 +27,10 @@ __all__ = ["apply", "apply_adjoint", "check_array", "operator", "operator_key"]
 _GEOMETRIES: dict[str, type[FanBeam] | type[ParallelBeam]] = {"fan": FanBeam, "parallel": ParallelBeam}
 
 
-def operator_key(
-    kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Backend = "auto", storage: Storage = "float32"
-) -> str:
+def operator_key(kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Backend = "auto") -> str:
     """Return the text that names an operator. Numbers are written in full, so equal keys are equal operators."""
-    check_storage(storage, backend)
     beam = "fan" if isinstance(geometry, FanBeam) else "parallel"
-    parts = {"kind": kind, "beam": beam, "geometry": asdict(geometry), "grid": asdict(grid)}
-    parts |= {"backend": backend, "storage": storage}
+    parts = {"kind": kind, "beam": beam, "geometry": asdict(geometry), "grid": asdict(grid), "backend": backend}
     return json.dumps(parts, default=lambda number: number.item())  # NumPy scalars
 
 
@@ -45,8 +41,7 @@ operator_key._dynamo_marked_constant = True  # type: ignore[attr-defined]
 @lru_cache(maxsize=16)
 def operator(key: str, device: torch.device, dtype: torch.dtype) -> LinearMap:
     """Return the operator of a key, built once per device and dtype (float32 or float64)."""
-    kind, geometry, grid, backend, storage = _parse(key)
-    return build(kind, geometry, grid, backend, device, dtype, storage)
+    return build(*_parse(key), device, dtype)
 
 
 def _forward(x: Tensor, key: str) -> Tensor:
@@ -153,12 +148,12 @@ def _full_precision(device: torch.device) -> Iterator[None]:
 
 
 @lru_cache(maxsize=256)
-def _parse(key: str) -> tuple[Kind, Geometry, ImageGrid, Backend, Storage]:
+def _parse(key: str) -> tuple[Kind, Geometry, ImageGrid, Backend]:
     parts = json.loads(key)
     geometry = _GEOMETRIES[parts["beam"]](**parts["geometry"])
-    return parts["kind"], geometry, ImageGrid(**parts["grid"]), parts["backend"], parts["storage"]
+    return parts["kind"], geometry, ImageGrid(**parts["grid"]), parts["backend"]
 
 
 def _shapes(key: str) -> tuple[Shape, Shape]:
-    kind, geometry, grid, _, _ = _parse(key)
+    kind, geometry, grid, _ = _parse(key)
     return (grid.shape, geometry.shape) if kind == "project" else (geometry.shape, grid.shape)

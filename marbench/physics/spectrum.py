@@ -31,11 +31,6 @@ class Spectrum:
     energies: tuple[float, ...]
     photons: NDArray[np.float64]
 
-    @property
-    def mean_energy(self) -> float:
-        """Mean photon energy in keV."""
-        return float(np.dot(self.energies, self.photons))
-
 
 def spectra() -> tuple[str, ...]:
     """Return the names of the spectra that ship with marbench."""

@@ -29,7 +29,7 @@ class JosephProjection(LinearMap):
     """Image ``(rows, columns)`` → sinogram ``(views, bins)``: the map of `marbench.ct.taps.joseph_taps`."""
 
     def __init__(self, geometry: Geometry, grid: ImageGrid, device: torch.device, dtype: torch.dtype) -> None:
-        self.domain_shape, self.range_shape, self._dtype = grid.shape, geometry.shape, dtype
+        self.domain_shape, self.range_shape = grid.shape, geometry.shape
         self._rays = torch.as_tensor(ray_table(geometry, grid), device=device).to(dtype).contiguous()
         self._bracket = Bracket.of(geometry, grid)
         self._sources = torch.as_tensor(self._bracket.views, device=device).to(torch.float32).contiguous()
@@ -39,7 +39,7 @@ class JosephProjection(LinearMap):
         plan, batch = PLANS["project"], len(x)
         group, (views, bins) = group_of(plan, batch), self.range_shape
         both = with_transpose(x)
-        out = x.new_empty(batch, views, bins, dtype=self._dtype)
+        out = x.new_empty(batch, views, bins)
         grid = views, triton.cdiv(bins, plan.columns), triton.cdiv(batch, group)
         with on_device_of(x):
             project[grid](
@@ -52,7 +52,7 @@ class JosephProjection(LinearMap):
         """Let every pixel read the rays that read it."""
         plan, batch, bracket = PLANS["project_adjoint"], len(y), self._bracket
         group, (rows, columns) = group_of(plan, batch), self.domain_shape
-        out = y.new_empty(batch, rows, columns, dtype=self._dtype)
+        out = y.new_empty(batch, rows, columns)
         grid = triton.cdiv(columns, plan.columns), triton.cdiv(rows, plan.rows), triton.cdiv(batch, group)
         with on_device_of(y):
             project_adjoint[grid](
@@ -120,7 +120,7 @@ def project(
         at = source + (step * size + lower)[None, :]
         before = tl.load(at, mask=(valid & (lower >= 0) & (lower < size))[None, :], other=0)
         after = tl.load(at + 1, mask=(valid & (lower >= -1) & (lower < size - 1))[None, :], other=0)
-        total = tl.fma(1 - fraction, before.to(kind), tl.fma(fraction, after.to(kind), total))
+        total = tl.fma(1 - fraction, before, tl.fma(fraction, after, total))
     target = out + (item.to(tl.int64) * views * bins)[:, None] + ray[None, :]
     tl.store(target, total * tl.abs(length)[None, :], mask=(item < batch)[:, None] & exists[None, :])
 
@@ -163,7 +163,7 @@ def project_adjoint(
             across = tl.where(by_row, column, row).to(kind)
             weight = tl.maximum(1 - tl.abs(crossing - across), 0) * tl.abs(length)
             value = tl.load(source + ray[None, :], mask=exists[None, :], other=0)
-            total = tl.fma(weight[None, :], value.to(kind), total)
+            total = tl.fma(weight[None, :], value, total)
     out = images + (item.to(tl.int64) * rows * columns)[:, None] + (row * columns + column)[None, :]
     tl.store(out, total, mask=(item < batch)[:, None] & ((row < rows) & (column < columns))[None, :])
 
