@@ -43,6 +43,7 @@ class RadonInversion(nn.Module):
         The result is float64 for a float64 sinogram, else float32. Raises GeometryError if the sinogram
         does not fit the geometry.
         """
+        # The layer holds a text, the operator is shared by all layers of the same key: copies and pickles cost nothing.
         ops.check_array("sinogram", sinogram, self.geometry.shape)
         return ops.apply(sinogram, self._key)
 

@@ -38,6 +38,7 @@ def operator_key(kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Backe
 operator_key._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
+# An operator of 416² pixels and 320 × 321 rays holds 120 MB. Few processes need more than two benchmarks' worth.
 @lru_cache(maxsize=16)
 def operator(key: str, device: torch.device, dtype: torch.dtype) -> LinearMap:
     """Return the operator of a key, built once per device and dtype (float32 or float64)."""
@@ -88,6 +89,7 @@ for _name, _kernel, _fake, _backward in (
 
 def apply(x: Tensor, key: str) -> Tensor:
     """Apply an operator; the gradient comes back in the dtype of ``x``."""
+    # Converted out here, where autograd sees it; inside the op it would not.
     result: Tensor = torch.ops.marbench.forward(x.to(_working_dtype(x.dtype)), key)
     return result
 
@@ -114,6 +116,7 @@ def check_array(what: str, array: Tensor, shape: Shape) -> None:
 
 def _compute(x: Tensor, key: str, shape_in: Shape, shape_out: Shape, *, adjoint: bool) -> Tensor:
     dtype = _working_dtype(x.dtype)
+    # An empty batch: kernels cannot be launched on nothing.
     if x.shape[:-2].numel() == 0:
         return x.new_zeros(x.shape[:-2] + shape_out, dtype=dtype)
     linear = operator(key, x.device, dtype)

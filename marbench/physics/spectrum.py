@@ -48,7 +48,9 @@ def load_spectrum(name: str) -> Spectrum:
     """
     if name not in spectra():
         raise DataError(f"Unknown spectrum {name!r}; {nearest(name, spectra())}")
+    # Four lines of recipe and the names of the columns come first.
     table = np.genfromtxt(_FOLDER / f"{name}.csv", delimiter=",", comments="#", skip_header=5)
+    # The table is rounded to seven digits; a ray through nothing must have a line integral of 0.
     photons = table[:, 1] / table[:, 1].sum()
     photons.flags.writeable = False
     return Spectrum(tuple(table[:, 0].tolist()), photons)

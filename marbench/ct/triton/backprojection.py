@@ -78,11 +78,6 @@ class BackProjection(LinearMap):
             )  # fmt: skip
         return out
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the view table."""
-        return self._views.nbytes
-
 
 @triton.jit
 def _position(x, y, cos, sin, centre):

@@ -24,11 +24,13 @@ def inversion(geometry: Geometry, grid: ImageGrid, device: torch.device, dtype: 
     """
     fan = geometry if isinstance(geometry, FanBeam) else None
     parallel = geometry if not isinstance(geometry, FanBeam) else parallel_beam_of(geometry)
+    # In float64, from left to right as a row vector meets them: resampling to equal t, then the ramp.
     matrix = filter_matrix(parallel)
     if fan is not None:
         matrix = resampling_matrix(fan, parallel) @ matrix
     height = geometry.bins if fan is None else aligned(geometry.bins)
     width = aligned(parallel.bins + 2)
+    # Bin i goes to column i + 1; see `BackProjection`.
     framed = np.zeros((height, width))
     framed[: geometry.bins, 1 : parallel.bins + 1] = matrix
     product = MatrixProduct(framed, parallel.views, device, dtype)
