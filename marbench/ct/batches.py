@@ -37,7 +37,7 @@ def _in_parts(apply: Callable[[Tensor], Tensor], batch: Tensor, shape: Shape) ->
         try:
             if size == len(batch):
                 return apply(batch)
-            # Items do not depend on each other, so parts have the bits of the whole.
+            # Items do not depend on each other, so the parts are what the whole would be.
             out = batch.new_empty(len(batch), *shape)
             for part, result in zip(torch.split(batch, size), torch.split(out, size), strict=True):
                 result.copy_(apply(part))

@@ -31,7 +31,7 @@ class OnTheFly(LinearMap):
 
     def forward(self, x: Tensor) -> Tensor:
         """Sum over the pixels of every ray."""
-        # Taps beside the image fall on a border of zeros, those beside the detector on cells that are cut off at the end.
+        # Taps beside the image fall on a border of zeros, those beside the detector on cells that are cut off below.
         images = pad(x, (1, 1, 1, 1))
         sinograms = x.new_zeros(len(x), self._geometry.views, self._geometry.bins + 2)
         for ray, pixel, weight in self._all_taps():

@@ -1,10 +1,9 @@
 """The torch-radon adapter finds a fork's conventions by itself, and refuses a package that has none of them.
 
-What these tests check: that from each published interface (names, arguments, sign of angles, place of the source, scale
-of back-projections) the adapter makes the operator of the plain reference, within the 1 % that bilinear sampling leaves.
-They do so with a stand-in, written from the forks' documentation, which computes on the CPU: torch-radon has no wheel.
-What they cannot check is that a release still has the interface it documents; the last test does, where the package and
-a GPU are.
+What these tests check: that of each published interface (names, arguments, sign of angles, place of the source, scale
+of back-projections) the adapter makes the operator of the plain reference, up to the 1 % of bilinear sampling. They do
+so with a stand-in, written from the forks' documentation, that computes on the CPU: torch-radon has no wheel. What they
+cannot check is that a release still has the interface it documents; the last test does, where package and GPU are.
 """
 
 from __future__ import annotations
