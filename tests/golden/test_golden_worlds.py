@@ -12,7 +12,7 @@ import pytest
 
 from marbench.phantoms.metals import library
 from marbench.physics.materials import METALS
-from marbench.spec import PROTOCOL
+from marbench.spec import PROTOCOL, Spec
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +45,30 @@ def test_a_difference_is_more_than_rounding() -> None:
     assert len(golden.differences("mini", expected, changed)) == 3
     assert golden.differences("mini", expected, {}) == ["mini: case is gone"]
     assert golden.differences("mini", {}, expected) == ["mini: case is new"]
+
+
+def test_what_a_benchmark_leaves_out_means_what_it_meant() -> None:
+    """A default takes no part in a benchmark's identity, so it may never change."""
+    spec = Spec.model_validate(
+        {
+            "name": "least",
+            "title": "What has to be said",
+            "geometry": {"views": 256, "bins": 192, "pitch_deg": 0.17, "source_distance_cm": 105.85},
+            "grid": {"size": 128, "pixel_cm": 0.32},
+            "metals": {"reference_pixel_cm": 0.1},
+            "split": {"test": {"patients": 1, "slices": 1}},
+        }
+    )
+    found = spec.model_dump(mode="json", by_alias=True)
+    physics = {"spectrum": "w120_al2.8", "reference_kev": 70.0, "water_attenuation": 0.192, "photons": 2e7}
+    defaults = {
+        "geometry": {"detector": "arc", "start_deg": 0.0},
+        "physics": physics | {"scatter": 20.0, "noise": True},
+        "metals": {"material": "own", "tissue_under_metal": "removed", "trace_threshold": 0.0, "size_groups": 5},
+        "anatomy": {"source": "procedural", "fit": "physical"},
+        "truth": {"image": "reconstruction", "noise": True},
+        "metrics": {"conventions": ["dudonet2019"]},
+    }
+    assert found["seed"] == 0
+    for section, values in defaults.items():
+        assert {name: found[section][name] for name in values} == values
