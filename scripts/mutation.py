@@ -3,8 +3,8 @@
 A mutation of ``mutations.toml`` is one small change to physics, operators, phantoms, placement, metals, correction
 methods, metrics or random streams: one that nobody would see in a picture, and that makes numbers incomparable all the
 same. Each is applied alone, in a copy of the checkout, where the golden worlds and then the tests of the changed room
-run until one is red. Prints a table, and exits with 1 if a mutation survives, with 2 if one could not be tried: the text
-that it changes must stand in its file exactly once, so that code that moved is noticed here.
+run until one is red. Prints a table, and exits with 1 if a mutation survives, with 2 if one could not be tested: the
+text that it changes must stand in its file exactly once, so that code that moved is noticed here.
 """
 
 import argparse
