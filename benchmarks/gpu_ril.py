@@ -56,7 +56,7 @@ COLUMNS = ("size", "batch", "task", "by", "eager ms", "graph ms", "cold ms", "fl
 Row = list[object]
 
 
-def floor(kind: Kind, adjoint: bool, fan: FanBeam, grid: ImageGrid, batch: int, ceilings: Ceilings) -> float:
+def floor(kind: Kind, fan: FanBeam, grid: ImageGrid, batch: int, ceilings: Ceilings) -> float:
     """Return the least time an image of one operator: each input read and output written once, all weights applied.
 
     Positions and weights (about 8 operations) are shared by up to 8 images; loads and sums are not.
@@ -123,7 +123,7 @@ class Measurement:
             del replay
             held = torch.cuda.memory_allocated(self.device) - x.nbytes if self.device.type == "cuda" else 0
             megabytes = peak_megabytes(lambda: apply(x), self.device, held) / self.batch
-        least = floor(kind, adjoint, self.fan, self.grid, self.batch, self.ceilings)
+        least = floor(kind, self.fan, self.grid, self.batch, self.ceilings)
         fastest = eager if graph == "–" else min(eager, graph)
         return [eager, graph, cold, least, f"{fastest / least:.1f}", megabytes, f"{error:.0e}"]
 
