@@ -8,7 +8,6 @@ package that imports (see `gpu_peers`). Prints a Markdown table and writes it to
   same with an empty cache.
 - *backward* is the adjoint alone for eager and graph; gradients through autograd call just that.
 - *MB*: peak memory of input, output and everything between, an image, beyond the constant operators.
-- *float16 storage*: the same kernels on inputs rounded to half precision (see `marbench.ct.triton.storage`).
 - ``--tune`` times other shares of work for each kernel instead (see `marbench.ct.triton.launch.PLANS`).
 - ``--device cpu`` tries the script where there is no GPU, at a tiny size, in Triton's interpreter where triton is.
 """
@@ -41,7 +40,7 @@ from gpu_clock import (
 )
 from gpu_peers import PEERS
 
-from marbench.ct.backends import Backend, Kind, Storage, build, obstacles
+from marbench.ct.backends import Backend, Kind, build, obstacles
 from marbench.ct.linear import LinearMap
 from marbench.ct.rebinning import parallel_beam_of
 from marbench.geometry import FanBeam, ImageGrid
@@ -51,16 +50,13 @@ SIZES = {
     "416², 640 × 641": (FanBeam(640, 641, 39.69, math.radians(0.05)), ImageGrid(416, 416, 0.036923)),
 }
 TINY = {"8², 8 × 9": (FanBeam(8, 9, 39.69, 0.05), ImageGrid(8, 8, 1.8))}
-FORMS: tuple[tuple[Backend, Storage], ...] = (
-    ("triton", "float32"), ("triton", "float16"), ("triton", "bfloat16"),
-    ("sparse", "float32"), ("torch_radon", "float32"), ("reference", "float32"),
-)  # fmt: skip
+BACKENDS: tuple[Backend, ...] = ("triton", "sparse", "torch_radon", "reference")
 COLUMNS = ("size", "batch", "task", "by", "eager ms", "graph ms", "cold ms", "floor ms", "× floor", "MB", "rel. error")
 
 Row = list[object]
 
 
-def floor(kind: Kind, adjoint: bool, fan: FanBeam, grid: ImageGrid, batch: int, ceilings: Ceilings) -> float:
+def floor(kind: Kind, fan: FanBeam, grid: ImageGrid, batch: int, ceilings: Ceilings) -> float:
     """Return the least time an image of one operator: each input read and output written once, all weights applied.
 
     Positions and weights (about 8 operations) are shared by up to 8 images; loads and sums are not.
@@ -96,22 +92,21 @@ class Measurement:
     def rows(self) -> Iterator[Row]:
         for kind in ("invert", "project"):
             why_not = obstacles(kind, self.fan, self.grid, self.device)
-            for backend, storage in FORMS:
+            for backend in BACKENDS:
                 if why_not[backend] is None:
-                    yield from (self._row(kind, backend, storage, adjoint) for adjoint in (False, True))
-                elif storage == "float32":
+                    yield from (self._row(kind, backend, adjoint) for adjoint in (False, True))
+                else:
                     reason = str(why_not[backend]).split(" (")[0]
                     yield [self.size, self.batch, kind, f"{backend}: {reason}", *["–"] * 7]
 
-    def _row(self, kind: Kind, backend: Backend, storage: Storage, adjoint: bool) -> Row:
+    def _row(self, kind: Kind, backend: Backend, adjoint: bool) -> Row:
         task = f"{kind}, {'backward' if adjoint else 'forward'}"
-        name = backend if storage == "float32" else f"{backend}, {storage} storage"
         try:
-            linear = build(kind, self.fan, self.grid, backend, self.device, torch.float32, storage)
+            linear = build(kind, self.fan, self.grid, backend, self.device, torch.float32)
             apply = linear.adjoint if adjoint else linear.forward
-            return [self.size, self.batch, task, name, *self._figures(kind, backend, adjoint, linear, apply)]
+            return [self.size, self.batch, task, backend, *self._figures(kind, backend, adjoint, linear, apply)]
         except torch.OutOfMemoryError:
-            return [self.size, self.batch, task, f"{name}: out of memory", *["–"] * 7]
+            return [self.size, self.batch, task, f"{backend}: out of memory", *["–"] * 7]
 
     def _figures(
         self, kind: Kind, backend: Backend, adjoint: bool, linear: LinearMap,
@@ -128,7 +123,7 @@ class Measurement:
             del replay
             held = torch.cuda.memory_allocated(self.device) - x.nbytes if self.device.type == "cuda" else 0
             megabytes = peak_megabytes(lambda: apply(x), self.device, held) / self.batch
-        least = floor(kind, adjoint, self.fan, self.grid, self.batch, self.ceilings)
+        least = floor(kind, self.fan, self.grid, self.batch, self.ceilings)
         fastest = eager if graph == "–" else min(eager, graph)
         return [eager, graph, cold, least, f"{fastest / least:.1f}", megabytes, f"{error:.0e}"]
 

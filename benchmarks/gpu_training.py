@@ -36,12 +36,13 @@ def batch_of(spec: Spec, size: int, device: torch.device) -> Batch:
     patients = list(source.patients("train").items())[:2]
     slices = [source.load(patient, names[0], spec.grid) for patient, names in patients]
     metals = [coverage(metal, spec.grid, spec.metals.reference_pixel_cm, (0.0, 0.0)) for metal in library("train")[:2]]
-    chosen, areas = [slices[k % 2] for k in range(size)], [metals[k % 2] for k in range(size)]
-    free = simulator.without_metals(chosen)
-    sinogram, trace = simulator.with_metals(free, areas, torch.Generator(device).manual_seed(0))
-    true_sinogram = simulator.measure(torch.stack([each.polychromatic for each in free]), None)
+    free, rng = [simulator.without_metal(each) for each in slices], np.random.default_rng(0)
+    scans = [simulator.with_metal(each, areas, rng) for each, areas in zip(free, metals, strict=True)]
+    order = [k % 2 for k in range(size)]
+    sinogram, trace = (torch.stack([scans[k][part] for k in order]) for part in (0, 1))
+    true_sinogram = simulator.measure(torch.stack([free[k].polychromatic for k in order]), None)
     reconstruct = simulator.operators.reconstruct
-    masks = torch.from_numpy(np.stack([mask(each) for each in areas])).to(device)
+    masks = torch.from_numpy(np.stack([mask(metals[k]) for k in order])).to(device)
     scan = Scan(sinogram, masks, trace, reconstruct(sinogram))
     return Batch(scan, Truth(reconstruct(true_sinogram), true_sinogram, masks))
 

@@ -7,6 +7,7 @@ lesion detection with deep learning", Journal of Medical Imaging 5 (3), 036501, 
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from collections import defaultdict
@@ -15,8 +16,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import imageio.v3 as imageio
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from marbench.anatomy.collection import NativeSlice, SliceCollection, UnreadableFile, content_of
 from marbench.anatomy.resample import AIR_HU, Fit
@@ -126,7 +128,7 @@ class _Png:
     def read(self) -> NativeSlice:
         content = content_of(self.file)
         try:
-            stored = imageio.imread(content, extension=".png")
+            stored = _pixels(content)
         except Exception as error:  # Pillow raises many kinds
             raise DataError(f"the picture cannot be read ({error}). Unpack the series again.") from error
         if stored.dtype != np.uint16 or stored.ndim != 2:
@@ -136,6 +138,12 @@ class _Png:
             )
         image = np.maximum(stored.astype(np.float32) - OFFSET, np.float32(AIR_HU))
         return NativeSlice(image, self.spacing, self.window)
+
+
+def _pixels(content: bytes) -> NDArray[np.unsignedinteger]:
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+        # Some releases of Pillow open 16 bits of grey as int32 (mode "I"), others as uint16 ("I;16").
+        return np.asarray(picture, np.uint16 if picture.mode.startswith("I") else np.uint8)
 
 
 def _read_table(path: Path) -> dict[str, _Series]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,62 +114,7 @@ class Simulator:
         )
         return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
 
-    def without_metals(self, slices: Sequence[Slice]) -> list[MetalFree]:
-        """Project slices as they are, all at once."""
-        physics = self.spec.physics
-        images = torch.from_numpy(np.stack([each.image for each in slices])).to(self.device)
-        water, bone = split_tissue(hu_to_mu(images, physics.water_attenuation), physics.water_attenuation)
-        paths = self.operators.project_mu(torch.stack([water, bone]))
-        line_integrals = polychromatic(paths, _TISSUES, physics.spectrum, physics.reference_kev)
-        return [MetalFree(each, water[k], bone[k], paths[:, k], line_integrals[k]) for k, each in enumerate(slices)]
-
-    def with_metals(
-        self,
-        free: Sequence[MetalFree],
-        metals: Sequence[Mapping[str, NDArray[np.float32]]],
-        rng: torch.Generator | None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scan many slices, each with its metal in it, all at once: for training sets that a GPU simulates.
-
-        What `with_metal` does case by case, but for the noise, which is drawn on the device, so that it belongs to
-        the batch and not to the case, and for the last bits. Nothing is read back from the device.
-
-        Parameters
-        ----------
-        free : sequence of MetalFree
-        metals : sequence of mappings, as many
-            Material → fraction of each pixel's area, ``(rows, columns)``.
-        rng : torch Generator or None
-            On this simulator's device; None adds no noise.
-
-        Returns
-        -------
-        sinograms, traces : Tensor ``(n, views, bins)``
-        """
-        physics, materials = self.spec.physics, sorted({name for metal in metals for name in metal})
-        nothing = np.zeros(self.spec.grid.shape, np.float32)
-        stacked = np.stack([[metal.get(name, nothing) for metal in metals] for name in materials])
-        areas = torch.from_numpy(stacked).to(self.device)
-        water, bone = (torch.stack([getattr(each, part) for each in free]) for part in _TISSUES)
-        total = areas.sum(dim=0)
-        paths = self.operators.project_mu(torch.cat([areas, torch.stack([water * total, bone * total])]))
-        metal_paths, displaced = paths[: len(materials)], paths[len(materials) :]
-        attenuation = [relative_attenuation(name, self._energies, physics.reference_kev)[1] for name in materials]
-        tissue_paths = torch.stack([each.paths for each in free], dim=1)
-        if self.spec.metals.tissue_under_metal == "removed":
-            tissue_paths = tissue_paths - displaced
-        scaled = torch.stack([path * factor for path, factor in zip(metal_paths, attenuation, strict=True)])
-        whole_metal = scaled.sum(dim=0)
-        through_metal = polychromatic(
-            torch.cat([tissue_paths, scaled]),
-            (*_TISSUES, *materials),
-            physics.spectrum,
-            physics.reference_kev,
-        )
-        line_integrals = torch.where(whole_metal > 0, through_metal, torch.stack([each.polychromatic for each in free]))
-        return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
-
-    def measure(self, line_integrals: torch.Tensor, rng: np.random.Generator | torch.Generator | None) -> torch.Tensor:
+    def measure(self, line_integrals: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
         """Count photons, without noise where ``rng`` is None or the spec says so, and correct for beam hardening."""
         physics = self.spec.physics
         noisy = photon_noise(line_integrals, physics.photons, physics.scatter, rng if physics.noise else None)

@@ -20,7 +20,7 @@ import torch
 from marbench.ct import brackets, torch_radon
 from marbench.ct.batches import SmallerBatches
 from marbench.ct.filtering import BinMatrix, filter_matrix, resampling_matrix
-from marbench.ct.linear import Adjoint, Composed, LinearMap, Storage
+from marbench.ct.linear import Adjoint, Composed, LinearMap
 from marbench.ct.rebinning import parallel_beam_of, rebinning_matrix
 from marbench.ct.reference import OnTheFly
 from marbench.ct.sparse import SparseMatrix, SymmetricSparse
@@ -30,17 +30,7 @@ from marbench.errors import GeometryError, MarbenchError, nearest
 from marbench.geometry import FanBeam, Geometry, ImageGrid
 from marbench.machine.devices import check_device, why_not_triton
 
-__all__ = [
-    "Backend",
-    "BackendChoice",
-    "Kind",
-    "Storage",
-    "backend_for",
-    "build",
-    "check_backend",
-    "check_storage",
-    "obstacles",
-]
+__all__ = ["Backend", "BackendChoice", "Kind", "backend_for", "build", "check_backend", "obstacles"]
 
 Kind = Literal["project", "invert"]
 Backend = Literal["auto", "reference", "sparse", "torch_radon", "triton"]
@@ -89,6 +79,7 @@ def backend_for(
             raise MarbenchError(f"The {backend} backend cannot run here: {missing}.")
         return BackendChoice(backend, "asked for")
     why_not = obstacles(kind, geometry, grid, device)
+    # Kernels first on a GPU: they hold three numbers a ray, where stored weights take a hundred megabytes.
     if device.type == "cuda" and why_not["triton"] is None:
         return BackendChoice("triton", f"kernels on {torch.cuda.get_device_name(device)}")
     passed_over = f"; no Triton kernels: {why_not['triton']}" if device.type == "cuda" else ""
@@ -121,37 +112,19 @@ def check_backend(kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Back
         raise GeometryError(f"The {backend} backend cannot serve {geometry!r} on {grid!r}: {why_not}.")
 
 
-def check_storage(storage: Storage, backend: Backend) -> None:
-    """Raise GeometryError if a storage is unknown, or a backend named by the user has only float32."""
-    if storage not in get_args(Storage):
-        raise GeometryError(f"Unknown storage {storage!r}: {nearest(storage, get_args(Storage))}.")
-    if storage != "float32" and backend not in ("auto", "triton"):
-        raise GeometryError(
-            f"The {backend} backend has no {storage} storage. Use the backend auto, which takes float32 where no "
-            "Triton kernels run, or the storage float32."
-        )
-
-
 def build(
-    kind: Kind,
-    geometry: Geometry,
-    grid: ImageGrid,
-    backend: Backend,
-    device: torch.device,
-    dtype: torch.dtype,
-    storage: Storage = "float32",
+    kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Backend, device: torch.device, dtype: torch.dtype
 ) -> LinearMap:
     """Build an operator: image → sinogram for "project", sinogram → image for "invert"."""
     name = backend_for(kind, geometry, grid, device, backend).name
     if name == "triton":
         from marbench.ct import triton
 
-        if kind == "project":
-            built = triton.stored(triton.JosephProjection(geometry, grid, device, dtype), dtype, storage)
-        else:
-            built = triton.inversion(geometry, grid, device, dtype, storage)
+        kernels = triton.JosephProjection if kind == "project" else triton.inversion
+        built: LinearMap = kernels(geometry, grid, device, dtype)
     else:
         built = _built_of_torch(kind, geometry, grid, name, device, dtype)
+    # Memory that runs out is an error which can be caught on GPUs alone; a CPU swaps, or ends the process.
     return SmallerBatches(built) if device.type == "cuda" else built
 
 
@@ -165,6 +138,7 @@ def _built_of_torch(
 
     if kind == "project":
         return system(joseph_taps, geometry)
+    # f = Bᵀ H p: H the ramp filter, B the interpolation of an image to a sinogram, whose adjoint back-projects.
     if not isinstance(geometry, FanBeam):
         ramp = BinMatrix(filter_matrix(geometry), geometry.views, device, dtype)
         return Composed(ramp, Adjoint(system(interpolation_taps, geometry)))
@@ -172,6 +146,7 @@ def _built_of_torch(
     rebinning = SparseMatrix(
         rebinning_matrix(geometry, parallel.views), geometry.shape, (parallel.views, geometry.bins), device, dtype
     )
+    # Rebinned rays lie at t = D sin γ, not equally spaced. Resampling and ramp both act along the bins: one matrix.
     ramp = BinMatrix(resampling_matrix(geometry, parallel) @ filter_matrix(parallel), parallel.views, device, dtype)
     return Composed(rebinning, ramp, Adjoint(system(interpolation_taps, parallel)))
 
@@ -188,6 +163,7 @@ def _missing_here(backend: Backend, device: torch.device) -> str | None:
 
 
 def _why_not_sparse(kind: Kind, geometry: Geometry, grid: ImageGrid) -> str | None:
+    # What is stored for an inversion is the back-projection of the rebinned, parallel scan.
     scan = parallel_beam_of(geometry) if kind == "invert" and isinstance(geometry, FanBeam) else geometry
     asymmetry = asymmetry_of(scan, grid)
     if asymmetry:
@@ -205,6 +181,7 @@ def _why_not_triton(kind: Kind, geometry: Geometry, grid: ImageGrid) -> str | No
 
 
 def _why_not_torch_radon(kind: Kind, geometry: Geometry, grid: ImageGrid) -> str | None:
+    # An inversion hands it parallel rays, whatever the scan was.
     return torch_radon.obstacle(geometry) if kind == "project" else None
 
 
@@ -220,4 +197,5 @@ def _matrix_bytes(kind: Kind, geometry: Geometry, grid: ImageGrid) -> float:
     if kind == "invert":
         views = parallel_beam_of(geometry).views if isinstance(geometry, FanBeam) else geometry.views
         return views / 8 * grid.rows * grid.columns * 2 * 8
+    # A ray meets two pixels in every row, or column, that it crosses.
     return float(np.prod(geometry.shape)) / 8 * max(grid.shape) * 2 * 8

@@ -30,11 +30,6 @@ class SmallerBatches(LinearMap):
         """Apply the adjoint of the base map, in parts if need be."""
         return _in_parts(self.base.adjoint, y, self.domain_shape)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by the base map."""
-        return self.base.nbytes
-
 
 def _in_parts(apply: Callable[[Tensor], Tensor], batch: Tensor, shape: Shape) -> Tensor:
     size = len(batch)
@@ -42,6 +37,7 @@ def _in_parts(apply: Callable[[Tensor], Tensor], batch: Tensor, shape: Shape) ->
         try:
             if size == len(batch):
                 return apply(batch)
+            # Items do not depend on each other, so the parts are what the whole would be.
             out = batch.new_empty(len(batch), *shape)
             for part, result in zip(torch.split(batch, size), torch.split(out, size), strict=True):
                 result.copy_(apply(part))

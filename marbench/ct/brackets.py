@@ -54,15 +54,18 @@ class Bracket(NamedTuple):
         if isinstance(geometry, FanBeam):
             angles, detector, distance = geometry.beta, str(geometry.detector), geometry.source_distance / grid.pixel
             spread = _spread(geometry, grid)
+            # Bins from the central ray: γ / pitch on an arc, tan γ · (source to detector) / pitch on a flat detector.
             if detector == ARC:
                 scale = 1 / geometry.pitch
                 reach = scale * spread
             else:
                 scale = geometry.detector_distance / geometry.pitch
+                # The tangent grows fastest at the edge of the detector, where the interval is widest.
                 edge = geometry.gamma[-1]
                 reach = scale * (math.tan(edge + spread) - math.tan(edge))
         else:
             angles, detector, distance = geometry.theta, "", 0.0
+            # A ray that reads a pixel passes its centre within one pixel, at any angle.
             scale = reach = grid.pixel / geometry.spacing
         reach += _SLACK
         views = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -73,6 +76,7 @@ def obstacle(geometry: Geometry, grid: ImageGrid) -> str | None:
     """Return why no such interval exists for this scan, or None if one does."""
     if not isinstance(geometry, FanBeam):
         return None
+    # The angle under which a pixel is seen has no value where the source is nearer than a pixel.
     if geometry.source_distance <= _radius(grid) + 2 * grid.pixel:
         return "the source stands inside the image"
     if geometry.gamma[-1] + _spread(geometry, grid) >= _WIDEST:

@@ -27,6 +27,7 @@ def ram_lak(bins: int, spacing: float) -> FloatArray:
     ----------
     G. N. Ramachandran and A. V. Lakshminarayanan, PNAS 68(9), 1971; Kak & Slaney 1988, eq. 3-61.
     """
+    # h(n) is the inverse Fourier transform of |f|, cut at the Nyquist frequency 1/(2d), at n·d: 0 for even n ≠ 0.
     n = np.subtract.outer(np.arange(bins), np.arange(bins))
     odd = n % 2 == 1
     kernel = np.zeros((bins, bins))
@@ -38,10 +39,12 @@ def ram_lak(bins: int, spacing: float) -> FloatArray:
 def resampling_matrix(fan: FanBeam, parallel: ParallelBeam) -> FloatArray:
     """Return the linear interpolation from fan angles to equally spaced t = D sin γ, ``(fan bins, parallel bins)``."""
     sine = parallel.t / fan.source_distance
+    # No ray of the fan passes the isocentre further away than the source stands; such columns stay empty.
     inside = np.abs(sine) <= 1
     position = fan.bin_of_gamma(np.arcsin(np.where(inside, sine, 0)))
     lower = np.floor(position).astype(int)
     matrix = np.zeros((fan.bins, parallel.bins))
+    # Between the two cells that are next to the position; what lies beyond the detector counts as 0.
     for index, weight in ((lower, lower + 1 - position), (lower + 1, position - lower)):
         (column,) = np.nonzero(inside & (index >= 0) & (index < fan.bins))
         matrix[index[column], column] += weight[column]
@@ -60,6 +63,7 @@ class BinMatrix(LinearMap):
     """The same matrix applied to every view: ``(views, bins)`` → ``(views, matrix columns)``."""
 
     def __init__(self, matrix: FloatArray, views: int, device: torch.device, dtype: torch.dtype) -> None:
+        # Products of matrices are taken in float64 before; this is their only rounding.
         self._matrix = torch.as_tensor(matrix, device=device).to(dtype)
         self.domain_shape, self.range_shape = (views, matrix.shape[0]), (views, matrix.shape[1])
 
@@ -70,11 +74,6 @@ class BinMatrix(LinearMap):
     def adjoint(self, y: Tensor) -> Tensor:
         """Multiply every view by the transposed matrix."""
         return self._multiply(y, self._matrix.T)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the matrix."""
-        return self._matrix.nbytes
 
     @staticmethod
     def _multiply(batch: Tensor, matrix: Tensor) -> Tensor:

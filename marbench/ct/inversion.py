@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from marbench.ct import ops
-from marbench.ct.backends import Backend, Storage, check_backend
+from marbench.ct.backends import Backend, check_backend
 from marbench.geometry import Geometry, ImageGrid
 
 __all__ = ["RadonInversion"]
@@ -24,10 +24,6 @@ class RadonInversion(nn.Module):
     grid : ImageGrid
     backend : {"auto", "reference", "sparse", "torch_radon", "triton"}
         See `marbench.ct.backend_for`.
-    storage : {"float32", "float16", "bfloat16"}
-        In which the kernels read the filtered sinogram (and, for gradients, the image), rounded once; filter, sums,
-        weights and result stay float32. Of the Triton kernels; "auto" takes float32 where these do not serve, and
-        float64 is never rounded.
 
     References
     ----------
@@ -35,13 +31,11 @@ class RadonInversion(nn.Module):
     A. C. Kak and M. Slaney, "Principles of Computerized Tomographic Imaging", 1988, §3.3 and §3.4.3.
     """
 
-    def __init__(
-        self, geometry: Geometry, grid: ImageGrid, *, backend: Backend = "auto", storage: Storage = "float32"
-    ) -> None:
+    def __init__(self, geometry: Geometry, grid: ImageGrid, *, backend: Backend = "auto") -> None:
         super().__init__()
         check_backend("invert", geometry, grid, backend)  # a backend that cannot serve is refused here
-        self.geometry, self.grid, self.backend, self.storage = geometry, grid, backend, storage
-        self._key = ops.operator_key("invert", geometry, grid, backend, storage)
+        self.geometry, self.grid, self.backend = geometry, grid, backend
+        self._key = ops.operator_key("invert", geometry, grid, backend)
 
     def forward(self, sinogram: Tensor) -> Tensor:
         """Reconstruct ``(..., views, bins)`` line integrals to ``(..., rows, columns)`` µ in 1/cm.
@@ -49,6 +43,7 @@ class RadonInversion(nn.Module):
         The result is float64 for a float64 sinogram, else float32. Raises GeometryError if the sinogram
         does not fit the geometry.
         """
+        # The layer holds a text, the operator is shared by all layers of the same key: copies and pickles cost nothing.
         ops.check_array("sinogram", sinogram, self.geometry.shape)
         return ops.apply(sinogram, self._key)
 
@@ -59,4 +54,4 @@ class RadonInversion(nn.Module):
 
     def extra_repr(self) -> str:
         """Say what is inverted, for ``print(module)``."""
-        return f"{self.geometry}, {self.grid}, backend={self.backend!r}, storage={self.storage!r}"
+        return f"{self.geometry}, {self.grid}, backend={self.backend!r}"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
-from typing import Literal
 
+import torch
 from torch import Tensor
 
-__all__ = ["Adjoint", "Composed", "LinearMap", "Shape", "Storage"]
+__all__ = ["Adjoint", "Composed", "LinearMap", "Shape"]
 
 Shape = tuple[int, ...]
-Storage = Literal["float32", "float16", "bfloat16"]
 
 
 class LinearMap(ABC):
@@ -22,8 +21,7 @@ class LinearMap(ABC):
     and promise this up to rounding only: `marbench.ct.triton.product.MatrixProduct`, where cuBLAS may sum
     in another order for another size of batch, and `marbench.ct.torch_radon.TorchRadonProjection`.
 
-    Inputs are contiguous and have the dtype and device that the map was built for; the maps of kernels that
-    `marbench.ct.triton.storage` wraps also take half precision. Results have the dtype of the map.
+    Inputs are contiguous and have the dtype and device that the map was built for; so have results.
     """
 
     domain_shape: Shape
@@ -38,9 +36,10 @@ class LinearMap(ABC):
         """Apply the transposed map to ``(n, *range_shape)``."""
 
     @property
-    @abstractmethod
     def nbytes(self) -> int:
         """Bytes of the weights and tables that are held at this moment."""
+        # Matrices that are built at their first use become attributes then.
+        return _bytes_of(tuple(vars(self).values()))
 
 
 class Adjoint(LinearMap):
@@ -58,16 +57,12 @@ class Adjoint(LinearMap):
         """Apply the base map."""
         return self.base.forward(y)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by the base map."""
-        return self.base.nbytes
-
 
 class Composed(LinearMap):
     """Maps applied one after the other, the first one first."""
 
     def __init__(self, *maps: LinearMap) -> None:
+        # A mistake of our own, so no MarbenchError: users choose geometries, not maps.
         for before, after in pairwise(maps):
             if before.range_shape != after.domain_shape:
                 raise ValueError(f"Expected maps that fit. Got {before.range_shape} before {after.domain_shape}.")
@@ -82,11 +77,20 @@ class Composed(LinearMap):
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Apply all adjoints in reverse order."""
+        # (C B A)ᵀ = Aᵀ Bᵀ Cᵀ
         for each in reversed(self.maps):
             y = each.adjoint(y)
         return y
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by all maps."""
-        return sum(each.nbytes for each in self.maps)
+
+def _bytes_of(part: object) -> int:
+    if isinstance(part, LinearMap):
+        return part.nbytes
+    if isinstance(part, list | tuple):
+        return sum(map(_bytes_of, part))
+    if not isinstance(part, Tensor):
+        return 0
+    # The size that torch gives a sparse tensor is that of the dense one.
+    if part.layout == torch.sparse_csr:
+        return _bytes_of([part.crow_indices(), part.col_indices(), part.values()])
+    return part.nbytes

@@ -37,14 +37,21 @@ class Operators:
         return RadonInversion(self.geometry, self.grid)
 
     def project(self, image_hu: torch.Tensor) -> torch.Tensor:
-        """Return the line integrals of an HU image: ``(..., rows, columns)`` → ``(..., views, bins)``."""
+        """Return the line integrals of an image in HU: ``(..., rows, columns)`` → ``(..., views, bins)``, no unit.
+
+        `marbench.ct.project` and `project_mu` take µ in 1/cm instead.
+        """
+        # HU have an offset: projecting them without it would give air, −1000 HU, a line integral of its own.
         return self.project_mu(hu_to_mu(image_hu, self.water))
 
     def project_mu(self, mu: torch.Tensor) -> torch.Tensor:
-        """Return the line integrals of an image of attenuation in 1/cm."""
+        """Return the line integrals of an image of µ in 1/cm: ``(..., rows, columns)`` → ``(..., views, bins)``."""
         return project(mu, self.geometry, self.grid)
 
     def reconstruct(self, sinogram: torch.Tensor) -> torch.Tensor:
-        """Return the filtered back-projection in HU: ``(..., views, bins)`` → ``(..., rows, columns)``."""
+        """Return the filtered back-projection in HU: ``(..., views, bins)`` → ``(..., rows, columns)``.
+
+        `inversion` returns µ in 1/cm instead.
+        """
         mu: torch.Tensor = self.inversion(sinogram)
         return mu_to_hu(mu, self.water)

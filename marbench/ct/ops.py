@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marbench.ct.backends import Backend, Kind, Storage, build, check_storage
+from marbench.ct.backends import Backend, Kind, build
 from marbench.ct.linear import LinearMap, Shape
 from marbench.errors import GeometryError
 from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
@@ -27,14 +27,10 @@ __all__ = ["apply", "apply_adjoint", "check_array", "operator", "operator_key"]
 _GEOMETRIES: dict[str, type[FanBeam] | type[ParallelBeam]] = {"fan": FanBeam, "parallel": ParallelBeam}
 
 
-def operator_key(
-    kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Backend = "auto", storage: Storage = "float32"
-) -> str:
+def operator_key(kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Backend = "auto") -> str:
     """Return the text that names an operator. Numbers are written in full, so equal keys are equal operators."""
-    check_storage(storage, backend)
     beam = "fan" if isinstance(geometry, FanBeam) else "parallel"
-    parts = {"kind": kind, "beam": beam, "geometry": asdict(geometry), "grid": asdict(grid)}
-    parts |= {"backend": backend, "storage": storage}
+    parts = {"kind": kind, "beam": beam, "geometry": asdict(geometry), "grid": asdict(grid), "backend": backend}
     return json.dumps(parts, default=lambda number: number.item())  # NumPy scalars
 
 
@@ -42,11 +38,11 @@ def operator_key(
 operator_key._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
+# An operator of 416² pixels and 320 × 321 rays holds 120 MB. Few processes need more than two benchmarks' worth.
 @lru_cache(maxsize=16)
 def operator(key: str, device: torch.device, dtype: torch.dtype) -> LinearMap:
     """Return the operator of a key, built once per device and dtype (float32 or float64)."""
-    kind, geometry, grid, backend, storage = _parse(key)
-    return build(kind, geometry, grid, backend, device, dtype, storage)
+    return build(*_parse(key), device, dtype)
 
 
 def _forward(x: Tensor, key: str) -> Tensor:
@@ -93,6 +89,7 @@ for _name, _kernel, _fake, _backward in (
 
 def apply(x: Tensor, key: str) -> Tensor:
     """Apply an operator; the gradient comes back in the dtype of ``x``."""
+    # Converted out here, where autograd sees it; inside the op it would not.
     result: Tensor = torch.ops.marbench.forward(x.to(_working_dtype(x.dtype)), key)
     return result
 
@@ -119,6 +116,7 @@ def check_array(what: str, array: Tensor, shape: Shape) -> None:
 
 def _compute(x: Tensor, key: str, shape_in: Shape, shape_out: Shape, *, adjoint: bool) -> Tensor:
     dtype = _working_dtype(x.dtype)
+    # An empty batch: kernels cannot be launched on nothing.
     if x.shape[:-2].numel() == 0:
         return x.new_zeros(x.shape[:-2] + shape_out, dtype=dtype)
     linear = operator(key, x.device, dtype)
@@ -153,12 +151,12 @@ def _full_precision(device: torch.device) -> Iterator[None]:
 
 
 @lru_cache(maxsize=256)
-def _parse(key: str) -> tuple[Kind, Geometry, ImageGrid, Backend, Storage]:
+def _parse(key: str) -> tuple[Kind, Geometry, ImageGrid, Backend]:
     parts = json.loads(key)
     geometry = _GEOMETRIES[parts["beam"]](**parts["geometry"])
-    return parts["kind"], geometry, ImageGrid(**parts["grid"]), parts["backend"], parts["storage"]
+    return parts["kind"], geometry, ImageGrid(**parts["grid"]), parts["backend"]
 
 
 def _shapes(key: str) -> tuple[Shape, Shape]:
-    kind, geometry, grid, _, _ = _parse(key)
+    kind, geometry, grid, _ = _parse(key)
     return (grid.shape, geometry.shape) if kind == "project" else (geometry.shape, grid.shape)

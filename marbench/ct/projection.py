@@ -5,20 +5,13 @@ from __future__ import annotations
 from torch import Tensor
 
 from marbench.ct import ops
-from marbench.ct.backends import Backend, Storage
+from marbench.ct.backends import Backend
 from marbench.geometry import Geometry, ImageGrid
 
 __all__ = ["back_project", "project"]
 
 
-def project(
-    image: Tensor,
-    geometry: Geometry,
-    grid: ImageGrid,
-    *,
-    backend: Backend = "auto",
-    storage: Storage = "float32",
-) -> Tensor:
+def project(image: Tensor, geometry: Geometry, grid: ImageGrid, *, backend: Backend = "auto") -> Tensor:
     """Return the line integrals of an image along every ray of a scan (Joseph's method).
 
     Parameters
@@ -27,10 +20,6 @@ def project(
         Attenuation µ in 1/cm.
     backend : {"auto", "reference", "sparse", "torch_radon", "triton"}
         See `marbench.ct.backend_for`.
-    storage : {"float32", "float16", "bfloat16"}
-        In which the kernels read the image (and, for gradients, the sinogram), rounded once; sums, weights and
-        result stay float32. Of the Triton kernels; "auto" takes float32 where these do not serve, and float64 is
-        never rounded.
 
     Returns
     -------
@@ -47,17 +36,10 @@ def project(
     P. M. Joseph, IEEE Trans. Med. Imaging 1(3), 1982.
     """
     ops.check_array("image", image, grid.shape)
-    return ops.apply(image, ops.operator_key("project", geometry, grid, backend, storage))
+    return ops.apply(image, ops.operator_key("project", geometry, grid, backend))
 
 
-def back_project(
-    sinogram: Tensor,
-    geometry: Geometry,
-    grid: ImageGrid,
-    *,
-    backend: Backend = "auto",
-    storage: Storage = "float32",
-) -> Tensor:
+def back_project(sinogram: Tensor, geometry: Geometry, grid: ImageGrid, *, backend: Backend = "auto") -> Tensor:
     """Apply the exact adjoint of `project`: the unfiltered, unnormalised back-projection.
 
     Parameters
@@ -65,8 +47,6 @@ def back_project(
     sinogram : Tensor ``(..., views, bins)``
     backend : {"auto", "reference", "sparse", "torch_radon", "triton"}
         See `marbench.ct.backend_for`.
-    storage : {"float32", "float16", "bfloat16"}
-        As in `project`.
 
     Returns
     -------
@@ -79,4 +59,4 @@ def back_project(
         If the sinogram does not fit the geometry.
     """
     ops.check_array("sinogram", sinogram, geometry.shape)
-    return ops.apply_adjoint(sinogram, ops.operator_key("project", geometry, grid, backend, storage))
+    return ops.apply_adjoint(sinogram, ops.operator_key("project", geometry, grid, backend))

@@ -31,11 +31,13 @@ def rebinning_matrix(fan: FanBeam, views: int) -> scipy.sparse.csr_matrix:
     The line (θ, γ) is measured twice on a full circle: at β = θ − γ, and in the opposite direction at
     β = θ + π + γ with fan angle −γ. Each is interpolated linearly between two sources; the result is the mean.
     """
+    # (θ, t) and (θ + π, −t) are one line. A full circle of sources measures both, and the mean has less noise.
     bin_index = np.arange(fan.bins)
     theta = np.arange(views)[:, None] * (math.pi / views)
     row = np.arange(views)[:, None] * fan.bins + bin_index
     entries = []
     for beta, column in ((theta - fan.gamma, bin_index), (theta + math.pi + fan.gamma, bin_index[::-1])):
+        # In steps of β from view 0; the remainder by the number of views closes the circle.
         position = (beta - fan.start) * (fan.views / (2 * math.pi))
         lower = np.floor(position)
         for source, weight in ((lower, lower + 1 - position), (lower + 1, position - lower)):

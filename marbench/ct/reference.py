@@ -31,6 +31,7 @@ class OnTheFly(LinearMap):
 
     def forward(self, x: Tensor) -> Tensor:
         """Sum over the pixels of every ray."""
+        # Taps beside the image fall on a border of zeros, those beside the detector on cells that are cut off below.
         images = pad(x, (1, 1, 1, 1))
         sinograms = x.new_zeros(len(x), self._geometry.views, self._geometry.bins + 2)
         for ray, pixel, weight in self._all_taps():
@@ -46,11 +47,6 @@ class OnTheFly(LinearMap):
             for image, sinogram in zip(images, sinograms, strict=True):
                 _add(weight * _take(sinogram, ray), image, pixel)
         return images[..., 1:-1, 1:-1].contiguous()
-
-    @property
-    def nbytes(self) -> int:
-        """Nothing is held."""
-        return 0
 
     def _all_taps(self) -> Iterator[Taps]:
         for start in range(0, self._geometry.views, VIEWS_AT_A_TIME):

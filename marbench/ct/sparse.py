@@ -49,11 +49,6 @@ class SparseMatrix(LinearMap):
         """Multiply by the transposed matrix, one item of the batch at a time."""
         return _item_by_item(self._transpose, y, self.domain_shape)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the stored matrices."""
-        return csr_bytes(self._matrix) + csr_bytes(self._transpose)
-
 
 class SymmetricSparse(LinearMap):
     """Image → sinogram with weights stored for an eighth of the rays.
@@ -80,6 +75,7 @@ class SymmetricSparse(LinearMap):
         """Project eight copies of every image onto the stored rays."""
         out = x.new_empty(len(x), *self.range_shape)
         for image, sinogram in zip(x, out, strict=True):
+            # Eight columns share every weight that is read from memory, which is what limits such a product.
             columns = copies(image)
             product = x.new_zeros(len(self._rays), 8)
             first = 0
@@ -97,13 +93,6 @@ class SymmetricSparse(LinearMap):
             columns = y.new_zeros(len(self._rays) * 8).index_copy_(0, self._source, sinogram.flatten())
             image.copy_(sum_of_copies(self._transpose @ columns.view(-1, 8), self.domain_shape[0]))
         return out
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the matrices built so far, and of the ray table."""
-        built = list(self._bands) if "_bands" in vars(self) else []
-        built += [self._transpose] if "_transpose" in vars(self) else []
-        return self._source.nbytes + sum(map(csr_bytes, built))
 
     @cached_property
     def _bands(self) -> list[Tensor]:
@@ -123,6 +112,7 @@ class SymmetricSparse(LinearMap):
 
 def stored_rows(taps: TapFunction, geometry: Geometry, grid: ImageGrid, rays: IntArray) -> scipy.sparse.csr_matrix:
     """Return the rows of the system matrix that belong to the given rays (sorted), view by view."""
+    # −1 marks what is not wanted: pixels of the border, and rays that no orbit stores.
     inner = torch.arange(grid.rows * grid.columns, dtype=torch.int32).view(grid.shape)
     pixel_of = pad(inner, (1, 1, 1, 1), value=-1).flatten()
     blocks = []
@@ -135,6 +125,7 @@ def stored_rows(taps: TapFunction, geometry: Geometry, grid: ImageGrid, rays: In
         used = ((weight != 0) & (ray >= 0) & (pixel >= 0)).flatten().nonzero().flatten()
         row, column, value = (part.expand(weight.shape).flatten()[used].numpy() for part in (ray, pixel, weight))
         shape = len(bins), grid.rows * grid.columns
+        # Entries of the same place are added up, as the sum on the fly does.
         blocks.append(scipy.sparse.coo_matrix((value, (row, column)), shape=shape).tocsr())
     return scipy.sparse.vstack(blocks, format="csr")
 
@@ -156,13 +147,9 @@ def to_torch(matrix: scipy.sparse.csr_matrix, device: torch.device, dtype: torch
         )
 
 
-def csr_bytes(matrix: Tensor) -> int:
-    """Return the bytes of a CSR tensor."""
-    return sum(part.nbytes for part in (matrix.crow_indices(), matrix.col_indices(), matrix.values()))
-
-
 def _item_by_item(matrix: Tensor, batch: Tensor, shape: Shape) -> Tensor:
     out = batch.new_empty(len(batch), *shape)
+    # A product with many columns may sum in another order than one with a single column; so it is always one.
     for item, result in zip(batch, out, strict=True):
         result.view(-1).copy_(matrix @ item.view(-1))
     return out

@@ -30,6 +30,7 @@ def obstacle(geometry: Geometry, grid: ImageGrid) -> str | None:
     divisor = 4 if isinstance(geometry, FanBeam) else 2
     if geometry.views % divisor:
         return f"{geometry.views} views are not divisible by {divisor}"
+    # A reflection takes view k to c − k − 2·start/step, which must be a view again.
     half_steps = _start_in_half_steps(geometry)
     if abs(half_steps - round(half_steps)) > 1e-6:
         return f"the start angle is {half_steps / 2:.6g} view steps, neither whole nor half"
@@ -39,6 +40,7 @@ def obstacle(geometry: Geometry, grid: ImageGrid) -> str | None:
 def orbits(geometry: Geometry) -> IntArray:
     """Return where each symmetry takes each ray: flat sinogram indices, shape ``(8, views · bins)``."""
     fan = isinstance(geometry, FanBeam)
+    # In steps of β, or of θ: parallel views are counted over the whole circle, though half of it is measured.
     circle = geometry.views if fan else 2 * geometry.views
     bins = geometry.bins
     view, column = np.divmod(np.arange(geometry.views * bins), bins)
@@ -48,6 +50,7 @@ def orbits(geometry: Geometry) -> IntArray:
         turns, reflected = divmod(g, 2)
         there = view + turns * (circle // 4)
         there = mirror - there if reflected else there
+        # What a parallel view beyond π and the reflection of a fan have in common: the bins run the other way.
         beyond, there = np.divmod(there % circle, geometry.views)
         reverse = beyond.astype(bool) ^ bool(reflected and fan)
         table[g] = there * bins + np.where(reverse, bins - 1 - column, column)
@@ -65,6 +68,7 @@ def representatives(geometry: Geometry) -> tuple[IntArray, IntArray]:
         Index into the flattened ``(stored, 8)`` array whose element (i, g) belongs to the ray g(rays[i]).
     """
     table = orbits(geometry)
+    # The first of an orbit is the one that no symmetry takes to a smaller index.
     rays = np.flatnonzero(table.min(axis=0) == np.arange(table.shape[1]))
     source = np.empty(table.shape[1], np.int64)
     for g in reversed(range(8)):

@@ -70,6 +70,7 @@ def joseph_taps(geometry: Geometry, grid: ImageGrid, views: IntArray, device: to
     step = torch.minimum(step, per_ray(_by(by_row, rows, columns), torch.int32))
     stride = per_ray(_by(by_row, 1, columns + 2), torch.int32)
     pixel = (lower + 1) * stride + (step + 1) * per_ray(_by(by_row, columns + 2, 1), torch.int32)
+    # From one row to the next a ray runs pixel/|cos θ| cm, split between the two pixels that it passes between.
     length = per_ray(grid.pixel / np.abs(across), dtype)
     return Taps(
         ray=torch.as_tensor(_first_ray(geometry, views) + np.arange(geometry.bins), device=device)[..., None],
@@ -88,6 +89,7 @@ def interpolation_taps(
     if not isinstance(geometry, ParallelBeam):
         raise TypeError(f"Expected a ParallelBeam. Got {geometry!r}.")
     theta = geometry.theta[views]
+    # t = x cos θ + y sin θ in bins; t = 0 lies at (bins − 1)/2.
     per_row = np.sin(theta)[:, None] * grid.y / geometry.spacing
     per_column = np.cos(theta)[:, None] * grid.x / geometry.spacing + (geometry.bins - 1) / 2
     position = (
@@ -107,6 +109,7 @@ def interpolation_taps(
 
 def _split(position: Tensor, length: Tensor | int) -> tuple[Tensor, Tensor]:
     """Return index and fraction, so that both neighbours lie in [−1, length]: the cells and one more each side."""
+    # Clamped first: a position far outside would leave the range of int32.
     position = torch.clamp(position, min=-1).clamp_(max=length)
     lower = torch.minimum(position.floor(), torch.as_tensor(length - 1, dtype=position.dtype, device=position.device))
     return lower.to(torch.int32), position - lower

@@ -92,6 +92,7 @@ class TorchRadonProjection(LinearMap):
         for convention in _conventions(geometry):
             self._reverse = convention.reverse
             self._beam = _beam(package, geometry, grid, convention, device)
+            # What is back-projected must be the sinogram of something, or errors of single rays decide.
             sinogram = OnTheFly(joseph_taps, geometry, grid, device, torch.float32).forward(image)
             self._scale, error = _fit(self._project(image), reference.forward(image))
             self._adjoint_scale, back_error = _fit(self._back_project(sinogram), reference.adjoint(sinogram))
@@ -111,11 +112,6 @@ class TorchRadonProjection(LinearMap):
     def adjoint(self, y: Tensor) -> Tensor:
         """Back-project."""
         return (self._back_project(y.float()) * self._adjoint_scale).to(self._dtype)
-
-    @property
-    def nbytes(self) -> int:
-        """What the package holds is unknown."""
-        return 0
 
     def _project(self, images: Tensor) -> Tensor:
         sinograms: Tensor = self._beam.forward(images)
@@ -145,6 +141,7 @@ def _beam(
         distances = [source, source]
     else:
         spacing, distances = geometry.spacing / grid.pixel, []
+    # Versions 2 and 3 call it so; version 1 has Radon and RadonFanbeam.
     if hasattr(package, "ParallelBeam"):
         volume = package.Volume2D()
         volume.set_size(*grid.shape)
@@ -176,5 +173,6 @@ def _blob(grid: ImageGrid, device: torch.device) -> Tensor:
 
 def _fit(found: Tensor, expected: Tensor) -> tuple[float, float]:
     """Return the factor that brings ``found`` nearest to ``expected``, and what then differs, relatively."""
+    # Least squares: a* = ⟨found, expected⟩ / ‖found‖².
     scale = float((found * expected).sum() / found.square().sum().clamp(min=1e-30))
     return scale, float((scale * found - expected).norm() / expected.norm())

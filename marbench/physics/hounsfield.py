@@ -13,6 +13,7 @@ __all__ = ["WATER_ATTENUATION", "hu_to_mu", "mu_to_hu", "split_tissue"]
 WATER_ATTENUATION = 0.192
 """µ of water in 1/cm at the reference energy, as the DuDoNet family of simulators defines the HU scale."""
 
+# T1 and T2 of the split. Between them a pixel is a mixture, so marrow and contrast medium harden like a little bone.
 BONE_ONSET_HU = 100.0
 BONE_FULL_HU = 1500.0
 
@@ -45,6 +46,7 @@ def split_tissue(mu: torch.Tensor, water: float = WATER_ATTENUATION) -> tuple[to
     water, bone : Tensor
         Parts of the same shape that add up to ``max(µ, 0)``.
     """
+    # Slices of real scanners have noise below air; a negative path would amplify the beam.
     mu = mu.clamp(min=0)
     onset, full = hu_to_mu(torch.tensor([BONE_ONSET_HU, BONE_FULL_HU], dtype=torch.float64), water).tolist()
     bone = mu * ((mu - onset) / (full - onset)).clamp(0, 1)

@@ -87,6 +87,7 @@ def mass_attenuation(name: str, energies_kev: NDArray[np.float64]) -> NDArray[np
     # Imported here because it takes over a second and most commands need no physics.
     import xraydb
 
+    # µ/ρ = Σ w_i (µ/ρ)_i, with mass fractions w_i that add up to 1.
     fractions = _material(name).fractions
     total = sum(fraction for _, fraction in fractions)
     ev = np.asarray(energies_kev, dtype=np.float64) * 1000
@@ -100,6 +101,7 @@ def relative_attenuation(
 ) -> tuple[NDArray[np.float64], float]:
     """Return ``µ(E)/µ(E_ref)`` and ``µ(E_ref)`` in 1/cm of a material at its own density."""
     values = mass_attenuation(name, np.array([*energies_kev, reference_kev]))
+    # In the ratio the density cancels: a tissue may have any, which its image of µ(E_ref) says.
     ratio = values[:-1] / values[-1]
     ratio.flags.writeable = False
     return ratio, float(values[-1]) * MATERIALS[name].density

@@ -75,7 +75,7 @@ def _law(paths: torch.Tensor, log_photons: torch.Tensor, ratios: torch.Tensor) -
 
 
 def photon_noise(
-    line_integrals: torch.Tensor, photons: float, scatter: float, rng: np.random.Generator | torch.Generator | None
+    line_integrals: torch.Tensor, photons: float, scatter: float, rng: np.random.Generator | None
 ) -> torch.Tensor:
     """Count photons behind each ray and return the line integrals that the counts stand for.
 
@@ -89,14 +89,12 @@ def photon_noise(
         N0, photons per detector cell and view without an object.
     scatter : float
         s, constant background in photons.
-    rng : numpy Generator, torch Generator or None
-        Source of the Poisson numbers: numpy's are the same whatever the device, torch's are drawn on the device of
-        the generator, which must be that of the line integrals. None counts the expected number (no noise).
+    rng : numpy Generator or None
+        Source of the Poisson numbers, which are the same whatever the device. None counts the expected number (no
+        noise).
     """
     expected = torch.round(photons * torch.exp(-line_integrals.double())) + scatter
-    if isinstance(rng, torch.Generator):
-        expected = torch.poisson(expected, generator=rng)
-    elif rng is not None:
+    if rng is not None:
         expected = torch.from_numpy(rng.poisson(expected.cpu().numpy()).astype(np.float64)).to(expected.device)
     return -torch.log(expected.clamp(min=1) / photons).to(line_integrals.dtype)
 

@@ -2,9 +2,9 @@
 
 import csv
 
-import imageio.v3 as imageio
 import numpy as np
 import pytest
+from PIL import Image
 
 from marbench.anatomy.deeplesion import DeepLesion
 from marbench.errors import DataError
@@ -29,7 +29,7 @@ def picture(hu=40):
 
 def write_png(path, hu=None):
     path.parent.mkdir(parents=True, exist_ok=True)
-    imageio.imwrite(path, ((picture() if hu is None else hu) + 32768).astype(np.uint16))
+    Image.fromarray(((picture() if hu is None else hu) + 32768).astype(np.uint16)).save(path)
 
 
 def row(patient, key, split, series=1, window="-175, 275", spacing="2.4, 2.4, 5"):
@@ -128,10 +128,10 @@ def test_a_missing_key_slice_is_an_error_that_names_it(folder):
 
 def test_8_bits_are_the_wrong_depth(folder):
     path = folder / "Images_png" / "000005_01_01" / "009.png"
-    imageio.imwrite(path, np.zeros((64, 64), np.uint8))
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(path)
     with pytest.raises(DataError, match=r"009\.png: wrong bit depth: .* Got uint8"):
         DeepLesion(folder, ALL, seed=0).patients("test")
-    imageio.imwrite(path, np.zeros((64, 64, 3), np.uint8))
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(path)
     with pytest.raises(DataError, match=r"009\.png: wrong bit depth"):
         DeepLesion(folder, ALL, seed=0).patients("test")
 

@@ -61,7 +61,6 @@ class Doubling(LinearMap):
     """Has memory for so many items at a time."""
 
     domain_shape = range_shape = (2, 2)
-    nbytes = 0
 
     def __init__(self, room: int) -> None:
         self.room, self.sizes = room, []

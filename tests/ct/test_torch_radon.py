@@ -1,4 +1,10 @@
-"""The torch-radon adapter: with a stand-in that follows the forks' published interface, and with the real package."""
+"""The torch-radon adapter finds a fork's conventions by itself, and refuses a package that has none of them.
+
+What these tests check: that of each published interface (names, arguments, sign of angles, place of the source, scale
+of back-projections) the adapter makes the operator of the plain reference, up to the 1 % of bilinear sampling. They do
+so with a stand-in, written from the forks' documentation, that computes on the CPU: torch-radon has no wheel. What they
+cannot check is that a release still has the interface it documents; the last test does, where package and GPU are.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ Importing this package imports triton; `marbench.ct.backends` does so only where
 `product`                 resampling in t and Ram-Lak: one matrix, one product
 `backprojection`          parallel sinogram → image
 `joseph`                  image → sinogram, any beam
-`storage`                 inputs of the last two in float16 or bfloat16, where that is asked for
 ========================  ================================================================================
 
 Every kernel is a gather in both directions, sums in a fixed order, takes several images of a batch at once, and
@@ -19,6 +18,5 @@ from marbench.ct.triton.backprojection import BackProjection
 from marbench.ct.triton.inversion import inversion
 from marbench.ct.triton.joseph import JosephProjection
 from marbench.ct.triton.rebinning import Rebinning
-from marbench.ct.triton.storage import stored
 
-__all__ = ["BackProjection", "JosephProjection", "Rebinning", "inversion", "stored"]
+__all__ = ["BackProjection", "JosephProjection", "Rebinning", "inversion"]

@@ -40,7 +40,7 @@ class BackProjection(LinearMap):
         if width < parallel.bins + 2:
             raise ValueError(f"Expected rows of at least {parallel.bins + 2} for {parallel.bins} bins. Got {width}.")
         self.domain_shape, self.range_shape = (parallel.views, width), grid.shape
-        self._bins, self._dtype = parallel.bins, dtype
+        self._bins = parallel.bins
         scale = grid.pixel / parallel.spacing
         angles = torch.as_tensor(parallel.theta)
         # Rounded before they are compared, as the kernel compares them: at 45° rounding decides.
@@ -54,7 +54,7 @@ class BackProjection(LinearMap):
         """Let every pixel read every view."""
         plan, batch = PLANS["back_project"], len(x)
         group, (rows, columns) = group_of(plan, batch), self.range_shape
-        out = x.new_empty(batch, rows, columns, dtype=self._dtype)
+        out = x.new_empty(batch, rows, columns)
         grid = triton.cdiv(columns, plan.columns), triton.cdiv(rows, plan.rows), triton.cdiv(batch, group)
         with on_device_of(x):
             back_project[grid](
@@ -69,7 +69,7 @@ class BackProjection(LinearMap):
         plan, batch = PLANS["back_project_adjoint"], len(y)
         group, (views, width) = group_of(plan, batch), self.domain_shape
         both = with_transpose(y)
-        out = y.new_empty(batch, views, width, dtype=self._dtype)
+        out = y.new_empty(batch, views, width)
         grid = views, triton.cdiv(width, plan.columns), triton.cdiv(batch, group)
         with on_device_of(y):
             back_project_adjoint[grid](
@@ -77,11 +77,6 @@ class BackProjection(LinearMap):
                 TAPS=self._taps, GROUP=group, BLOCK=plan.columns, num_warps=plan.warps, num_stages=1,
             )  # fmt: skip
         return out
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the view table."""
-        return self._views.nbytes
 
 
 @triton.jit
@@ -115,7 +110,7 @@ def back_project(
         lower = tl.minimum(tl.floor(position), tl.cast(bins - 1, kind))
         fraction = (position - lower)[None, :]
         at = source + (view * width + 1 + lower.to(tl.int32))[None, :]
-        before, after = tl.load(at).to(kind), tl.load(at + 1).to(kind)
+        before, after = tl.load(at), tl.load(at + 1)
         total = tl.fma(1 - fraction, before, tl.fma(fraction, after, total))
     pixel = (row * columns + column)[None, :]
     out = images + (item.to(tl.int64) * rows * columns)[:, None] + pixel
@@ -175,7 +170,7 @@ def _gather(
             weight = tl.maximum(1 - tl.abs(position - at), 0)
             valid = (pixel >= 0) & (pixel < length)
             value = tl.load(source + (line * length + pixel)[None, :], mask=valid[None, :], other=0)
-            total = tl.fma(weight[None, :], value.to(KIND), total)
+            total = tl.fma(weight[None, :], value, total)
     return total
 
 

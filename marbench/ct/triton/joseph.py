@@ -29,7 +29,7 @@ class JosephProjection(LinearMap):
     """Image ``(rows, columns)`` → sinogram ``(views, bins)``: the map of `marbench.ct.taps.joseph_taps`."""
 
     def __init__(self, geometry: Geometry, grid: ImageGrid, device: torch.device, dtype: torch.dtype) -> None:
-        self.domain_shape, self.range_shape, self._dtype = grid.shape, geometry.shape, dtype
+        self.domain_shape, self.range_shape = grid.shape, geometry.shape
         self._rays = torch.as_tensor(ray_table(geometry, grid), device=device).to(dtype).contiguous()
         self._bracket = Bracket.of(geometry, grid)
         self._sources = torch.as_tensor(self._bracket.views, device=device).to(torch.float32).contiguous()
@@ -39,7 +39,7 @@ class JosephProjection(LinearMap):
         plan, batch = PLANS["project"], len(x)
         group, (views, bins) = group_of(plan, batch), self.range_shape
         both = with_transpose(x)
-        out = x.new_empty(batch, views, bins, dtype=self._dtype)
+        out = x.new_empty(batch, views, bins)
         grid = views, triton.cdiv(bins, plan.columns), triton.cdiv(batch, group)
         with on_device_of(x):
             project[grid](
@@ -52,7 +52,7 @@ class JosephProjection(LinearMap):
         """Let every pixel read the rays that read it."""
         plan, batch, bracket = PLANS["project_adjoint"], len(y), self._bracket
         group, (rows, columns) = group_of(plan, batch), self.domain_shape
-        out = y.new_empty(batch, rows, columns, dtype=self._dtype)
+        out = y.new_empty(batch, rows, columns)
         grid = triton.cdiv(columns, plan.columns), triton.cdiv(rows, plan.rows), triton.cdiv(batch, group)
         with on_device_of(y):
             project_adjoint[grid](
@@ -63,11 +63,6 @@ class JosephProjection(LinearMap):
                 num_stages=1,
             )  # fmt: skip
         return out
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the ray and view tables."""
-        return self._rays.nbytes + self._sources.nbytes
 
 
 def ray_table(geometry: Geometry, grid: ImageGrid) -> NDArray[np.float64]:
@@ -83,6 +78,7 @@ def ray_table(geometry: Geometry, grid: ImageGrid) -> NDArray[np.float64]:
     (rows, columns), sign = grid.shape, np.where(by_row, 1, -1)
     centre_across = np.where(by_row, columns - 1, rows - 1) / 2
     centre_along = np.where(by_row, rows - 1, columns - 1) / 2
+    # (c − c₀) cos θ − (r − r₀) sin θ = t / pixel, solved for the column of row 0 (or the row of column 0).
     slope = along / across
     offset = sign * t / grid.pixel / across + centre_across - slope * centre_along
     return np.stack([offset, slope, sign * grid.pixel / np.abs(across)])
@@ -117,10 +113,11 @@ def project(
         floor = tl.floor(crossing)
         fraction, lower = (crossing - floor)[None, :], floor.to(tl.int32)
         valid = exists & (step < steps)
+        # Either neighbour may lie outside: a ray that enters between −1 and 0 has weight on pixel 0 alone.
         at = source + (step * size + lower)[None, :]
         before = tl.load(at, mask=(valid & (lower >= 0) & (lower < size))[None, :], other=0)
         after = tl.load(at + 1, mask=(valid & (lower >= -1) & (lower < size - 1))[None, :], other=0)
-        total = tl.fma(1 - fraction, before.to(kind), tl.fma(fraction, after.to(kind), total))
+        total = tl.fma(1 - fraction, before, tl.fma(fraction, after, total))
     target = out + (item.to(tl.int64) * views * bins)[:, None] + ray[None, :]
     tl.store(target, total * tl.abs(length)[None, :], mask=(item < batch)[:, None] & exists[None, :])
 
@@ -145,6 +142,7 @@ def project_adjoint(
     total = tl.zeros([GROUP, TILE_ROWS * TILE_COLUMNS], dtype=kind)
     for view in tl.range(0, views, loop_unroll_factor=UNROLL):
         cos, sin = tl.load(sources + view * 2), tl.load(sources + view * 2 + 1)
+        # Of the ray through the pixel's centre: t, or tan γ = (x cos β + y sin β) / (D + x sin β − y cos β).
         place_on_detector = x * cos + y * sin
         if FAN:
             place_on_detector = place_on_detector / (distance + x * sin - y * cos)
@@ -161,9 +159,10 @@ def project_adjoint(
             by_row = length > 0
             crossing = _crossing(offset, slope, tl.where(by_row, row, column).to(kind))
             across = tl.where(by_row, column, row).to(kind)
+            # Linear interpolation seen from the pixel: 1 at its centre, 0 from its neighbours on.
             weight = tl.maximum(1 - tl.abs(crossing - across), 0) * tl.abs(length)
             value = tl.load(source + ray[None, :], mask=exists[None, :], other=0)
-            total = tl.fma(weight[None, :], value.to(kind), total)
+            total = tl.fma(weight[None, :], value, total)
     out = images + (item.to(tl.int64) * rows * columns)[:, None] + (row * columns + column)[None, :]
     tl.store(out, total, mask=(item < batch)[:, None] & ((row < rows) & (column < columns))[None, :])
 

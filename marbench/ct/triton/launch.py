@@ -33,6 +33,7 @@ class Plan(NamedTuple):
     unroll: int
 
 
+# Tiles are long along a row of pixels, or along the detector: what neighbouring threads read lies side by side too.
 PLANS: dict[str, Plan] = {
     "back_project": Plan(8, 32, 8, 4, 4),
     "back_project_adjoint": Plan(1, 64, 8, 2, 1),
@@ -57,6 +58,7 @@ def with_transpose(images: Tensor) -> Tensor:
 
     Rays and views that run along columns read the transpose, so that neighbouring threads read neighbouring addresses.
     """
+    # One buffer with a constant stride, so that a kernel reaches either by an offset, without a branch.
     n, rows, columns = images.shape
     both = images.new_empty(n, 2, rows * columns)
     both[:, 0].view(n, rows, columns).copy_(images)

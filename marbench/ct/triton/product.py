@@ -32,13 +32,9 @@ class MatrixProduct(LinearMap):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply every view by the matrix."""
+        # (n · views, rows) × (rows, columns): large enough to fill a GPU at batch 1.
         return torch.matmul(x, self._matrix)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Multiply every view by the transposed matrix."""
         return torch.matmul(y, self._matrix.T)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the matrix."""
-        return self._matrix.nbytes

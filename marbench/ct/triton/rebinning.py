@@ -63,15 +63,11 @@ class Rebinning(LinearMap):
             )  # fmt: skip
         return out
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the two shift tables."""
-        return self._base.nbytes + self._fraction.nbytes
-
 
 @triton.jit
 def _source_of(base, fraction, direction, views, directions):
     """Return the source view (not yet taken modulo ``views``) and the fraction towards the next one."""
+    # direction · views / (2 · directions) steps of β, whole part and rest in integers: no rounding at any angle.
     turned = direction * views
     whole = turned // (2 * directions)
     fraction = fraction + (turned - whole * 2 * directions).to(fraction.dtype) / (2 * directions)
