@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-
-from marbench.metrics.fidelity import Reference
 
 __all__ = ["Case", "CaseInfo", "Scan", "Truth"]
 
@@ -107,8 +104,3 @@ class Case:
     def id(self) -> str:
         """The case id."""
         return self.info.case_id
-
-    def reference(self, conventions: Iterable[str]) -> Reference:
-        """Return the truth as what images are scored against, under these conventions."""
-        truth, metal = self.truth.image[0].cpu().numpy(), self.truth.metal[0].cpu().numpy()
-        return Reference(truth, metal, self.info.window, tuple(conventions))

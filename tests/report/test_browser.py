@@ -121,7 +121,7 @@ def test_filters_hide_methods_and_rank_what_is_left(board: Any) -> None:
     _choose(board, "kind", "classical")
     assert set(_methods(board)) == {"none", "li", "nmar"}
     assert [text.split("\n")[0] for text in _column(board, 0)] == ["1", "2", "3"]
-    best = board.find_element("css selector", "tr[data-method=nmar] .all .psnr")
+    best = board.find_element("css selector", "tr[data-method=nmar] .all [data-measure=psnr]")
     assert "best" in best.get_attribute("class")
     assert "Filtered: 3 of 7 methods" in board.find_element("id", "status").text
     _choose(board, "search", "LI")
@@ -135,7 +135,8 @@ def test_filtered_cases_give_the_means_that_pandas_gives(board: Any, report: Pat
     gold = frame["materials"].str.split(",").map(lambda names: "gold" in names)
     chosen = frame[(frame["region"] == "thorax") & gold & (frame["method"] == "dudonet")]
     cells = board.execute_script(
-        "return [...document.querySelectorAll('section.board:not([hidden]) tr[data-method=dudonet] .cell .psnr')]"
+        "return [...document.querySelectorAll("
+        "'section.board:not([hidden]) tr[data-method=dudonet] .cell [data-measure=psnr]')]"
         ".map(span => span.textContent.trim())"
     )
     expected = [chosen[chosen["size_group"] == group]["psnr[dudonet2019]"].mean() for group in range(1, 6)]
