@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from marbench.bench.run import RunSummary
     from marbench.metrics.measure import Measure
+    from marbench.report.benchmark import Benchmark
     from marbench.report.ranking import Ranking
     from marbench.spec import Spec
 
@@ -22,12 +23,11 @@ __all__ = ["summary_table", "time_line", "timing_table"]
 def summary_table(rows: pd.DataFrame, spec: Spec) -> Table:
     """Return mean scores of the first convention, by method and metal-size group, ranked as on the page.
 
-    Methods with failures or missing cases stand below without a rank, with the reason: their means are over other
-    cases.
+    Methods with failures or missing cases stand below without a rank, and the reason below the table: their means are
+    over other cases.
     """
     from marbench.metrics.measure import measures_of
     from marbench.report.benchmark import Benchmark
-    from marbench.report.failures import reasons
     from marbench.report.ranking import rank_methods
 
     convention = spec.metrics.conventions[0]
@@ -38,25 +38,23 @@ def summary_table(rows: pd.DataFrame, spec: Spec) -> Table:
     titles = " above ".join(measure.caption for measure in shown)
     table = Table(
         title=f"{escape(spec.title)}: {titles}, {escape(convention)}, by metal-size group, 1 the largest",
-        caption=_caption(benchmark.patients, ranking),
+        caption="\n".join(_remarks(benchmark, ranking)),
         caption_justify="left",
     )
     table.add_column("#", justify="right")
-    table.add_column("method")
+    table.add_column("method", overflow="fold")
     for group in benchmark.groups:
         table.add_column(str(group), justify="right")
     table.add_column("all", justify="right")
     table.add_column("ok", justify="right")
     good = rows[rows["status"] == "ok"]
-    why = reasons(benchmark, ranking)
     for method in ranking.shown:
         own, cover = good[good["method"] == method], ranking.coverage[method]
         cells = [_cell(own[own["size_group"] == group], shown) for group in benchmark.groups]
         place = str(ranking.places.get(method, "–"))
-        name = escape(method) + (f"\n[dim]not ranked: {escape(why[method])}[/dim]" if method in why else "")
         if method == next(iter(ranking.unranked), None):
             table.add_section()
-        table.add_row(place, name, *cells, _cell(own, shown), f"{cover.good}/{cover.total}")
+        table.add_row(place, escape(method), *cells, _cell(own, shown), f"{cover.good}/{cover.total}")
     return table
 
 
@@ -93,14 +91,16 @@ def timing_table(timings: pd.DataFrame) -> Table:
     return table
 
 
-def _caption(patients: int, ranking: Ranking) -> str | None:
-    """Return what the ranks are not worth, where the patients are too few for any test."""
+def _remarks(benchmark: Benchmark, ranking: Ranking) -> Iterator[str]:
+    """Yield why methods are not ranked, and that ranks are worth little where the patients are too few for any test."""
+    from marbench.report.failures import reasons
     from marbench.report.stats import can_differ
 
-    methods = len(ranking.ranked)
-    if methods < 2 or can_differ(patients, methods - 1):
-        return None
-    return f"{patients} patient{'s' if patients != 1 else ''}: too few to tell {methods} methods apart."
+    for method, reason in reasons(benchmark, ranking).items():
+        yield escape(f"{method} is not ranked: {reason}")
+    patients, methods = benchmark.patients, len(ranking.ranked)
+    if methods > 1 and not can_differ(patients, methods - 1):
+        yield f"{patients} patient{'s' if patients != 1 else ''}: too few to tell {methods} methods apart."
 
 
 def _cell(rows: pd.DataFrame, measures: Sequence[Measure]) -> str:

@@ -181,6 +181,8 @@ def _of(frame: pd.DataFrame, spec_hash: str, protocol: int) -> pd.DataFrame:
 def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows of methods, and a note on the cases that could not be made: those are no method's fault."""
     failed = rows["method"] == ""
+    if not failed.any():
+        return rows, []
     rows, unmade = rows[~failed], rows[failed]
     unmade = unmade[~unmade["case_id"].isin(rows["case_id"])].drop_duplicates("case_id")
     if unmade.empty:

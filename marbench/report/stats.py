@@ -257,27 +257,24 @@ def _by_patient(values: Floats, patients: Integers) -> Floats:
 
 def _sign_flip_p(sums: Floats, seed: int) -> Floats:
     """Return the two-sided p-value of each row of D_p; 1 where nothing differs."""
-    count = sums.shape[1]
+    count, total = sums.shape[1], sums.sum(axis=1)
     # Sums in another order differ in their last digits: what is equal but for those is as large.
-    limit = np.abs(sums.sum(axis=1)) - 1e-9 * np.abs(sums).sum(axis=1)
+    limit = np.abs(total) - 1e-9 * np.abs(sums).sum(axis=1)
     tried = as_large = 0 if count <= EXACT_PATIENTS else 1
-    for signs in _flips(count, seed):
-        as_large = as_large + (np.abs(signs @ sums.T) >= limit).sum(axis=0)
-        tried += len(signs)
+    for exchanged in _exchanges(count, seed):
+        # Σ s D = Σ D − 2 Σ D over the patients in whom the names are exchanged
+        as_large = as_large + (np.abs(total - 2 * (exchanged @ sums.T)) >= limit).sum(axis=0)
+        tried += len(exchanged)
     return np.asarray(as_large / tried, dtype=np.float64)
 
 
-def _flips(count: int, seed: int) -> Iterator[Floats]:
-    """Yield blocks of sign vectors ``(size, count)``: all of them, or a seeded drawing."""
+def _exchanges(count: int, seed: int) -> Iterator[Floats]:
+    """Yield blocks ``(size, count)`` of 1 where names are exchanged, else 0: every pattern, or a seeded drawing."""
     if count <= EXACT_PATIENTS:
-        numbers = np.arange(2**count)[:, None]
-        yield _signs((numbers >> np.arange(count)) & 1)
+        patterns = np.arange(2**count)[:, None]
+        yield ((patterns >> np.arange(count)) & 1).astype(np.float64)
         return
     rng = np.random.default_rng(seed)
     block = max(1, _BLOCK // count)
     for start in range(0, RESAMPLES, block):
-        yield _signs(rng.integers(0, 2, size=(min(block, RESAMPLES - start), count), dtype=np.int8))
-
-
-def _signs(bits: Integers) -> Floats:
-    return 1 - 2 * bits.astype(np.float64)
+        yield rng.integers(0, 2, size=(min(block, RESAMPLES - start), count), dtype=np.int8).astype(np.float64)

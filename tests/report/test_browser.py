@@ -191,6 +191,48 @@ def test_views_and_conventions_show_one_thing_at_a_time(board: Any) -> None:
     assert _column(board, 2) != first
 
 
+def test_a_view_has_its_own_heading_columns_and_direction(board: Any) -> None:
+    heading = board.find_element("css selector", "section.board:not([hidden]) h2")
+    assert heading.text.startswith("PSNR and SSIM by metal size")
+    apart = board.find_elements("css selector", "section.board:not([hidden]) .apart")
+    assert all(cell.is_displayed() for cell in apart)
+    board.find_element("css selector", "input[name=view][value=rmse_hu]").click()
+    assert heading.text.startswith("RMSE by metal size")
+    assert not any(cell.is_displayed() for cell in apart)
+    group = board.find_elements("css selector", "section.board:not([hidden]) thead th")[2]
+    group.find_element("css selector", "button").click()
+    # The best first: of errors those are the smallest.
+    assert group.get_attribute("aria-sort") == "ascending"
+    values = [float(text.rstrip("†")) for text in _column(board, 2)]
+    assert values == sorted(values)
+    _choose(board, "kind", "classical")
+    assert "best" in board.find_element(
+        "css selector", "tr[data-method=nmar] .all [data-measure=rmse_hu]"
+    ).get_attribute("class")
+
+
+def test_numbers_beyond_reason_are_short_where_scripts_print_them(browser: Browser, tmp_path: Path) -> None:
+    def change(row: Row) -> Row:
+        return replace(row, scores=dict.fromkeys(row.scores, -1e30)) if row.method == "li" else row
+
+    report = render(write_run(tmp_path / "run", METHODS[:3], slices=7, patients=7, change=change)).parent
+    for page in ("index.html", "statistics.html", "explorer.html"):
+        driver = browser.open(report / page)
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= 1280, page
+        tables = driver.find_elements("css selector", ".scroll")
+        assert all(driver.execute_script("return arguments[0].scrollWidth", table) < 1300 for table in tables), page
+    driver = browser.open(report / "index.html", "#region=dental")
+    cells = driver.find_elements(
+        "css selector", "section.board:not([hidden]) tr[data-method=li] .all [data-measure=psnr]"
+    )
+    assert [cell.text for cell in cells] == ["−1.0e30"]
+    printed = driver.execute_script(
+        "return [[-0.001, 2], [0.0004, 2], [-0.5, 1], [1e30, 1]].map(v => marbench.print(...v))"
+    )
+    assert printed == ["0.00", "0.00", "−0.5", "1.0e30"]
+    assert browser.complaints(report) == []
+
+
 def test_copies_say_what_the_table_says(board: Any, report: Path) -> None:
     def copy(name: str) -> str:
         board.find_element("css selector", f"#copy [data-format={name}]").click()

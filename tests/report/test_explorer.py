@@ -72,7 +72,7 @@ def test_wins_ties_and_losses_are_counted_on_common_cases() -> None:
     assert board[0][0].share is None
     assert duels(scores, measure("rmse_hu"))[0][1].wins == 1
     rng = np.random.default_rng(0)
-    shares = [[duel.share for duel in row] for row in duels(rng.normal(size=(4, 50)), 2)]
+    shares = [[duel.share for duel in row] for row in duels(rng.normal(size=(4, 50)), measure("psnr[dudonet2019]"))]
     assert all(shares[a][b] + shares[b][a] == 100 for a in range(4) for b in range(a))
 
 

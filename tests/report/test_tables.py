@@ -152,7 +152,7 @@ def test_the_terminal_ranks_as_the_page(tmp_path: Path) -> None:
         *((str(board.rank(method)), method) for method in board.ranked),
         ("–", "dudonet"),
     ]
-    assert "not ranked: 2 error: ValueError: boom [bold]" in text
+    assert "dudonet is not ranked: 2 error: ValueError: boom [bold]" in text
     assert "18/20" in text
     assert "2 patients: too few to tell 4 methods apart." in text
 
