@@ -6,6 +6,7 @@
     ├── SpecError             a benchmark description (TOML) that cannot be used
     ├── GeometryError         a scan geometry or array shape that an operator cannot work with
     ├── DataError             CT slices, metal shapes or tables that cannot be read
+    ├── MetricError           an image or a mask that cannot be scored, an unknown measure or convention
     ├── MethodError           a method that cannot be found, loaded or configured
     │   └── MethodUnavailable   … for lack of weights, a package or a device
     └── StoreError            a results folder that cannot be read or written
@@ -22,6 +23,7 @@ __all__ = [
     "MarbenchError",
     "MethodError",
     "MethodUnavailable",
+    "MetricError",
     "SpecError",
     "StoreError",
     "nearest",
@@ -42,6 +44,10 @@ class GeometryError(MarbenchError, ValueError):
 
 class DataError(MarbenchError):
     """Input data are missing, truncated, or not what they should be."""
+
+
+class MetricError(MarbenchError, ValueError):
+    """An image or a mask cannot be scored, or there is no such measure or convention."""
 
 
 class MethodError(MarbenchError):

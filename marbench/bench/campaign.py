@@ -17,6 +17,7 @@ from marbench.errors import MethodError, nearest
 from marbench.machine.devices import device_of
 from marbench.machine.host import describe_host, host_id
 from marbench.method.request import FittedMethod, MethodRequest
+from marbench.metrics.measure import measures_of
 from marbench.results.images import Gallery, ImageChoice, gallery_cases
 from marbench.results.representative import telling_of_run
 from marbench.results.rows import Key
@@ -80,7 +81,9 @@ def pending(campaign: Campaign, stored: Stored) -> list[Unit]:
 
 def with_telling_cases(campaign: Campaign, rows: pd.DataFrame) -> Campaign:
     """Return the campaign with the cases that tell most, by their scores, among those whose pictures are wanted."""
-    telling = telling_of_run(rows, campaign.keys, f"psnr[{campaign.suite.spec.metrics.conventions[0]}]")
+    uncorrected = {each.label for each in campaign.conditions.methods if each.request.entry.card.role == "uncorrected"}
+    measure = measures_of(campaign.suite.spec.metrics.conventions)[0]
+    telling = telling_of_run(rows, campaign.keys, measure, uncorrected)
     gallery = replace(campaign.gallery, cases=campaign.gallery.cases | telling)
     return replace(campaign, gallery=gallery, conditions=replace(campaign.conditions, pictures=gallery.cases))
 

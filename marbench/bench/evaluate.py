@@ -27,6 +27,8 @@ from marbench.method.discovery import MethodEntry
 from marbench.method.request import FittedMethod, LoadedMethod, MethodRequest, load_method
 from marbench.method.weights import NO_WEIGHTS
 from marbench.metrics.conventions import CONVENTIONS
+from marbench.metrics.measure import measures_of
+from marbench.metrics.scoring import score_image
 from marbench.results.rows import metric_names
 from marbench.spec import Spec
 
@@ -94,7 +96,7 @@ def evaluate(
 
 
 def score(
-    image_hu: torch.Tensor | np.ndarray[Any, Any], case: Case, conventions: Iterable[str] = tuple(CONVENTIONS)
+    image_hu: torch.Tensor | np.ndarray[Any, Any], case: Case, conventions: str | Iterable[str] = tuple(CONVENTIONS)
 ) -> dict[str, float]:
     """Return the scores of an image of a case.
 
@@ -103,26 +105,27 @@ def score(
     image_hu : floating Tensor or array ``(rows, columns)`` or ``(1, rows, columns)``
         HU.
     case : Case
-    conventions : iterable of str
+    conventions : str or iterable of str
         Ids out of `marbench.metrics.conventions.CONVENTIONS`; all by default.
 
     Returns
     -------
     dict
-        ``rmse_hu``, and ``psnr[id]`` and ``ssim[id]`` of every convention.
+        Id of the measure → number, see `marbench.metrics.measure.measures_of`.
 
     Raises
     ------
     MarbenchError
-        The image does not fit the case, is not floating, or is not finite.
+        The image does not fit the case, is not floating, or is not finite; a convention is unknown.
     """
+    measures = measures_of(conventions)
     shape = tuple(case.scan.image.shape)
     is_single = isinstance(image_hu, torch.Tensor | np.ndarray) and tuple(image_hu.shape) == shape[1:]
     try:
         image = check_image(image_hu[None] if is_single else image_hu, shape)[0]
     except InvalidImage as error:
         raise InvalidImage(f"case {case.id}: {error}") from None
-    return case.reference(conventions).score(image)
+    return score_image(image, case, measures)
 
 
 def _loaded(method: object, spec: Spec, device: torch.device) -> LoadedMethod:

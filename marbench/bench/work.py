@@ -23,7 +23,8 @@ from marbench.machine.forkserver import ForkServer, shared_server
 from marbench.machine.host import describe_host, host_id
 from marbench.machine.interrupts import Interrupted
 from marbench.method.request import FittedMethod
-from marbench.metrics.fidelity import Reference
+from marbench.metrics.measure import measures_of
+from marbench.metrics.scoring import Scorer
 from marbench.results.images import case_picture, method_picture
 from marbench.results.rows import Key, Row, properties
 from marbench.spec import PROTOCOL, Spec
@@ -199,6 +200,8 @@ def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Ite
     try:
         with spent.of("simulation"):
             case = session.suite[task.index]
+        with spent.of("scoring"):
+            scorer = Scorer(case, measures_of(work.conditions.spec.metrics.conventions))
     except Interrupted:
         raise
     except Exception as error:  # damaged data end this case, not the run, and are no fault of a method
@@ -207,12 +210,11 @@ def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Ite
     wanted = case.id in work.conditions.pictures
     with spent.of("scoring"):
         known = {**properties(case.info), "case_digest": case_digest(case)}
-        reference = case.reference(work.conditions.spec.metrics.conventions)
     files = case_picture(case) if wanted else {}
     for label in labels:
         key = Key(label, session.method(label).hash, case.id)
         yield Began(key)
-        outcome, scores = _score_call(session.producer(label, label in work.suspects), case, reference, spent)
+        outcome, scores = _score_call(session.producer(label, label in work.suspects), case, scorer, spent)
         if wanted and outcome.image is not None:
             with spent.of("storing"):
                 files |= method_picture(key, outcome.image)
@@ -221,16 +223,14 @@ def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Ite
         files = {}
 
 
-def _score_call(
-    producer: Producer, case: Case, reference: Reference, spent: _Spent
-) -> tuple[Outcome, dict[str, float]]:
+def _score_call(producer: Producer, case: Case, scorer: Scorer, spent: _Spent) -> tuple[Outcome, dict[str, float]]:
     """Call a method on a case, and score what comes."""
     with spent.of("methods"):
         outcome = producer.produce(case)
     if outcome.image is None:
         return outcome, {}
     with spent.of("scoring"):
-        return outcome, reference.score(outcome.image)
+        return outcome, scorer.score(outcome.image)
 
 
 def _row(task: Task, label: str, session: Session, outcome: Outcome) -> Row:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 
 from marbench.errors import DataError
-from marbench.metrics.fidelity import Reference
 
 __all__ = ["Case", "CaseInfo", "CaseKey", "Scan", "Truth"]
 
@@ -159,8 +157,3 @@ class Case:
         if self.truth is None:
             raise DataError(f"case {self.id} has no known truth, and so nothing to compare an image with.")
         return self.truth
-
-    def reference(self, conventions: Iterable[str]) -> Reference:
-        """Return the truth as what images are scored against, under these conventions."""
-        truth, metal = self.known_truth.image[0].cpu().numpy(), self.known_truth.metal[0].cpu().numpy()
-        return Reference(truth, metal, self.info.window, tuple(conventions))

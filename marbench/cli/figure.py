@@ -28,10 +28,10 @@ def _labels(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
 @click.command("figure")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.option("--case", "case_id", required=True, metavar="ID", help="A case whose images the run kept.")
-@click.option("--methods", metavar="LIST", callback=_labels, help="Labels, separated by commas.  [default: all]")
+@click.option("--methods", metavar="LIST", callback=_labels, help="Labels or titles; commas between.  [default: all]")
 @click.option("--window", metavar="LOW,HIGH", callback=_pair, help="Display window in HU.  [default: the case's own]")
 @click.option("--inset", metavar="ROW,COLUMN", callback=_pair, help="What to magnify.  [default: the worst artifact]")
-@click.option("--convention", metavar="NAME", help="Of PSNR and SSIM.  [default: the benchmark's first]")
+@click.option("--convention", metavar="NAME", help="Of the scores.  [default: the benchmark's first]")
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="A .png, .pdf or .svg.")
 def command(
     run: Path,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from marbench.report.reproduction import Claim, Comparison
+    from marbench.report.reproduction import Comparison, Reproduction
 
 __all__ = ["command"]
 
@@ -38,7 +37,7 @@ def command(table: str, run: Path, out: Path | None) -> None:
     for comparison in result.comparisons:
         console.print(_as_table(comparison))
     if result.claims:
-        console.print(_claims(result.claims))
+        console.print(_claims(result))
     for label, told in result.training.items():
         console.print(f"{label} was trained with {told}.", markup=False, highlight=False)
     for note in (*result.notes, f"Paper: {result.cite}"):
@@ -47,15 +46,16 @@ def command(table: str, run: Path, out: Path | None) -> None:
         console.print(str(path), markup=False, highlight=False, soft_wrap=True)
 
 
-def _claims(claims: Sequence[Claim]) -> Table:
+def _claims(result: Reproduction) -> Table:
     from rich.table import Table
 
     from marbench.report.formats import p_value, signed
 
-    table = Table(title="claims of the paper: difference of the PSNR in dB", title_justify="left")
+    what = result.criterion.caption if result.criterion else ""
+    table = Table(title=f"claims of the paper: difference of the mean {what}", title_justify="left")
     for column in ("claim", "where", "paper", "ours", "95 % interval", "p", "verdict"):
         table.add_column(column, justify="left" if column in ("claim", "where") else "right")
-    for claim in claims:
+    for claim in result.claims:
         span = " … ".join(map(signed, claim.interval))
         p = p_value(claim.p)
         table.add_row(claim.text, claim.where, signed(claim.paper), signed(claim.ours), span, p, claim.verdict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -11,29 +12,49 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from marbench.bench.run import RunSummary
+    from marbench.metrics.measure import Measure
+    from marbench.report.benchmark import Benchmark
+    from marbench.report.ranking import Ranking
     from marbench.spec import Spec
 
 __all__ = ["summary_table", "time_line", "timing_table"]
 
 
 def summary_table(rows: pd.DataFrame, spec: Spec) -> Table:
-    """Return mean PSNR and SSIM of the first convention, by method and metal-size group, the best method first."""
+    """Return mean scores of the first convention, by method and metal-size group, ranked as on the page.
+
+    Methods with failures or missing cases stand below without a rank, and the reason below the table: their means are
+    over other cases.
+    """
+    from marbench.metrics.measure import measures_of
+    from marbench.report.benchmark import Benchmark
+    from marbench.report.ranking import rank_methods
+
     convention = spec.metrics.conventions[0]
-    psnr, ssim = f"psnr[{convention}]", f"ssim[{convention}]"
-    groups = sorted(rows["size_group"].unique().tolist())
-    table = Table(title=f"{escape(spec.title)}: PSNR (dB) above SSIM, {escape(convention)}; metals from large to small")
-    table.add_column("method")
-    for group in groups:
-        table.add_column(f"group {group}", justify="right")
+    benchmark = Benchmark.of_rows(spec, rows)
+    # The page ranks whoever has every number of the table, those that need no convention included.
+    ranking = rank_methods(benchmark, measures_of(convention))
+    shown = [measure for measure in ranking.measures if measure.convention]
+    titles = " above ".join(measure.caption for measure in shown)
+    table = Table(
+        title=f"{escape(spec.title)}: {titles}, {escape(convention)}, by metal-size group, 1 the largest",
+        caption="\n".join(_remarks(benchmark, ranking)),
+        caption_justify="left",
+    )
+    table.add_column("#", justify="right")
+    table.add_column("method", overflow="fold")
+    for group in benchmark.groups:
+        table.add_column(str(group), justify="right")
     table.add_column("all", justify="right")
     table.add_column("ok", justify="right")
     good = rows[rows["status"] == "ok"]
-    means = good.groupby("method")[psnr].mean()
-    for method in sorted(rows["method"].unique().tolist(), key=lambda name: (-means.get(name, -1e9), name)):
-        own = good[good["method"] == method]
-        cells = [_cell(own[own["size_group"] == group], psnr, ssim) for group in groups]
-        total = int((rows["method"] == method).sum())
-        table.add_row(escape(method), *cells, _cell(own, psnr, ssim), f"{len(own)}/{total}")
+    for method in ranking.shown:
+        own, cover = good[good["method"] == method], ranking.coverage[method]
+        cells = [_cell(own[own["size_group"] == group], shown) for group in benchmark.groups]
+        place = str(ranking.places.get(method, "–"))
+        if method == next(iter(ranking.unranked), None):
+            table.add_section()
+        table.add_row(place, escape(method), *cells, _cell(own, shown), f"{cover.good}/{cover.total}")
     return table
 
 
@@ -70,5 +91,19 @@ def timing_table(timings: pd.DataFrame) -> Table:
     return table
 
 
-def _cell(rows: pd.DataFrame, psnr: str, ssim: str) -> str:
-    return f"{rows[psnr].mean():.2f}\n{rows[ssim].mean():.3f}" if len(rows) else "–"
+def _remarks(benchmark: Benchmark, ranking: Ranking) -> Iterator[str]:
+    """Yield why methods are not ranked, and that ranks are worth little where the patients are too few for any test."""
+    from marbench.report.failures import reasons
+    from marbench.report.stats import can_differ
+
+    for method, reason in reasons(benchmark, ranking).items():
+        yield escape(f"{method} is not ranked: {reason}")
+    patients, methods = benchmark.patients, len(ranking.ranked)
+    if methods > 1 and not can_differ(patients, methods - 1):
+        yield f"{patients} patient{'s' if patients != 1 else ''}: too few to tell {methods} methods apart."
+
+
+def _cell(rows: pd.DataFrame, measures: Sequence[Measure]) -> str:
+    from marbench.report.formats import number
+
+    return "\n".join(number(rows[measure.id].mean(), measure.digits) for measure in measures) if len(rows) else "–"

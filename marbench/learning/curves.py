@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from marbench.machine.files import write_atomically
+from marbench.metrics.measure import Measure
 
 __all__ = ["LearningCurves"]
 
@@ -44,23 +45,24 @@ class LearningCurves:
             whole = [row for row in rows if row.count(",") == header.count(",") and int(row.partition(",")[0]) <= step]
             write_atomically(path, "".join(f"{line}\n" for line in (header, *whole)).encode())
 
-    def plot(self, convention: str, baseline: Mapping[str, float]) -> None:
+    def plot(self, measures: Sequence[Measure], baseline: Mapping[str, float]) -> None:
         """Draw the losses, and the validation scores beside those of linear interpolation (``baseline``)."""
         from matplotlib.figure import Figure
 
         losses, scores = self.read("losses"), self.read("validation")
-        figure = Figure(figsize=(12, 3.6), layout="constrained")
-        axes = figure.subplots(1, 3)
+        figure = Figure(figsize=(4 * (1 + len(measures)), 3.6), layout="constrained")
+        axes = figure.subplots(1, 1 + len(measures))
         for column in [name for name in losses if "/" in str(name)]:
             axes[0].plot(losses["samples"], losses[column], lw=0.8, label=column)
         axes[0].set(yscale="log", title="training losses", xlabel="samples")
         if not losses.empty:
             axes[0].legend(fontsize=6)
-        for axis, metric, unit in ((axes[1], f"psnr[{convention}]", "dB"), (axes[2], "rmse_hu", "HU")):
+        for axis, measure in zip(axes[1:], measures, strict=True):
             if not scores.empty:
-                axis.plot(scores["samples"], scores[metric], "o-", ms=2.5)
-            if metric in baseline:
-                axis.axhline(baseline[metric], color="grey", ls="--", lw=0.8, label="LI")
+                axis.plot(scores["samples"], scores[measure.id], "o-", ms=2.5)
+            if measure.id in baseline:
+                axis.axhline(baseline[measure.id], color="grey", ls="--", lw=0.8, label="LI")
                 axis.legend(fontsize=6)
-            axis.set(title=f"validation {metric} ({unit})", xlabel="samples")
+            unit = f" ({measure.unit})" if measure.unit else ""
+            axis.set(title=f"validation {measure.id}{unit}", xlabel="samples")
         figure.savefig(self._folder / "curves.png", dpi=110)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +31,7 @@ from marbench.method.contract import Method
 from marbench.method.learned import LearnedMethod, recalibrate_batch_normalization
 from marbench.method.request import MethodRequest, context_for, instantiate
 from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, read_weights, scan_of
+from marbench.metrics.measure import Measure, measures_of
 from marbench.spec import Spec
 
 if TYPE_CHECKING:
@@ -133,9 +134,9 @@ class Trainer:
         self._validation = Validation(spec, recipe.validation_cases) if self._leads else None
         self.step, self.seconds, self._validated = 0, 0.0, 0
         self._summed: dict[str, torch.Tensor] = {}
-        self._criterion = f"psnr[{spec.metrics.conventions[0]}]"
+        self._measures = measures_of(spec.metrics.conventions)
         best = load_checkpoint(out / "best", note)
-        self._best = float(best["scores"][self._criterion]) if best else float("-inf")
+        self._best = self._goodness(best["scores"]) if best else float("-inf")
         self._resume()
 
     @property
@@ -206,7 +207,7 @@ class Trainer:
         }
         file = write_card(path, content, **card)
         write_atomically(self._out / "weights.toml", stanza(file, _chosen(self._request)).encode())
-        told = _told(card["validation"]["scores"], self._validated_cases().baseline)
+        told = _told(self._measures, card["validation"]["scores"], self._validated_cases().baseline)
         self.note(f"{path} ({len(content) / 1e6:.2f} MB): validation {told}")
         if installed:
             self.note(f"installed in {install(file)}; set MARBENCH_WEIGHTS={self._out} to prefer it to shipped weights")
@@ -244,14 +245,22 @@ class Trainer:
 
     def _keep_scores(self, scores: dict[str, float]) -> None:
         self._curves.add("validation", {**self._position(), **scores})
-        self._curves.plot(self._spec.metrics.conventions[0], self._validated_cases().baseline)
+        convention = self._measures[0].convention
+        drawn = [measure for measure in self._measures if measure.convention in (convention, "")]
+        self._curves.plot(drawn, self._validated_cases().baseline)
         mark = ""
-        if scores[self._criterion] > self._best:
+        if self._goodness(scores) > self._best:
             mark = ", the best so far"
-            self._best = scores[self._criterion]
+            self._best = self._goodness(scores)
             modules = {name: network.state_dict() for name, network in self.method.networks().items()}
             save_checkpoint(self._out / "best", self.step, {"step": self.step, "scores": scores, "modules": modules})
-        self._note_progress(f"; validation {_told(scores, self._validated_cases().baseline)}{mark}")
+        told = _told(self._measures, scores, self._validated_cases().baseline)
+        self._note_progress(f"; validation {told}{mark}")
+
+    def _goodness(self, scores: Mapping[str, float]) -> float:
+        """Return what is to become large: the mean of the measure that ranks, turned round where lower is better."""
+        measure = self._measures[0]
+        return measure.sign * float(scores[measure.id])
 
     def _recalibrate(self, stream: BatchStream, cases: int) -> None:
         with self._autocast():
@@ -375,6 +384,9 @@ def _chosen(request: MethodRequest) -> dict[str, Any]:
     return {name: value for name, value in sorted(request.parameters.items()) if value != defaults[name]}
 
 
-def _told(scores: dict[str, float], baseline: dict[str, float]) -> str:
-    shown = (name for name in scores if not name.startswith("ssim"))
-    return ", ".join(f"{name} {scores[name]:.4g} (LI {baseline[name]:.4g})" for name in shown)
+def _told(measures: Sequence[Measure], scores: Mapping[str, float], baseline: Mapping[str, float]) -> str:
+    return ", ".join(
+        f"{each.id} {scores[each.id]:.{each.digits}f} (LI {baseline[each.id]:.{each.digits}f})"
+        for each in measures
+        if each.id in scores
+    )

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from marbench.cases.case import Case, Scan
 from marbench.cases.suite import Suite
 from marbench.ct.operators import Operators
+from marbench.metrics.measure import measures_of
+from marbench.metrics.scoring import score_image
 from marbench.spec import Spec
 from marbench.toolbox.interpolation import linear_interpolation
 
@@ -35,7 +37,7 @@ class Validation:
 
     def __init__(self, spec: Spec, cases: int) -> None:
         suite = Suite(spec, split="val")
-        self._spec = spec
+        self._measures = measures_of(spec.metrics.conventions)
         # Sorted, so that cases that share a slice follow each other; drawn, so that all metals are among them.
         chosen = np.random.default_rng(0).permutation(len(suite))[:cases]
         self._cases: list[Case] = [suite[int(index)] for index in sorted(chosen)]
@@ -49,7 +51,7 @@ class Validation:
     def score(
         self, reduce: Callable[[Scan], torch.Tensor], device: torch.device, picture: Path | None = None
     ) -> dict[str, float]:
-        """Return the mean of every metric of the benchmark, and write a picture of some cases."""
+        """Return the mean of every measure of the benchmark, and write a picture of some cases."""
         images = self._images(reduce, device)
         if picture is not None and images:
             self._draw(images, picture)
@@ -64,10 +66,8 @@ class Validation:
         return self._operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace))
 
     def _scores(self, images: Sequence[Image]) -> dict[str, float]:
-        rows = [
-            case.reference(self._spec.metrics.conventions).score(image)
-            for image, case in zip(images, self._cases, strict=True)
-        ]
+        pairs = zip(images, self._cases, strict=True)
+        rows = [score_image(image, case, self._measures) for image, case in pairs]
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
 
     def _draw(self, images: Sequence[Image], path: Path) -> None:

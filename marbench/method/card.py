@@ -69,9 +69,18 @@ class MethodCard(_Section):
 
     Attributes
     ----------
+    name : str
+        What one types. Not ``all``, which asks for every method.
+    title, summary : str
+        What readers call it, and what it does in a sentence or two.
+    domain : str
+        Where it works; ``none`` where it corrects nothing.
     role : str
-        ``uncorrected`` for the method that returns the scan as it is, ``baseline`` for references that every paper of
-        the field quotes.
+        ``uncorrected`` for the method that returns the image of the scan as it is: no correction, so it judges no case.
+        ``baseline`` for references that every paper of the field quotes. Tables highlight both.
+    authors, cite, url, year, licence, notes
+        Who wrote the method, the paper to cite, the address of its code or page, the year of the paper, the licence of
+        the plugin, and what a reader has to know.
     requires : tuple of str
         Requirements as pip takes them; under ``isolation = "venv"`` they are installed, else they must be there.
     isolation : str
@@ -79,6 +88,10 @@ class MethodCard(_Section):
         environment of its own. ``auto`` is ``process``, and ``inline`` for methods that ship with marbench.
     python : str
         The interpreter that runs the method; empty for the one of marbench.
+    parameters : dict of Parameter
+    presets : dict
+        Sets of parameters with a name: sizes in which a network is trained.
+    weights : tuple of DeclaredWeights
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -88,7 +101,7 @@ class MethodCard(_Section):
     role: Literal["", "uncorrected", "baseline"] = ""
     cite: str = ""
     authors: str = ""
-    url: str = ""
+    url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     year: Annotated[int, Field(ge=1970, le=2100)] | None = None
     licence: str = ""
     notes: str = ""

@@ -6,9 +6,12 @@ id travels with every value: ``psnr[dudonet2019]``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["CONVENTIONS", "PSNR_CEILING", "Convention"]
+from marbench.errors import MetricError, nearest
+
+__all__ = ["CONVENTIONS", "PSNR_CEILING", "Convention", "known_conventions"]
 
 PSNR_CEILING = 100.0
 """The PSNR of equal images, dB."""
@@ -35,10 +38,6 @@ class Convention:
     definition: str
     source: str
 
-    def range_for(self, display_window: tuple[float, float]) -> tuple[float, float]:
-        """Return the HU range for a slice with this display window."""
-        return self.window or display_window
-
 
 _PIXELS = (
     "Pixels that hold metal are left out: of the mean squared error altogether, and of SSIM after both images took "
@@ -64,3 +63,21 @@ CONVENTIONS: dict[str, Convention] = {
         ),
     )
 }
+
+
+def known_conventions(ids: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the ids of conventions, each once; one id may be given as plain text.
+
+    >>> known_conventions("dudonet2019")
+    ('dudonet2019',)
+
+    Raises
+    ------
+    MetricError
+        There is no such convention; the message names the nearest.
+    """
+    found = tuple(dict.fromkeys([ids] if isinstance(ids, str) else ids))
+    for name in found:
+        if name not in CONVENTIONS:
+            raise MetricError(f"There is no metric convention {name!r}; {nearest(str(name), CONVENTIONS)}")
+    return found

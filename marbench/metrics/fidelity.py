@@ -1,17 +1,22 @@
-"""Fidelity to a known truth: RMSE in HU, PSNR and SSIM under a declared convention."""
+"""Fidelity to a known truth: RMSE in HU, PSNR and SSIM within a HU range. Arrays in, numbers out.
+
+Nothing is guessed: a mask that is not boolean, a range that is empty, shapes that differ and values that are no
+numbers are refused. A mask of 0 and 1 would be taken as row indices by NumPy, and give a perfect score.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import correlate1d
 
-from marbench.metrics.conventions import CONVENTIONS, PSNR_CEILING
+from marbench.errors import MetricError
+from marbench.metrics.conventions import PSNR_CEILING
 
-__all__ = ["Reference", "psnr", "rmse", "ssim"]
+__all__ = ["Image", "Mask", "Range", "Reference", "ScoredImage", "psnr", "rmse", "ssim"]
 
 Image = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -23,64 +28,160 @@ _WINDOW /= _WINDOW.sum()
 _C1, _C2 = 0.01**2, 0.03**2
 
 
+def rmse(image: ArrayLike, truth: ArrayLike, valid: ArrayLike) -> float:
+    """Return the root-mean-square error in HU over the valid pixels. Needs no convention: nothing is clipped.
+
+    Parameters
+    ----------
+    image, truth : real array ``(rows, columns)``
+        HU; finite, the image at least where it is valid.
+    valid : bool array ``(rows, columns)``
+        Which pixels count.
+
+    Raises
+    ------
+    MetricError
+        An array is not as described, or no pixel is valid.
+    """
+    return _scored(image, truth, valid).rmse
+
+
+def psnr(image: ArrayLike, truth: ArrayLike, valid: ArrayLike, hu_range: Range) -> float:
+    """Return the peak signal-to-noise ratio in dB, at most `PSNR_CEILING`.
+
+    ``10 log10(w² / MSE)`` with both images clipped to ``hu_range`` of width ``w``, over the valid pixels. Images that
+    are equal within a narrow window would otherwise make every mean that they enter infinite.
+
+    Parameters
+    ----------
+    image, truth, valid
+        As for `rmse`.
+    hu_range : (low, high)
+        HU, finite, ``low < high``.
+
+    Raises
+    ------
+    MetricError
+        As `rmse`, or the range is none.
+    """
+    return _scored(image, truth, valid).psnr(hu_range)
+
+
+def ssim(image: ArrayLike, truth: ArrayLike, valid: ArrayLike, hu_range: Range) -> float:
+    """Return the mean structural similarity over the valid pixels (Wang et al., IEEE TIP 13 (2004) 600, eq. 13).
+
+    Gaussian weights with σ = 1.5 px in an 11 × 11 window, both images clipped to ``hu_range``, whose width is the
+    data range; borders are mirrored. Invalid pixels take the truth's value in both images.
+
+    Parameters
+    ----------
+    image, truth, valid, hu_range
+        As for `psnr`.
+
+    Raises
+    ------
+    MetricError
+        As `psnr`.
+    """
+    return _scored(image, truth, valid).ssim(hu_range)
+
+
 class Reference:
-    """The truth of one case, prepared once for all images that are compared with it.
+    """What the images of one case are scored against, prepared once for all of them.
 
     What SSIM needs of the truth alone is computed once per HU range, two fifths of its work.
 
     Parameters
     ----------
-    truth : float array ``(rows, columns)``
-        HU.
+    truth : real array ``(rows, columns)`` or None
+        HU, finite; None where no truth is known.
     metal : bool array ``(rows, columns)``
         Pixels that hold any metal; they are not scored.
-    window : (low, high)
+    window : (low, high), optional
         Display window of the slice in HU.
-    conventions : sequence of str
-        Ids out of `marbench.metrics.conventions.CONVENTIONS`.
+
+    Raises
+    ------
+    MetricError
+        An array is not as described, or every pixel is metal.
     """
 
-    def __init__(self, truth: Image, metal: Mask, window: Range, conventions: Sequence[str]) -> None:
-        self._truth, self._valid = truth, ~metal
-        self._ranges = {name: CONVENTIONS[name].range_for(window) for name in conventions}
-        self._moments = {hu_range: _Moments(truth, hu_range) for hu_range in self._ranges.values()}
+    def __init__(self, truth: ArrayLike | None, metal: ArrayLike, window: Range | None = None) -> None:
+        mask = np.asarray(metal)
+        if mask.dtype != np.bool_:
+            raise MetricError(
+                f"A mask of pixels is boolean. Got {mask.dtype}, whose values would be taken as indices; "
+                "convert it with mask.astype(bool)."
+            )
+        if mask.ndim != 2:
+            raise MetricError(f"A mask of pixels has the shape (rows, columns). Got {mask.shape}.")
+        if mask.all():
+            raise MetricError(f"There is nothing to score: none of the {mask.size} pixels is valid.")
+        self.valid: Mask = ~mask
+        self.window = window
+        self.truth = None if truth is None else _numbers(truth, "truth", mask.shape)
+        if self.truth is not None:
+            # SSIM's windows reach beyond the valid pixels, so all of the truth has to be there.
+            _refuse_non_finite(self.truth, "truth")
+        self._moments: dict[Range, _Moments] = {}
 
-    def score(self, image: Image) -> dict[str, float]:
-        """Return ``rmse_hu``, and ``psnr[id]`` and ``ssim[id]`` of every convention."""
-        by_range = {
-            hu_range: (psnr(image, self._truth, self._valid, hu_range), moments.ssim(image, self._valid))
-            for hu_range, moments in self._moments.items()
-        }
-        scores = {"rmse_hu": rmse(image, self._truth, self._valid)}
-        for name, hu_range in self._ranges.items():
-            scores[f"psnr[{name}]"], scores[f"ssim[{name}]"] = by_range[hu_range]
-        return scores
+    def known_truth(self) -> Image:
+        """Return the truth, or raise `MetricError` where none is known."""
+        if self.truth is None:
+            raise MetricError("This case has no known truth to compare an image with.")
+        return self.truth
+
+    def moments(self, hu_range: Range) -> _Moments:
+        """Return what SSIM needs of the truth within a HU range."""
+        if hu_range not in self._moments:
+            self._moments[hu_range] = _Moments(self.known_truth(), _checked(hu_range))
+        return self._moments[hu_range]
 
 
-def rmse(image: Image, truth: Image, valid: Mask) -> float:
-    """Return the root-mean-square error in HU over the valid pixels. Needs no convention: nothing is clipped."""
-    difference = image[valid].astype(np.float64) - truth[valid]
-    return math.sqrt(float(np.mean(difference * difference)))
+class ScoredImage:
+    """An image beside what it is scored against: the argument of every measure.
 
+    Conventions that give one slice the same HU range share the numbers.
 
-def psnr(image: Image, truth: Image, valid: Mask, hu_range: Range) -> float:
-    """Return the peak signal-to-noise ratio in dB, at most `PSNR_CEILING`.
+    Parameters
+    ----------
+    image : real array ``(rows, columns)``
+        HU, finite where it is scored.
+    reference : Reference
 
-    ``10 log10(w² / MSE)`` with both images clipped to ``hu_range`` of width ``w``, over the valid pixels. Images that
-    are equal within a narrow window would otherwise make every mean that they enter infinite.
+    Raises
+    ------
+    MetricError
+        The image has another shape, is no real numbers, or is not finite.
     """
-    low, high = hu_range
-    error = rmse(np.clip(image, low, high), np.clip(truth, low, high), valid) / (high - low)
-    return -20 * math.log10(max(error, 10 ** (-PSNR_CEILING / 20)))
 
+    def __init__(self, image: ArrayLike, reference: Reference) -> None:
+        self.image = _numbers(image, "image", reference.valid.shape)
+        self.reference = reference
+        _refuse_non_finite(self.image[reference.valid], "image")
+        self._psnr: dict[Range, float] = {}
+        self._ssim: dict[Range, float] = {}
 
-def ssim(image: Image, truth: Image, valid: Mask, hu_range: Range) -> float:
-    """Return the mean structural similarity over the valid pixels (Wang et al., IEEE TIP 13 (2004) 600, eq. 13).
+    @cached_property
+    def rmse(self) -> float:
+        """See `rmse`."""
+        return _rmse(self.image, self.reference.known_truth(), self.reference.valid)
 
-    Gaussian weights with σ = 1.5 px in an 11 × 11 window, both images clipped to ``hu_range``, whose width is the
-    data range; borders are mirrored. Invalid pixels take the truth's value in both images.
-    """
-    return _Moments(truth, hu_range).ssim(image, valid)
+    def psnr(self, hu_range: Range) -> float:
+        """See `psnr`."""
+        if hu_range not in self._psnr:
+            low, high = _checked(hu_range)
+            image, truth = np.clip(self.image, low, high), np.clip(self.reference.known_truth(), low, high)
+            error = _rmse(image, truth, self.reference.valid) / (high - low)
+            # 10 log10(w² / MSE) = −20 log10(RMSE / w)
+            self._psnr[hu_range] = -20 * math.log10(max(error, 10 ** (-PSNR_CEILING / 20)))
+        return self._psnr[hu_range]
+
+    def ssim(self, hu_range: Range) -> float:
+        """See `ssim`."""
+        if hu_range not in self._ssim:
+            self._ssim[hu_range] = self.reference.moments(hu_range).ssim(self.image, self.reference.valid)
+        return self._ssim[hu_range]
 
 
 class _Moments:
@@ -95,8 +196,10 @@ class _Moments:
     def ssim(self, image: Image, valid: Mask) -> float:
         candidate = np.where(valid, self._scaled(image), self.truth)
         mean = _smooth(candidate)
+        # Weighted, without Bessel's correction: σ² = E[x²] − E[x]², and the covariance likewise.
         variance = _smooth(candidate**2) - mean**2
         covariance = _smooth(candidate * self.truth) - mean * self.mean
+        # (2 µx µy + C1)(2 σxy + C2) / ((µx² + µy² + C1)(σx² + σy² + C2))
         similarity = (2 * mean * self.mean + _C1) * (2 * covariance + _C2)
         similarity /= (mean**2 + self.mean**2 + _C1) * (variance + self.variance + _C2)
         return float(np.mean(similarity[valid]))
@@ -106,5 +209,42 @@ class _Moments:
         return (np.clip(image, low, high).astype(np.float64) - low) / (high - low)
 
 
+def _scored(image: ArrayLike, truth: ArrayLike, valid: ArrayLike) -> ScoredImage:
+    mask = np.asarray(valid)
+    # Only a boolean mask can be turned round; of any other `Reference` says what is wrong.
+    return ScoredImage(image, Reference(truth, ~mask if mask.dtype == np.bool_ else mask))
+
+
+def _rmse(image: Image, truth: Image, valid: Mask) -> float:
+    difference = image[valid].astype(np.float64) - truth[valid]
+    with np.errstate(over="ignore"):  # beyond 1e154 HU the error is infinite
+        return math.sqrt(float(np.mean(difference * difference)))
+
+
 def _smooth(image: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(correlate1d(correlate1d(image, _WINDOW, axis=0), _WINDOW, axis=1))
+
+
+def _numbers(values: ArrayLike, what: str, shape: tuple[int, ...]) -> Image:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        raise MetricError(f"The {what} holds HU, real numbers. Got {array.dtype}.")
+    if array.shape != shape:
+        raise MetricError(
+            f"The {what} has the shape {array.shape}, the mask of its pixels {shape}: they must be the same."
+        )
+    return array
+
+
+def _refuse_non_finite(values: Image, what: str) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        bad = int(finite.size - finite.sum())
+        raise MetricError(f"{bad} of {finite.size} scored pixels of the {what} are NaN or infinite.")
+
+
+def _checked(hu_range: Range) -> Range:
+    low, high = hu_range
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise MetricError(f"A HU range goes from a lower to a higher finite value. Got {low:g} to {high:g}.")
+    return hu_range

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from marbench.metrics.measure import Measure, stored_measures
 from marbench.results.store import Run
 from marbench.spec import PROTOCOL, Spec
 
@@ -59,6 +60,12 @@ class Benchmark:
     replaced: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
 
+    @classmethod
+    def of_rows(cls, spec: Spec, rows: pd.DataFrame) -> Benchmark:
+        """Return rows of one benchmark, one per (method, case), as what can be ranked."""
+        order = _apart(rows)[0].sort_values(["method", "case_id"], kind="stable").reset_index(drop=True)
+        return cls(spec, spec.hash, PROTOCOL, order, timings=pd.DataFrame(), hosts={}, cards={}, folders=())
+
     @property
     def slug(self) -> str:
         """A folder name that tells benchmarks apart."""
@@ -71,18 +78,40 @@ class Benchmark:
         return tuple(sorted(map(str, self.rows["method"].unique()), key=natural_key))
 
     @cached_property
+    def versions(self) -> dict[str, str]:
+        """Method → the hash of the version that the rows are of."""
+        rows = self.rows.drop_duplicates("method")
+        return dict(zip(rows["method"].astype(str), rows["method_hash"].astype(str), strict=True))
+
+    @cached_property
+    def uncorrected(self) -> frozenset[str]:
+        """The methods that hand back the image that every method starts from: no correction."""
+        return frozenset(label for label in self.methods if self.cards.get(label, {}).get("role") == "uncorrected")
+
+    @cached_property
+    def measures(self) -> tuple[Measure, ...]:
+        """The measures of the stored scores; those of the conventions that the spec names come first, in its order."""
+        return stored_measures(map(str, self.rows.columns), first=self.spec.metrics.conventions)
+
+    @cached_property
     def conventions(self) -> tuple[str, ...]:
-        """The conventions of the stored scores; those that the spec names come first, in its order."""
-        columns = set(map(str, self.rows.columns))
-        stored = {name[5:-1] for name in columns if name.startswith("psnr[") and f"ssim[{name[5:-1]}]" in columns}
-        named = [name for name in self.spec.metrics.conventions if name in stored]
-        return (*named, *sorted(stored - set(named)))
+        """The conventions of the stored scores, in the order of the measures."""
+        return tuple(dict.fromkeys(measure.convention for measure in self.measures if measure.convention))
+
+    def measures_under(self, convention: str) -> tuple[Measure, ...]:
+        """Return the measures of a convention, and those that need none: what may stand in one table."""
+        return tuple(measure for measure in self.measures if measure.convention in (convention, ""))
 
     @cached_property
     def groups(self) -> tuple[int, ...]:
         """The metal-size groups: 1 holds the largest metals. Groups without a case are listed too."""
         stored = self.rows.loc[self.rows["case_id"] != "", "size_group"].dropna().astype(int)
         return tuple(range(1, max(self.spec.metals.size_groups, int(stored.max()) if len(stored) else 0) + 1))
+
+    @cached_property
+    def patients(self) -> int:
+        """How many different patients these cases are of."""
+        return int(self.rows.loc[self.rows["case_id"] != "", "patient_id"].nunique())
 
     @cached_property
     def cases(self) -> int:
@@ -117,6 +146,7 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
     parts = [(run, rows) for run, rows in parts if len(rows) or (run.rows.empty and run.spec.hash == spec_hash)]
     own = [run for run, _ in parts]
     rows = pd.concat([part.assign(_run=index) for index, (_, part) in enumerate(parts)], ignore_index=True)
+    rows, unmade = _apart(rows)
     rows, replaced = _newest_entries(rows)
     timings = pd.concat([_of(run.timings, spec_hash, protocol) for run in own], ignore_index=True)
     timings = timings.merge(rows[["method", "method_hash"]].drop_duplicates())
@@ -138,7 +168,7 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
         hosts=_merged(run.hosts for run in own),
         cards=_merged(run.cards for run in own),
         folders=tuple(run.folder for run in own),
-        problems=tuple(dict.fromkeys([*foreign, *(text for run in own for text in run.problems)])),
+        problems=tuple(dict.fromkeys([*foreign, *unmade, *(text for run in own for text in run.problems)])),
         replaced=tuple(replaced),
         commands=tuple(dict.fromkeys(text for run in own for text in run.commands)),
     )
@@ -146,6 +176,21 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
 
 def _of(frame: pd.DataFrame, spec_hash: str, protocol: int) -> pd.DataFrame:
     return frame[(frame["spec_hash"] == spec_hash) & (frame["protocol"] == protocol)]
+
+
+def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of methods, and a note on the cases that could not be made: those are no method's fault."""
+    failed = rows["method"] == ""
+    if not failed.any():
+        return rows, []
+    rows, unmade = rows[~failed], rows[failed]
+    unmade = unmade[~unmade["case_id"].isin(rows["case_id"])].drop_duplicates("case_id")
+    if unmade.empty:
+        return rows, []
+    first = unmade.iloc[0]
+    said = ": ".join(filter(None, map(str, (first["error_kind"], first["message"]))))
+    count = f"{len(unmade)} case{'s' if len(unmade) != 1 else ''}"
+    return rows, [f"{count} could not be made: no method has a result. First {first['case_id']}: {said}"]
 
 
 def _newest_entries(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

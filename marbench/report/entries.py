@@ -11,10 +11,7 @@ import pandas as pd
 from marbench.report.benchmark import Benchmark
 from marbench.report.training import is_learned
 
-__all__ = ["BASELINES", "Entry", "entries", "reference_device"]
-
-BASELINES = ("none", "li", "nmar")
-"""The references that every paper of the field quotes; tables highlight them."""
+__all__ = ["Entry", "entries", "reference_device"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,7 @@ class Entry:
     learned : bool
         See `is_learned`.
     baseline : bool
+        Whether its card calls it a baseline, or the uncorrected image: tables highlight these.
     seconds : float or None
         Median on the reference device.
     parameters : int or None
@@ -93,7 +91,7 @@ def _entry(
         domain=str(card.get("domain") or ""),
         year=year if isinstance(year, int) else None,
         learned=is_learned(card, parameters, timed),
-        baseline=label in BASELINES,
+        baseline=card.get("role") in ("uncorrected", "baseline"),
         seconds=None if seconds is None else float(seconds),
         parameters=None if parameters is None else int(parameters),
         position=position,

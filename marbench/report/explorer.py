@@ -10,17 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark
-from marbench.report.entries import entries
-from marbench.report.explorer_cases import CaseTable, case_table, judged_methods
+from marbench.report.explorer_cases import CaseTable
 from marbench.report.explorer_charts import against_area, distributions, duels
+from marbench.report.failures import said
+from marbench.report.findings import Findings
 from marbench.report.formats import data_script
-from marbench.report.gallery import shown_cases
-from marbench.report.gallery_store import stored_cases
-from marbench.report.methods import said
 from marbench.report.page import Output, Page
-from marbench.report.standings import standings
-from marbench.report.tables import Measure
 from marbench.results.representative import Difficulty, difficulty
 
 __all__ = ["PAGE"]
@@ -29,67 +26,55 @@ _FIRST_ROWS = 10
 _MESSAGE = 160
 
 
-def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any] | None:
-    boards = [standings(benchmark, convention) for convention in benchmark.conventions]
-    if not boards or not benchmark.cases:
+def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
+    board, benchmark = findings.board, findings.benchmark
+    if board is None or not benchmark.cases:
         return None
-    table, board = case_table(benchmark), boards[0]
-    shown = (*board.ranked, *board.unranked)
+    table, shown = findings.cases, findings.methods
     order = [benchmark.methods.index(method) for method in shown]
-    # The RMSE is the same under every convention.
-    measures = [measure for other in boards for measure in other.measures[: 3 if other is board else 2]]
-    scores = {measure.column: table.scores(measure.column)[order] for measure in measures}
-    judged = judged_methods(board.ranked, shown)
-    judged_at = [shown.index(method) for method in judged]
-    pictures = shown_cases(benchmark)
-    data = _data(benchmark, table, shown, order, judged_at, pictures)
+    measures = [measure for _, measure in findings.ladders]
+    scores = {measure: table.scores(measure.id)[order] for measure in measures}
+    judged_at = [shown.index(method) for method in findings.judged]
+    pictures = tuple(findings.shown)
+    data = _data(benchmark, table, shown, judged_at)
     data["measures"] = [
-        _write_scores(measure, index, scores[measure.column], output) for index, measure in enumerate(measures)
+        _write_scores(measure, index, scores[measure], output) for index, measure in enumerate(measures)
     ]
     output.write("explorer/cases.js", _script("cases", _cases(table, order, pictures)))
     main = measures[0]
     ranked_at = list(range(len(board.ranked))) or list(range(len(shown)))
     names = [shown[at] for at in ranked_at]
-    values = scores[main.column][ranked_at]
+    values = scores[main][ranked_at]
     areas = table.facts["metal_area_mm2"].to_numpy(np.float64)
     groups = table.facts["size_group"].to_numpy(np.float64)
-    hard = difficulty(scores[main.column][judged_at])
+    hard = difficulty(scores[main][judged_at], main)
     return {
         "data": data,
-        "entries": entries(benchmark),
+        "entries": findings.entries,
         "methods": shown,
-        "judged": judged,
+        "judged": findings.judged,
         "unranked": board.unranked,
         "measure": main,
-        "convention": board.convention,
         "distributions": distributions(names, values),
         "area": against_area(names, values, areas, groups),
         "names": names,
-        "duels": duels(values, main.digits),
-        "first": _first_rows(table, hard, scores[main.column]),
-        "hardest": hard,
-        **_drawing(benchmark, table, hard, pictures),
+        "duels": duels(values, main),
+        "first": _first_rows(table, hard, scores[main]),
+        **_drawing(findings, hard, pictures),
     }
 
 
-def _drawing(benchmark: Benchmark, table: CaseTable, hard: Difficulty, pictures: tuple[str, ...]) -> dict[str, Any]:
+def _drawing(findings: Findings, hard: Difficulty, pictures: tuple[str, ...]) -> dict[str, Any]:
     """Return how many cases have pictures in the gallery and on disk, and the command that draws another one."""
-    stored = stored_cases(benchmark)
-    worst = (table.ids[at] for at in np.argsort(hard.mean, kind="stable"))
-    example = next((case for case in worst if case in stored and case not in pictures), table.ids[0])
-    run = benchmark.folders[-1].name or "."
+    stored, ids = findings.pictures, findings.cases.ids
+    worst = (ids[at] for at in np.argsort(hard.ease, kind="stable"))
+    example = next((case for case in worst if case in stored and case not in pictures), ids[0])
+    run = findings.benchmark.folders[-1].name or "."
     command = shlex.join(["marbench", "figure", run, "--case", example, "--out", f"{example}.png"])
     return {"in_gallery": len(pictures), "stored": len(stored), "figure_command": command}
 
 
-def _data(
-    benchmark: Benchmark,
-    table: CaseTable,
-    methods: tuple[str, ...],
-    order: list[int],
-    judged: list[int],
-    pictures: tuple[str, ...],
-) -> dict[str, Any]:
+def _data(benchmark: Benchmark, table: CaseTable, methods: tuple[str, ...], judged: list[int]) -> dict[str, Any]:
     """Return what the page needs before any sidecar file: names, and what one may filter by."""
     materials = sorted({name for text in table.facts["materials"] for name in text.split(",") if name})
     return {
@@ -141,12 +126,12 @@ def _write_scores(measure: Measure, index: int, scores: NDArray[np.float64], out
     """Write the scores of a measure, method by method, as printed plus one digit."""
     rounded = [[round(float(value), measure.digits + 1) for value in row] for row in scores]
     return {
-        "title": f"{measure.title} {measure.column[5:-1]}" if "[" in measure.column else measure.title,
+        "title": f"{measure.title} {measure.convention}".rstrip(),
         "unit": measure.unit,
         "digits": measure.digits,
         "up": measure.higher_is_better,
-        "key": measure.column,
-        "file": output.write(f"explorer/scores-{index}.js", _script(measure.column, rounded)),
+        "key": measure.id,
+        "file": output.write(f"explorer/scores-{index}.js", _script(measure.id, rounded)),
     }
 
 
@@ -158,8 +143,8 @@ def _script(key: str, value: Any) -> str:
 
 def _first_rows(table: CaseTable, hard: Difficulty, scores: NDArray[np.float64]) -> list[dict[str, Any]]:
     """Return the worst cases, for readers without JavaScript."""
-    known = np.flatnonzero(~np.isnan(hard.mean))
-    worst = known[np.argsort(hard.mean[known], kind="stable")][:_FIRST_ROWS]
+    known = np.flatnonzero(~np.isnan(hard.ease))
+    worst = known[np.argsort(hard.ease[known], kind="stable")][:_FIRST_ROWS]
     rows = []
     for at in worst:
         facts = table.facts.iloc[at]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,9 +11,19 @@ from numpy.typing import NDArray
 
 from marbench.report.benchmark import Benchmark, natural_key
 
-__all__ = ["CaseTable", "case_table", "judged_methods"]
+__all__ = ["CaseTable", "case_table"]
 
-_FACTS = ["patient_id", "slice_id", "metal_id", "size_group", "metal_area_px", "metal_area_mm2", "region", "materials"]
+_FACTS = [
+    "patient_id",
+    "slice_id",
+    "metal_id",
+    "size_group",
+    "case_index",
+    "metal_area_px",
+    "metal_area_mm2",
+    "region",
+    "materials",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +34,7 @@ class CaseTable:
     ----------
     facts : DataFrame
         Index ``case_id`` in natural order; columns as in the rows, empty texts or NaN where no row tells.
+        ``case_index`` is the place of the case in the suite.
     methods : tuple of str
     status : str array ``(methods, cases)``
         As stored; ``not run`` without a row.
@@ -56,7 +66,8 @@ def case_table(benchmark: Benchmark) -> CaseTable:
     rows = benchmark.rows[benchmark.rows["case_id"] != ""]
     ids = sorted(map(str, rows["case_id"].unique()), key=natural_key)
     # A row of a failure may lack what another method's row tells: first() takes the first value that is there.
-    facts = rows.replace({"region": "", "materials": ""}, None).groupby("case_id")[_FACTS].first().reindex(ids)
+    known = rows.assign(case_index=rows["case_index"].where(rows["case_index"] >= 0))
+    facts = known.replace({"region": "", "materials": ""}, None).groupby("case_id")[_FACTS].first().reindex(ids)
     facts[["region", "materials"]] = facts[["region", "materials"]].fillna("")
     methods = benchmark.methods
     rows = rows.assign(
@@ -66,11 +77,3 @@ def case_table(benchmark: Benchmark) -> CaseTable:
     status = np.full((len(methods), len(ids)), "not run", dtype=object)
     status[rows["method_at"], rows["case_at"]] = rows["status"].astype(str)
     return CaseTable(facts, methods, status, rows)
-
-
-def judged_methods(ranked: Sequence[str], methods: Sequence[str]) -> list[str]:
-    """Return the methods whose scores tell how hard or how disputed a case is.
-
-    Those are the ranked ones; the uncorrected image is no correction, and counts only where there is nothing else.
-    """
-    return [method for method in ranked if method != "none"] or list(ranked) or list(methods)

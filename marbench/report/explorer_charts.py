@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gaussian_kde
 
+from marbench.metrics.measure import Measure
 from marbench.report.axes import Axis, linear_axis, log_axis
 
 __all__ = ["Area", "AreaPanel", "Duel", "Shape", "Shapes", "against_area", "distributions", "duels"]
@@ -202,9 +203,9 @@ def _medians(
     return f"M{'L'.join(f'{x(area):.1f} {y(score):.1f}' for area, score in corners)}"
 
 
-def duels(scores: NDArray[np.float64], digits: int, higher_is_better: bool = True) -> list[list[Duel]]:
+def duels(scores: NDArray[np.float64], measure: Measure) -> list[list[Duel]]:
     """Compare methods pairwise on the cases ``(methods, cases)`` that both have; equal printed digits are a tie."""
-    printed = np.round(scores if higher_is_better else -scores, digits)
+    printed = np.round(measure.sign * scores, measure.digits)
     indices = range(len(printed))
     return [[_duel(printed[own], printed[other], own == other) for other in indices] for own in indices]
 

@@ -10,13 +10,13 @@ from scipy.ndimage import uniform_filter
 
 from marbench.errors import MethodError, StoreError, nearest
 from marbench.machine.files import write_atomically
+from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark, gather
-from marbench.report.entries import entries
 from marbench.report.figure_drawing import BODY_HU, INSET_PART, Panel, draw_panels
+from marbench.report.findings import Findings
 from marbench.report.formats import number
 from marbench.report.gallery_store import StoredCase, read_case, read_method, stored_cases
-from marbench.report.standings import standings
-from marbench.report.tables import measures
+from marbench.report.ranking import rank_methods
 from marbench.results.store import read_run
 
 __all__ = ["FORMATS", "Panel", "figure_panels", "write_figure"]
@@ -46,11 +46,11 @@ def write_figure(
     out : path
         The file; its ending decides the format.
     methods : sequence of str
-        Labels, in the order of the panels. Default: all whose image is stored, best mean PSNR first.
+        Labels or titles, in the order of the panels. Default: all whose image is stored, the best first.
     window : (low, high), optional
         Display window in HU. Default: the case's own.
     convention : str, optional
-        Of the PSNR and SSIM. Default: the first of the benchmark.
+        Of the scores. Default: the first of the benchmark.
     inset : (row, column), optional
         Centre of the magnified region. Default: where the metal harms the tissue most, see `_harmed`.
 
@@ -67,9 +67,9 @@ def write_figure(
         raise StoreError(f"{out}: a figure is a file that ends in .png, .pdf or .svg. Got {out.suffix or 'no ending'}.")
     if window is not None and not window[0] < window[1]:
         raise StoreError(f"A display window goes from low to high HU. Got {window[0]:g} to {window[1]:g}.")
-    benchmark = _benchmark_of(Path(run), case_id)
-    case = _stored(benchmark, case_id)
-    panels = figure_panels(benchmark, case_id, case, methods, convention)
+    findings = Findings(_benchmark_of(Path(run), case_id))
+    case = _stored(findings, case_id)
+    panels = figure_panels(findings, case_id, case, methods, convention)
     rows, columns = case.truth.shape
     centre = _harmed(case) if inset is None else inset
     if not (0 <= centre[0] < rows and 0 <= centre[1] < columns):
@@ -79,35 +79,48 @@ def write_figure(
 
 
 def figure_panels(
-    benchmark: Benchmark, case_id: str, case: StoredCase, methods: Sequence[str] = (), convention: str | None = None
+    findings: Findings, case_id: str, case: StoredCase, methods: Sequence[str] = (), convention: str | None = None
 ) -> tuple[Panel, ...]:
-    """Return the panels of a case: truth, uncorrected, then the methods."""
-    chosen = _convention(benchmark, convention)
+    """Return the panels of a case: truth, uncorrected, then the methods. No picture is there twice."""
+    benchmark = findings.benchmark
+    measures = _measures(benchmark, convention)
     rows = benchmark.rows[benchmark.rows["case_id"] == case_id].set_index("method")
-    folders = stored_cases(benchmark)[case_id]
 
     def scores(method: str) -> str:
-        if chosen is None or method not in rows.index:
+        if method not in rows.index:
             return ""
-        psnr, ssim, _ = measures(chosen)
-        values = rows.loc[[method], [psnr.column, ssim.column]].to_numpy(np.float64)[0]
-        return f"{number(values[0], psnr.digits)} dB / {number(values[1], ssim.digits)}"
+        values = rows.loc[[method], [measure.id for measure in measures]].to_numpy(np.float64)[0]
+        return " / ".join(
+            f"{number(value, measure.digits)} {measure.unit}".rstrip()
+            for value, measure in zip(values, measures, strict=True)
+        )
 
-    titles = {label: entry.title for label, entry in entries(benchmark).items()}
-    panels = [Panel("Truth", case.truth, ""), Panel("Uncorrected", case.uncorrected, scores("none"))]
-    for method in methods or _ranked(benchmark, chosen):
-        if method not in benchmark.methods:
-            raise MethodError(f"The run has no results of {method!r}. {nearest(method, benchmark.methods)}")
-        version = benchmark.rows.loc[benchmark.rows["method"] == method, "method_hash"].iloc[0]
-        image = read_method(folders, method, str(version), case.truth.shape)
+    raw = next((method for method in benchmark.methods if method in benchmark.uncorrected), "")
+    panels = [Panel("Truth", case.truth, ""), Panel("Uncorrected", case.uncorrected, scores(raw))]
+    asked = [_named(findings, name) for name in methods] or _ranked(benchmark, measures)
+    for method in findings.corrections(list(dict.fromkeys(asked))):
+        image = read_method(findings.pictures[case_id], method, benchmark.versions[method], case.truth.shape)
         if image is not None:
-            panels.append(Panel(titles[method], image, scores(method)))
+            panels.append(Panel(findings.entries[method].title, image, scores(method)))
         elif methods:
             raise MethodError(
                 f"The run keeps no image of {method!r} for {case_id} (of the version in its tables). "
                 "Run it again with: marbench run --images all"
             )
     return tuple(panels)
+
+
+def _named(findings: Findings, name: str) -> str:
+    """Return the label of a method by its label or by its title, in capitals or not."""
+    if name in findings.entries:
+        return name
+    wanted = name.casefold()
+    found = [label for label, each in findings.entries.items() if wanted in (label.casefold(), each.title.casefold())]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise MethodError(f"{name!r} may be any of {', '.join(found)}.")
+    raise MethodError(f"The run has no results of {name!r}; {nearest(name, findings.entries)}")
 
 
 def _benchmark_of(run: Path, case_id: str) -> Benchmark:
@@ -122,8 +135,8 @@ def _benchmark_of(run: Path, case_id: str) -> Benchmark:
     raise StoreError(f"{run} has no case {case_id!r}. {_closest(case_id, cases)}{few}")
 
 
-def _stored(benchmark: Benchmark, case_id: str) -> StoredCase:
-    kept = stored_cases(benchmark)
+def _stored(findings: Findings, case_id: str) -> StoredCase:
+    kept = findings.pictures
     case = read_case(kept.get(case_id, ()))
     if case is None:
         few = f"Cases with images: {', '.join(sorted(kept)[:5])}{' …' if len(kept) > 5 else ''}. " if kept else ""
@@ -141,20 +154,17 @@ def _closest(name: str, names: set[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else f"It has {len(names)} others."
 
 
-def _convention(benchmark: Benchmark, name: str | None) -> str | None:
-    if name is None:
-        return benchmark.conventions[0] if benchmark.conventions else None
-    if name not in benchmark.conventions:
-        raise StoreError(f"The run has no scores under {name!r}. {nearest(name, benchmark.conventions)}")
-    return name
+def _measures(benchmark: Benchmark, convention: str | None) -> tuple[Measure, ...]:
+    """Return the measures of a convention; without one those of the benchmark's first, if it has scores at all."""
+    if convention is not None and convention not in benchmark.conventions:
+        raise StoreError(f"The run has no scores under {convention!r}; {nearest(convention, benchmark.conventions)}")
+    chosen = convention or next(iter(benchmark.conventions), None)
+    return tuple(measure for measure in benchmark.measures if measure.convention and measure.convention == chosen)
 
 
-def _ranked(benchmark: Benchmark, convention: str | None) -> list[str]:
-    """Return all methods but the uncorrected image, best first."""
-    if convention is None:
-        return [method for method in benchmark.methods if method != "none"]
-    board = standings(benchmark, convention)
-    return [method for method in (*board.ranked, *board.unranked) if method != "none"]
+def _ranked(benchmark: Benchmark, measures: Sequence[Measure]) -> Sequence[str]:
+    """Return all methods, best first."""
+    return rank_methods(benchmark, measures).shown if measures else benchmark.methods
 
 
 def _harmed(case: StoredCase) -> tuple[float, float]:

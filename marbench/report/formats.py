@@ -26,29 +26,38 @@ __all__ = [
 ]
 
 MISSING = "–"
+# From here on digits would fill a table's column and say nothing.
+_BEYOND = 1e7
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """Return a number with fixed digits.
+    """Return a number with fixed digits; what rounds to zero has no sign, what is beyond reason is short.
 
     >>> number(33.514), number(float("nan")), number(float("inf")), number(-0.5, 1)
     ('33.51', '–', '∞', '−0.5')
+    >>> number(-0.001), number(1e30, 1), number(-12345678.0)
+    ('0.00', '1.0e30', '−1.2e7')
     """
     if value is None or math.isnan(value):
         return MISSING
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.{digits}f}".replace("-", "−")
+    if abs(value) >= _BEYOND:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa}e{int(exponent)}".replace("-", "−")
+    text = f"{value:.{digits}f}"
+    return text.replace("-", "−") if float(text) else text.lstrip("-")
 
 
 def signed(value: float | None, digits: int = 2) -> str:
-    """Return a number that always carries its sign; a difference.
+    """Return a number that always carries its sign; a difference. What rounds to zero has none.
 
-    >>> signed(0.5), signed(-0.25), signed(None)
-    ('+0.50', '−0.25', '–')
+    >>> signed(0.5), signed(-0.25), signed(-0.001), signed(None)
+    ('+0.50', '−0.25', '0.00', '–')
     """
     text = number(value, digits)
-    return text if text == MISSING or text.startswith("−") else f"+{text}"
+    is_positive = value is not None and value > 0 and text.strip("0.") != ""
+    return f"+{text}" if is_positive else text
 
 
 def duration(seconds: float | None) -> str:
@@ -56,14 +65,10 @@ def duration(seconds: float | None) -> str:
 
     >>> duration(0.0832), duration(1.5), duration(0.00042), duration(75)
     ('83.2 ms', '1.50 s', '420 µs', '75.0 s')
+    >>> duration(0.9996), duration(0.00099951)
+    ('1.00 s', '1.00 ms')
     """
-    if seconds is None or not math.isfinite(seconds):
-        return number(seconds)
-    if seconds >= 1:
-        return f"{_significant(seconds)} s"
-    if seconds >= 0.001:
-        return f"{_significant(seconds * 1e3)} ms"
-    return f"{_significant(seconds * 1e6)} µs"
+    return _scaled(seconds, ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")))
 
 
 def tick_time(seconds: float) -> str:
@@ -78,34 +83,32 @@ def tick_time(seconds: float) -> str:
 def byte_size(megabytes: float | None) -> str:
     """Return a size of memory.
 
-    >>> byte_size(80.4), byte_size(2048.0), byte_size(0.0041)
-    ('80.4 MB', '2.05 GB', '4.10 kB')
+    >>> byte_size(80.4), byte_size(2048.0), byte_size(0.0041), byte_size(999.9)
+    ('80.4 MB', '2.05 GB', '4.10 kB', '1.00 GB')
     """
-    if megabytes is None or not math.isfinite(megabytes):
-        return number(megabytes)
-    if megabytes >= 1000:
-        return f"{_significant(megabytes / 1e3)} GB"
-    return f"{_significant(megabytes)} MB" if megabytes >= 1 else f"{_significant(megabytes * 1e3)} kB"
+    return _scaled(megabytes, ((1e3, "GB"), (1.0, "MB"), (1e-3, "kB")))
 
 
 def count(value: float | None) -> str:
     """Return a whole number with thousands set apart.
 
-    >>> count(25834251), count(None)
-    ('25,834,251', '–')
+    >>> count(25834251), count(None), count(1e30)
+    ('25,834,251', '–', '1.0e30')
     """
-    return MISSING if value is None or not math.isfinite(value) else f"{round(value):,}"
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{round(value):,}" if abs(value) < 1e15 else number(value)
 
 
 def compact(value: float | None) -> str:
     """Return a large number with three significant digits.
 
-    >>> compact(25834251), compact(28929), compact(12)
-    ('25.8 M', '28.9 k', '12')
+    >>> compact(25834251), compact(28929), compact(12), compact(999_600)
+    ('25.8 M', '28.9 k', '12', '1.00 M')
     """
     if value is None or not math.isfinite(value) or value < 1000:
         return count(value)
-    return f"{_significant(value / 1e6)} M" if value >= 999_500 else f"{_significant(value / 1e3)} k"
+    return _scaled(value, ((1e6, "M"), (1e3, "k")))
 
 
 def plain(value: float | None) -> str:
@@ -160,6 +163,12 @@ def data_script(value: Any) -> Markup:
     return Markup(text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e"))
 
 
-def _significant(value: float) -> str:
-    digits = 2 - math.floor(math.log10(float(f"{value:.2e}"))) if value > 0 else 0
-    return f"{value:.{max(0, digits)}f}"
+def _scaled(value: float | None, units: Sequence[tuple[float, str]]) -> str:
+    """Return a quantity with three significant digits, in the largest unit of which it is at least one."""
+    if value is None or not math.isfinite(value):
+        return number(value)
+    # Rounded first: 0.9996 s is 1.00 s, not 1000 ms.
+    rounded = float(f"{value:.2e}")
+    size, unit = next((entry for entry in units if rounded >= entry[0]), units[-1])
+    digits = 2 - math.floor(math.log10(rounded / size) + 1e-9) if rounded > 0 else 0
+    return f"{number(rounded / size, max(0, digits))} {unit}"

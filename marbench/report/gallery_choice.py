@@ -57,7 +57,10 @@ def choose_cases(
 
 
 def _keys(table: CaseTable) -> list[CaseKey]:
-    """Return the cases in the order of the suite, which is that of their ids."""
-    facts = table.facts.dropna(subset=["slice_id", "size_group"])
+    """Return the cases in the order of the suite: the benchmark names slices by their place in it.
+
+    Ids need not follow that order, as where the instance numbers of a DICOM series descend.
+    """
+    facts = table.facts.dropna(subset=["slice_id", "size_group"]).sort_values("case_index", kind="stable")
     columns = [facts.index, facts["patient_id"], facts["slice_id"], facts["metal_id"], facts["size_group"].astype(int)]
     return [CaseKey(*values) for values in zip(*columns, strict=True)]

@@ -7,10 +7,12 @@ from typing import Any
 
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.report.benchmark import Benchmark
-from marbench.report.entries import entries, reference_device
+from marbench.report.entries import reference_device
+from marbench.report.failures import reasons
+from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
 from marbench.report.pictures import example_strip
-from marbench.report.standings import standings
+from marbench.report.standings import Standings
 from marbench.report.strata import strata
 from marbench.report.tables import expected_cases
 
@@ -29,16 +31,33 @@ def group_headings(benchmark: Benchmark) -> list[dict[str, str]]:
     return headings
 
 
-def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any]:
-    boards = [standings(benchmark, convention) for convention in benchmark.conventions]
-    columns = list(dict.fromkeys(measure.column for board in boards for measure in board.measures))
-    methods = entries(benchmark)
+def _board_data(board: Standings) -> dict[str, Any]:
+    """Return what the page's script must know of a board: its measures, and which of them are looked at together."""
+    return {
+        "convention": board.convention,
+        "measures": {
+            measure.name: {
+                "id": measure.id,
+                "title": measure.title,
+                "caption": measure.caption,
+                "digits": measure.digits,
+                "up": measure.higher_is_better,
+            }
+            for measure in board.measures
+        },
+        "views": {name: [measure.name for measure in seen] for name, seen in board.views.items()},
+    }
+
+
+def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
+    benchmark, boards, methods = findings.benchmark, findings.boards, findings.entries
+    columns = [measure.id for measure in benchmark.measures] if boards else []
     cells = strata(benchmark, columns) if columns else None
-    shown = [*boards[0].ranked, *boards[0].unranked] if boards else []
-    strip = example_strip(benchmark, [method for method in shown if method != "none"], output)
+    strip = example_strip(findings, output)
     return {
         "boards": boards,
         "definitions": CONVENTIONS,
+        "reasons": [reasons(benchmark, board.ranking) for board in boards],
         "entries": methods,
         "headings": group_headings(benchmark),
         "device": reference_device(benchmark),
@@ -47,7 +66,7 @@ def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any]:
         "regions": sorted({cell[0] for cell in cells["strata"] if cell[0]}) if cells else [],
         "materials": sorted({name for cell in cells["strata"] for name in cell[1].split(",") if name}) if cells else [],
         "pictures": [strip] if strip else [],
-        "data": {"methods": list(methods), "cells": cells},
+        "data": {"methods": list(methods), "cells": cells, "boards": [_board_data(board) for board in boards]},
     }
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from marbench.report.benchmark import Benchmark
-from marbench.report.entries import entries
+from marbench.report.failures import failures
+from marbench.report.findings import Findings
 from marbench.report.formats import MISSING
 from marbench.report.page import Output, Page
 from marbench.report.training import training_facts
 
-__all__ = ["PAGE", "Failure", "facts", "failures", "said", "settings"]
+__all__ = ["PAGE", "facts", "settings"]
 
 _FACTS = {
     "authors": "Authors",
@@ -23,44 +22,6 @@ _FACTS = {
     "notes": "Notes",
 }
 _SHOWN = 5
-_MESSAGE, _TRACE = 600, 6000
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One way in which a method failed, on one case or on many."""
-
-    status: str
-    message: str
-    trace: str
-    count: int
-    case_id: str
-
-
-def failures(benchmark: Benchmark) -> dict[str, list[Failure]]:
-    """Return the failures of every method, the most frequent first; long texts are cut."""
-    rows = benchmark.rows[benchmark.rows["status"] != "ok"]
-    texts = rows[["status", "error_kind", "message"]].fillna("").astype(str)
-    traces = rows["trace"].fillna("").astype(str) if "trace" in rows else texts["status"].str.slice(0, 0)
-    frame = texts.assign(method=rows["method"], case_id=rows["case_id"], trace=traces)
-    grouped = frame.groupby(["method", "status", "error_kind", "message"], sort=True)
-    found: dict[str, list[Failure]] = {}
-    for key, part in grouped:
-        method, status, kind, message = map(str, key)
-        first = part.iloc[0]
-        trace, case_id = _cut(str(first["trace"]), _TRACE), str(first["case_id"])
-        text = _cut(said(kind, message), _MESSAGE)
-        found.setdefault(method, []).append(Failure(status, text, trace, len(part), case_id))
-    return {method: sorted(kinds, key=lambda failure: -failure.count) for method, kinds in found.items()}
-
-
-def said(kind: str, message: str) -> str:
-    """Return a message after the kind of error, which some messages repeat.
-
-    >>> said("ValueError", "ValueError: no"), said("", "no"), said("OSError", "")
-    ('ValueError: no', 'no', 'OSError')
-    """
-    return ": ".join(filter(None, (kind, message.removeprefix(f"{kind}: "))))
 
 
 def facts(card: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -104,18 +65,15 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[:limit]} … ({len(text) - limit:,} more characters)"
-
-
-def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any]:
+def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
+    benchmark, methods = findings.benchmark, findings.entries
     rows = benchmark.rows.drop_duplicates("method")
     versions = rows[["method", "method_hash", "preset"]].fillna("").astype(str).itertuples(index=False)
-    methods = entries(benchmark)
     return {
         "entries": methods,
         "versions": {method: (method_hash, preset) for method, method_hash, preset in versions},
         "summaries": {method: _text(entry.card.get("summary")) for method, entry in methods.items()},
+        "urls": {method: url for method, entry in methods.items() if (url := _text(entry.card.get("url")))},
         "cites": {method: _text(entry.card.get("cite")) for method, entry in methods.items()},
         "facts": {method: facts(entry.card) for method, entry in methods.items()},
         "settings": {method: settings(entry.card) for method, entry in methods.items()},

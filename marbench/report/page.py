@@ -1,7 +1,7 @@
 """What a page is, and where its files go.
 
 One page is one module of this package with a `Page` named ``PAGE`` and one template of the same name in
-``reports/templates``. A module turns a `Benchmark` into what its template shows; sidecar files go through `Output`.
+``reports/templates``. A module turns `Findings` into what its template shows; sidecar files go through `Output`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from marbench.errors import StoreError
 from marbench.machine.files import write_atomically
-from marbench.report.benchmark import Benchmark
+from marbench.report.findings import Findings
 
 __all__ = ["Output", "Page"]
 
@@ -74,12 +74,12 @@ class Page:
     title : str
         What the navigation calls it.
     build : callable
-        ``(Benchmark, Output) -> mapping`` for the template, or None where the page has nothing to show.
+        ``(Findings, Output) -> mapping`` for the template, or None where the page has nothing to show.
     """
 
     name: str
     title: str
-    build: Callable[[Benchmark, Output], Mapping[str, Any] | None]
+    build: Callable[[Findings, Output], Mapping[str, Any] | None]
 
     @property
     def file(self) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from marbench.errors import StoreError
 from marbench.report import explorer, gallery, leaderboard, methods, provenance, statistics, timing
-from marbench.report.benchmark import Benchmark, gather
+from marbench.report.benchmark import gather
+from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
 from marbench.report.templates import asset_files, render_template
 from marbench.results.store import read_run
@@ -53,11 +54,11 @@ def render(run_folder: str | Path | Sequence[str | Path], out: str | Path | None
     benchmarks = gather([read_run(folder) for folder in folders])
     write_assets(output)
     if len(benchmarks) == 1:
-        render_benchmark(benchmarks[0], output)
+        render_benchmark(Findings(benchmarks[0]), output)
     else:
         for benchmark in benchmarks:
             part = Output(output.folder / benchmark.slug)
-            render_benchmark(benchmark, part, root="../", home="../index.html")
+            render_benchmark(Findings(benchmark), part, root="../", home="../index.html")
             part.close()
         output.write("index.html", render_template("benchmarks.html", benchmarks=benchmarks, root=""))
     output.close()
@@ -65,13 +66,14 @@ def render(run_folder: str | Path | Sequence[str | Path], out: str | Path | None
 
 
 def render_benchmark(
-    benchmark: Benchmark, output: Output, root: str = "", home: str = "", more: Sequence[Page] = ()
+    findings: Findings, output: Output, root: str = "", home: str = "", more: Sequence[Page] = ()
 ) -> None:
     """Write the pages of one benchmark.
 
     Parameters
     ----------
-    benchmark : Benchmark
+    findings : Findings
+        What the pages share, such as the standings, is computed once and kept in it.
     output : Output
     root : str
         Relative path from the pages to the folder that holds ``assets``.
@@ -80,10 +82,10 @@ def render_benchmark(
     more : sequence of Page
         Pages beyond `PAGES`.
     """
-    contents = {page: page.build(benchmark, output) for page in (*PAGES, *more)}
+    contents = {page: page.build(findings, output) for page in (*PAGES, *more)}
     shown = [page for page, content in contents.items() if content is not None]
     for page in shown:
-        frame = {"page": page, "pages": shown, "benchmark": benchmark, "root": root, "home": home}
+        frame = {"page": page, "pages": shown, "benchmark": findings.benchmark, "root": root, "home": home}
         output.write(page.file, render_template(page.file, **frame, **(contents[page] or {})))
 
 

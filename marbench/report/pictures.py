@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import io
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marbench.machine.files import safe_name
-from marbench.report.benchmark import Benchmark
+from marbench.report.findings import Findings
+from marbench.report.gallery_store import StoredCase, read_case, read_method
 from marbench.report.page import Output
 
-__all__ = ["METAL_COLOUR", "Strip", "example_strip", "png", "windowed"]
+__all__ = ["METAL_COLOUR", "Strip", "example_strip", "windowed", "write_panels"]
 
 METAL_COLOUR = (255, 196, 0)
 # matplotlib would sign the file with its version.
@@ -43,34 +42,36 @@ class Strip:
     panels: tuple[tuple[str, str], ...]
 
 
-def example_strip(benchmark: Benchmark, methods: Sequence[str], output: Output) -> Strip | None:
+def example_strip(findings: Findings, output: Output) -> Strip | None:
     """Write the panels of one case: of those with pictures, the one with the median metal. None without pictures."""
-    folders = {path.parent.name: path.parent for run in benchmark.folders for path in run.glob("images/*/_case.npz")}
-    rows = benchmark.rows[benchmark.rows["case_id"].isin(list(folders))].drop_duplicates("case_id")
+    rows = findings.benchmark.rows
+    rows = rows[rows["case_id"].isin(list(findings.pictures))].drop_duplicates("case_id")
     ordered = rows.sort_values(["metal_area_px", "case_id"], kind="stable")["case_id"].tolist()
     if not ordered:
         return None
     case_id = str(ordered[len(ordered) // 2])
-    return _strip(case_id, folders[case_id], methods, output)
-
-
-def _strip(case_id: str, folder: Path, methods: Sequence[str], output: Output) -> Strip | None:
-    """Return None for pictures that cannot be read."""
-    panels = []
-    try:
-        with (folder / "_case.npz").open("rb") as stream, np.load(stream) as case:
-            low, high = map(float, case["window"])
-            metal, images = case["metal"], {"truth": case["truth"], "uncorrected": case["uncorrected"]}
-        for method in methods:
-            if (path := folder / f"{safe_name(method)}.npz").is_file():
-                with path.open("rb") as stream, np.load(stream) as stored:
-                    images[method] = stored["image"]
-        for label, image in images.items():
-            name = f"pictures/{safe_name(case_id)}/{safe_name(label)}.png"
-            panels.append((label, output.write(name, png(windowed(image, metal, (low, high))))))
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
+    folders = findings.pictures[case_id]
+    case = read_case(folders)
+    if case is None:
         return None
-    return Strip(case_id, (low, high), metal.shape, tuple(panels))
+    images = {"truth": case.truth, "uncorrected": case.uncorrected}
+    for method in findings.corrections(findings.methods):
+        image = read_method(folders, method, findings.benchmark.versions[method], case.truth.shape)
+        if image is not None:
+            images[method] = image
+    height, width = case.truth.shape
+    return Strip(case_id, case.window, (height, width), write_panels(case_id, case, images, output))
+
+
+def write_panels(
+    case_id: str, case: StoredCase, images: Mapping[str, NDArray[np.int16]], output: Output
+) -> tuple[tuple[str, str], ...]:
+    """Write the images of a case as PNG, in its own window and with its metal; return (label, file) of each."""
+    panels = []
+    for label, image in images.items():
+        name = f"pictures/{safe_name(case_id)}/{safe_name(label)}.png"
+        panels.append((label, output.write(name, _png(windowed(image, case.metal, case.window)))))
+    return tuple(panels)
 
 
 def windowed(image: NDArray[np.int16], metal: NDArray[np.bool_], window: tuple[float, float]) -> NDArray[np.uint8]:
@@ -82,7 +83,7 @@ def windowed(image: NDArray[np.int16], metal: NDArray[np.bool_], window: tuple[f
     return colours
 
 
-def png(pixels: NDArray[np.uint8]) -> bytes:
+def _png(pixels: NDArray[np.uint8]) -> bytes:
     """Return pixels as PNG, without a word about the software or the time."""
     from matplotlib.image import imsave
 

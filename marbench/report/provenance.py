@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from marbench.metrics.conventions import CONVENTIONS
-from marbench.report.benchmark import Benchmark
+from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
 from marbench.spec_file import spec_toml
 from marbench.version import __version__
@@ -44,7 +44,8 @@ def _power(value: float) -> str:
     return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}" if exponent else mantissa
 
 
-def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any]:
+def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
+    benchmark = findings.benchmark
     fan, grid, metals = benchmark.spec.geometry, benchmark.spec.grid, benchmark.spec.metals
     groups = f"{metals.size_groups} size groups"
     return {
@@ -63,6 +64,7 @@ def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any]:
         "machines": [(host, flat(content)) for host, content in benchmark.hosts.items()],
         "render_command": shlex.join(["marbench", "report", *(folder.name or "." for folder in benchmark.folders)]),
         "conventions": [(name, CONVENTIONS.get(name)) for name in benchmark.conventions],
+        "free": [measure for measure in benchmark.measures if not measure.convention],
         "version": __version__,
     }
 

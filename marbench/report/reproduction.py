@@ -15,6 +15,7 @@ import pandas as pd
 
 from marbench.errors import StoreError, nearest
 from marbench.machine.files import write_atomically
+from marbench.metrics.measure import Measure, measures_of
 from marbench.report.formats import byte_size, count
 from marbench.report.stats import LEVEL, bootstrap_means, holm, interval, paired_test
 from marbench.report.templates import render_template
@@ -48,7 +49,7 @@ class Comparison:
     Attributes
     ----------
     measure : str
-        Name of the metric, e.g. ``psnr[dudonet2019]``, or ``seconds``.
+        Id of the `Measure`, or ``seconds``.
     digits : int
         With which it is shown.
     columns : tuple of str
@@ -76,11 +77,11 @@ class Claim:
     where : str
         Which metal size groups it is about.
     paper, ours : float
-        Better minus worse, of the PSNR in dB.
+        Better minus worse, of the measure that ranks; turned round where lower is better.
     interval : tuple of float
         95 % of ours: bootstrap over patients.
     p : float
-        Wilcoxon signed-rank test on patient means, two-sided, Holm-adjusted over the claims of the table.
+        Sign-flip test of ours with the patient as the unit, two-sided, Holm-adjusted over the claims of the table.
     """
 
     text: str
@@ -110,6 +111,8 @@ class Reproduction:
     table, title, cite : str
     spec : str
         The benchmark on which ours were measured.
+    criterion : Measure or None
+        What the claims are about; None where there are none to test.
     claims : tuple of Claim
         Those whose two methods were run.
     notes : tuple of str
@@ -123,6 +126,7 @@ class Reproduction:
     cite: str
     spec: str
     comparisons: tuple[Comparison, ...]
+    criterion: Measure | None
     claims: tuple[Claim, ...]
     notes: tuple[str, ...]
     training: dict[str, str]
@@ -152,21 +156,24 @@ def reproduce(run: Run, table: str) -> Reproduction:
             f"The paper's scans are those of the benchmark {published['spec']}; {run.spec.name} is another one, "
             "on which the order of the methods can be compared, not their numbers."
         )
-    claims: tuple[Claim, ...] = ()
+    criterion, claims = None, tuple[Claim, ...]()
     if "seconds" in content["rows"][0]:
-        comparisons: tuple[Comparison, ...] = (_compare_times(run, content["rows"], notes),)
+        comparisons: tuple[Comparison, ...] = (_compare_times(run, content, notes),)
     else:
         scores = _common_cases(run.rows, labels, notes)
         convention = published["convention"]
-        if f"psnr[{convention}]" not in scores:
+        # The paper's table tells by their names which measures it has; the first one ranks.
+        measures = [measure for measure in measures_of(convention) if measure.name in content["rows"][0]]
+        if not {measure.id for measure in measures} <= set(scores.columns):
             raise StoreError(f"The run in {run.folder} has no scores of {convention!r}, the paper's convention.")
-        comparisons = tuple(_compare_scores(scores, content["rows"], kind, convention) for kind in ("psnr", "ssim"))
-        claims = _test_claims(scores, content, f"psnr[{convention}]")
+        comparisons = tuple(_compare_scores(scores, content["rows"], measure) for measure in measures)
+        criterion = measures[0]
+        claims = _test_claims(scores, content, criterion)
     trained = {label: told for label in labels if (told := budget(run.cards.get(label, {})))}
     differences = unequal_training({label: run.cards.get(label, {}) for label in labels})
     notes += [f"Compare with care: in training, {difference}." for difference in differences]
     title, cite = content["title"], published["cite"]
-    return Reproduction(table, title, cite, run.spec.name, comparisons, claims, tuple(notes), trained)
+    return Reproduction(table, title, cite, run.spec.name, comparisons, criterion, claims, tuple(notes), trained)
 
 
 def write_reproduction(result: Reproduction, folder: Path) -> list[Path]:
@@ -215,33 +222,32 @@ def _common_cases(rows: pd.DataFrame, labels: Sequence[str], notes: list[str]) -
     return common
 
 
-def _compare_scores(scores: pd.DataFrame, rows: Sequence[dict[str, Any]], kind: str, convention: str) -> Comparison:
-    measure = f"{kind}[{convention}]"
+def _compare_scores(scores: pd.DataFrame, rows: Sequence[dict[str, Any]], measure: Measure) -> Comparison:
     table = []
     for row in rows:
         own = scores[scores["method"] == row["label"]]
-        groups = own.groupby("size_group")[measure].mean()
+        groups = own.groupby("size_group")[measure.id].mean()
         ours = [_of(groups, group) for group in range(1, _GROUPS + 1)]
-        ours.append(float(own[measure].mean()))
-        table.append((row["name"], row["label"], tuple(map(Entry, row[kind], ours))))
-    return _comparison(measure, 2 if kind == "psnr" else 4, _COLUMNS, table)
+        ours.append(float(own[measure.id].mean()))
+        table.append((row["name"], row["label"], tuple(map(Entry, row[measure.name], ours))))
+    return _comparison(measure.id, measure.digits, _COLUMNS, table)
 
 
-def _test_claims(scores: pd.DataFrame, content: dict[str, Any], measure: str) -> tuple[Claim, ...]:
+def _test_claims(scores: pd.DataFrame, content: dict[str, Any], measure: Measure) -> tuple[Claim, ...]:
     """Test on our results what the paper says of pairs of its rows."""
-    paper = {row["label"]: row["psnr"] for row in content["rows"]}
+    paper = {row["label"]: row[measure.name] for row in content["rows"]}
     found = []
     for claim in content["claims"]:
         labels, groups = [claim["better"], claim["worse"]], claim.get("groups", list(range(1, _GROUPS + 1)))
         own = scores[scores["size_group"].isin(groups)]
-        table = own.pivot(index=["patient_id", "case_id"], columns="method", values=measure)
+        table = own.pivot(index=["patient_id", "case_id"], columns="method", values=measure.id)
         if own.empty or not set(labels) <= set(table.columns):
             continue
-        values = table[labels].to_numpy(dtype=np.float64).T
+        values = measure.sign * table[labels].to_numpy(dtype=np.float64).T
         patients = pd.factorize(table.index.get_level_values("patient_id"))[0]
         better, worse = bootstrap_means(values, patients).T
         low, high = interval(better - worse)
-        p, _ = paired_test(values, patients, best=1)
+        p = paired_test(values, patients, best=1)
         better_paper, worse_paper = (np.mean([paper[label][group - 1] for group in groups]) for label in labels)
         found.append(
             Claim(
@@ -249,7 +255,7 @@ def _test_claims(scores: pd.DataFrame, content: dict[str, Any], measure: str) ->
                 better=labels[0],
                 worse=labels[1],
                 where="all groups" if len(groups) == _GROUPS else f"groups {', '.join(map(str, groups))}",
-                paper=float(better_paper - worse_paper),
+                paper=measure.sign * float(better_paper - worse_paper),
                 ours=float(values[0].mean() - values[1].mean()),
                 interval=(float(low), float(high)),
                 p=float(p[0]),
@@ -259,8 +265,8 @@ def _test_claims(scores: pd.DataFrame, content: dict[str, Any], measure: str) ->
     return tuple(replace(claim, p=float(p)) for claim, p in zip(found, adjusted, strict=True))
 
 
-def _compare_times(run: Run, rows: Sequence[dict[str, Any]], notes: list[str]) -> Comparison:
-    timings = run.timings
+def _compare_times(run: Run, content: Mapping[str, Any], notes: list[str]) -> Comparison:
+    rows, timings = content["rows"], run.timings
     if timings.empty:
         raise StoreError(f"The run in {run.folder} holds no timings. Take them: marbench time --out {run.folder}")
     # Times of several machines or devices do not mix.
@@ -271,9 +277,14 @@ def _compare_times(run: Run, rows: Sequence[dict[str, Any]], notes: list[str]) -
     notes.append(f"Ours are medians on {machine['device_name']} ({machine['device']}), {machine['threads']} threads.")
     paper = {row["label"]: row["seconds"][0] for row in rows}
     table = [(row["name"], row["label"], (Entry(paper[row["label"]], _of(median, row["label"])),)) for row in rows]
-    if {"dudonet", "rdn"} <= set(median.index):
-        ours, theirs = median["rdn"] / median["dudonet"], paper["rdn"] / paper["dudonet"]
-        notes.append(f"DuDoNet is {ours:.2f} times as fast as RDN-CT; in the paper {theirs:.2f} times.")
+    names = {row["label"]: row["name"] for row in rows}
+    for pair in content.get("ratios", []):
+        fast, slow = pair["fast"], pair["slow"]
+        if {fast, slow} <= set(median.index):
+            ours, theirs = median[slow] / median[fast], paper[slow] / paper[fast]
+            notes.append(
+                f"{names[fast]} is {ours:.2f} times as fast as {names[slow]}; in the paper {theirs:.2f} times."
+            )
     for label, calls in own[own["method"].isin(paper)].groupby("method"):
         size = count(calls["parameters"].max())
         notes.append(f"{label}: {size} parameters, {byte_size(calls['peak_mb'].max())} at its peak.")

@@ -50,22 +50,23 @@ class Scatter:
     front: str
 
 
-def scatter(points: Sequence[Point]) -> Scatter | None:
+def scatter(points: Sequence[Point], higher_is_better: bool = True) -> Scatter | None:
     """Return the drawing of points with positive finite times and finite scores; None without any."""
     if not points:
         return None
     ordered = sorted(points, key=lambda point: (point.seconds, point.label))
     x = log_axis([point.seconds for point in ordered], _LEFT, WIDTH - _RIGHT)
     y = linear_axis([point.score for point in ordered], HEIGHT - _BOTTOM, _TOP)
-    front = pareto_front(ordered)
+    front = pareto_front(ordered, higher_is_better)
     return Scatter(WIDTH, HEIGHT, x, y, _place(ordered, front, x, y), _steps(front, x, y))
 
 
-def pareto_front(points: Sequence[Point]) -> list[Point]:
+def pareto_front(points: Sequence[Point], higher_is_better: bool = True) -> list[Point]:
     """Return the points that no other one beats in time without losing in score, fastest first."""
+    sign = 1.0 if higher_is_better else -1.0
     front: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.seconds, -point.score, point.label)):
-        if not front or point.score > front[-1].score:
+    for point in sorted(points, key=lambda point: (point.seconds, -sign * point.score, point.label)):
+        if not front or sign * point.score > sign * front[-1].score:
             front.append(point)
     return front
 

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from marbench.errors import StoreError
-from marbench.report.benchmark import Benchmark, gather
+from marbench.metrics.measure import Measure, stored_measures
+from marbench.report.benchmark import gather
+from marbench.report.findings import Findings
 from marbench.report.formats import finite_json
 from marbench.report.page import Output, Page
 from marbench.report.pages import render_benchmark, write_assets
-from marbench.report.standings import standings
 from marbench.report.templates import render_template
 from marbench.results.store import read_run
 
@@ -72,7 +73,8 @@ def publish(runs: Sequence[str | Path], site: str | Path, published: str | None 
     state["url"] = url or state["url"]
     newest = list(reversed(state["runs"]))
     boards = sorted(state["benchmarks"].values(), key=lambda board: board["slug"])
-    output.write("index.html", render_template("site.html", benchmarks=boards, runs=newest, root=""))
+    measures = {board["slug"]: _leading(board) for board in boards}
+    output.write("index.html", render_template("site.html", benchmarks=boards, measures=measures, runs=newest, root=""))
     output.write("feed.json", _json(_feed(newest, state["url"])))
     output.write("index.json", _json(state))
     return site / "index.html"
@@ -95,7 +97,8 @@ def _add(folder: Path, site: Path, state: dict[str, Any], date: str) -> dict[str
     copied = gather([read_run(target)])[0]
     pages = Output(target / "report")
     write_assets(pages)
-    render_benchmark(copied, pages, home="../../../index.html")
+    findings = Findings(copied)
+    render_benchmark(findings, pages, home="../../../index.html")
     pages.close()
     added: dict[str, Any] = {
         "id": run_id,
@@ -103,28 +106,25 @@ def _add(folder: Path, site: Path, state: dict[str, Any], date: str) -> dict[str
         "published": date,
         "path": f"runs/{run_id}/report/index.html",
         "cases": copied.cases,
-        "entries": _entries(copied),
+        "entries": _entries(findings),
     }
     state["runs"].append(added)
     return added
 
 
-def _entries(benchmark: Benchmark) -> list[dict[str, Any]]:
+def _entries(findings: Findings) -> list[dict[str, Any]]:
     """Return what a run says of each method; scores by column."""
-    boards = [standings(benchmark, convention) for convention in benchmark.conventions]
-    hashes = _versions(benchmark)
+    benchmark, boards = findings.benchmark, findings.boards
     entries = []
     for method in benchmark.methods:
         cover = boards[0].coverage[method] if boards else None
         scores = {
-            measure.column: board.scores[method, measure.column][0].value
-            for board in boards
-            for measure in board.measures
+            measure.id: board.scores[method, measure.id][0].value for board in boards for measure in board.measures
         }
         entries.append(
             {
                 "method": method,
-                "method_hash": hashes[method],
+                "method_hash": benchmark.versions[method],
                 "rank": boards[0].rank(method) if boards else None,
                 "good": cover.good if cover else 0,
                 "total": cover.total if cover else 0,
@@ -134,19 +134,13 @@ def _entries(benchmark: Benchmark) -> list[dict[str, Any]]:
     return sorted(entries, key=lambda entry: entry["rank"] or len(entries) + 1)
 
 
-def _versions(benchmark: Benchmark) -> dict[str, str]:
-    """Return method → method hash."""
-    rows = benchmark.rows.drop_duplicates("method")
-    return dict(zip(rows["method"].astype(str), rows["method_hash"].astype(str), strict=True))
-
-
 def _write_benchmark(site: Path, state: dict[str, Any], slug: str) -> None:
     """Render a benchmark anew from all of its runs, and record its leaders and which entries count."""
     records = [record for record in state["runs"] if record["benchmark"] == slug]
     benchmark = next(
         found for found in gather([read_run(site / "runs" / record["id"]) for record in records]) if found.slug == slug
     )
-    shown = _versions(benchmark)
+    shown = benchmark.versions
     current = {
         (entry["method"], entry["method_hash"]): record["id"]
         for record in records
@@ -156,14 +150,14 @@ def _write_benchmark(site: Path, state: dict[str, Any], slug: str) -> None:
     for record in records:
         for entry in record["entries"]:
             entry["current"] = current.get((entry["method"], entry["method_hash"])) == record["id"]
-    first = benchmark.conventions[0] if benchmark.conventions else ""
+    findings = Findings(benchmark)
 
-    def history(_benchmark: Benchmark, _output: Output) -> Mapping[str, Any]:
-        return {"records": list(reversed(records)), "measure": f"psnr[{first}]", "convention": first}
+    def history(findings: Findings, _output: Output) -> Mapping[str, Any]:
+        return {"records": list(reversed(records)), "measure": findings.board.measures[0] if findings.board else None}
 
     output = Output(site / "benchmarks" / slug)
     render_benchmark(
-        benchmark, output, root="../../", home="../../index.html", more=(Page("entries", "Entries", history),)
+        findings, output, root="../../", home="../../index.html", more=(Page("entries", "Entries", history),)
     )
     output.close()
     state["benchmarks"][slug] = {
@@ -176,8 +170,15 @@ def _write_benchmark(site: Path, state: dict[str, Any], slug: str) -> None:
         "conventions": list(benchmark.conventions),
         "cases": benchmark.cases,
         "path": f"benchmarks/{slug}/index.html",
-        "entries": _entries(benchmark),
+        "entries": _entries(findings),
     }
+
+
+def _leading(board: Mapping[str, Any]) -> tuple[Measure, ...]:
+    """Return the measures of a recorded benchmark's first convention, and those that need none."""
+    columns = (column for entry in board["entries"] for column in entry["scores"])
+    first = tuple(board["conventions"][:1])
+    return tuple(each for each in stored_measures(columns, first) if each.convention in (*first, ""))
 
 
 def _copy(folder: Path, target: Path) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark
-from marbench.report.stats import Comparison, bootstrap_means, compare, paired_test
-from marbench.report.tables import Coverage, Measure, ScoreTable, coverage, measures, score_table
+from marbench.report.ranking import Ranking, rank_methods
+from marbench.report.stats import LEVEL, Comparison, bootstrap_means, can_differ, compare, paired_test
+from marbench.report.tables import Coverage, ScoreTable, case_scores, score_table
 
 __all__ = ["Score", "Standings", "standings"]
 
@@ -27,7 +28,8 @@ class Score:
     mark : {"best", "second", ""}
         Among complete methods.
     tied : bool
-        Not the best, and not significantly different from it (5 %, Holm over the column).
+        Not the best, and not significantly different from it (5 %, Holm over the column). False where the column has
+        too few patients for any difference to be significant.
     """
 
     value: float
@@ -43,90 +45,105 @@ class Standings:
     Attributes
     ----------
     convention : str
-    measures : tuple of Measure
-        PSNR, SSIM, RMSE.
-    ranked : tuple of str
-        Complete methods, best mean PSNR first.
-    unranked : tuple of str
-        Methods with failures or missing cases, the most complete first.
+    ranking : Ranking
+        By the mean over all cases of the first measure.
+    groups : tuple of int
+        The metal-size groups.
     scores : dict
-        (method, measure column) → one `Score` per column: all cases, then the size groups.
+        (method, measure id) → one `Score` per column: all cases, then the size groups.
     comparisons : dict
-        Measure column → `Comparison` of the ranked methods, in the order of `ranked`. Empty without ranked methods.
-    coverage : dict
-        Method → `Coverage`.
+        Measure id → `Comparison` of the ranked methods, in the order of `ranked`. Empty without ranked methods.
     patients : int
         What intervals and tests rest on.
     """
 
     convention: str
-    measures: tuple[Measure, ...]
+    ranking: Ranking
     groups: tuple[int, ...]
-    ranked: tuple[str, ...]
-    unranked: tuple[str, ...]
     scores: dict[tuple[str, str], tuple[Score, ...]]
     comparisons: dict[str, Comparison]
-    coverage: dict[str, Coverage]
     patients: int
 
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Those of the convention, then those that need none."""
+        return self.ranking.measures
+
+    @property
+    def views(self) -> dict[str, tuple[Measure, ...]]:
+        """What can be looked at: the measures of the convention together, and each of all measures alone."""
+        together = tuple(measure for measure in self.measures if measure.convention)
+        return {"both": together, **{measure.name: (measure,) for measure in self.measures}}
+
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        """See `Ranking.ranked`."""
+        return self.ranking.ranked
+
+    @property
+    def unranked(self) -> tuple[str, ...]:
+        """See `Ranking.unranked`."""
+        return self.ranking.unranked
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """All methods in the order of the table."""
+        return self.ranking.shown
+
+    @property
+    def coverage(self) -> dict[str, Coverage]:
+        """Method → `Coverage`."""
+        return dict(self.ranking.coverage)
+
+    @property
+    def decides(self) -> bool:
+        """Whether the patients suffice to tell the ranked methods apart; where not, no test and no rank counts."""
+        return can_differ(self.patients, len(self.ranked) - 1)
+
+    @property
+    def spreads(self) -> bool:
+        """Whether the patients suffice for intervals: of fewer than tell two methods apart they are too narrow."""
+        return can_differ(self.patients, 1)
+
     def rank(self, method: str) -> int | None:
-        """Return the rank of a method by mean PSNR; None where it is not ranked."""
-        if method not in self.ranked:
-            return None
-        return int(self.comparisons[self.measures[0].column].rank[self.ranked.index(method)])
-
-
-_KEPT: WeakKeyDictionary[Benchmark, dict[str, Standings]] = WeakKeyDictionary()
+        """Return the rank of a method; None where it is not ranked."""
+        return self.ranking.places.get(method)
 
 
 def standings(benchmark: Benchmark, convention: str) -> Standings:
-    """Return the standings of a benchmark under one of its conventions. Several pages ask; they are computed once."""
-    kept = _KEPT.setdefault(benchmark, {})
-    if convention not in kept:
-        kept[convention] = _standings(benchmark, convention)
-    return kept[convention]
-
-
-def _standings(benchmark: Benchmark, convention: str) -> Standings:
-    covered = coverage(benchmark, convention)
-    tables = [score_table(benchmark, measure) for measure in measures(convention)]
-    psnr = dict(zip(tables[0].methods, tables[0].means[:, 0], strict=True))
-    complete = [method for method in benchmark.methods if covered[method].complete]
-    cases = _Cases.of(benchmark, convention, sorted(complete, key=lambda method: -psnr[method]))
-    unranked = [method for method in benchmark.methods if method not in complete]
+    """Return the standings of a benchmark under one of its conventions."""
+    measures = benchmark.measures_under(convention)
+    ranking = rank_methods(benchmark, measures)
+    cases = _Cases.of(benchmark, ranking)
     return Standings(
         convention=convention,
-        measures=measures(convention),
+        ranking=ranking,
         groups=benchmark.groups,
-        ranked=cases.methods,
-        unranked=tuple(sorted(unranked, key=lambda method: -covered[method].good)),
-        scores={key: value for table in tables for key, value in _scores(table, cases).items()},
+        scores={
+            key: value for measure in measures for key, value in _scores(score_table(benchmark, measure), cases).items()
+        },
         comparisons=cases.comparisons(),
-        coverage=covered,
         patients=len(np.unique(cases.patients)),
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _Cases:
-    """The scores of complete methods, case by case: measure column → ``(methods, cases)``."""
+    """The scores of the ranked methods, case by case: measure → ``(methods, cases)``."""
 
     methods: tuple[str, ...]
-    values: dict[str, NDArray[np.float64]]
+    values: dict[Measure, NDArray[np.float64]]
     patients: NDArray[np.intp]
     groups: NDArray[np.int64]
 
     @classmethod
-    def of(cls, benchmark: Benchmark, convention: str, methods: list[str]) -> _Cases:
+    def of(cls, benchmark: Benchmark, ranking: Ranking) -> _Cases:
+        methods = ranking.ranked
         rows = benchmark.rows[benchmark.rows["method"].isin(methods) & (benchmark.rows["case_id"] != "")]
-        # Rows are sorted by method and case, and every one of these methods has every case.
-        shape = (len(methods), benchmark.cases)
-        order = [sorted(methods).index(method) for method in methods]
-        columns = [measure.column for measure in measures(convention)]
         first = rows.iloc[: benchmark.cases if methods else 0]
         return cls(
-            methods=tuple(methods),
-            values={column: rows[column].to_numpy(np.float64).reshape(shape)[order] for column in columns},
+            methods=methods,
+            values={measure: case_scores(benchmark, methods, measure) for measure in ranking.measures},
             patients=np.unique(first["patient_id"].to_numpy(dtype=str), return_inverse=True)[1],
             groups=first["size_group"].to_numpy(np.int64),
         )
@@ -138,20 +155,19 @@ class _Cases:
         samples = bootstrap_means(np.concatenate(list(self.values.values())), self.patients)
         parts = np.split(samples, len(self.values), axis=1)
         return {
-            column: compare(values, self.patients, part, higher_is_better=column != "rmse_hu")
-            for (column, values), part in zip(self.values.items(), parts, strict=True)
+            measure.id: compare(values, self.patients, part, measure.higher_is_better)
+            for (measure, values), part in zip(self.values.items(), parts, strict=True)
         }
 
 
 def _scores(table: ScoreTable, cases: _Cases) -> dict[tuple[str, str], tuple[Score, ...]]:
     """Return the cells of a measure, marked column by column."""
     measure = table.measure
-    sign = 1.0 if measure.higher_is_better else -1.0
     places = [table.methods.index(method) for method in cases.methods]
     marks: dict[tuple[int, int], str] = {}
     tied: set[tuple[int, int]] = set()
     for column, group in enumerate(table.groups):
-        means = sign * table.means[places, column]
+        means = measure.sign * table.means[places, column]
         present = np.flatnonzero(~np.isnan(means))
         if not len(present):
             continue
@@ -162,10 +178,11 @@ def _scores(table: ScoreTable, cases: _Cases) -> dict[tuple[str, str], tuple[Sco
             marks[places[index], column] = {0: "best", 1: "second"}.get(levels.index(printed[index]), "")
         chosen = slice(None) if column == 0 else cases.groups == group
         patients = np.unique(cases.patients[chosen], return_inverse=True)[1]
-        p, _ = paired_test(cases.values[measure.column][:, chosen], patients, int(np.nanargmax(means)))
-        tied.update((places[index], column) for index in present if p[index] >= 0.05)
+        if can_differ(int(patients.max()) + 1, len(means) - 1):
+            p = paired_test(cases.values[measure][:, chosen], patients, int(np.nanargmax(means)))
+            tied.update((places[index], column) for index in present if p[index] >= 1 - LEVEL)
     return {
-        (method, measure.column): tuple(
+        (method, measure.id): tuple(
             Score(
                 value=float(table.means[row, column]),
                 cases=int(table.counts[row, column]),

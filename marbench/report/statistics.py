@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from marbench.metrics.measure import Measure
 from marbench.report.axes import Axis, linear_axis
-from marbench.report.benchmark import Benchmark
-from marbench.report.entries import entries
+from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
-from marbench.report.standings import Standings, standings
-from marbench.report.stats import LEVEL, RESAMPLES, Comparison
-from marbench.report.tables import Measure
+from marbench.report.standings import Standings
+from marbench.report.stats import EXACT_PATIENTS, LEVEL, RESAMPLES, Comparison
 
 __all__ = ["PAGE"]
 
@@ -25,7 +24,6 @@ _WIDTH = 260
 class _Ladder:
     """One measure: the methods in the order of their means, and the axis of their differences."""
 
-    convention: str
     measure: Measure
     methods: tuple[str, ...]
     order: tuple[int, ...]
@@ -34,25 +32,27 @@ class _Ladder:
 
 
 def _ladder(board: Standings, measure: Measure) -> _Ladder:
-    comparison = board.comparisons[measure.column]
+    comparison = board.comparisons[measure.id]
     order = sorted(range(len(board.ranked)), key=lambda index: (comparison.rank[index], index))
     ends = np.concatenate([[0.0], comparison.difference_interval.ravel(), comparison.difference])
     finite = [float(value) for value in ends if np.isfinite(value)]
-    axis = linear_axis(finite, 4, _WIDTH - 4, count=4, pad=0.03) if board.patients > 1 else None
-    return _Ladder(board.convention, measure, board.ranked, tuple(order), comparison, axis)
+    axis = linear_axis(finite, 4, _WIDTH - 4, count=4, pad=0.03) if board.spreads else None
+    return _Ladder(measure, board.ranked, tuple(order), comparison, axis)
 
 
-def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any] | None:
-    boards = [board for name in benchmark.conventions if (board := standings(benchmark, name)).ranked]
-    if not boards:
+def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
+    ladders = [_ladder(board, measure) for board, measure in findings.ladders if board.ranked]
+    if not ladders:
         return None
-    # The RMSE is the same under every convention.
-    chosen = [(board, measure) for board in boards for measure in board.measures[: 3 if board is boards[0] else 2]]
+    board = next(board for board in findings.boards if board.ranked)
     return {
-        "ladders": [_ladder(board, measure) for board, measure in chosen],
-        "entries": entries(benchmark),
-        "patients": boards[0].patients,
-        "unranked": boards[0].unranked,
+        "ladders": ladders,
+        "entries": findings.entries,
+        "patients": board.patients,
+        "decides": board.decides,
+        "ranked": board.ranked,
+        "unranked": board.unranked,
+        "exact": board.patients <= EXACT_PATIENTS,
         "resamples": RESAMPLES,
         "level": LEVEL,
         "width": _WIDTH,

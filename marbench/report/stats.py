@@ -1,24 +1,43 @@
-"""How sure an order of methods is: bootstrap over patients, paired tests on patients, ranks.
+"""How sure an order of methods is: one estimator, the mean over cases, and patients as the unit of chance.
 
-Cases of one patient resemble each other, so the patient is the unit: patients, not cases, are drawn anew, and tests
-see one value per patient. Arrays only; higher is better unless said otherwise.
+Cases of one patient resemble each other, so patients, not cases, are drawn anew and exchanged. Everything that is said
+of two methods is said of one number, the difference of their means over all cases::
+
+    d = 1/N · Σ_p D_p,    D_p = Σ (a − b) over the cases of patient p,    N cases
+
+Its sign gives the order, the cluster bootstrap over patients its interval, and a sign-flip test of the D_p its p-value.
+So the method with the best mean can never be called significantly worse than another. Arrays only; higher is better
+unless said otherwise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata, wilcoxon
+from scipy.stats import rankdata
 
-__all__ = ["Comparison", "bootstrap_means", "compare", "holm", "interval", "paired_test", "patient_means"]
+__all__ = [
+    "Comparison",
+    "bootstrap_means",
+    "can_differ",
+    "case_means",
+    "compare",
+    "holm",
+    "interval",
+    "paired_test",
+    "ranks",
+]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.integer]
 
 LEVEL = 0.95
 RESAMPLES = 10_000
+EXACT_PATIENTS = 14
+"""Up to so many patients all 2ⁿ sign flips are tried; of more, `RESAMPLES` are drawn."""
 # Entries of one block of resampling weights: 32 MB.
 _BLOCK = 4_000_000
 
@@ -37,13 +56,16 @@ class Comparison:
     difference, difference_interval : float arrays ``(methods,)``, ``(methods, 2)``
         Method minus best, of means over the same cases.
     p : float array ``(methods,)``
-        Wilcoxon signed-rank test against the best on patient means, two-sided, Holm-adjusted; 1 for the best itself.
-    effect : float array ``(methods,)``
-        Matched-pairs rank-biserial correlation of method minus best: −1 lower in every patient, +1 higher in every one.
+        Sign-flip test of the difference to the best, see `paired_test`; 1 for the best itself.
+    ahead : int array ``(methods,)``
+        Patients in whom the method is better than the best. A description, no test.
     rank : int array ``(methods,)``
         1 is best; equal means share a rank.
     rank_interval : int array ``(methods, 2)``
         95 % bootstrap interval of the rank.
+    decides : bool
+        Whether there are patients enough for any difference to be significant, see `can_differ`. Where not, intervals
+        and p say nothing.
     tied : bool array ``(methods,)``
         Not significantly different from the best at 5 %, the best included.
     """
@@ -54,9 +76,10 @@ class Comparison:
     difference: Floats
     difference_interval: Floats
     p: Floats
-    effect: Floats
+    ahead: NDArray[np.int64]
     rank: NDArray[np.int64]
     rank_interval: NDArray[np.int64]
+    decides: bool
     tied: NDArray[np.bool_]
 
 
@@ -74,9 +97,11 @@ def compare(values: Floats, patients: Integers, samples: Floats, higher_is_bette
     higher_is_better : bool
     """
     sign = 1.0 if higher_is_better else -1.0
-    mean = values.mean(axis=1)
-    best = int(np.argmax(sign * mean))
-    p, effect = paired_test(values, patients, best)
+    mean = case_means(values)
+    rank = ranks(sign * mean)
+    best = int(np.argmin(rank))
+    sums = _patient_sums(sign * values, sign * values[best], patients)
+    p = paired_test(values, patients, best)
     return Comparison(
         best=best,
         mean=mean,
@@ -84,11 +109,38 @@ def compare(values: Floats, patients: Integers, samples: Floats, higher_is_bette
         difference=_difference(mean, mean[best]),
         difference_interval=interval(_difference(samples, samples[:, [best]])),
         p=p,
-        effect=effect,
-        rank=rankdata(-sign * mean, method="min").astype(np.int64),
+        ahead=(sums > 0).sum(axis=1),
+        rank=rank,
         rank_interval=interval(rankdata(-sign * samples, method="min", axis=1)).astype(np.int64),
+        decides=can_differ(sums.shape[1], len(values) - 1),
         tied=p >= 1 - LEVEL,
     )
+
+
+def case_means(values: Floats) -> Floats:
+    """Return means over cases; NaN without cases, and where infinities of both signs meet."""
+    if not values.size:
+        return np.full(len(values), np.nan)
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean: Floats = values.mean(axis=1)
+    return mean
+
+
+def ranks(means: Floats) -> NDArray[np.int64]:
+    """Return ranks, 1 for the highest mean; equal means share one, and what is no number comes last."""
+    places: NDArray[np.int64] = rankdata(-np.where(np.isnan(means), -np.inf, means), method="min").astype(np.int64)
+    return places
+
+
+def can_differ(patients: int, comparisons: int) -> bool:
+    """Tell whether any of several methods could differ significantly from the best of them.
+
+    Of n patients the smallest two-sided p of a sign-flip test is 2/2ⁿ, and Holm multiplies it by the comparisons.
+
+    >>> can_differ(5, 1), can_differ(6, 1), can_differ(6, 2), can_differ(12, 20)
+    (False, True, False, True)
+    """
+    return max(1, comparisons) * 0.5 ** (patients - 1) < 1 - LEVEL
 
 
 def bootstrap_means(values: Floats, patients: Integers, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
@@ -126,29 +178,27 @@ def bootstrap_means(values: Floats, patients: Integers, resamples: int = RESAMPL
     return means
 
 
-def paired_test(values: Floats, patients: Integers, best: int) -> tuple[Floats, Floats]:
-    """Return Holm-adjusted Wilcoxon signed-rank p-values against one row, and rank-biserial effect sizes.
+def paired_test(values: Floats, patients: Integers, best: int, seed: int = 0) -> Floats:
+    """Return Holm-adjusted p-values of the differences of means over cases against one row.
+
+    The sign-flip permutation test with the patient as the unit (Fisher, The Design of Experiments (1935) §21): were two
+    methods alike, their names could be exchanged in every patient. Of all such exchanges, s_p = ±1, p is the part with
+    ``|Σ s_p D_p| ≥ |Σ D_p|``. Exact for up to `EXACT_PATIENTS` patients; of more, `RESAMPLES` exchanges are drawn, and
+    what was observed counts as one of them (Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39).
 
     Parameters
     ----------
     values : float array ``(methods, cases)``
     patients : int array ``(cases,)``
     best : int
-        The row that all others are compared with; its own p is 1 and its effect 0.
+        The row that all others are compared with; its own p is 1.
+    seed : int
+        Of the exchanges that are drawn.
     """
-    means = patient_means(values, patients)
-    differences = _difference(means, means[best])
     others = np.arange(len(values)) != best
-    p, effect = np.ones(len(values)), np.zeros(len(values))
-    p[others] = holm(np.array([_signed_rank_p(row) for row in differences[others]]))
-    effect[others] = [_rank_biserial(row) for row in differences[others]]
-    return p, effect
-
-
-def patient_means(values: Floats, patients: Integers) -> Floats:
-    """Return the mean of every patient's cases; ``(rows, patients)``."""
-    cases = np.bincount(patients)
-    return np.stack([np.bincount(patients, row) for row in values]) / cases
+    p = np.ones(len(values))
+    p[others] = holm(_sign_flip_p(_patient_sums(values, values[best], patients)[others], seed))
+    return p
 
 
 def holm(p: Floats) -> Floats:
@@ -187,16 +237,44 @@ def _difference(a: Floats, b: Floats | np.float64) -> Floats:
     return np.where(np.asarray(a == b), 0.0, difference)
 
 
-def _signed_rank_p(differences: Floats) -> float:
-    """Return the two-sided p-value of the Wilcoxon signed-rank test; 1 where nothing differs."""
-    nonzero = differences[differences != 0]
-    return float(wilcoxon(nonzero).pvalue) if len(nonzero) else 1.0
+def _patient_sums(values: Floats, reference: Floats, patients: Integers) -> Floats:
+    """Return D_p of every row, ``(rows, patients)``: summed differences from a reference row.
+
+    Infinite differences count as so large that no finite ones outweigh them.
+    """
+    differences = _difference(values, reference)
+    endless = np.isinf(differences)
+    finite = _by_patient(np.where(endless, 0.0, differences), patients)
+    infinite = _by_patient(np.where(endless, np.sign(differences), 0.0), patients)
+    huge = 4 * np.abs(finite).sum(axis=1, keepdims=True) + 1
+    return np.where(infinite.any(axis=1, keepdims=True), finite + huge * infinite, finite)
 
 
-def _rank_biserial(differences: Floats) -> float:
-    """Return (W₊ − W₋) / (W₊ + W₋) of the signed ranks (Kerby, Compr. Psychol. 3 (2014) 1)."""
-    nonzero = differences[differences != 0]
-    if not len(nonzero):
-        return 0.0
-    ranks = rankdata(np.abs(nonzero))
-    return float((ranks * np.sign(nonzero)).sum() / ranks.sum())
+def _by_patient(values: Floats, patients: Integers) -> Floats:
+    """Return the sums over every patient's cases; ``(rows, patients)``."""
+    return np.stack([np.bincount(patients, row) for row in values])
+
+
+def _sign_flip_p(sums: Floats, seed: int) -> Floats:
+    """Return the two-sided p-value of each row of D_p; 1 where nothing differs."""
+    count, total = sums.shape[1], sums.sum(axis=1)
+    # Sums in another order differ in their last digits: what is equal but for those is as large.
+    limit = np.abs(total) - 1e-9 * np.abs(sums).sum(axis=1)
+    tried = as_large = 0 if count <= EXACT_PATIENTS else 1
+    for exchanged in _exchanges(count, seed):
+        # Σ s D = Σ D − 2 Σ D over the patients in whom the names are exchanged
+        as_large = as_large + (np.abs(total - 2 * (exchanged @ sums.T)) >= limit).sum(axis=0)
+        tried += len(exchanged)
+    return np.asarray(as_large / tried, dtype=np.float64)
+
+
+def _exchanges(count: int, seed: int) -> Iterator[Floats]:
+    """Yield blocks ``(size, count)`` of 1 where names are exchanged, else 0: every pattern, or a seeded drawing."""
+    if count <= EXACT_PATIENTS:
+        patterns = np.arange(2**count)[:, None]
+        yield ((patterns >> np.arange(count)) & 1).astype(np.float64)
+        return
+    rng = np.random.default_rng(seed)
+    block = max(1, _BLOCK // count)
+    for start in range(0, RESAMPLES, block):
+        yield rng.integers(0, 2, size=(min(block, RESAMPLES - start), count), dtype=np.int8).astype(np.float64)

@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from marbench.metrics.measure import Measure
 from marbench.phantoms.metals import library
 from marbench.report.benchmark import Benchmark
 
-__all__ = ["Coverage", "Measure", "ScoreTable", "coverage", "expected_cases", "measures", "score_table"]
+__all__ = ["Coverage", "ScoreTable", "case_scores", "coverage", "expected_cases", "score_table"]
 
 ALL = 0
 """The column of all cases, beside the groups 1, 2, …"""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A column of scores.
-
-    Attributes
-    ----------
-    column : str
-        As stored, e.g. ``psnr[dudonet2019]``.
-    title, unit : str
-    digits : int
-        Decimals in tables.
-    higher_is_better : bool
-    """
-
-    column: str
-    title: str
-    unit: str
-    digits: int
-    higher_is_better: bool
+# A score beyond it is infinite in effect; sums of such numbers would overflow.
+_HUGE = 1e100
 
 
 @dataclass(frozen=True)
@@ -75,21 +58,12 @@ class ScoreTable:
     counts: NDArray[np.int64]
 
 
-def measures(convention: str) -> tuple[Measure, Measure, Measure]:
-    """Return PSNR and SSIM under a convention, and the RMSE, which needs none."""
-    return (
-        Measure(f"psnr[{convention}]", "PSNR", "dB", 2, higher_is_better=True),
-        Measure(f"ssim[{convention}]", "SSIM", "", 4, higher_is_better=True),
-        Measure("rmse_hu", "RMSE", "HU", 1, higher_is_better=False),
-    )
-
-
 def score_table(benchmark: Benchmark, measure: Measure) -> ScoreTable:
     """Return the mean of a measure for every method, over all cases and by metal-size group."""
     rows = benchmark.rows
-    scored = rows.loc[(rows["status"] == "ok") & rows[measure.column].notna(), ["method", "size_group", measure.column]]
-    by_group = scored.groupby(["method", "size_group"], observed=True)[measure.column]
-    overall = scored.groupby("method", observed=True)[measure.column]
+    scored = rows.loc[(rows["status"] == "ok") & rows[measure.id].notna(), ["method", "size_group", measure.id]]
+    by_group = scored.groupby(["method", "size_group"], observed=True)[measure.id]
+    overall = scored.groupby("method", observed=True)[measure.id]
     columns = [ALL, *benchmark.groups]
     means = by_group.mean().unstack("size_group").reindex(index=benchmark.methods, columns=columns)
     counts = by_group.count().unstack("size_group").reindex(index=benchmark.methods, columns=columns)
@@ -103,10 +77,19 @@ def score_table(benchmark: Benchmark, measure: Measure) -> ScoreTable:
     )
 
 
-def coverage(benchmark: Benchmark, convention: str) -> dict[str, Coverage]:
+def case_scores(benchmark: Benchmark, methods: Sequence[str], measure: Measure) -> NDArray[np.float64]:
+    """Return the scores of complete methods, ``(methods, cases)``; the cases in the order of their ids."""
+    rows = benchmark.rows[benchmark.rows["method"].isin(methods) & (benchmark.rows["case_id"] != "")]
+    # Rows are sorted by method and case, and every one of these methods has every case.
+    order = [sorted(methods).index(method) for method in methods]
+    values = rows[measure.id].to_numpy(np.float64).reshape(len(methods), benchmark.cases)[order]
+    return np.where(np.abs(values) > _HUGE, np.copysign(np.inf, values), values)
+
+
+def coverage(benchmark: Benchmark, measures: Sequence[Measure]) -> dict[str, Coverage]:
     """Return the coverage of every method. A row that went well but lacks a score counts as ``no score``."""
     rows, total = benchmark.rows, benchmark.cases
-    unscored = rows[[measure.column for measure in measures(convention)]].isna().any(axis=1)
+    unscored = rows[[measure.id for measure in measures]].isna().any(axis=1)
     status = rows["status"].astype(object).mask((rows["status"] == "ok") & unscored, "no score")
     tally = pd.crosstab(rows["method"], status)
     result = {}

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from marbench.report.benchmark import Benchmark, natural_key
-from marbench.report.entries import Entry, entries
+from marbench.report.entries import Entry
+from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
 from marbench.report.scatter import Point, Scatter, scatter
-from marbench.report.standings import Standings, standings
+from marbench.report.standings import Standings
 
 __all__ = ["PAGE", "timing_table"]
 
@@ -41,11 +42,10 @@ def timing_table(benchmark: Benchmark) -> pd.DataFrame:
     return table.reset_index()
 
 
-def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any] | None:
+def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
+    benchmark, methods, board = findings.benchmark, findings.entries, findings.board
     if benchmark.timings.empty:
         return None
-    methods = entries(benchmark)
-    board = standings(benchmark, benchmark.conventions[0]) if benchmark.conventions else None
     devices: list[dict[str, Any]] = []
     for (name, device, threads), rows in timing_table(benchmark).groupby(_DEVICE):
         records = rows.sort_values("median", kind="stable").to_dict("records")
@@ -61,11 +61,11 @@ def _chart(rows: list[dict[Any, Any]], methods: Mapping[str, Entry], board: Stan
     points = []
     for row in rows:
         label = str(row["method"])
-        score = board.scores[label, measure.column][0].value
+        score = board.scores[label, measure.id][0].value
         if label in board.ranked and row["median"] > 0 and math.isfinite(row["median"]) and math.isfinite(score):
             entry = methods[label]
             points.append(Point(label, float(row["median"]), score, entry.learned, entry.baseline))
-    return scatter(points)
+    return scatter(points, measure.higher_is_better)
 
 
 PAGE = Page("timing", "Timing", _build)

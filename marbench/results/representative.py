@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from marbench.cases.case import CaseKey
+from marbench.metrics.measure import Measure
 
 __all__ = ["REASONS", "Difficulty", "difficulty", "telling_cases", "telling_of_run"]
 
@@ -27,24 +28,28 @@ class Difficulty:
         Mean score over the judged methods.
     spread : float array
         Largest minus smallest score.
+    ease : float array
+        The mean, turned round where lower is better: the hardest case has the lowest.
     """
 
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
+    ease: NDArray[np.float64]
 
 
-def difficulty(scores: NDArray[np.float64]) -> Difficulty:
+def difficulty(scores: NDArray[np.float64], measure: Measure) -> Difficulty:
     """Return how hard and how disputed each case is by the scores ``(methods, cases)`` of the judged methods."""
     finite = np.where(np.isfinite(scores), scores, np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # cases on which every method failed
-        return Difficulty(np.nanmean(finite, axis=0), np.nanmax(finite, axis=0) - np.nanmin(finite, axis=0))
+        mean, spread = np.nanmean(finite, axis=0), np.nanmax(finite, axis=0) - np.nanmin(finite, axis=0)
+    return Difficulty(mean, spread, measure.sign * mean)
 
 
 def telling_cases(groups: NDArray[np.float64], judged: Difficulty) -> Iterator[tuple[int, str]]:
     """Yield the positions of the chosen cases, each with the reason.
 
-    Of every metal-size group: the case with the median mean score (the lower one of two), the one with the lowest, and
+    Of every metal-size group: the case with the median mean score (the worse one of two), the one with the worst, and
     the one with the largest spread.
 
     Parameters
@@ -54,25 +59,37 @@ def telling_cases(groups: NDArray[np.float64], judged: Difficulty) -> Iterator[t
     judged : Difficulty
     """
     for group in np.unique(groups[~np.isnan(groups)]):
-        members = np.flatnonzero((groups == group) & ~np.isnan(judged.mean))
+        members = np.flatnonzero((groups == group) & ~np.isnan(judged.ease))
         if len(members):
-            order = members[np.argsort(judged.mean[members], kind="stable")]
+            order = members[np.argsort(judged.ease[members], kind="stable")]
             chosen = (order[(len(order) - 1) // 2], order[0], members[np.argmax(judged.spread[members])])
             yield from zip(map(int, chosen), REASONS, strict=True)
 
 
-def telling_of_run(rows: pd.DataFrame, cases: Sequence[CaseKey], metric: str) -> frozenset[str]:
+def telling_of_run(
+    rows: pd.DataFrame, cases: Sequence[CaseKey], measure: Measure, uncorrected: Collection[str] = ()
+) -> frozenset[str]:
     """Return the ids of the telling cases of a run's rows.
 
     Judged are the methods that solved every case; the uncorrected image only where there is no other.
+
+    Parameters
+    ----------
+    rows : DataFrame
+    cases : sequence of CaseKey
+    measure : Measure
+        The one that ranks.
+    uncorrected : collection of str
+        Labels of methods whose card says that they correct nothing.
     """
     good = rows[rows["status"] == "ok"]
-    scores = good.pivot(index="method", columns="case_id", values=metric).reindex(columns=[c.case_id for c in cases])
+    scores = good.pivot(index="method", columns="case_id", values=measure.id)
+    scores = scores.reindex(columns=[case.case_id for case in cases])
     complete = scores.dropna()
-    corrected = complete.drop(index="none", errors="ignore")
+    corrected = complete.drop(index=list(uncorrected), errors="ignore")
     judged = next((each for each in (corrected, complete, scores) if len(each)), None)
     if judged is None:
         return frozenset()
     groups = np.array([case.size_group for case in cases], dtype=np.float64)
-    found = telling_cases(groups, difficulty(judged.to_numpy(np.float64)))
+    found = telling_cases(groups, difficulty(judged.to_numpy(np.float64), measure))
     return frozenset(cases[position].case_id for position, _ in found)

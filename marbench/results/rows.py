@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from marbench.cases.case import CaseInfo
 from marbench.metrics.conventions import CONVENTIONS
+from marbench.metrics.measure import measures_of
 
 __all__ = ["FINAL", "ROW_SCHEMA", "TIMING_SCHEMA", "Key", "Row", "Status", "TimingRow", "metric_names", "properties"]
 
@@ -39,7 +40,8 @@ class Row:
         The label, e.g. ``nmar[prior=raw]``, or ``""`` for a case that could not be made; the hash of what the method
         is made of; ``""`` without a preset.
     case_index : int
-        Position in the suite; −1 where it is not known.
+        Position in the suite: the order of slices in the data, which their ids need not follow. −1 where it is not
+        known.
     case_digest : str
         What the case is, see `marbench.cases.digest`; ``""`` where it was not simulated.
     metal_area_px, metal_area_mm2, region, materials, window_low, window_high
@@ -55,7 +57,7 @@ class Row:
     evidence : str
         ``run here | recomputed from images | reported``.
     scores : dict
-        Metric name → value; empty unless the status is ok.
+        Id of the `Measure` → value; empty unless the status is ok. NaN of a measure that needs what the case lacks.
     """
 
     spec_hash: str
@@ -131,12 +133,8 @@ def properties(info: CaseInfo) -> dict[str, Any]:
 
 
 def metric_names(conventions: Iterable[str] = tuple(CONVENTIONS)) -> list[str]:
-    """Return the metric columns, in their order.
-
-    >>> metric_names(["dudonet2019"])
-    ['rmse_hu', 'psnr[dudonet2019]', 'ssim[dudonet2019]']
-    """
-    return ["rmse_hu", *(f"{measure}[{name}]" for name in conventions for measure in ("psnr", "ssim"))]
+    """Return the columns of scores: the ids of the measures, in their order; see `measures_of`."""
+    return [measure.id for measure in measures_of(conventions)]
 
 
 _ARROW = {"str": pa.string(), "Status": pa.string(), "int": pa.int64(), "int | None": pa.int64(), "float": pa.float64()}

@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("explorer-data").textContent);
+  const { load, parse, print } = window.marbench;
   const find = (id) => document.getElementById(id);
   const tools = find("explorer-tools");
   const table = find("cases");
@@ -13,22 +14,7 @@
   let page = 0;
   let summary = null;
 
-  const load = (url) => new Promise((done, failed) => {
-    const script = document.createElement("script");
-    script.src = url;
-    script.addEventListener("load", () => { script.remove(); done(); });
-    script.addEventListener("error", () => failed(new Error(url)));
-    document.head.append(script);
-  });
-
   const measure = () => data.measures[Number(tools.elements.measure.value)];
-  const number = (value) => (value === "inf" ? Infinity : value === "-inf" ? -Infinity : value);
-  const print = (value, digits) => {
-    if (value === null || value === undefined || Number.isNaN(value)) return "–";
-    if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-    return value.toFixed(digits).replace("-", "−");
-  };
-
   // Mean and spread of every case over the methods that count; infinite scores stand aside.
   const summarise = (values) => {
     const mean = [];
@@ -88,6 +74,7 @@
     };
     order = [...cases.ids.keys()].filter((at) => passes(at, wanted, bad)).sort(compare);
     page = 0;
+    find("explorer-said").textContent = "";
     find("explorer-status").textContent = order.length < cases.ids.length ? `${order.length} of ${cases.ids.length} cases` : "";
     window.marbench.writeAddress(tools, chosenOrder() ? null : sorting);
     show();
@@ -98,6 +85,16 @@
     made.textContent = text;
     if (className) made.className = className;
     return made;
+  };
+
+  // What became of a method, as a button that tells what it said: text that a phone can show and anybody can copy.
+  const sayer = ({ status, message }, where) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "said";
+    button.textContent = status;
+    button.addEventListener("click", () => { find("explorer-said").textContent = `${where}: ${status}. ${message}`; });
+    return button;
   };
 
   const row = (at, values, bad, pictures) => {
@@ -124,7 +121,7 @@
       const failure = bad.get(`${method} ${at}`);
       const text = failure ? failure.status : print(value, digits);
       const score = cell(text, failure ? "failed" : text === best && present.length > 1 ? "best" : "");
-      if (failure && failure.message) score.title = failure.message;
+      if (failure && failure.message) score.replaceChildren(sayer(failure, `${data.methods[method]} on ${cases.ids[at]}`));
       made.append(score);
     });
     return made;
@@ -169,7 +166,7 @@
       }
       if (!scores.has(chosen.key)) {
         await load(chosen.file);
-        scores.set(chosen.key, window.marbenchCases[chosen.key].map((list) => list.map(number)));
+        scores.set(chosen.key, window.marbenchCases[chosen.key].map((list) => list.map(parse)));
       }
     } catch (problem) {
       find("explorer-status").textContent = `${problem.message} could not be loaded. It must lie beside this page.`;

@@ -2,27 +2,13 @@
 "use strict";
 window.marbenchGallery = window.marbenchGallery || {};
 (() => {
+  const { load, forget } = window.marbench;
   const OFFSET = 32768;
   const METAL_GREY = 0xff9a9a9a;
   const STOPS = [[5, 48, 97], [67, 147, 195], [247, 247, 247], [214, 96, 77], [103, 0, 31]];
-  const scripts = new Map();
   const arrays = new Map();
 
   const opaque = (red, green, blue) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
-
-  // A script element is the only way to data beside a page that was opened from disk.
-  const load = (url) => {
-    if (!scripts.has(url)) {
-      scripts.set(url, new Promise((done, failed) => {
-        const script = document.createElement("script");
-        script.src = url;
-        script.addEventListener("load", () => { script.remove(); done(); });
-        script.addEventListener("error", () => { scripts.delete(url); script.remove(); failed(new Error(url)); });
-        document.head.append(script);
-      }));
-    }
-    return scripts.get(url);
-  };
 
   const decode = (entry) => {
     const [rows, columns] = entry.shape;
@@ -59,7 +45,7 @@ window.marbenchGallery = window.marbenchGallery || {};
     for (const [key, { url }] of [...arrays]) {
       if (cases.some((id) => key.startsWith(`${id}/`))) continue;
       arrays.delete(key);
-      scripts.delete(url);
+      forget(url);
     }
   };
 

@@ -38,14 +38,10 @@
   };
 
   const scoresOf = (entry) => {
-    const values = current.scores[entry.key === "uncorrected" ? "none" : entry.label];
+    const values = current.scores[entry.key === "uncorrected" ? data.uncorrected : entry.label];
     if (state.view === "sinogram" || entry.key === "truth" || !values) return "";
-    const parts = data.measures.slice(0, 2).map(([title, unit, digits], index) => {
-      const value = values[index];
-      const text = value === null ? "–" : typeof value === "string" ? value.replace("inf", "∞") : value.toFixed(digits);
-      return `${title} ${minus(text)}${unit ? ` ${unit}` : ""}`;
-    });
-    return parts.join(" · ");
+    const { parse, print } = window.marbench;
+    return data.measures.map(([title, unit, digits], index) => `${title} ${print(parse(values[index]), digits)}${unit ? ` ${unit}` : ""}`).join(" · ");
   };
 
   // --- what is computed from the arrays ---

@@ -6,22 +6,14 @@
   const data = JSON.parse(document.getElementById("board-data").textContent);
   const boards = [...document.querySelectorAll("section.board")];
   const status = document.getElementById("status");
-  const MEASURES = {
-    psnr: { digits: 2, higher: true, title: "PSNR (dB)", column: (convention) => `psnr[${convention}]` },
-    ssim: { digits: 4, higher: true, title: "SSIM", column: (convention) => `ssim[${convention}]` },
-    rmse: { digits: 1, higher: false, title: "RMSE (HU)", column: () => "rmse_hu" },
-  };
-  MEASURES.hu = MEASURES.rmse;
-  const MISSING = "–";
+  const { MISSING, parse, print } = window.marbench;
 
-  const format = (value, digits) => {
-    if (value === null || Number.isNaN(value)) return MISSING;
-    if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-    return value.toFixed(digits).replace("-", "−");
-  };
-  const kindOf = (span) => ["psnr", "ssim", "rmse", "hu"].find((name) => span.classList.contains(name));
+  // What a board's numbers are: { convention, measures: name → { id, title, caption, digits, up }, views }.
+  const aboutOf = (board) => data.boards[Number(board.dataset.index)];
+  const measureOf = (board, span) => aboutOf(board).measures[span.dataset.measure];
+  const leading = (board) => Object.keys(aboutOf(board).measures)[0];
   const valueOf = (span) => (span.dataset.value === "" ? null : Number(span.dataset.value));
-  const spans = (row) => [...row.querySelectorAll(".cell .v, .error .v")];
+  const spans = (row) => [...row.querySelectorAll(".cell .v, .apart .v")];
   const rowsOf = (board) => [...board.querySelectorAll("tr[data-method]")];
   const shownRows = (board) => rowsOf(board).filter((row) => !row.hidden);
 
@@ -45,7 +37,7 @@
     for (const index of chosen) {
       if (!counts[index]) continue;
       count += counts[index];
-      sum += Number(String(sums[index]).replace("inf", "Infinity"));
+      sum += parse(sums[index]);
     }
     return count ? sum / count : null;
   };
@@ -66,20 +58,19 @@
   };
 
   const recompute = (board, region, material) => {
-    const convention = board.querySelector("table").dataset.convention;
     const groups = new Map();
     const everywhere = strata(region, material, "0");
-    const cases = Object.values(data.cells.counts[MEASURES.psnr.column(convention)])
+    const cases = Object.values(data.cells.counts[aboutOf(board).measures[leading(board)].id])
       .map((counts) => everywhere.reduce((sum, index) => sum + counts[index], 0));
     board.querySelector(".count").textContent = `${Math.max(0, ...cases).toLocaleString("en")} cases`;
     for (const row of shownRows(board)) {
       for (const span of spans(row)) {
-        const measure = MEASURES[kindOf(span)];
+        const measure = measureOf(board, span);
         const group = span.closest("td").dataset.group ?? "0";
         if (!groups.has(group)) groups.set(group, strata(region, material, group));
-        const value = mean(row.dataset.method, measure.column(convention), groups.get(group));
+        const value = mean(row.dataset.method, measure.id, groups.get(group));
         span.dataset.value = value === null ? "" : String(value);
-        span.textContent = format(value, measure.digits);
+        span.textContent = print(value, measure.digits);
       }
     }
   };
@@ -89,16 +80,16 @@
     const columns = new Map();
     for (const row of shownRows(board)) {
       spans(row).forEach((span, place) => {
-        span.className = `v ${kindOf(span)}`;
+        span.className = "v";
         if (row.classList.contains("unranked") || valueOf(span) === null) return;
         if (!columns.has(place)) columns.set(place, []);
         columns.get(place).push(span);
       });
     }
     for (const column of columns.values()) {
-      const { digits, higher } = MEASURES[kindOf(column[0])];
+      const { digits, up } = measureOf(board, column[0]);
       const printed = (span) => (Number.isFinite(valueOf(span)) ? Number(valueOf(span).toFixed(digits)) : valueOf(span));
-      const levels = [...new Set(column.map(printed))].sort((a, b) => (higher ? b - a : a - b));
+      const levels = [...new Set(column.map(printed))].sort((a, b) => (up ? b - a : a - b));
       for (const span of column) {
         if (printed(span) === levels[0]) span.classList.add("best");
         else if (printed(span) === levels[1]) span.classList.add("second");
@@ -108,7 +99,12 @@
 
   const rerank = (board) => {
     const ranked = shownRows(board).filter((row) => !row.classList.contains("unranked"));
-    const score = (row) => valueOf(row.querySelector(".all .psnr")) ?? -Infinity;
+    const name = leading(board);
+    const sign = aboutOf(board).measures[name].up ? 1 : -1;
+    const score = (row) => {
+      const value = valueOf(row.querySelector(`.all [data-measure="${name}"]`));
+      return value === null ? -Infinity : sign * value;
+    };
     for (const row of ranked) {
       const rank = 1 + ranked.filter((other) => score(other) > score(row)).length;
       row.querySelector(".place").textContent = String(rank);
@@ -125,6 +121,18 @@
     return heading.cellIndex || !up ? { column: String(heading.cellIndex), up } : null;
   };
 
+  // Show the measures of a view; those that have a column of their own leave it to the view.
+  const look = (board, view) => {
+    const { measures, views } = aboutOf(board);
+    const seen = views[view] || views.both;
+    const table = board.querySelector("table");
+    table.dataset.view = view;
+    table.dataset.start = measures[seen[0]].up ? "descending" : "ascending";
+    for (const span of table.querySelectorAll(".cell .v, .interval .v")) span.classList.toggle("aside", !seen.includes(span.dataset.measure));
+    for (const cell of table.querySelectorAll(".apart")) cell.classList.toggle("aside", seen.includes(cell.dataset.measure));
+    board.querySelector(".what").textContent = seen.map((name) => measures[name].title).join(" and ");
+  };
+
   const update = () => {
     const view = choice("view");
     const chosen = choice("convention") || "0";
@@ -134,7 +142,6 @@
     for (const board of boards) {
       board.hidden = board.dataset.index !== chosen;
       const table = board.querySelector("table");
-      table.dataset.view = view;
       restore(board);
       for (const row of rowsOf(board)) {
         row.hidden = (search !== "" && !row.dataset.method.toLowerCase().includes(search))
@@ -144,6 +151,7 @@
       const filtered = rowsOf(board).some((row) => row.hidden) || region !== "" || material !== "";
       if (region || material) recompute(board, region, material);
       if (filtered) { remark(board); rerank(board); }
+      look(board, view);
       board.classList.toggle("filtered", filtered);
       const divider = board.querySelector(".incomplete");
       if (divider) divider.hidden = ![...divider.querySelectorAll("tr[data-method]")].some((row) => !row.hidden);
@@ -206,20 +214,20 @@
     if (span.classList.contains("second")) text = style.second(text);
     return span.classList.contains("tied") && !filtered ? style.tied(text) : text;
   };
-  const VIEWS = { both: ["psnr", "ssim"], psnr: ["psnr"], ssim: ["ssim"], rmse: ["rmse"] };
 
   const tableOf = (board, style) => {
     const table = board.querySelector("table");
     const filtered = board.classList.contains("filtered");
-    const measures = VIEWS[table.dataset.view];
+    const { measures, views, convention } = aboutOf(board);
+    const seen = views[table.dataset.view];
     const groups = [...table.tHead.querySelectorAll(".group")].map((heading) => heading.querySelector("button").firstChild.textContent.trim());
-    const title = measures.map((name) => MEASURES[name].title).join(" / ");
+    const title = seen.map((name) => measures[name].caption).join(" / ");
     const rows = shownRows(board).map((row) => [
       style.text(row.dataset.method) + (row.classList.contains("unranked") ? " (not ranked)" : ""),
-      ...[...row.querySelectorAll(".cell")].map((cell) => measures.map((name) => printed(cell.querySelector(`.${name}`), style, filtered)).join(" / ")),
+      ...[...row.querySelectorAll(".cell")].map((cell) => seen.map((name) => printed(cell.querySelector(`[data-measure="${name}"]`), style, filtered)).join(" / ")),
       style.text(row.querySelector(".cover").firstChild.textContent.trim()),
     ]);
-    return { head: ["Method", ...groups, "Cases"], rows, title, convention: table.dataset.convention };
+    return { head: ["Method", ...groups, "Cases"], rows, title, convention };
   };
   const about = (convention) => `${convention}; spec ${document.documentElement.dataset.spec}, protocol ${document.documentElement.dataset.protocol}${choice("region") ? `; region ${choice("region")}` : ""}${choice("material") ? `; metal ${choice("material")}` : ""}`;
 
@@ -244,16 +252,15 @@
       return [`${title}, convention ${about(convention)}`, "", line(head), line(head.map((_, index) => (index ? "---:" : "---"))), ...rows.map(line)].join("\n");
     },
     csv: (board) => {
-      const table = board.querySelector("table");
+      const { measures } = aboutOf(board);
       // A leading = + - @ would be a formula in a spreadsheet.
       const quote = (text) => (/[",\n\r]/.test(text) || /^[=+\-@\t]/.test(text) ? `"${(/^[=+\-@\t]/.test(text) ? "'" : "") + text.replaceAll('"', '""')}"` : text);
       const groups = [...shownRows(board)[0]?.querySelectorAll(".cell") ?? []].map((cell) => (cell.dataset.group === "0" ? "all" : `group_${cell.dataset.group}`));
-      const names = ["psnr", "ssim", "rmse"];
-      const columns = names.flatMap((name) => groups.map((group) => `${MEASURES[name].column(table.dataset.convention)} ${group}`));
+      const columns = Object.values(measures).flatMap(({ id }) => groups.map((group) => `${id} ${group}`));
       const rows = shownRows(board).map((row) => [
         quote(row.dataset.method),
         row.cells[0].dataset.value,
-        ...names.flatMap((name) => [...row.querySelectorAll(`.cell .${name}`)].map((span) => span.dataset.value.replace("Infinity", "inf"))),
+        ...Object.keys(measures).flatMap((name) => [...row.querySelectorAll(`.cell [data-measure="${name}"]`)].map((span) => span.dataset.value.replace("Infinity", "inf"))),
         quote(row.querySelector(".cover").firstChild.textContent.trim()),
       ]);
       return [["method", "rank", ...columns.map(quote), "cases"], ...rows].map((row) => row.join(",")).join("\n");

@@ -41,9 +41,7 @@
       button.append(...heading.childNodes);
       heading.append(button);
       button.addEventListener("click", () => {
-        const start = heading.dataset.start === "score"
-          ? (table.dataset.view === "rmse" ? "ascending" : "descending")
-          : heading.dataset.start || "ascending";
+        const start = (heading.dataset.start === "score" ? table.dataset.start : heading.dataset.start) || "ascending";
         const other = start === "ascending" ? "descending" : "ascending";
         sort(table, heading.cellIndex, heading.getAttribute("aria-sort") === start ? other : start);
         table.dispatchEvent(new Event("sorted", { bubbles: true }));

@@ -36,6 +36,26 @@ def test_shipped_methods_are_found_without_importing_them() -> None:
     assert cards["nmar"].year == 2010
 
 
+def test_cards_say_which_methods_are_references() -> None:
+    cards = methods()
+    roles = {name: card.role for name, card in cards.items() if card.role}
+    assert roles == {"none": "uncorrected", "li": "baseline", "nmar": "baseline"}
+    assert {card.isolation for card in cards.values()} == {"auto"}
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ('role = "best"\n', "role: Input should be '', 'uncorrected' or 'baseline'"),
+        ('isolation = "docker"\n', "isolation: Input should be "),
+        ('url = "javascript:alert(1)"\n', "url: String should match pattern"),
+    ],
+)
+def test_a_card_with_an_unknown_role_isolation_or_address_is_named(tmp_path: Path, card: str, message: str) -> None:
+    plugin(tmp_path, "echo", card=card)
+    assert message in discover([tmp_path]).problems[0]
+
+
 def test_a_folder_of_plugins_and_a_plugin_folder_are_both_taken(tmp_path: Path) -> None:
     folder = plugin(tmp_path, "echo")
     assert "echo" in discover([tmp_path]).entries

@@ -31,12 +31,13 @@ class Synthetic:
     parameters: int | None = None
     domain: str = "sinogram"
     version: str = ""
+    role: str = ""
 
 
 METHODS = (
-    Synthetic("none", 17.5, 0.0002, domain="none"),
-    Synthetic("li", 24.0, 0.011),
-    Synthetic("nmar", 26.0, 0.028),
+    Synthetic("none", 17.5, 0.0002, domain="none", role="uncorrected"),
+    Synthetic("li", 24.0, 0.011, role="baseline"),
+    Synthetic("nmar", 26.0, 0.028, role="baseline"),
     Synthetic("cnnmar", 28.0, 0.06, 28929),
     Synthetic("dudonet", 32.2, 0.09, 1583425, "dual"),
     Synthetic("dudonet[variant=F]", 32.15, 0.088, 1583000, "dual"),
@@ -66,6 +67,7 @@ def write_run(
             "title": method.label.upper(),
             "summary": f"What {method.label} does.",
             "domain": method.domain,
+            "role": method.role,
             "cite": "A. Author: A paper. https://doi.org/10.1118/1.3484090",
             "parameters": {"prior": {"default": "li", "choices": ["li", "raw"], "help": "The prior."}},
             "values": {"prior": "li"},
@@ -107,6 +109,7 @@ def _row(spec: Any, method: Synthetic, version: str, index: int, patients: int, 
         slice_id=f"s{index // 10:05d}",
         metal_id=f"m{metal:02d}",
         size_group=metal // 2 + 1,
+        case_index=index,
         metal_area_px=round(AREAS_MM2[metal]),
         metal_area_mm2=AREAS_MM2[metal],
         region=REGIONS[patient % 5],

@@ -121,7 +121,7 @@ def test_filters_hide_methods_and_rank_what_is_left(board: Any) -> None:
     _choose(board, "kind", "classical")
     assert set(_methods(board)) == {"none", "li", "nmar"}
     assert [text.split("\n")[0] for text in _column(board, 0)] == ["1", "2", "3"]
-    best = board.find_element("css selector", "tr[data-method=nmar] .all .psnr")
+    best = board.find_element("css selector", "tr[data-method=nmar] .all [data-measure=psnr]")
     assert "best" in best.get_attribute("class")
     assert "Filtered: 3 of 7 methods" in board.find_element("id", "status").text
     _choose(board, "search", "LI")
@@ -135,7 +135,8 @@ def test_filtered_cases_give_the_means_that_pandas_gives(board: Any, report: Pat
     gold = frame["materials"].str.split(",").map(lambda names: "gold" in names)
     chosen = frame[(frame["region"] == "thorax") & gold & (frame["method"] == "dudonet")]
     cells = board.execute_script(
-        "return [...document.querySelectorAll('section.board:not([hidden]) tr[data-method=dudonet] .cell .psnr')]"
+        "return [...document.querySelectorAll("
+        "'section.board:not([hidden]) tr[data-method=dudonet] .cell [data-measure=psnr]')]"
         ".map(span => span.textContent.trim())"
     )
     expected = [chosen[chosen["size_group"] == group]["psnr[dudonet2019]"].mean() for group in range(1, 6)]
@@ -188,6 +189,48 @@ def test_views_and_conventions_show_one_thing_at_a_time(board: Any) -> None:
     visible = board.find_elements("css selector", "section.board")
     assert [element.is_displayed() for element in visible] == [False, True]
     assert _column(board, 2) != first
+
+
+def test_a_view_has_its_own_heading_columns_and_direction(board: Any) -> None:
+    heading = board.find_element("css selector", "section.board:not([hidden]) h2")
+    assert heading.text.startswith("PSNR and SSIM by metal size")
+    apart = board.find_elements("css selector", "section.board:not([hidden]) .apart")
+    assert all(cell.is_displayed() for cell in apart)
+    board.find_element("css selector", "input[name=view][value=rmse_hu]").click()
+    assert heading.text.startswith("RMSE by metal size")
+    assert not any(cell.is_displayed() for cell in apart)
+    group = board.find_elements("css selector", "section.board:not([hidden]) thead th")[2]
+    group.find_element("css selector", "button").click()
+    # The best first: of errors those are the smallest.
+    assert group.get_attribute("aria-sort") == "ascending"
+    values = [float(text.rstrip("†")) for text in _column(board, 2)]
+    assert values == sorted(values)
+    _choose(board, "kind", "classical")
+    assert "best" in board.find_element(
+        "css selector", "tr[data-method=nmar] .all [data-measure=rmse_hu]"
+    ).get_attribute("class")
+
+
+def test_numbers_beyond_reason_are_short_where_scripts_print_them(browser: Browser, tmp_path: Path) -> None:
+    def change(row: Row) -> Row:
+        return replace(row, scores=dict.fromkeys(row.scores, -1e30)) if row.method == "li" else row
+
+    report = render(write_run(tmp_path / "run", METHODS[:3], slices=7, patients=7, change=change)).parent
+    for page in ("index.html", "statistics.html", "explorer.html"):
+        driver = browser.open(report / page)
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= 1280, page
+        tables = driver.find_elements("css selector", ".scroll")
+        assert all(driver.execute_script("return arguments[0].scrollWidth", table) < 1300 for table in tables), page
+    driver = browser.open(report / "index.html", "#region=dental")
+    cells = driver.find_elements(
+        "css selector", "section.board:not([hidden]) tr[data-method=li] .all [data-measure=psnr]"
+    )
+    assert [cell.text for cell in cells] == ["−1.0e30"]
+    printed = driver.execute_script(
+        "return [[-0.001, 2], [0.0004, 2], [-0.5, 1], [1e30, 1]].map(v => marbench.print(...v))"
+    )
+    assert printed == ["0.00", "0.00", "−0.5", "1.0e30"]
+    assert browser.complaints(report) == []
 
 
 def test_copies_say_what_the_table_says(board: Any, report: Path) -> None:

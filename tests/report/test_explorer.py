@@ -12,6 +12,7 @@ import pyarrow.dataset as dataset
 import pytest
 from synthetic_runs import METHODS, failed, write_run
 
+from marbench.metrics.measure import measure
 from marbench.report.explorer_charts import against_area, distributions, duels
 from marbench.report.pages import render
 
@@ -65,13 +66,13 @@ def test_the_worst_cases_are_there_without_scripts(report: Path) -> None:
 
 def test_wins_ties_and_losses_are_counted_on_common_cases() -> None:
     scores = np.array([[1.0, 2.0, 3.0, np.nan], [1.001, 1.0, 4.0, 9.0]])
-    board = duels(scores, digits=2)
+    board = duels(scores, measure("psnr[dudonet2019]"))
     duel = board[0][1]
     assert (duel.wins, duel.ties, duel.losses, duel.share) == (1, 1, 1, 50.0)
     assert board[0][0].share is None
-    assert duels(scores, digits=2, higher_is_better=False)[0][1].wins == 1
+    assert duels(scores, measure("rmse_hu"))[0][1].wins == 1
     rng = np.random.default_rng(0)
-    shares = [[duel.share for duel in row] for row in duels(rng.normal(size=(4, 50)), 2)]
+    shares = [[duel.share for duel in row] for row in duels(rng.normal(size=(4, 50)), measure("psnr[dudonet2019]"))]
     assert all(shares[a][b] + shares[b][a] == 100 for a in range(4) for b in range(a))
 
 

@@ -15,7 +15,8 @@ from marbench.cli import main
 from marbench.errors import MethodError, StoreError
 from marbench.report.benchmark import gather
 from marbench.report.figure import _harmed, figure_panels, write_figure
-from marbench.report.gallery_store import StoredCase, read_case, stored_cases
+from marbench.report.findings import Findings
+from marbench.report.gallery_store import StoredCase, read_case
 from marbench.results.store import read_run
 
 DOLLARS = "$a_b$ <i>&"
@@ -39,15 +40,29 @@ def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path, kind: str)
 
 def test_panels_carry_the_scores_of_the_tables(run: Path) -> None:
     (benchmark,) = gather([read_run(run)])
-    case_id = _case(run)
-    case = read_case(stored_cases(benchmark)[case_id])
+    findings, case_id = Findings(benchmark), _case(run)
+    case = read_case(findings.pictures[case_id])
     assert case is not None
-    panels = figure_panels(benchmark, case_id, case, ["nmar", "li"], "dudonetpp2020")
+    panels = figure_panels(findings, case_id, case, ["nmar", "li"], "dudonetpp2020")
     assert [panel.label for panel in panels] == ["Truth", "Uncorrected", "NMAR", "LI"]
     rows = benchmark.rows[benchmark.rows["case_id"] == case_id].set_index("method")
     for panel, method in zip(panels[1:], ["none", "nmar", "li"], strict=True):
         row = rows.loc[method]
         assert panel.scores == f"{row['psnr[dudonetpp2020]']:.2f} dB / {row['ssim[dudonetpp2020]']:.4f}"
+
+
+def test_no_picture_is_drawn_twice_and_titles_are_taken_for_labels(tmp_path: Path) -> None:
+    titles = {"nmar": {"title": "Normalised MAR"}, "cnnmar": {"title": "Twin"}, "dudonet": {"title": "TWIN"}}
+    run = write_run(tmp_path / "run", METHODS[:5], slices=2, pictures=1, cards=titles)
+    (benchmark,) = gather([read_run(run)])
+    findings, case_id = Findings(benchmark), _case(run)
+    case = read_case(findings.pictures[case_id])
+    assert case is not None
+    panels = figure_panels(findings, case_id, case, ["none", "normalised mar", "LI", "nmar"])
+    assert [panel.label for panel in panels] == ["Truth", "Uncorrected", "Normalised MAR", "LI"]
+    assert [panel.label for panel in figure_panels(findings, case_id, case)].count("Uncorrected") == 1
+    with pytest.raises(MethodError, match="'twin' may be any of cnnmar, dudonet"):
+        figure_panels(findings, case_id, case, ["twin"])
 
 
 def test_a_label_is_text_and_no_mathematics(run: Path, tmp_path: Path) -> None:
@@ -68,7 +83,7 @@ def test_the_inset_lies_on_tissue_that_the_metal_harms(tmp_path: Path) -> None:
 
 def test_refusals_name_what_is_near_and_what_to_do(run: Path, tmp_path: Path) -> None:
     out, case = tmp_path / "f.png", _case(run)
-    with pytest.raises(MethodError, match="did you mean 'nmar'"):
+    with pytest.raises(MethodError, match=r"no results of 'nmr'; did you mean 'nmar'"):
         write_figure(run, case, out, ["nmr"])
     with pytest.raises(StoreError, match=f"Did you mean '{case}'"):
         write_figure(run, f"{case}x", out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import pytest
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
 from marbench.machine.files import safe_name
+from marbench.metrics.measure import measure
 from marbench.report.benchmark import gather
 from marbench.report.explorer_cases import case_table
 from marbench.report.gallery_choice import choose_cases
 from marbench.report.pages import render
 from marbench.results.images import npz
 from marbench.results.representative import difficulty
+from marbench.results.rows import Row
 from marbench.results.store import read_run
 
 HOSTILE = "<img src=x onerror=alert(1)></script>"
@@ -55,7 +58,7 @@ def test_the_chosen_cases_follow_the_published_rule(tmp_path: Path) -> None:
     table = case_table(benchmark)
     methods = ["li", "nmar", "cnnmar"]
     scores = table.scores("psnr[dudonet2019]")[[benchmark.methods.index(method) for method in methods]]
-    chosen = choose_cases(table, difficulty(scores), table.ids, ())
+    chosen = choose_cases(table, difficulty(scores, measure("psnr[dudonet2019]")), table.ids, ())
     rows = benchmark.rows[benchmark.rows["method"].isin(methods)]
     by_case = rows.pivot_table(index="case_id", columns="method", values="psnr[dudonet2019]")
     groups = rows.drop_duplicates("case_id").set_index("case_id")["size_group"]
@@ -77,6 +80,32 @@ def test_only_stored_cases_are_chosen_and_the_ones_the_spec_names_are(tmp_path: 
     first = pd.Series(sorted(stored)).iloc[::2].tolist()
     assert list(chosen) == first
     assert set(chosen.values()) == {("named by the benchmark",)}
+
+
+def test_slices_that_the_benchmark_names_are_counted_in_the_order_of_the_suite(tmp_path: Path) -> None:
+    # As of a DICOM series whose instance numbers descend: the suite goes from head to feet, the ids run backwards.
+    def backwards(row: Row) -> Row:
+        return replace(row, case_index=29 - row.case_index)
+
+    run = write_run(tmp_path / "run", METHODS[:3], slices=3, patients=1, change=backwards)
+    (benchmark,) = gather([read_run(run)])
+    table = case_table(benchmark)
+    chosen = choose_cases(table, None, table.ids, (0,))
+    assert {case.split("_")[0] for case in chosen} == {"p000-s00002"}
+    assert [case.split("_")[1] for case in chosen] == ["m01", "m03", "m05", "m07", "m09"]
+    # Where no row tells the order, it is that of the ids.
+    unknown = replace(benchmark, rows=benchmark.rows.assign(case_index=-1))
+    assert {case.split("_")[0] for case in choose_cases(case_table(unknown), None, table.ids, (0,))} == {"p000-s00000"}
+
+
+def test_the_uncorrected_image_is_known_by_its_card_and_not_by_its_name(tmp_path: Path) -> None:
+    methods = [replace(METHODS[0], label="raw"), replace(METHODS[1], label="none", role=""), METHODS[2]]
+    run = write_run(tmp_path / "run", methods, pictures=4)
+    data = _data(render(run).parent)
+    assert data["methods"] == ["nmar", "none"]
+    assert data["uncorrected"] == "raw"
+    assert set(data["cases"][0]["files"]) == {"nmar", "none"}
+    assert len(_data(run / "report", "explorer")["judged"]) == 2
 
 
 def test_a_case_on_which_every_method_failed_is_not_chosen_and_breaks_nothing(tmp_path: Path) -> None:

@@ -314,7 +314,9 @@ def test_cases_filter_by_region_metal_size_and_outcome(explorer: Any) -> None:
     assert explorer.find_element("id", "explorer-status").text == "40 of 200 cases"
     failed_cells = explorer.find_elements("css selector", "#cases td.failed")
     assert {cell.text for cell in failed_cells} == {"error"}
-    assert "</script>" in str(failed_cells[0].get_attribute("title"))
+    failed_cells[0].find_element("css selector", "button").click()
+    said = explorer.find_element("id", "explorer-said").text
+    assert said.startswith(f"{HOSTILE} on p") and said.endswith("error. ValueError: </script>")
 
 
 def test_a_link_restores_the_table_of_cases(browser: Browser, explorer: Any, report: Path) -> None:

@@ -17,6 +17,7 @@ from synthetic_runs import METHODS, Synthetic, failed, write_run
 from marbench.errors import StoreError
 from marbench.report.benchmark import gather
 from marbench.report.entries import entries
+from marbench.report.formats import number
 from marbench.report.pages import render
 from marbench.results.rows import Row
 from marbench.results.store import read_run
@@ -204,6 +205,18 @@ def test_strange_numbers_are_shown_as_what_they_are(tmp_path: Path) -> None:
         assert not re.search(r'="-?(nan|inf)"', path.read_text())
 
 
+@pytest.mark.parametrize("value", [1e30, 1e300, -1e30])
+def test_numbers_beyond_reason_are_short(tmp_path: Path, value: float) -> None:
+    def change(row: Row) -> Row:
+        return replace(row, scores=dict.fromkeys(row.scores, value)) if row.method == "li" else row
+
+    report = render(write_run(tmp_path / "run", METHODS[:3], slices=7, patients=7, change=change)).parent
+    for path in _pages(report):
+        assert not [text for text in _Page(path).texts if re.search(r"\d{20}", text)], path
+        assert not re.search(r'="-?(nan|inf)"', path.read_text())
+    assert f">{number(value)}<" in (report / "index.html").read_text()
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -229,7 +242,9 @@ def test_failures_are_told_with_their_trace(report: Path) -> None:
     assert "40 × error" in html
     assert "no convergence" in html
     assert "Traceback …" in html
-    assert "160/200" in (report / "index.html").read_text()
+    index = (report / "index.html").read_text()
+    assert "160/200" in index
+    assert "li</a> is not ranked: 40 error: ValueError: no convergence" in index
 
 
 def test_the_training_of_the_weights_that_were_used_is_told(tmp_path: Path) -> None:

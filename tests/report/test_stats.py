@@ -1,12 +1,24 @@
-"""Statistics against SciPy's own routines, closed forms and laws."""
+"""Statistics against SciPy's own routines, closed forms, enumeration and laws."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from marbench.report.stats import bootstrap_means, compare, holm, interval, paired_test, patient_means
+from marbench.report.stats import (
+    EXACT_PATIENTS,
+    RESAMPLES,
+    bootstrap_means,
+    can_differ,
+    compare,
+    holm,
+    interval,
+    paired_test,
+    ranks,
+)
 
 RNG = np.random.default_rng(5)
 PATIENTS = np.repeat(np.arange(12), 10)
@@ -47,12 +59,72 @@ def test_bootstrap_in_blocks_covers_every_resample() -> None:
     np.testing.assert_allclose(samples, 1.0)
 
 
-def test_wilcoxon_p_values_are_scipys_on_patient_means_with_holm() -> None:
-    p, _ = paired_test(VALUES, PATIENTS, best=1)
-    means = VALUES.reshape(4, 12, 10).mean(axis=2)
-    raw = [scipy_stats.wilcoxon(means[k], means[1]).pvalue for k in (0, 2, 3)]
-    np.testing.assert_allclose(p[[0, 2, 3]], holm(np.array(raw)))
+def test_p_values_are_those_of_all_exchanges_of_names_with_holm() -> None:
+    # Patients of unequal numbers of cases; the reference counts in plain Python.
+    patients = np.array([0, 0, 0, 1, 2, 2, 3, 4, 4, 5, 6, 6])
+    values = np.random.default_rng(3).normal(size=(3, 12)) + np.array([[0.0], [1.5], [0.8]])
+    raw = []
+    for row in (0, 2):
+        sums = [float((values[row] - values[1])[patients == patient].sum()) for patient in range(7)]
+        flips = [sum(s * d for s, d in zip(signs, sums, strict=True)) for signs in itertools.product((1, -1), repeat=7)]
+        raw.append(sum(abs(flip) >= abs(sum(sums)) - 1e-9 for flip in flips) / 2**7)
+    p = paired_test(values, patients, best=1)
+    np.testing.assert_allclose(p[[0, 2]], holm(np.array(raw)))
     assert p[1] == 1
+
+
+def test_with_one_case_per_patient_the_test_is_scipys_permutation_test() -> None:
+    values = np.random.default_rng(4).normal(size=(2, 9)) + np.array([[0.7], [0.0]])
+    difference = values[0] - values[1]
+    theirs = scipy_stats.permutation_test((difference,), np.sum, permutation_type="samples", n_resamples=np.inf)
+    assert paired_test(values, np.arange(9), best=1)[0] == pytest.approx(theirs.pvalue)
+
+
+def test_of_many_patients_a_seeded_drawing_comes_near_to_the_normal_limit() -> None:
+    count = 60
+    difference = np.random.default_rng(8).normal(0.3, 1, size=count)
+    p = paired_test(np.stack([difference, np.zeros(count)]), np.arange(count), best=1)[0]
+    assert count > EXACT_PATIENTS
+    assert p == paired_test(np.stack([difference, np.zeros(count)]), np.arange(count), best=1)[0]
+    # Under exchanges Σ s D has the variance Σ D².
+    limit = 2 * scipy_stats.norm.sf(abs(difference.sum()) / np.sqrt((difference**2).sum()))
+    assert p == pytest.approx(limit, abs=4 * np.sqrt(limit / RESAMPLES) + 0.005)
+    # What was observed is one of the exchanges: p is never zero.
+    assert paired_test(np.stack([np.ones(count), np.zeros(count)]), np.arange(count), 1)[0] == 1 / (1 + RESAMPLES)
+
+
+def test_the_best_by_mean_is_never_significantly_worse() -> None:
+    # Twelve patients; the first method is worse in eleven of them, and by far better in the one with most cases. A test
+    # of signs or ranks of patient means calls it worse than the second, although its mean over all cases is higher.
+    cases = [20, *[2] * 11]
+    patients = np.repeat(np.arange(12), cases)
+    advantage = np.where(patients == 0, 2.5, -0.6 - 0.01 * patients)
+    values = np.stack([30 + advantage, np.full(len(patients), 30.0)])
+    means = np.array([(np.bincount(patients, row) / cases) for row in values])
+    assert scipy_stats.wilcoxon(means[0], means[1]).pvalue < 0.05
+    result = compare(values, patients, bootstrap_means(values, patients))
+    assert result.best == 0
+    assert result.difference[1] < -0.5
+    assert result.tied.all()
+    assert result.p[1] > 0.3
+    low, high = result.difference_interval[1]
+    assert low < 0 < high
+    assert result.ahead[1] == 11
+
+
+def test_the_sign_of_the_difference_is_the_order_and_what_is_significant_lies_outside_of_its_interval() -> None:
+    rng = np.random.default_rng(11)
+    for _ in range(40):
+        patients = np.sort(rng.integers(0, 10, size=60))
+        patients = np.unique(patients, return_inverse=True)[1]
+        values = rng.normal(size=(3, 60)) + rng.normal(0, 0.6, size=(3, 1)) + rng.normal(size=(3, 10))[:, patients]
+        result = compare(values, patients, bootstrap_means(values, patients, 2000))
+        assert result.rank[result.best] == 1
+        assert (result.difference <= 0).all()
+        assert list(np.argsort(result.rank)) == list(np.argsort(-result.difference))
+        # Clear cases: borderline ones may differ, as two ways to the same question do.
+        for index in np.flatnonzero(result.p < 0.01):
+            assert result.difference_interval[index, 1] < 0
 
 
 def test_holm_matches_its_definition() -> None:
@@ -63,11 +135,13 @@ def test_holm_matches_its_definition() -> None:
 def test_a_method_that_is_worse_in_every_patient_is_not_tied() -> None:
     result = compare(VALUES, PATIENTS, bootstrap_means(VALUES, PATIENTS))
     assert result.best == 1
-    assert result.effect[2] == -1
+    assert result.ahead[2] == 0
     assert not result.tied[2]
     assert result.tied[1]
     assert result.rank[2] == 4
     assert tuple(result.rank_interval[2]) == (4, 4)
+    # The smallest p of twelve patients, twice two to the minus twelfth, times three comparisons.
+    assert result.p[2] == pytest.approx(3 * 2 * 0.5**12)
 
 
 def test_equal_methods_share_the_rank_and_are_tied() -> None:
@@ -84,6 +158,7 @@ def test_lower_is_better_reverses_the_order() -> None:
     up, down = compare(VALUES, PATIENTS, samples), compare(-VALUES, PATIENTS, -samples, higher_is_better=False)
     np.testing.assert_array_equal(up.rank, down.rank)
     np.testing.assert_array_equal(up.p, down.p)
+    np.testing.assert_array_equal(up.ahead, down.ahead)
 
 
 def test_infinite_scores_stay_infinite_and_do_not_poison_the_rest() -> None:
@@ -96,14 +171,31 @@ def test_infinite_scores_stay_infinite_and_do_not_poison_the_rest() -> None:
     np.testing.assert_array_equal(result.mean_interval[0], [np.inf, np.inf])
     assert np.isfinite(result.mean_interval[2:]).all()
     assert result.rank.tolist()[:2] == [1, 1]
+    assert not result.tied[2]
 
 
-def test_patient_means_of_unequal_patients() -> None:
-    np.testing.assert_allclose(patient_means(np.array([[1.0, 3.0, 10.0]]), np.array([0, 0, 1])), [[2.0, 10.0]])
+def test_infinities_of_both_signs_come_last() -> None:
+    values = VALUES.copy()
+    values[1, 0], values[1, 50] = np.inf, -np.inf
+    result = compare(values, PATIENTS, bootstrap_means(values, PATIENTS, 100))
+    assert result.rank[1] == 4
+    assert ranks(np.array([1.0, np.nan, 2.0])).tolist() == [2, 3, 1]
 
 
 @pytest.mark.parametrize("patients", [1, 2, 5])
-def test_with_few_patients_nothing_is_called_different(patients: int) -> None:
+def test_with_few_patients_nothing_is_called_different_and_that_is_said(patients: int) -> None:
     owner = np.repeat(np.arange(patients), 4)
     values = np.stack([np.arange(4.0 * patients), np.arange(4.0 * patients) - 9])
-    assert compare(values, owner, bootstrap_means(values, owner, 100)).tied.all()
+    result = compare(values, owner, bootstrap_means(values, owner, 100))
+    assert result.tied.all()
+    assert not result.decides
+
+
+def test_the_more_methods_are_compared_the_more_patients_it_takes() -> None:
+    for patients, methods in ((6, 2), (7, 4), (9, 13)):
+        owner = np.arange(patients)
+        values = np.ones((methods, patients))
+        values[1:] = 0
+        result = compare(values, owner, bootstrap_means(values, owner, 100))
+        assert result.decides and not result.tied[1:].any()
+        assert can_differ(patients, methods - 1) and not can_differ(patients - 1, methods - 1)

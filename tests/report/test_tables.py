@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +11,15 @@ import numpy as np
 import pandas as pd
 import pyarrow.dataset as dataset
 import pytest
+from rich.console import Console
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
+from marbench.cli.summary import summary_table
+from marbench.metrics.measure import measure
 from marbench.report.benchmark import Benchmark, gather
+from marbench.report.pages import render
 from marbench.report.standings import Standings, standings
-from marbench.report.tables import measures, score_table
+from marbench.report.tables import score_table
 from marbench.results.rows import Row
 from marbench.results.store import read_run
 from marbench.spec import load_spec
@@ -31,7 +37,7 @@ def _standings(folder: Path, convention: str = "dudonet2019") -> Standings:
 def test_means_equal_an_independent_recomputation_from_the_parquet(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", slices=5)
     frame = dataset.dataset(run / "results", format="parquet").to_table().to_pandas()
-    table = score_table(_gather(run), measures("dudonetpp2020")[0])
+    table = score_table(_gather(run), measure("psnr[dudonetpp2020]"))
     column = "psnr[dudonetpp2020]"
     expected = frame.pivot_table(index="method", columns="size_group", values=column, aggfunc="mean")
     expected.insert(0, 0, frame.groupby("method")[column].mean())
@@ -93,6 +99,76 @@ def test_a_method_that_failed_everywhere_has_no_mean(tmp_path: Path) -> None:
     assert np.isnan(board.scores["li", "rmse_hu"][0].value)
     assert board.coverage["li"].good == 0
     assert board.unranked == ("li",)
+
+
+def test_with_too_few_patients_no_method_is_called_tied_nor_behind(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", slices=2, patients=2)
+    board = _standings(run)
+    assert not board.decides and not board.spreads
+    assert not any(score.tied for scores in board.scores.values() for score in scores)
+    assert board.ranked[-1] == "none"
+    html = (render(run).parent / "index.html").read_text()
+    assert "2 patients: too few to tell 6 methods apart." in html
+    assert "not significantly different" not in html and "interval of the rank" not in html
+    table = (render(run).parent / "statistics.html").read_text()
+    assert "too few to tell" in table
+    assert not re.search(r"<td[^>]*>(behind|tied)", table)
+
+
+def test_six_patients_tell_two_methods_apart_but_not_six(tmp_path: Path) -> None:
+    two = _standings(write_run(tmp_path / "two", [METHODS[1], METHODS[4]], slices=6))
+    six = _standings(write_run(tmp_path / "six", METHODS, slices=6))
+    assert two.patients == six.patients == 6
+    assert two.decides and not six.decides
+    assert not two.scores["li", "psnr[dudonet2019]"][0].tied
+
+
+def test_the_board_and_the_statistics_call_the_same_methods_tied(tmp_path: Path) -> None:
+    board = _standings(write_run(tmp_path / "run"))
+    for each in board.measures:
+        comparison = board.comparisons[each.id]
+        for index, method in enumerate(board.ranked):
+            if index != comparison.best and board.scores[method, each.id][0].mark != "best":
+                assert board.scores[method, each.id][0].tied == comparison.tied[index]
+    assert [board.rank(method) for method in board.ranked] == sorted(
+        board.comparisons[board.measures[0].id].rank.tolist()
+    )
+
+
+def test_the_terminal_ranks_as_the_page(tmp_path: Path) -> None:
+    def change(row: Row) -> Row:
+        # The best method fails on the two hardest cases: its mean over the others would be the highest of all.
+        if row.method == "dudonet" and row.metal_id == "m00" and row.slice_id in ("s00000", "s00001"):
+            return failed(row, message="boom [bold]")
+        return row
+
+    run = write_run(tmp_path / "run", METHODS[:5], slices=2, patients=2, change=change)
+    board, rows = _standings(run), read_run(run).rows
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(summary_table(rows, load_spec("mini")))
+    text = console.export_text()
+    first = [line.split("│") for line in text.splitlines() if line.count("│") == 10 and line.split("│")[-2].strip()]
+    assert [(cells[1].strip(), cells[2].strip()) for cells in first] == [
+        *((str(board.rank(method)), method) for method in board.ranked),
+        ("–", "dudonet"),
+    ]
+    assert "dudonet is not ranked: 2 error: ValueError: boom [bold]" in text
+    assert "18/20" in text
+    assert "2 patients: too few to tell 4 methods apart." in text
+
+
+def test_a_case_that_could_not_be_made_is_no_methods_fault(tmp_path: Path) -> None:
+    def change(row: Row) -> Row | None:
+        if row.slice_id != "s00001":
+            return row
+        return replace(failed(row, message="torn file"), method="", method_hash="") if row.method == "li" else None
+
+    benchmark = _gather(write_run(tmp_path / "run", METHODS[:3], slices=3, change=change))
+    assert benchmark.methods == ("li", "nmar", "none")
+    assert benchmark.cases == 20
+    assert set(standings(benchmark, "dudonet2019").ranked) == {"li", "nmar", "none"}
+    (problem,) = benchmark.problems
+    assert problem.startswith("10 cases could not be made") and "torn file" in problem
 
 
 def test_a_group_without_cases_has_no_mean_and_no_mark(tmp_path: Path) -> None:

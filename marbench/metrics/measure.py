@@ -1,0 +1,163 @@
+"""What a number is. Rows, tables, pages, scripts and the terminal read what they store and print from a `Measure`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
+
+from marbench.errors import MetricError, nearest
+from marbench.metrics.conventions import CONVENTIONS, known_conventions
+from marbench.metrics.fidelity import Range, ScoredImage
+
+__all__ = ["Measure", "Need", "measure", "measures_of", "stored_measures"]
+
+Need = Literal["truth", "metal"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a number is.
+
+    Attributes
+    ----------
+    id : str
+        The name of its column, with the convention that it follows, e.g. ``psnr[dudonet2019]``.
+    title, unit : str
+        For readers; the unit is empty where there is none.
+    digits : int
+        Decimals that are printed; numbers that are equal in them count as equal.
+    higher_is_better : bool
+    needs : frozenset of {"truth", "metal"}
+        What a case must have: a known truth, pixels of metal. Of other cases there is no number.
+    compute : callable
+        `ScoredImage` → number.
+    convention : str
+        Id of the convention; empty where the measure needs none.
+    definition : str
+        One sentence for readers, where no convention defines the measure.
+    """
+
+    id: str
+    title: str
+    unit: str
+    digits: int
+    higher_is_better: bool
+    needs: frozenset[Need]
+    compute: Callable[[ScoredImage], float] = field(compare=False, repr=False)
+    convention: str = ""
+    definition: str = ""
+
+    @property
+    def name(self) -> str:
+        """The id without the convention: what the same measure of every convention is called."""
+        return self.id.partition("[")[0]
+
+    @property
+    def caption(self) -> str:
+        """The title with the unit."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    @property
+    def sign(self) -> float:
+        """Values times this are the better the higher they are."""
+        return 1.0 if self.higher_is_better else -1.0
+
+
+def measures_of(conventions: str | Iterable[str]) -> tuple[Measure, ...]:
+    """Return the measures of a benchmark with these conventions; the first one ranks.
+
+    >>> [measure.id for measure in measures_of(["dudonet2019"])]
+    ['psnr[dudonet2019]', 'ssim[dudonet2019]', 'rmse_hu']
+
+    Raises
+    ------
+    MetricError
+        A convention is unknown.
+    """
+    return _measures(known_conventions(conventions))
+
+
+def measure(id: str) -> Measure:
+    """Return a measure by its id.
+
+    Raises
+    ------
+    MetricError
+        There is no such measure; the message names the nearest.
+    """
+    known = {each.id: each for each in measures_of(CONVENTIONS)}
+    if id not in known:
+        raise MetricError(f"There is no measure {id!r}; {nearest(id, known)}")
+    return known[id]
+
+
+def stored_measures(columns: Iterable[str], first: Iterable[str] = ()) -> tuple[Measure, ...]:
+    """Return the measures whose numbers a table holds, those of conventions that are not known here included.
+
+    A convention counts if all of its measures are there. Unknown ones can be shown, and not computed.
+
+    Parameters
+    ----------
+    columns : iterable of str
+        The names of the table's columns.
+    first : iterable of str
+        Conventions that come first, in this order; the others follow by name.
+
+    Examples
+    --------
+    >>> columns = ["method", "rmse_hu", "psnr[ours]", "ssim[ours]", "psnr[half]"]
+    >>> [measure.id for measure in stored_measures(columns)]
+    ['psnr[ours]', 'ssim[ours]', 'rmse_hu']
+    """
+    held = set(columns)
+    named = {match[1] for column in held if (match := re.fullmatch(r"\w+\[(.+)\]", column))}
+    order = [*(name for name in first if name in named), *sorted(named - set(first))]
+    whole = [name for name in order if {each.id for each in _of_convention(name)} <= held]
+    return tuple(each for each in _measures(whole) if each.id in held)
+
+
+def _measures(conventions: Iterable[str]) -> tuple[Measure, ...]:
+    return (*(each for name in conventions for each in _of_convention(name)), _RMSE)
+
+
+def _of_convention(name: str) -> tuple[Measure, Measure]:
+    truth: frozenset[Need] = frozenset({"truth"})
+    return (
+        Measure(f"psnr[{name}]", "PSNR", "dB", 2, True, truth, partial(_psnr, convention=name), name),
+        Measure(f"ssim[{name}]", "SSIM", "", 4, True, truth, partial(_ssim, convention=name), name),
+    )
+
+
+def _psnr(image: ScoredImage, convention: str) -> float:
+    return image.psnr(_range(image, convention))
+
+
+def _ssim(image: ScoredImage, convention: str) -> float:
+    return image.ssim(_range(image, convention))
+
+
+def _rmse(image: ScoredImage) -> float:
+    return image.rmse
+
+
+def _range(image: ScoredImage, convention: str) -> Range:
+    (name,) = known_conventions(convention)
+    hu_range = CONVENTIONS[name].window or image.reference.window
+    if hu_range is None:
+        raise MetricError(f"{name} takes the display window of the slice, which is not known of this case.")
+    return hu_range
+
+
+_RMSE = Measure(
+    "rmse_hu",
+    "RMSE",
+    "HU",
+    1,
+    higher_is_better=False,
+    needs=frozenset({"truth"}),
+    compute=_rmse,
+    definition="Root-mean-square error in HU over all pixels without metal. Nothing is clipped.",
+)
