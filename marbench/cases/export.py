@@ -17,7 +17,8 @@ from PIL import Image
 from marbench.anatomy.slices import Split
 from marbench.cases.case import Case
 from marbench.cases.suite import Suite
-from marbench.machine.files import npz, write_atomically
+from marbench.machine.arrays import npz
+from marbench.machine.files import write_atomically
 from marbench.spec import Spec
 from marbench.spec_file import hold_to_spec
 

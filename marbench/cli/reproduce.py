@@ -30,9 +30,9 @@ def command(table: str, run: Path, out: Path | None) -> None:
     from rich.console import Console
 
     from marbench.report.reproduction import reproduce, write_reproduction
-    from marbench.results.store import read_run
+    from marbench.results.store import open_run
 
-    result = reproduce(read_run(run), table)
+    result = reproduce(open_run(run), table)
     console = Console()
     console.print(f"{result.title} · {result.spec}", style="bold", markup=False)
     for comparison in result.comparisons:

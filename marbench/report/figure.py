@@ -17,7 +17,7 @@ from marbench.report.formats import number
 from marbench.report.gallery_store import StoredCase, read_case, read_method, stored_cases
 from marbench.report.standings import standings
 from marbench.report.tables import measures
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 
 __all__ = ["FORMATS", "Panel", "figure_panels", "write_figure"]
 
@@ -112,7 +112,7 @@ def figure_panels(
 
 def _benchmark_of(run: Path, case_id: str) -> Benchmark:
     """Return the benchmark of a run that holds a case."""
-    benchmarks = gather([read_run(run)])
+    benchmarks = gather([open_run(run)])
     for benchmark in benchmarks:
         if case_id in set(benchmark.rows["case_id"]):
             return benchmark

@@ -14,7 +14,7 @@ from marbench.report.benchmark import Benchmark
 from marbench.report.explorer_cases import CaseTable, case_table, judged_methods
 from marbench.report.formats import data_script
 from marbench.report.gallery_choice import choose_cases
-from marbench.report.gallery_store import StoredCase, read_case, read_method, stored_cases
+from marbench.report.gallery_store import Note, StoredCase, read_case, read_method, stored_cases
 from marbench.report.page import Output, Page
 from marbench.report.pictures import png, windowed
 from marbench.report.standings import Standings, standings
@@ -34,7 +34,7 @@ def shown_cases(benchmark: Benchmark) -> tuple[str, ...]:
     return tuple(_chosen(benchmark, case_table(benchmark)))
 
 
-def _chosen(benchmark: Benchmark, table: CaseTable) -> dict[str, tuple[str, ...]]:
+def _chosen(benchmark: Benchmark, table: CaseTable, note: Note = lambda _: None) -> dict[str, tuple[str, ...]]:
     """Return the readable ones of the chosen cases, and why they were chosen."""
     folders, board = stored_cases(benchmark), _board(benchmark)
     if not folders:
@@ -45,7 +45,7 @@ def _chosen(benchmark: Benchmark, table: CaseTable) -> dict[str, tuple[str, ...]
         scores = table.scores(board.measures[0].column)
         judged = difficulty(scores[[benchmark.methods.index(method) for method in methods]])
     chosen = choose_cases(table, judged, folders.keys(), benchmark.spec.report.gallery_slices)
-    return {case: reasons for case, reasons in chosen.items() if read_case(folders[case]) is not None}
+    return {case: reasons for case, reasons in chosen.items() if read_case(folders[case], note) is not None}
 
 
 def _board(benchmark: Benchmark) -> Standings | None:
@@ -59,7 +59,7 @@ def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any] | None:
     scores = {measure.column: table.scores(measure.column) for measure in measures}
     versions = benchmark.rows.drop_duplicates("method").set_index("method")["method_hash"]
     cases = []
-    for case_id, reasons in _chosen(benchmark, table).items():
+    for case_id, reasons in _chosen(benchmark, table, output.note).items():
         stored = read_case(folders[case_id])
         assert stored is not None  # by _chosen
         images = {}
@@ -68,7 +68,7 @@ def _build(benchmark: Benchmark, output: Output) -> Mapping[str, Any] | None:
             image = (
                 None
                 if method == "none"
-                else read_method(folders[case_id], method, str(versions[method]), stored.truth.shape)
+                else read_method(folders[case_id], method, str(versions[method]), stored.truth.shape, output.note)
             )
             if image is not None:
                 images[method] = image

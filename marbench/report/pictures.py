@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 from marbench.machine.files import safe_name
 from marbench.report.benchmark import Benchmark
+from marbench.report.gallery_store import read_case, read_method, stored_cases
 from marbench.report.page import Output
 
 __all__ = ["METAL_COLOUR", "Strip", "example_strip", "png", "windowed"]
@@ -45,32 +44,27 @@ class Strip:
 
 def example_strip(benchmark: Benchmark, methods: Sequence[str], output: Output) -> Strip | None:
     """Write the panels of one case: of those with pictures, the one with the median metal. None without pictures."""
-    folders = {path.parent.name: path.parent for run in benchmark.folders for path in run.glob("images/*/_case.npz")}
-    rows = benchmark.rows[benchmark.rows["case_id"].isin(list(folders))].drop_duplicates("case_id")
-    ordered = rows.sort_values(["metal_area_px", "case_id"], kind="stable")["case_id"].tolist()
+    folders = stored_cases(benchmark, output.note)
+    pictured = benchmark.rows[benchmark.rows["case_id"].isin(list(folders))].drop_duplicates("case_id")
+    ordered = pictured.sort_values(["metal_area_px", "case_id"], kind="stable")["case_id"].tolist()
     if not ordered:
         return None
     case_id = str(ordered[len(ordered) // 2])
-    return _strip(case_id, folders[case_id], methods, output)
-
-
-def _strip(case_id: str, folder: Path, methods: Sequence[str], output: Output) -> Strip | None:
-    """Return None for pictures that cannot be read."""
-    panels = []
-    try:
-        with (folder / "_case.npz").open("rb") as stream, np.load(stream) as case:
-            low, high = map(float, case["window"])
-            metal, images = case["metal"], {"truth": case["truth"], "uncorrected": case["uncorrected"]}
-        for method in methods:
-            if (path := folder / f"{safe_name(method)}.npz").is_file():
-                with path.open("rb") as stream, np.load(stream) as stored:
-                    images[method] = stored["image"]
-        for label, image in images.items():
-            name = f"pictures/{safe_name(case_id)}/{safe_name(label)}.png"
-            panels.append((label, output.write(name, png(windowed(image, metal, (low, high))))))
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
+    stored = read_case(folders[case_id], output.note)
+    if stored is None:
         return None
-    return Strip(case_id, (low, high), metal.shape, tuple(panels))
+    versions = benchmark.rows.drop_duplicates("method").set_index("method")["method_hash"]
+    images = {"truth": stored.truth, "uncorrected": stored.uncorrected}
+    for method in methods:
+        image = read_method(folders[case_id], method, str(versions[method]), stored.truth.shape, output.note)
+        if image is not None:
+            images[method] = image
+    panels = []
+    for label, image in images.items():
+        name = f"pictures/{safe_name(case_id)}/{safe_name(label)}.png"
+        panels.append((label, output.write(name, png(windowed(image, stored.metal, stored.window)))))
+    rows, columns = stored.truth.shape
+    return Strip(case_id, stored.window, (rows, columns), tuple(panels))
 
 
 def windowed(image: NDArray[np.int16], metal: NDArray[np.bool_], window: tuple[float, float]) -> NDArray[np.uint8]:

@@ -19,7 +19,7 @@ from marbench.report.benchmark import gather
 from marbench.report.entries import entries
 from marbench.report.pages import render
 from marbench.results.rows import Row
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 BREAKOUT = '</script><script>alert("2")</script>{{ 7 * 7 }}'
@@ -257,7 +257,7 @@ def test_a_method_without_its_weights_is_learned_and_a_timed_one_without_paramet
         change=lambda row: failed(row, "unavailable") if row.method == "cnnmar" else row,
         cards={"nmar": presets, "cnnmar": presets},
     )
-    benchmark = gather([read_run(run)])[0]
+    benchmark = gather([open_run(run)])[0]
     never_timed = replace(benchmark, timings=benchmark.timings[benchmark.timings["method"] != "cnnmar"])
     assert {label: entry.kind for label, entry in entries(never_timed).items()} == {
         "none": "classical",

@@ -15,12 +15,12 @@ from marbench.report.benchmark import Benchmark, gather
 from marbench.report.standings import Standings, standings
 from marbench.report.tables import measures, score_table
 from marbench.results.rows import Row
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 from marbench.spec import load_spec
 
 
 def _gather(*folders: Path) -> Benchmark:
-    (benchmark,) = gather([read_run(folder) for folder in folders])
+    (benchmark,) = gather([open_run(folder) for folder in folders])
     return benchmark
 
 
@@ -129,14 +129,14 @@ def test_rows_of_another_spec_or_protocol_are_another_benchmark(tmp_path: Path, 
         changed = replace(row, spec_hash="f" * 64) if column == "spec_hash" else replace(row, protocol=99)
         return changed if row.method == "li" else row
 
-    found = gather([read_run(write_run(tmp_path / "run", slices=1, change=foreign))])
+    found = gather([open_run(write_run(tmp_path / "run", slices=1, change=foreign))])
     assert sorted(len(benchmark.methods) for benchmark in found) == [1, 5]
     assert len({benchmark.slug for benchmark in found}) == 2
 
 
 def test_runs_of_two_benchmarks_never_share_a_table(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, METHODS[:2], spec=name, slices=1) for name in ("mini", "dudonet2019")]
-    found = gather([read_run(run) for run in runs])
+    found = gather([open_run(run) for run in runs])
     assert [benchmark.spec.name for benchmark in found] == ["mini", "dudonet2019"]
     assert [set(benchmark.rows["spec_hash"]) for benchmark in found] == [
         {load_spec(name).hash} for name in ("mini", "dudonet2019")
