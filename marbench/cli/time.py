@@ -49,7 +49,7 @@ def command(
 
     resolved = load_spec(spec)
     requests = parse_methods(methods, plugins, preset)
-    folder = out or Path("runs") / resolved.name
+    folder = options.results_folder(out, resolved.name)
     asked = RunOptions(device=device, limits=Limits(seconds=timeout, memory_gb=memory))
     with Interrupts() as interrupts, TerminalProgress() as progress:
         time_benchmark(resolved, requests, folder, asked, progress, interrupts)

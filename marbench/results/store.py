@@ -41,7 +41,7 @@ __all__ = ["Run", "Store", "open_run", "read_run"]
 
 FLUSH_SECONDS = 5.0
 
-_FOLDERS = ("results", "timing", "hosts", "methods", "images")
+_FOLDERS = ("results", "timing", "hosts", "methods", "images", "running")
 # Texts that came from a plugin or a data file, as far as they are shown.
 _TEXTS = ("error_kind", "message", "trace", "region", "materials", "device", "device_name")
 
