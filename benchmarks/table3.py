@@ -16,10 +16,10 @@ from pathlib import Path
 
 import torch
 from gpu_clock import device_of, heading, parser_of, publish, table
+from marbench.bench.execute import Candidate, Conditions
 
 import marbench.report
 from marbench.bench.calls import Failure
-from marbench.bench.execute import Candidate, Conditions
 from marbench.bench.timing import time_method, timing_cases
 from marbench.cases.case import Case
 from marbench.cases.suite import Suite

@@ -27,6 +27,8 @@ def why_unavailable(request: MethodRequest, spec: Spec) -> str:
         return f"{request.label}: the file {request.entry.module.name} is missing."
     fitted = request.for_spec(spec)
     is_learned = bool(card.weights or card.presets)  # presets are sizes in which a network is trained
-    if is_learned and (fitted.found.file is None or not fitted.found.file.path.is_file()):
-        return no_weights(request.label, spec.name, fitted.request.preset or next(iter(card.presets), None), fitted.found)
+    file = fitted.found.file
+    if is_learned and (file is None or not file.path.is_file()):
+        preset = fitted.request.preset or next(iter(card.presets), None)
+        return no_weights(request.label, spec.name, preset, fitted.found)
     return ""

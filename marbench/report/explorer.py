@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from marbench.report.benchmark import Benchmark
+from marbench.report.commands import command_text, pasted_folder
 from marbench.report.entries import entries
 from marbench.report.explorer_cases import CaseTable, case_table, judged_methods
 from marbench.report.explorer_charts import against_area, distributions, duels
@@ -77,8 +77,8 @@ def _drawing(benchmark: Benchmark, table: CaseTable, hard: Difficulty, pictures:
     stored = stored_cases(benchmark)
     worst = (table.ids[at] for at in np.argsort(hard.mean, kind="stable"))
     example = next((case for case in worst if case in stored and case not in pictures), table.ids[0])
-    run = benchmark.folders[-1].name or "."
-    command = shlex.join(["marbench", "figure", run, "--case", example, "--out", f"{example}.png"])
+    run = pasted_folder(benchmark.folders[-1])
+    command = command_text("marbench", "figure", run, "--case", example, "--out", f"{example}.png")
     return {"in_gallery": len(pictures), "stored": len(stored), "figure_command": command}
 
 

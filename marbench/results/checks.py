@@ -22,7 +22,7 @@ __all__ = ["faulty_rows"]
 # Names become keys, headings and file names; texts are shown. Longer ones come from no plugin.
 _NAME, _TEXT = 1_000, 100_000
 _TEXTS = frozenset({"message", "trace", "error_kind", "region", "materials"})
-_FILLED = frozenset({"method", "method_hash", "spec_hash"})
+_FILLED = frozenset({"case_id"})
 _CHOICES = {"status": get_args(Status), "evidence": get_args(Evidence)}
 # A name is one line: no control characters, no line separators, no direction marks that reorder what follows.
 _UNPRINTABLE = r"[\p{Cc}\p{Zl}\p{Zp}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}]"
@@ -41,13 +41,14 @@ _MANY = 2**31
 _NUMBERS = {
     "protocol": _Bounds(PROTOCOL, PROTOCOL),
     "size_group": _Bounds(1, 1_000),
+    "case_index": _Bounds(-1, _MANY),
     "metal_area_px": _Bounds(0, _MANY, optional=True),
     "metal_area_mm2": _Bounds(0, 1e9, optional=True),
     "window_low": _Bounds(-1e6, 1e6, optional=True),
     "window_high": _Bounds(-1e6, 1e6, optional=True),
     "seconds": _Bounds(0, 1e9, optional=True),
     "peak_mb": _Bounds(0, 1e9, optional=True),
-    "attempt": _Bounds(1, _MANY),
+    "attempt": _Bounds(1, 1_000_000),
     "repeat": _Bounds(0, _MANY),
     "parameters": _Bounds(0, 2**53, optional=True),
     "threads": _Bounds(1, _MANY),

@@ -21,7 +21,7 @@ import json
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ class Run:
         Files and rows that were left out, and why.
     commands : list of str
         The command lines that filled the folder, oldest first.
+    faults : DataFrame
+        One row, of no method, per case that could not be made and has no result; columns as ``rows``.
     """
 
     folder: Path
@@ -78,6 +80,7 @@ class Run:
     cards: dict[str, dict[str, Any]]
     problems: list[str]
     commands: list[str]
+    faults: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 class Store:
@@ -229,15 +232,19 @@ def _read(folder: Path, merge: bool) -> Run:
     rows, refused = admit(results.table)
     columns = list(dict.fromkeys([*rows.columns, *metric_names(spec.metrics.conventions)]))
     rows = rows.reindex(columns=columns)
+    faults = _cleaned(_one_per_case(rows[rows["method"] == ""]))
+    rows = rows[rows["method"] != ""]
+    faults = faults[~faults["case_id"].isin(rows["case_id"])].reset_index(drop=True)
     current = _current_versions(timings.table, cards) | _current_versions(rows, cards)
     return Run(
         folder=folder,
         spec=spec,
         rows=_cleaned(_one_per_case(_of_versions(rows, current))),
+        faults=faults,
         timings=_cleaned(_of_versions(timings.table, current).reset_index(drop=True)),
         hosts=hosts,
         cards=cards,
-        problems=[clean_line(problem) for problem in (*problems, *refused)],
+        problems=[clean_line(problem) for problem in (*problems, *refused, *_told(faults))],
         commands=commands,
     )
 
@@ -261,6 +268,14 @@ def _one_per_case(rows: pd.DataFrame) -> pd.DataFrame:
     # A stable sort: rows of equal attempt stay in the order in which they were written.
     ranked = ranked.sort_values(["method", "case_id", "_ok", "attempt"], kind="stable").drop(columns="_ok")
     return ranked.drop_duplicates(["method", "case_id"], keep="last").reset_index(drop=True)
+
+
+def _told(faults: pd.DataFrame) -> list[str]:
+    """Return a line for each way in which cases could not be made."""
+    return [
+        f"{len(cases)} cases could not be made, {', '.join(map(str, cases[:3]))}{' …' if len(cases) > 3 else ''}: {why}"
+        for why, cases in faults.groupby("message")["case_id"].unique().items()
+    ]
 
 
 def _cleaned(rows: pd.DataFrame) -> pd.DataFrame:

@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
+from marbench.machine.arrays import npz
 from marbench.machine.files import safe_name
 from marbench.report.benchmark import gather
 from marbench.report.explorer_cases import case_table
 from marbench.report.gallery_choice import choose_cases
 from marbench.report.pages import render
-from marbench.machine.arrays import npz
 from marbench.results.representative import difficulty
 from marbench.results.store import open_run
 

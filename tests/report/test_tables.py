@@ -103,17 +103,6 @@ def test_a_group_without_cases_has_no_mean_and_no_mark(tmp_path: Path) -> None:
     assert (score.cases, score.mark, score.tied) == (0, "", False)
 
 
-def test_an_infinite_score_wins_and_leaves_the_others_alone(tmp_path: Path) -> None:
-    def perfect(row: Row) -> Row:
-        return replace(row, scores={**row.scores, "psnr[dudonet2019]": np.inf}) if row.method == "li" else row
-
-    board = _standings(write_run(tmp_path / "run", slices=3, change=perfect))
-    assert board.ranked[0] == "li"
-    assert board.scores["li", "psnr[dudonet2019]"][0].value == np.inf
-    assert board.scores["dudonet[variant=F]", "psnr[dudonet2019]"][0].mark in ("second", "")
-    assert np.isfinite(board.comparisons["psnr[dudonet2019]"].mean_interval[1:]).all()
-
-
 def test_near_twins_are_tied_and_a_distant_method_is_not(tmp_path: Path) -> None:
     board = _standings(write_run(tmp_path / "run"))
     first, second, third = board.ranked[:3]
@@ -123,15 +112,44 @@ def test_near_twins_are_tied_and_a_distant_method_is_not(tmp_path: Path) -> None
     assert tuple(board.comparisons["psnr[dudonet2019]"].rank_interval[2]) == (3, 3)
 
 
-@pytest.mark.parametrize("column", ["spec_hash", "protocol"])
-def test_rows_of_another_spec_or_protocol_are_another_benchmark(tmp_path: Path, column: str) -> None:
+@pytest.mark.parametrize(("column", "value"), [("spec_hash", "f" * 64), ("protocol", 99)])
+def test_rows_of_another_spec_or_protocol_are_refused_by_name(tmp_path: Path, column: str, value: object) -> None:
     def foreign(row: Row) -> Row:
-        changed = replace(row, spec_hash="f" * 64) if column == "spec_hash" else replace(row, protocol=99)
-        return changed if row.method == "li" else row
+        return replace(row, **{column: value}) if row.method == "li" else row  # type: ignore[arg-type]
 
-    found = gather([open_run(write_run(tmp_path / "run", slices=1, change=foreign))])
-    assert sorted(len(benchmark.methods) for benchmark in found) == [1, 5]
-    assert len({benchmark.slug for benchmark in found}) == 2
+    benchmark = _gather(write_run(tmp_path / "run", slices=1, change=foreign))
+    assert "li" not in benchmark.methods and len(benchmark.methods) == 5
+    (problem,) = benchmark.problems
+    assert "10 of 60 rows" in problem and "are refused" in problem and str(value)[:12] in problem
+
+
+def test_rows_computed_on_other_data_than_most_are_refused_by_name(tmp_path: Path) -> None:
+    """Within a run, and between runs that share a table; rounding does not count."""
+
+    def digest(row: Row) -> Row:
+        other = row.method == "nmar" and row.size_group == 1
+        return replace(row, case_digest=("0000000a" if not other else "00000fff") + "00000007" * 5)
+
+    def rounded(row: Row) -> Row:
+        return replace(row, case_digest="0000000b" + "00000006" * 5)
+
+    one = write_run(tmp_path / "one", slices=1, change=digest)
+    benchmark = _gather(one)
+    assert (benchmark.rows["method"] == "nmar").sum() == 8
+    (problem,) = benchmark.problems
+    assert "2 rows of nmar are refused: they were computed on other data" in problem
+    more = write_run(tmp_path / "more", [Synthetic("new", 30)], slices=1, change=rounded)
+    both = _gather(one, more)
+    assert (both.rows["method"] == "new").sum() == 10
+    foreign = write_run(
+        tmp_path / "foreign",
+        [Synthetic("new", 30)],
+        slices=1,
+        change=lambda row: replace(row, case_digest="0000ffff" * 6),
+    )
+    both = _gather(one, foreign)
+    assert "new" not in both.methods
+    assert any("10 rows of new are refused" in text for text in both.problems)
 
 
 def test_runs_of_two_benchmarks_never_share_a_table(tmp_path: Path) -> None:
