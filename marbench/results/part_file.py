@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,7 +96,7 @@ def read_pieces(path: Path, kind: Kind, spec_hash: str) -> list[Piece]:
     file = pq.ParquetFile(source, page_checksum_verification=True)
     schema = file.schema_arrow
     about = _about(schema.metadata or {}, kind, spec_hash)
-    _check_columns(schema, kind)
+    _check_columns(schema.remove_metadata(), kind)
     table = _bounded(file, source)
     listed = about.get("pieces", [[path.name, about["created"], table.num_rows]])
     pieces, start = [], 0
@@ -128,6 +129,7 @@ def _about(metadata: Mapping[bytes, bytes], kind: Kind, spec_hash: str) -> dict[
     return about
 
 
+@lru_cache(maxsize=64)  # the parts of a run have one schema
 def _check_columns(schema: pa.Schema, kind: Kind) -> None:
     names = schema.names
     if len(set(names)) != len(names):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from marbench.machine.files import find_files, read_file, within, write_atomical
 from marbench.results.checks import faulty_rows
 from marbench.results.part_file import Kind, Piece, encode, join, read_pieces, table_of
 
-__all__ = ["MANY", "Parts", "read_parts", "write_part"]
+__all__ = ["MANY", "Parts", "merge_pieces", "read_parts", "write_part"]
 
 MANY = 64
 """More files than this are merged."""
@@ -55,18 +55,38 @@ class _Held:
         return sorted(unique.values(), key=lambda piece: (piece.created, piece.name))
 
 
-def write_part(folder: Path, kind: Kind, spec_hash: str, records: Sequence[Mapping[str, Any]]) -> Path:
-    """Write rows, column → value, as one new part, and return its path.
+def write_part(folder: Path, kind: Kind, spec_hash: str, records: Sequence[Mapping[str, Any]]) -> Piece:
+    """Write rows, column → value, as one new part, and return them as its piece.
 
     Raises
     ------
     StoreError
         The folder cannot be written, or the disk is full.
     """
+    created, table = time.time_ns(), table_of(kind, records)
+    path = _new_path(folder, created)
+    write_atomically(path, encode(kind, spec_hash, created, table))
+    return Piece(path.name, created, table)
+
+
+def merge_pieces(folder: Path, kind: Kind, spec_hash: str, pieces: Sequence[Piece], files: Iterable[str] = ()) -> None:
+    """Write pieces as one part, and remove the files in which they lie: their own ones, and ``files``.
+
+    Raises
+    ------
+    StoreError
+        The part could not be written; nothing was removed.
+    """
     created = time.time_ns()
-    path = within(folder.parent, f"{folder.name}/{created}-{secrets.token_hex(4)}.parquet")
-    write_atomically(path, encode(kind, spec_hash, created, table_of(kind, records)))
-    return path
+    content = encode(kind, spec_hash, created, join(pieces, kind), pieces)
+    path = _new_path(folder, created)
+    write_atomically(path, content)
+    # What is removed may be the only copy: see first that the new one is what it should be.
+    if read_file(path, len(content)) != content or not _same(read_pieces(path, kind, spec_hash), pieces):
+        raise StoreError(f"{path} was not written as it should be.")
+    for name in {*files, *(piece.name for piece in pieces)}:
+        with contextlib.suppress(OSError):  # another process may have removed it
+            (folder / name).unlink()
 
 
 def read_parts(folder: Path, kind: Kind, spec_hash: str, *, merge: bool = False) -> Parts:
@@ -83,7 +103,7 @@ def read_parts(folder: Path, kind: Kind, spec_hash: str, *, merge: bool = False)
     if merge and len(held.files) > MANY:
         # A full or read-only disk is no reason not to read.
         with contextlib.suppress(StoreError):
-            _merge(folder, kind, spec_hash, held, pieces, table)
+            merge_pieces(folder, kind, spec_hash, pieces, held.files)
     good, faults = faulty_rows(table, kind, spec_hash)
     problems = [
         f"{folder.name}/{name} is skipped, its rows count as missing: {why}" for name, why in held.problems.items()
@@ -115,18 +135,8 @@ def _read(folder: Path, kind: Kind, spec_hash: str) -> _Held:
     return held
 
 
-def _merge(folder: Path, kind: Kind, spec_hash: str, held: _Held, pieces: Sequence[Piece], table: pa.Table) -> None:
-    """Write what was read as one part, and remove the files that it was read from."""
-    created = time.time_ns()
-    content = encode(kind, spec_hash, created, table, pieces)
-    path = within(folder.parent, f"{folder.name}/{created}-{secrets.token_hex(4)}.parquet")
-    write_atomically(path, content)
-    # What is removed was the only copy: see first that the new one is what it should be.
-    if read_file(path, len(content)) != content or not _same(read_pieces(path, kind, spec_hash), pieces):
-        raise StoreError(f"{path} was not written as it should be.")
-    for name in held.files:
-        with contextlib.suppress(OSError):  # another process may have removed it
-            (folder / name).unlink()
+def _new_path(folder: Path, created: int) -> Path:
+    return within(folder.parent, f"{folder.name}/{created}-{secrets.token_hex(4)}.parquet")
 
 
 def _same(some: Sequence[Piece], others: Sequence[Piece]) -> bool:

@@ -17,6 +17,7 @@ read, links in it are not followed, and what cannot be used is named and left al
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import warnings
@@ -32,7 +33,8 @@ from marbench.machine.files import read_file, safe_name, within, writable_folder
 from marbench.machine.text import clean, clean_line
 from marbench.results.admission import admit
 from marbench.results.descriptions import read_cards, read_commands, read_hosts
-from marbench.results.parts import read_parts, write_part
+from marbench.results.part_file import Piece
+from marbench.results.parts import MANY, merge_pieces, read_parts, write_part
 from marbench.results.rows import Row, TimingRow, metric_names
 from marbench.spec import Spec
 from marbench.spec_file import hold_to_spec, read_spec
@@ -102,6 +104,7 @@ class Store:
         self.folder = folder
         self.spec = spec
         self._rows: list[Row] = []
+        self._pieces: list[Piece] = []
         self._flushed = time.monotonic()
         self._command = ""
 
@@ -136,9 +139,15 @@ class Store:
     def flush(self) -> None:
         """Write the rows that are in memory. They stay there if that fails (`StoreError`)."""
         if self._rows:
-            write_part(self.folder / "results", "results", self.spec.hash, [row.record() for row in self._rows])
+            folder, records = self.folder / "results", [row.record() for row in self._rows]
+            self._pieces.append(write_part(folder, "results", self.spec.hash, records))
             self._rows = []
             self._keep_command()
+            if len(self._pieces) >= MANY:
+                # A long run leaves thousands of parts, which are merged while they are still in memory.
+                with contextlib.suppress(StoreError):
+                    merge_pieces(folder, "results", self.spec.hash, self._pieces)
+                self._pieces = []
         self._flushed = time.monotonic()
 
     def add_timings(self, timings: list[TimingRow]) -> None:

@@ -1,35 +1,21 @@
 import errno
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filled import fill, row
 from running import Notes, run, table
 
 from marbench.errors import StoreError
 from marbench.machine.files import safe_name, write_atomically
-from marbench.results.rows import Row, metric_names
+from marbench.results.rows import metric_names
 from marbench.results.store import Store, open_run
 from marbench.spec import Spec, builtin_specs, load_spec
 from marbench.spec_file import spec_toml
-
-
-def row(spec: Spec, method: str = "m", case: str = "c", **changes: object) -> Row:
-    values = {"method_hash": "h", "preset": "", "patient_id": "p", "slice_id": "s", "metal_id": "x", "size_group": 1}
-    return Row(spec.hash, 1, method, case_id=case, **{**values, **changes})  # type: ignore[arg-type]
-
-
-def fill(folder: Path, spec: Spec, *rows: Row) -> Store:
-    store = Store(folder, spec)
-    store.prepare()
-    for one in rows:
-        store.add(one)
-    store.flush()
-    return store
 
 
 @pytest.mark.parametrize("name", builtin_specs())
@@ -54,7 +40,7 @@ def test_rows_come_back_as_they_were_and_metrics_are_nan_where_there_is_none(tmp
     rows = open_run(tmp_path).rows.set_index("case_id")
     assert rows.loc["a", list(scores)].to_dict() == scores
     assert rows.loc["b", list(scores)].isna().all()
-    assert rows.loc["b", "message"] == "ä: \x00 ‘"
+    assert rows.loc["b", "message"] == "ä: \N{REPLACEMENT CHARACTER} ‘"  # nothing that a terminal would act upon
     assert all(rows[name].dtype == np.float64 for name in scores)
 
 
@@ -118,10 +104,11 @@ def test_unusable_files_are_named_and_left_alone_and_cost_no_other_rows(tmp_path
 def test_rows_of_a_corrupt_file_are_computed_again(tmp_path, tiny):
     reference = run(tiny, tmp_path, limit=4).rows
     part = next((tmp_path / "results").glob("*.parquet"))
+    lost = pq.read_metadata(part).num_rows
     part.write_bytes(part.read_bytes()[:100])
     notes = Notes()
     finished = run(tiny, tmp_path, limit=4, progress=notes)
-    assert finished.new == 4
+    assert finished.new == lost > 0
     assert part.name in notes.notes[0]
     pd.testing.assert_frame_equal(table(finished.rows), table(reference))
 
