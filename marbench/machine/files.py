@@ -123,7 +123,7 @@ def read_file(path: Path, limit: int = 2**26) -> bytes:
         if about.st_size > limit:
             raise OSError(errno.EFBIG, f"it has {about.st_size:,} bytes, more than {limit:,}")
         with os.fdopen(os.dup(descriptor), "rb") as file:
-            return file.read(limit)
+            return file.read(about.st_size)  # not the limit, for which Python would make room
     finally:
         os.close(descriptor)
 

@@ -21,7 +21,6 @@ from marbench.results.parts import MANY, read_parts, write_part
 from marbench.results.store import Store
 from marbench.spec import Spec
 
-
 KILLS = int(os.environ.get("MARBENCH_TEST_KILLS", "5"))
 
 
