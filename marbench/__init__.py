@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from marbench.method.contract import Context, Method
     from marbench.method.discovery import methods
     from marbench.method.request import load_method
+    from marbench.results.store import read_run
     from marbench.spec import Spec, load_spec
 
 # Public names and where they live. They are imported on first use, so that `import marbench` and `marbench --help`
@@ -37,8 +38,12 @@ _HOMES = {
     "load_method": "method.request",
     "load_spec": "spec",
     "methods": "method.discovery",
+    "read_run": "results.store",
     "score": "bench.evaluate",
 }
+
+# Public modules.
+_MODULES = ("ct", "geometry")
 
 __all__ = [
     "Case",
@@ -54,6 +59,7 @@ __all__ = [
     "load_method",
     "load_spec",
     "methods",
+    "read_run",
     "score",
 ]
 
@@ -61,10 +67,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(f"marbench.{_HOMES[name]}"), name)
-    if name in ("ct", "geometry"):
+    if name in _MODULES:
         return importlib.import_module(f"marbench.{name}")
     raise AttributeError(f"module 'marbench' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES, "ct", "geometry"})
+    return sorted({*__all__, *_MODULES})

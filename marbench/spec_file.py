@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
 from marbench.errors import MarbenchError, SpecError, StoreError
-from marbench.machine.files import write_atomically
+from marbench.machine.files import read_file, write_once
 from marbench.spec import PROTOCOL, Spec, load_spec
 
-__all__ = ["hold_to_spec", "spec_toml"]
+__all__ = ["hold_to_spec", "read_spec", "spec_toml"]
+
+_FILE_BYTES = 2**20
 
 
 def spec_toml(spec: Spec) -> str:
@@ -35,28 +38,46 @@ def spec_toml(spec: Spec) -> str:
     return "\n".join(lines) + "\n"
 
 
+def read_spec(folder: Path) -> Spec | None:
+    """Return the benchmark of a folder, None where it has none.
+
+    Raises
+    ------
+    StoreError
+        Its ``spec.toml`` cannot be read, is a link, or does not stand alone: it must not make us read other files.
+    """
+    path = folder / "spec.toml"
+    try:
+        content = tomllib.loads(read_file(path, _FILE_BYTES).decode())
+        if "extends" in content:
+            raise StoreError("spec.toml extends another file; that of a results folder stands alone")
+        return load_spec(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StoreError(f"spec.toml cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError, MarbenchError) as error:
+        raise StoreError(
+            f"{error}" if isinstance(error, MarbenchError) else f"spec.toml is no TOML: {error}"
+        ) from error
+
+
 def hold_to_spec(folder: Path, spec: Spec, write: bool = True) -> None:
     """See that a folder belongs to a benchmark; claim it for the benchmark where it belongs to none.
+
+    Of two processes that claim one folder for different benchmarks one is refused.
 
     Raises
     ------
     StoreError
         The folder holds another benchmark, or cannot be written.
     """
-    path = folder / "spec.toml"
-    if not path.is_file():
-        if folder.exists() and not folder.is_dir():
-            raise StoreError(f"{folder} is a file; results need a folder. Choose another --out.")
-        if write:
-            write_atomically(path, spec_toml(spec).encode())
-        return
-    try:
-        stored = load_spec(path)
-    except MarbenchError as error:
-        raise StoreError(
-            f"{folder} holds results of a benchmark that cannot be read. {error}. Choose another --out."
-        ) from error
-    if stored.hash != spec.hash:
+    stored = _stored(folder)
+    if stored is None and folder.exists() and not folder.is_dir():
+        raise StoreError(f"{folder} is a file; results need a folder. Choose another --out.")
+    if stored is None and write and not write_once(folder / "spec.toml", spec_toml(spec).encode()):
+        stored = _stored(folder)  # another process was first
+    if stored is not None and stored.hash != spec.hash:
         raise StoreError(
             f"{folder} holds results of the benchmark {stored.name!r} (hash {stored.hash[:12]}), which is not this "
             f"{spec.name!r} (hash {spec.hash[:12]}){_difference(stored, spec)}. Choose another --out."
@@ -69,6 +90,15 @@ def _difference(stored: Spec, spec: Spec) -> str:
     if there == here or stored.model_copy(update={"anatomy": spec.anatomy}).hash != spec.hash:
         return ""
     return f": its CT slices are others (digest {str(there)[:12]} there, {str(here)[:12]} here)"
+
+
+def _stored(folder: Path) -> Spec | None:
+    try:
+        return read_spec(folder)
+    except StoreError as error:
+        raise StoreError(
+            f"{folder} holds results of a benchmark that cannot be read. {error}. Choose another --out."
+        ) from error
 
 
 def _value(value: Any) -> str:

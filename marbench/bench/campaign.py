@@ -21,7 +21,7 @@ from marbench.metrics.measure import measures_of
 from marbench.results.images import Gallery, ImageChoice, gallery_cases
 from marbench.results.representative import telling_of_run
 from marbench.results.rows import Key
-from marbench.results.store import Store, read_run
+from marbench.results.store import Store
 from marbench.spec import Spec
 
 __all__ = ["Campaign", "pending", "pending_pictures", "prepare", "register", "rows_of", "with_telling_cases", "without"]
@@ -145,6 +145,6 @@ def _card(fitted: FittedMethod) -> dict[str, object]:
 
 def rows_of(campaign: Campaign) -> pd.DataFrame:
     """Return the rows that were asked for."""
-    rows = read_run(campaign.store.folder).rows
+    rows = campaign.store.run().rows
     cases = {case.case_id for case in cases_of(campaign.keys, campaign.options.shard)}
     return rows[rows["method"].isin(campaign.hashes) & rows["case_id"].isin(cases)].reset_index(drop=True)

@@ -19,7 +19,8 @@ from marbench.cases.case import Case, CaseInfo
 from marbench.cases.recorded import read_facts
 from marbench.cases.suite import Suite
 from marbench.errors import DataError
-from marbench.machine.files import npz, write_atomically
+from marbench.machine.arrays import npz
+from marbench.machine.files import write_atomically
 from marbench.spec import Spec
 from marbench.spec_file import hold_to_spec
 

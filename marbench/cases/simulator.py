@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Slice
 from marbench.ct.operators import Operators
-from marbench.machine.devices import check_device
+from marbench.machine.devices import device_of
 from marbench.physics.beam_hardening import correct_water
 from marbench.physics.hounsfield import hu_to_mu, split_tissue
 from marbench.physics.materials import relative_attenuation
@@ -51,8 +51,7 @@ class Simulator:
 
     def __init__(self, spec: Spec, device: torch.device | str = "cpu") -> None:
         self.spec = spec
-        self.device = torch.device(device)
-        check_device(self.device)
+        self.device = device_of(device)
         self.operators = Operators(spec.geometry, spec.grid, spec.physics.water_attenuation)
         self._energies = load_spectrum(spec.physics.spectrum).energies
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import importlib
 import os
+from typing import Any
 
 import click
 
+from marbench.cli.terminal import lenient_streams
 from marbench.errors import MarbenchError
 from marbench.version import __version__
 
@@ -35,6 +37,12 @@ class _WrongUse(click.ClickException):
     exit_code = 2
 
 
+class _Refused(click.ClickException):
+    """The system refused something that was asked of it."""
+
+    exit_code = 1
+
+
 class _Verbs(click.Group):
     """Loads verbs when they are used, and turns errors into exit codes."""
 
@@ -51,11 +59,18 @@ class _Verbs(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_VERBS.items()))
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        with lenient_streams():
+            return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except MarbenchError as error:
             raise _WrongUse(str(error)) from error
+        except OSError as error:
+            what = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes | os.PathLike) else ""
+            raise _Refused(f"{what}{error.strerror or error}") from error
         except KeyboardInterrupt as interrupt:
             click.echo("\nInterrupted.", err=True)
             raise SystemExit(getattr(interrupt, "exit_code", 130)) from None

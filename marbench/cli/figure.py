@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from marbench.cli import options
+
 __all__ = ["command"]
 
 
@@ -26,13 +28,13 @@ def _labels(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
 
 
 @click.command("figure")
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
+@click.argument("run", type=options.UserPath(), metavar="RUN")
 @click.option("--case", "case_id", required=True, metavar="ID", help="A case whose images the run kept.")
 @click.option("--methods", metavar="LIST", callback=_labels, help="Labels or titles; commas between.  [default: all]")
 @click.option("--window", metavar="LOW,HIGH", callback=_pair, help="Display window in HU.  [default: the case's own]")
 @click.option("--inset", metavar="ROW,COLUMN", callback=_pair, help="What to magnify.  [default: the worst artifact]")
 @click.option("--convention", metavar="NAME", help="Of the scores.  [default: the benchmark's first]")
-@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="A .png, .pdf or .svg.")
+@click.option("--out", required=True, type=options.UserPath(), metavar="FILE", help="A .png, .pdf or .svg.")
 def command(
     run: Path,
     case_id: str,
@@ -45,4 +47,5 @@ def command(
     """Write the panels of one case as a figure for a paper."""
     from marbench.report.figure import write_figure
 
-    click.echo(f"Figure: {write_figure(run, case_id, out, methods, window, convention, inset)}")
+    figure = write_figure(run, case_id, out, methods, window, convention, inset)
+    click.echo(f"Figure: {options.shown(figure)}")

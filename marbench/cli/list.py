@@ -35,19 +35,23 @@ def _benchmarks() -> list[dict[str, Any]]:
 
 
 def _methods(plugins: tuple[Path, ...], spec: str, device: str) -> list[dict[str, Any]]:
-    from marbench.bench.producers import InlineProducer
-    from marbench.machine.devices import device_of
+    """Return all methods and whether they can run here. Nothing is imported for it: neither a plugin nor torch."""
+    from marbench.machine.text import clean_line
+    from marbench.method.availability import why_unavailable
     from marbench.method.request import parse_methods
     from marbench.spec import load_spec
 
-    resolved, found = load_spec(spec), []
+    if device != "cpu":
+        from marbench.machine.devices import device_of
+
+        device_of(device)
+    resolved = load_spec(spec)
+    methods = []
     for request in parse_methods("all", plugins):
-        producer = InlineProducer(request.for_spec(resolved), resolved, device_of(device))
-        producer.open()
-        failure, card = producer.failure, request.entry.card
-        about = {"name": request.label, "title": card.title, "summary": card.summary}
-        found.append({**about, "available": failure is None, "why_not": failure.message if failure else ""})
-    return found
+        why_not, card = clean_line(why_unavailable(request, resolved)), request.entry.card
+        about = {"name": request.label, "title": clean_line(card.title), "summary": clean_line(card.summary)}
+        methods.append({**about, "available": not why_not, "why_not": why_not})
+    return methods
 
 
 def _print(benchmarks: list[dict[str, Any]], methods: list[dict[str, Any]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,13 @@ from typing import Any, TypeVar
 
 import click
 
+from marbench.errors import MarbenchError
+from marbench.machine.files import user_path
+from marbench.machine.text import clean_line
+
 __all__ = [
+    "FiniteRange",
+    "UserPath",
     "chosen_threads",
     "command_line",
     "device_option",
@@ -19,10 +27,37 @@ __all__ = [
     "out_option",
     "plugins_option",
     "preset_option",
+    "results_folder",
+    "shown",
     "spec_option",
     "threads_option",
     "timeout_option",
 ]
+
+MOST_THREADS = 1024
+
+
+class UserPath(click.Path):
+    """A path, made absolute when the command begins: a plugin may change the working folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path, with ``~`` resolved."""
+        try:
+            return user_path(str(value)).absolute()
+        except MarbenchError as error:
+            self.fail(str(error), param, ctx)
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers, to which NaN does not belong."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number.", param, ctx)
+        return number
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,12 +71,10 @@ methods_option = click.option(
     metavar="LIST",
     help="Methods, separated by commas: NAME, NAME[parameter=value,…], path.py:Class, or all.",
 )
-out_option = click.option(
-    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Results folder.  [default: runs/<spec>]"
-)
+out_option = click.option("--out", type=UserPath(), metavar="DIR", help="Results folder.  [default: runs/<spec>]")
 plugins_option = click.option(
     "--plugins",
-    type=click.Path(path_type=Path),
+    type=UserPath(),
     multiple=True,
     metavar="DIR",
     help="A folder with more methods. May be given several times.",
@@ -65,7 +98,7 @@ def _set_threads(_ctx: click.Context, _option: click.Parameter, threads: int | N
 
 threads_option = click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MOST_THREADS),
     metavar="N",
     callback=_set_threads,
     expose_value=False,
@@ -82,8 +115,21 @@ def chosen_threads(ctx: click.Context) -> int | None:
     return torch.get_num_threads()
 
 
+def results_folder(out: Path | None, spec: str) -> Path:
+    """Return the results folder: the one that was named, or that of the benchmark below ``runs``; absolute."""
+    return out or (Path("runs") / spec).absolute()
+
+
+def shown(path: Path) -> str:
+    """Return a path as a user would write it: relative where it lies below the working folder."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (OSError, ValueError):
+        return str(path)
+
+
 def command_line(ctx: click.Context) -> str:
-    """Return the command line that repeats what a user asked for. Of folders only the names are kept."""
+    """Return the command line that repeats what a user asked for. Of paths only the last part is kept."""
     words = ["marbench", str(ctx.info_name)]
     for option in ctx.command.params:
         name = str(option.name)
@@ -94,9 +140,25 @@ def command_line(ctx: click.Context) -> str:
             words.append(option.opts[0])
             continue
         for item in value if isinstance(value, tuple) else [value]:
-            words += [option.opts[0], _without_folder(str(item))]
-    return shlex.join(words)
+            words += [option.opts[0], _without_folders(option, str(item))]
+    return clean_line(shlex.join(words))
 
 
-def _without_folder(text: str) -> str:
-    return Path(text).name if Path(text).is_absolute() else text
+def _without_folders(option: click.Parameter, text: str) -> str:
+    if isinstance(option.type, UserPath) or option.name == "spec":
+        return _last_part(text)
+    if option.name != "methods":
+        return text
+    # Commas in brackets belong to a method; so may paths, as the values of its parameters.
+    return ",".join(_method_without_folders(part) for part in re.split(r",(?![^\[]*\])", text))
+
+
+def _method_without_folders(text: str) -> str:
+    name, bracket, parameters = text.partition("[")
+    settings = (setting.partition("=") for setting in parameters.removesuffix("]").split(","))
+    kept = ",".join(f"{key}{equals}{_last_part(value)}" for key, equals, value in settings)
+    return f"{_last_part(name)}[{kept}]" if bracket else _last_part(name)
+
+
+def _last_part(path: str) -> str:
+    return next((part for part in reversed(re.split(r"[/\\]", path)) if part), path)

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from marbench.cli import options
+
 __all__ = ["command"]
 
 
 @click.command("publish")
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN…")
-@click.option("--site", required=True, type=click.Path(path_type=Path), metavar="DIR", help="The site's folder.")
+@click.argument("runs", nargs=-1, required=True, type=options.UserPath(), metavar="RUN…")
+@click.option("--site", required=True, type=options.UserPath(), metavar="DIR", help="The site's folder.")
 @click.option("--url", default="", metavar="URL", help="Where the site will be served, for the links of its feed.")
 def command(runs: tuple[Path, ...], site: Path, url: str) -> None:
     """Add runs to a site with a leaderboard per benchmark.
@@ -20,4 +22,5 @@ def command(runs: tuple[Path, ...], site: Path, url: str) -> None:
     """
     from marbench.report.site import publish
 
-    click.echo(f"Site: {publish(runs, site, url=url)}")
+    index = publish(runs, site, url=url, note=lambda text: click.echo(text, err=True))
+    click.echo(f"Site: {options.shown(index)}")

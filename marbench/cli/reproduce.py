@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from marbench.cli import options
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -17,10 +19,8 @@ __all__ = ["command"]
 
 @click.command("reproduce")
 @click.argument("table", metavar="table1|table2|table3")
-@click.option(
-    "--run", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A results folder of marbench run."
-)
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: <run>/reproduce]")
+@click.option("--run", type=options.UserPath(), required=True, metavar="DIR", help="A results folder of marbench run.")
+@click.option("--out", type=options.UserPath(), metavar="DIR", help="[default: <run>/reproduce]")
 def command(table: str, run: Path, out: Path | None) -> None:
     """Put a table of the DuDoNet paper beside the results of a run.
 
@@ -29,9 +29,9 @@ def command(table: str, run: Path, out: Path | None) -> None:
     from rich.console import Console
 
     from marbench.report.reproduction import reproduce, write_reproduction
-    from marbench.results.store import read_run
+    from marbench.results.store import open_run
 
-    result = reproduce(read_run(run), table)
+    result = reproduce(open_run(run), table)
     console = Console()
     console.print(f"{result.title} · {result.spec}", style="bold", markup=False)
     for comparison in result.comparisons:
@@ -43,7 +43,7 @@ def command(table: str, run: Path, out: Path | None) -> None:
     for note in (*result.notes, f"Paper: {result.cite}"):
         console.print(note, markup=False, highlight=False)
     for path in write_reproduction(result, out or run / "reproduce"):
-        console.print(str(path), markup=False, highlight=False, soft_wrap=True)
+        console.print(options.shown(path), markup=False, highlight=False, soft_wrap=True)
 
 
 def _claims(result: Reproduction) -> Table:

@@ -105,15 +105,16 @@ def command(
         timing=not no_timing,
         command=options.command_line(ctx),
     )
-    folder = out or Path("runs") / resolved.name
+    folder = options.results_folder(out, resolved.name)
     finished = _run(resolved, requests, folder, asked)
     _print_result(finished, resolved)
     if no_report:
-        click.echo(f"Results: {folder}. Render the page with: marbench report {folder}")
+        where = options.shown(folder)
+        click.echo(f"Results: {where}. Render the page with: marbench report {where}")
     else:
         from marbench.report.pages import render
 
-        click.echo(f"Page: {render(folder)}")
+        click.echo(f"Page: {options.shown(render(folder))}")
     failed = finished.rows[finished.rows["status"] != "ok"]
     if methods == "all":
         # Whoever asks for all methods asks for those that can run here: without its weights, say, one has not failed.
@@ -138,7 +139,10 @@ def _run(spec: Spec, requests: list[MethodRequest], folder: Path, asked: RunOpti
         with Interrupts() as interrupts, progress:
             return run_benchmark(spec, requests, folder, asked, progress, interrupts)
     except Interrupted as interrupt:
-        click.echo(f"Interrupted. What was finished is in {folder}; the same command goes on from there.", err=True)
+        click.echo(
+            f"Interrupted. What was finished is in {options.shown(folder)}; the same command goes on from there.",
+            err=True,
+        )
         raise SystemExit(interrupt.exit_code) from None
     except StoreError as error:
         if not progress.begun:

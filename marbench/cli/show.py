@@ -11,7 +11,8 @@ import click
 from marbench.cli import options
 
 if TYPE_CHECKING:
-    from marbench.method.card import MethodCard
+    from marbench.method.discovery import MethodEntry
+    from marbench.method.weights import WeightsFile
     from marbench.spec import Spec
 
 __all__ = ["command"]
@@ -23,17 +24,17 @@ __all__ = ["command"]
 def command(name: str, plugins: tuple[Path, ...]) -> None:
     """Show NAME in full: a benchmark (its name or TOML file) or a method."""
     from marbench.errors import MarbenchError, nearest
-    from marbench.method.discovery import methods
+    from marbench.method.discovery import discover
     from marbench.spec import builtin_specs, load_spec
 
     if name in builtin_specs() or name.endswith(".toml"):
         _print(name, dict(_benchmark(load_spec(name))))
         return
-    cards = methods(plugins)
-    if name not in cards:
-        known = [*builtin_specs(), *cards]
-        raise MarbenchError(f"There is neither a benchmark nor a method {name!r}; {nearest(name, known)}")
-    _print(name, dict(_method(cards[name])))
+    found = discover(plugins)
+    if name not in found.entries:
+        hint = nearest(name, [*builtin_specs(), *found.entries])
+        raise MarbenchError("\n".join([f"There is neither a benchmark nor a method {name!r}; {hint}", *found.problems]))
+    _print(name, dict(_method(found.entries[name])))
 
 
 def _benchmark(spec: Spec) -> Iterator[tuple[str, str]]:
@@ -62,15 +63,47 @@ def _benchmark(spec: Spec) -> Iterator[tuple[str, str]]:
     yield from _flat("", content)
 
 
-def _method(card: MethodCard) -> Iterator[tuple[str, str]]:
-    """Yield a method's card, key by key."""
-    content = card.model_dump(mode="json", exclude={"name", "parameters", "presets"}, exclude_none=True)
+def _method(entry: MethodEntry) -> Iterator[tuple[str, str]]:
+    """Yield a method's card, key by key, and what is known of its weights."""
+    from marbench.method.weights import declared_files
+
+    card = entry.card
+    content = card.model_dump(mode="json", exclude={"name", "parameters", "presets", "weights"}, exclude_none=True)
     yield from ((key, text) for key, text in _flat("", content) if text)
     for name, parameter in card.parameters.items():
         choices = f" (one of {', '.join(map(str, parameter.choices))})" if parameter.choices else ""
         yield f"parameter {name}", f"default {parameter.default}{choices}. {parameter.help}".strip()
     for name, values in card.presets.items():
-        yield f"preset {name}", ", ".join(f"{key} = {value}" for key, value in values.items())
+        yield f"preset {name}", ", ".join(f"{key} = {value}" for key, value in values.items()) or "the defaults"
+    problems: list[str] = []
+    for file in declared_files(entry.folder, card.weights, problems):
+        yield " ".join(filter(None, ("weights", file.card.label, file.card.preset))), _weights(file)
+    for problem in problems:
+        yield "weights", problem
+
+
+def _weights(file: WeightsFile) -> str:
+    """Return what weights are for, how large they are, and what they scored in validation."""
+    from marbench.report.formats import byte_size, compact
+    from marbench.report.training import budget
+
+    try:
+        size = byte_size(file.path.stat().st_size / 1e6)
+    except OSError as error:
+        size = f"the file cannot be read ({error.strerror})"
+    card = file.card
+    scores, cases = card.validation.get("scores"), card.validation.get("cases")
+    numbers = [(str(name), value) for name, value in scores.items()] if isinstance(scores, dict) else []
+    shown = [f"{name} {value:.4g}" for name, value in numbers[:3] if isinstance(value, int | float)]
+    told = budget({"trained": card.model_dump(include={"samples", "hours"})})
+    parts = [
+        f"for {card.spec}",
+        size,
+        f"{compact(sum(card.networks.values()))} parameters" if card.networks else "",
+        f"trained with {told}" if told else "",
+        f"validation: {', '.join(shown)} over {cases} cases" if shown else "",
+    ]
+    return "; ".join(filter(None, parts))
 
 
 def _flat(prefix: str, content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ __all__ = ["command"]
 
 @click.command("simulate")
 @options.spec_option
-@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where to write.")
+@click.option("--out", type=options.UserPath(), required=True, metavar="DIR", help="Where to write.")
 @options.limit_option
 @click.option("--split", type=click.Choice(["test", "val", "train"]), default="test", show_default=True)
 @options.threads_option
@@ -34,4 +34,4 @@ def command(spec: str, out: Path, limit: int | None, split: Split) -> None:
     with TerminalProgress() as progress:
         progress.begin("Simulating", len(suite.case_keys[:limit]))
         count = export_cases(suite, out, limit, progress.advance)
-    click.echo(f"{count} cases in {out}; README.txt there says what the files hold.")
+    click.echo(f"{count} cases in {options.shown(out)}; README.txt there says what the files hold.")

@@ -44,13 +44,13 @@ def command(
     from marbench.cli.summary import timing_table
     from marbench.machine.interrupts import Interrupts
     from marbench.method.request import parse_methods
-    from marbench.results.store import read_run
+    from marbench.results.store import open_run
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
     requests = parse_methods(methods, plugins, preset)
-    folder = out or Path("runs") / resolved.name
+    folder = options.results_folder(out, resolved.name)
     asked = RunOptions(device=device, limits=Limits(seconds=timeout, memory_gb=memory))
     with Interrupts() as interrupts, TerminalProgress() as progress:
         time_benchmark(resolved, requests, folder, asked, progress, interrupts)
-    Console().print(timing_table(read_run(folder).timings))
+    Console().print(timing_table(open_run(folder).timings))

@@ -22,19 +22,21 @@ __all__ = ["command"]
 @click.option("--preset", metavar="NAME", help="A preset of the method.  [default: its first one]")
 @click.option(
     "--hours",
-    type=click.FloatRange(min=0, min_open=True),
+    type=options.FiniteRange(min=0, min_open=True),
     metavar="H",
     help="Train for this long; waiting for cases does not count.",
 )
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Train for this many steps.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: runs/train/<method>-<spec>]")
+@click.option("--out", type=options.UserPath(), metavar="DIR", help="[default: runs/train/<method>-<spec>]")
 @options.plugins_option
 @options.device_option
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of networks and cases.")
 @click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Simulating processes.  [default: all cores]")
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, metavar="B", help="Cases per step.")
 @click.option("--pool", type=click.IntRange(min=1), metavar="N", help="Cases to hold at a time.  [default: by device]")
-@click.option("--scenes", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Share of random scenes.")
+@click.option(
+    "--scenes", type=options.FiniteRange(0, 1), default=0.5, show_default=True, help="Share of random scenes."
+)
 @click.option("--precision", metavar="32-true|bf16-mixed", help="[default: the faster one on this machine]")
 @click.option("--no-install", is_flag=True, help="Leave the weights in the folder only.")
 @options.threads_option
@@ -70,7 +72,7 @@ def command(
     place = device_of(device)
     resolved = bind(load_spec(spec))
     request = _one_method(method, plugins, preset)
-    folder = out or Path("runs") / "train" / artefact_name(request.label, request.preset, resolved.name)
+    folder = out or Path("runs").absolute() / "train" / artefact_name(request.label, request.preset, resolved.name)
     # What the machine decides is decided once: a run that goes on keeps it.
     stored: dict[str, Any] = stored_recipe(folder)
     sizes = pool_sizes(resolved, device, pool)

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from marbench.errors import MarbenchError
+from marbench.machine.text import clean_line
 
 __all__ = ["check_device", "device_of", "why_not_triton"]
 
@@ -38,12 +39,18 @@ def check_device(device: torch.device) -> None:
         )
 
 
-def device_of(name: str) -> torch.device:
-    """Return a device, or raise `MarbenchError` if this machine has no such, or cannot use it."""
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise MarbenchError(f"There is no device {name!r}. Use cpu or cuda.") from None
+def device_of(name: str | torch.device) -> torch.device:
+    """Return a device by its name, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises
+    ------
+    MarbenchError
+        It is none of these (torch knows names of devices for which nothing here is made), or this machine has no such
+        device, or cannot use it.
+    """
+    if not re.fullmatch(r"cpu|cuda(:\d{1,2})?", str(name)):
+        raise MarbenchError(f"There is no device {clean_line(str(name), 80)!r}. Use cpu or cuda.")
+    device = torch.device(name)
     check_device(device)
     return device
 

@@ -17,7 +17,7 @@ from marbench.ct.operators import Operators
 from marbench.errors import MethodUnavailable
 from marbench.geometry import FanBeam, ImageGrid
 from marbench.method.card import ParameterValue
-from marbench.method.weights import NO_WEIGHTS, WeightsSearch, read_weights, training_command
+from marbench.method.weights import NO_WEIGHTS, WeightsSearch, no_weights, read_weights
 from marbench.spec import Spec
 
 __all__ = ["Context", "FunctionMethod", "Method"]
@@ -61,11 +61,7 @@ class Context:
             The file is damaged or is not the one that its card describes.
         """
         if self.found.file is None:
-            command = training_command(self.label, self.spec.name, self.preset)
-            problems = "".join(f" ({problem})" for problem in self.found.problems)
-            raise MethodUnavailable(
-                f"{self.label} has no weights for this benchmark: train it with `{command}`.{problems}"
-            )
+            raise MethodUnavailable(no_weights(self.label, self.spec.name, self.preset, self.found))
         return read_weights(self.found.file)
 
     @property

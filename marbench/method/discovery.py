@@ -167,7 +167,7 @@ def import_method(entry: MethodEntry) -> Callable[..., Method]:
 
 def _expanded(path: str | Path) -> Path:
     try:
-        return Path(path).expanduser()
+        return Path(path).expanduser().absolute()  # a plugin may change the working folder
     except RuntimeError as error:  # ~nouser
         raise MethodError(f"{str(path)!r} cannot be found: {error}") from None
 

@@ -30,7 +30,9 @@ __all__ = [
     "MethodRequest",
     "context_for",
     "instantiate",
+    "is_installed",
     "load_method",
+    "needs_package",
     "parse_methods",
 ]
 
@@ -205,7 +207,7 @@ def instantiate(request: MethodRequest) -> Method:
 
     for requirement in request.entry.card.requires:
         if not is_installed(requirement):
-            raise MethodUnavailable(f"{request.label} needs the package {requirement!r}: pip install '{requirement}'")
+            raise MethodUnavailable(needs_package(request.label, requirement))
     try:
         method = import_method(request.entry)(**request.values())
     except MethodError:
@@ -215,6 +217,11 @@ def instantiate(request: MethodRequest) -> Method:
     if not isinstance(method, Method):
         raise MethodUnavailable(f"{request.label} cannot be loaded: its class made a {type(method).__name__}")
     return method
+
+
+def needs_package(label: str, requirement: str) -> str:
+    """Return what to say of a method whose requirement is not met."""
+    return f"{label} needs the package {requirement!r}: pip install '{requirement}'"
 
 
 def is_installed(requirement: str) -> bool:
@@ -233,15 +240,14 @@ def context_for(
     request: MethodRequest, spec: Spec, device: str | torch.device = "cpu", found: WeightsSearch | None = None
 ) -> Context:
     """Return what a method needs to load itself for a benchmark; without ``found`` it has no weights."""
-    import torch
-
     from marbench.ct.operators import Operators
+    from marbench.machine.devices import device_of
     from marbench.method.contract import Context
     from marbench.method.weights import NO_WEIGHTS
 
     return Context(
         spec,
-        torch.device(device),
+        device_of(device),
         Operators(spec.geometry, spec.grid, spec.physics.water_attenuation),
         label=request.label,
         preset=request.preset or next(iter(request.entry.card.presets), None),

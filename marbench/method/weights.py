@@ -12,19 +12,20 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import platformdirs
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load as load_safetensors
-from torch import nn
 
 from marbench.errors import MethodError
 from marbench.method.card import DeclaredWeights, ParameterValue, Sha256
 from marbench.spec import Spec, builtin_specs
 from marbench.spec_sections import Section
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 __all__ = [
     "NO_WEIGHTS",
@@ -32,8 +33,10 @@ __all__ = [
     "WeightsFile",
     "WeightsSearch",
     "assign_weights",
+    "declared_files",
     "find_weights",
     "misfit",
+    "no_weights",
     "read_weights",
     "scan_of",
     "training_command",
@@ -182,7 +185,7 @@ def find_weights(
             raise MethodError(f"{WEIGHTS_VARIABLE} names {path}, which is no folder.")
     files = [
         *_files_in(named, problems),
-        *_declared_files(folder, declared, problems),
+        *declared_files(folder, declared, problems),
         *_files_in([user_weights_folder()], problems),
     ]
     fitting = [
@@ -206,6 +209,8 @@ def read_weights(file: WeightsFile) -> dict[str, torch.Tensor]:
     MethodError
         The file is missing, is not the one that its card describes, or is no safetensors file.
     """
+    from safetensors.torch import load as load_safetensors  # brings torch, which finding weights does without
+
     try:
         content = file.path.read_bytes()
     except OSError as error:
@@ -248,6 +253,13 @@ def assign_weights(networks: Mapping[str, nn.Module], state: Mapping[str, torch.
         network.load_state_dict({key: state[f"{name}.{key}"] for key in states[name]})
 
 
+def no_weights(label: str, spec: str, preset: str | None, found: WeightsSearch) -> str:
+    """Return what to say where a search found no weights."""
+    problems = "".join(f" ({problem})" for problem in found.problems)
+    command = training_command(label, spec, preset)
+    return f"{label} has no weights for this benchmark: train it with `{command}`.{problems}"
+
+
 def training_command(label: str, spec: str, preset: str | None) -> str:
     """Return a command line that trains a method. Of a benchmark of the user's own the file is not known."""
     words = ["marbench", "train", label, "--spec", spec if spec in builtin_specs() else f"{spec}.toml"]
@@ -259,7 +271,7 @@ def _files_in(folders: Iterable[Path], problems: list[str]) -> list[WeightsFile]
     return _with_cards(paths, problems)
 
 
-def _declared_files(folder: Path | None, declared: Sequence[DeclaredWeights], problems: list[str]) -> list[WeightsFile]:
+def declared_files(folder: Path | None, declared: Sequence[DeclaredWeights], problems: list[str]) -> list[WeightsFile]:
     """Return the declared files. What ``method.toml`` says of the hash counts, not the card beside the file."""
     if folder is None:
         return []

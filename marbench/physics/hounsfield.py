@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["WATER_ATTENUATION", "hu_to_mu", "mu_to_hu", "split_tissue"]
 
@@ -17,7 +19,7 @@ WATER_ATTENUATION = 0.192
 BONE_ONSET_HU = 100.0
 BONE_FULL_HU = 1500.0
 
-Image = TypeVar("Image", torch.Tensor, NDArray[np.float32], NDArray[np.float64])
+Image = TypeVar("Image", "torch.Tensor", NDArray[np.float32], NDArray[np.float64])
 
 
 def hu_to_mu(image: Image, water: float = WATER_ATTENUATION) -> Image:
@@ -48,6 +50,6 @@ def split_tissue(mu: torch.Tensor, water: float = WATER_ATTENUATION) -> tuple[to
     """
     # Slices of real scanners have noise below air; a negative path would amplify the beam.
     mu = mu.clamp(min=0)
-    onset, full = hu_to_mu(torch.tensor([BONE_ONSET_HU, BONE_FULL_HU], dtype=torch.float64), water).tolist()
+    onset, full = hu_to_mu(np.array([BONE_ONSET_HU, BONE_FULL_HU]), water).tolist()
     bone = mu * ((mu - onset) / (full - onset)).clamp(0, 1)
     return mu - bone, bone

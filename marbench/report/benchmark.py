@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from marbench.metrics.measure import Measure, stored_measures
+from marbench.results.admission import admit
 from marbench.results.store import Run
 from marbench.spec import PROTOCOL, Spec
 
@@ -147,20 +148,12 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
     own = [run for run, _ in parts]
     rows = pd.concat([part.assign(_run=index) for index, (_, part) in enumerate(parts)], ignore_index=True)
     rows, unmade = _apart(rows)
+    rows, refused = admit(rows)
     rows, replaced = _newest_entries(rows)
     timings = pd.concat([_of(run.timings, spec_hash, protocol) for run in own], ignore_index=True)
     timings = timings.merge(rows[["method", "method_hash"]].drop_duplicates())
-    spec = next((run.spec for run in reversed(own) if run.spec.hash == spec_hash), own[-1].spec)
-    foreign = (
-        []
-        if spec.hash == spec_hash
-        else [
-            f"The rows carry the spec hash {spec_hash[:12]}… (protocol {protocol}), but the spec.toml beside them has "
-            f"{spec.hash[:12]}…: they were made from another version of the spec or of marbench."
-        ]
-    )
     return Benchmark(
-        spec=spec,
+        spec=own[-1].spec,
         spec_hash=spec_hash,
         protocol=protocol,
         rows=rows,
@@ -168,7 +161,7 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
         hosts=_merged(run.hosts for run in own),
         cards=_merged(run.cards for run in own),
         folders=tuple(run.folder for run in own),
-        problems=tuple(dict.fromkeys([*foreign, *unmade, *(text for run in own for text in run.problems)])),
+        problems=tuple(dict.fromkeys([*unmade, *(text for run in own for text in run.problems), *refused])),
         replaced=tuple(replaced),
         commands=tuple(dict.fromkeys(text for run in own for text in run.commands)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark
+from marbench.report.commands import command_text, pasted_folder
 from marbench.report.explorer_cases import CaseTable
 from marbench.report.explorer_charts import against_area, distributions, duels
 from marbench.report.failures import said
@@ -69,8 +69,8 @@ def _drawing(findings: Findings, hard: Difficulty, pictures: tuple[str, ...]) ->
     stored, ids = findings.pictures, findings.cases.ids
     worst = (ids[at] for at in np.argsort(hard.ease, kind="stable"))
     example = next((case for case in worst if case in stored and case not in pictures), ids[0])
-    run = findings.benchmark.folders[-1].name or "."
-    command = shlex.join(["marbench", "figure", run, "--case", example, "--out", f"{example}.png"])
+    run = pasted_folder(findings.benchmark.folders[-1])
+    command = command_text("marbench", "figure", run, "--case", example, "--out", f"{example}.png")
     return {"in_gallery": len(pictures), "stored": len(stored), "figure_command": command}
 
 

@@ -17,7 +17,7 @@ from marbench.report.findings import Findings
 from marbench.report.formats import number
 from marbench.report.gallery_store import StoredCase, read_case, read_method, stored_cases
 from marbench.report.ranking import rank_methods
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 
 __all__ = ["FORMATS", "Panel", "figure_panels", "write_figure"]
 
@@ -125,7 +125,7 @@ def _named(findings: Findings, name: str) -> str:
 
 def _benchmark_of(run: Path, case_id: str) -> Benchmark:
     """Return the benchmark of a run that holds a case."""
-    benchmarks = gather([read_run(run)])
+    benchmarks = gather([open_run(run)])
     for benchmark in benchmarks:
         if case_id in set(benchmark.rows["case_id"]):
             return benchmark

@@ -12,7 +12,7 @@ from marbench.report.benchmark import Benchmark
 from marbench.report.entries import Entry, entries
 from marbench.report.explorer_cases import CaseTable, case_table
 from marbench.report.gallery_choice import choose_cases
-from marbench.report.gallery_store import StoredCase, read_case, stored_cases
+from marbench.report.gallery_store import Note, StoredCase, read_case, stored_cases
 from marbench.report.standings import Standings, standings
 from marbench.results.representative import difficulty
 
@@ -29,9 +29,13 @@ class ShownCase:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """A benchmark with what its pages share. Each part is computed when it is first asked for, and kept."""
+    """A benchmark with what its pages share. Each part is computed when it is first asked for, and kept.
+
+    ``note`` is told of pictures that cannot be used.
+    """
 
     benchmark: Benchmark
+    note: Note = lambda _: None
 
     @cached_property
     def boards(self) -> tuple[Standings, ...]:
@@ -83,7 +87,7 @@ class Findings:
     @cached_property
     def pictures(self) -> Mapping[str, tuple[Path, ...]]:
         """Case → the folders with its pictures, see `stored_cases`."""
-        return stored_cases(self.benchmark)
+        return stored_cases(self.benchmark, self.note)
 
     @cached_property
     def shown(self) -> Mapping[str, ShownCase]:
@@ -97,5 +101,5 @@ class Findings:
             judged = difficulty(self.cases.scores(measure.id)[rows], measure)
         slices = self.benchmark.spec.report.gallery_slices
         chosen = choose_cases(self.cases, judged, self.pictures.keys(), slices)
-        read = ((case, reasons, read_case(self.pictures[case])) for case, reasons in chosen.items())
+        read = ((case, reasons, read_case(self.pictures[case], self.note)) for case, reasons in chosen.items())
         return {case: ShownCase(reasons, stored) for case, reasons, stored in read if stored is not None}

@@ -61,7 +61,7 @@ def _images(findings: Findings, case_id: str, methods: Sequence[str]) -> dict[st
     """Return the images of a case that are there, of the versions of the methods that the tables show."""
     folders, shape = findings.pictures[case_id], findings.shown[case_id].stored.truth.shape
     versions = findings.benchmark.versions
-    images = ((method, read_method(folders, method, versions[method], shape)) for method in methods)
+    images = ((method, read_method(folders, method, versions[method], shape, findings.note)) for method in methods)
     return {method: image for method, image in images if image is not None}
 
 

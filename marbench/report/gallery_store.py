@@ -3,99 +3,64 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.machine.files import safe_name
+from marbench.errors import StoreError
+from marbench.machine.files import find_files
 from marbench.report.benchmark import Benchmark
+from marbench.results.pictures import CASE_FILE, StoredCase, image_file, load_case, load_image
 
-__all__ = ["StoredCase", "read_case", "read_method", "stored_cases"]
+__all__ = ["Note", "StoredCase", "read_case", "read_method", "stored_cases"]
 
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-
-
-@dataclass(frozen=True, eq=False)
-class StoredCase:
-    """What is stored of a case.
-
-    Attributes
-    ----------
-    truth, uncorrected : int16 array ``(rows, columns)``
-        HU.
-    metal : bool array ``(rows, columns)``
-        Pixels that are at least half metal.
-    window : (low, high)
-        Display window, HU.
-    sinogram, truth_sinogram : int16 array ``(views, bins)`` or None
-        Line integrals in units of 0.001. Runs of early versions did not keep them.
-    metal_trace : bool array ``(views, bins)`` or None
-    """
-
-    truth: NDArray[np.int16]
-    uncorrected: NDArray[np.int16]
-    metal: NDArray[np.bool_]
-    window: tuple[float, float]
-    sinogram: NDArray[np.int16] | None
-    truth_sinogram: NDArray[np.int16] | None
-    metal_trace: NDArray[np.bool_] | None
+Note = Callable[[str], None]
+"""Who is told of a picture that cannot be used."""
 
 
-def stored_cases(benchmark: Benchmark) -> dict[str, tuple[Path, ...]]:
-    """Return case id → the folders with its images, those of the newest run first. Torn files do not count."""
+def stored_cases(benchmark: Benchmark, note: Note = lambda _: None) -> dict[str, tuple[Path, ...]]:
+    """Return case id → the folders with its images, those of the newest run first. Links are not followed."""
     known = set(map(str, benchmark.rows["case_id"].unique())) - {""}
     found: dict[str, tuple[Path, ...]] = {}
     for run in reversed(benchmark.folders):
-        for path in sorted(run.glob("images/*/_case.npz")):
-            if path.parent.name in known and zipfile.is_zipfile(path):
+        files = find_files(run, f"images/*/{CASE_FILE}")
+        for path, why in files.strange.items():
+            note(f"{path.relative_to(run).as_posix()} is left out: {why}")
+        for path in files.files:
+            if path.parent.name not in known:
+                continue
+            if not zipfile.is_zipfile(path):  # torn; what is damaged otherwise is seen when it is read
+                note(f"{path.parent.name}/{path.name} is torn and left out. The next run makes it again.")
+            else:
                 found[path.parent.name] = (*found.get(path.parent.name, ()), path.parent)
     return found
 
 
-def read_case(folders: tuple[Path, ...]) -> StoredCase | None:
+def read_case(folders: tuple[Path, ...], note: Note = lambda _: None) -> StoredCase | None:
     """Return what is stored of a case; None where nothing can be read."""
     for folder in folders:
-        arrays = _read(folder / "_case.npz")
         try:
-            low, high = map(float, arrays["window"])
-            case = StoredCase(
-                truth=arrays["truth"].astype(np.int16, casting="same_kind"),
-                uncorrected=arrays["uncorrected"].astype(np.int16, casting="same_kind"),
-                metal=arrays["metal"].astype(np.bool_),
-                window=(low, high),
-                sinogram=arrays.get("sinogram"),
-                truth_sinogram=arrays.get("truth_sinogram"),
-                metal_trace=arrays.get("metal_trace"),
-            )
-        except (KeyError, ValueError, TypeError):
-            continue
-        if case.truth.ndim == 2 and case.truth.shape == case.uncorrected.shape == case.metal.shape and low < high:
-            return case
+            return load_case(folder / CASE_FILE)
+        except StoreError as error:
+            note(f"{error}. The next run makes it again.")
     return None
 
 
 def read_method(
-    folders: tuple[Path, ...], method: str, method_hash: str, shape: tuple[int, ...]
+    folders: tuple[Path, ...], method: str, method_hash: str, shape: tuple[int, ...], note: Note = lambda _: None
 ) -> NDArray[np.int16] | None:
     """Return a method's image in HU; None where there is none of this version of the method."""
     for folder in folders:
-        arrays = _read(folder / f"{safe_name(method)}.npz")
-        image = arrays.get("image")
-        if image is None or str(arrays.get("method_hash", "")) != method_hash:
+        path = folder / image_file(method)
+        if not path.is_symlink() and not path.exists():
             continue
-        if image.dtype == np.int16 and image.shape == shape:
-            return np.asarray(image, dtype=np.int16)
+        try:
+            image, version = load_image(path)
+        except StoreError as error:
+            note(f"{error}. The next run makes it again.")
+            continue
+        if version == method_hash and image.shape == shape:
+            return image
     return None
-
-
-def _read(path: Path) -> Mapping[str, NDArray[Any]]:
-    try:
-        # NumPy leaves a file that is no archive open, unless it is ours.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except _UNREADABLE:
-        return {}

@@ -6,6 +6,8 @@ One page is one module of this package with a `Page` named ``PAGE`` and one temp
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,54 +15,101 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from marbench.errors import StoreError
-from marbench.machine.files import write_atomically
+from marbench.machine.files import read_file, within, write_atomically
 from marbench.report.findings import Findings
 
 __all__ = ["Output", "Page"]
 
 _MANIFEST = "files.json"
+_KIND = "marbench report 1"
+_MANIFEST_BYTES = 2**26
 
 
 @dataclass
 class Output:
-    """A folder of pages that remembers what it wrote, and removes what only an earlier rendering wrote."""
+    """A folder of pages that remembers what it wrote, and removes what only an earlier rendering wrote.
+
+    What an earlier rendering wrote stands in ``files.json``, with the SHA-256 of each file: one that has changed since
+    is not ours any more. No link below the folder is followed.
+
+    Attributes
+    ----------
+    folder : Path
+    files : dict
+        Name → SHA-256 of what was written.
+    notices : list of str
+        What was met on the way and belongs to no page: pictures that cannot be used.
+
+    Raises
+    ------
+    StoreError
+        The folder has a ``files.json`` of another kind.
+    """
 
     folder: Path
-    files: set[str] = field(default_factory=set)
+    files: dict[str, str] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._earlier = _read_manifest(self.folder / _MANIFEST)
 
     def write(self, name: str, content: str | bytes) -> str:
         """Write a file by its path below the folder, with ``/``; return that path."""
-        data = content.encode() if isinstance(content, str) else content
-        path = self.folder / name
-        if not (path.is_file() and path.read_bytes() == data):
+        data = content.encode(errors="replace") if isinstance(content, str) else content
+        path = within(self.folder, name)
+        if not _holds(path, data):
             write_atomically(path, data)
-        self.files.add(name)
+        self.files[name] = hashlib.sha256(data).hexdigest()
         return name
+
+    def note(self, text: str) -> None:
+        """Take a notice, once."""
+        if text not in self.notices:
+            self.notices.append(text)
 
     def close(self) -> None:
         """Remove the files of an earlier rendering that are no longer part of the report."""
-        manifest = self.folder / _MANIFEST
-        for name in _earlier(manifest) - self.files:
-            path = self.folder / name
-            path.unlink(missing_ok=True)
-            for parent in path.relative_to(self.folder).parents[:-1]:
-                if (empty := self.folder / parent).is_dir() and not any(empty.iterdir()):
-                    empty.rmdir()
-        self.write(_MANIFEST, json.dumps(sorted(self.files), indent=0) + "\n")
+        for name in self._earlier.keys() - self.files.keys():
+            with contextlib.suppress(OSError, ValueError, StoreError):  # changed, gone or behind a link: not ours
+                _remove(self.folder, name, self._earlier[name])
+        content = {"kind": _KIND, "files": dict(sorted(self.files.items()))}
+        self.write(_MANIFEST, json.dumps(content, indent=0) + "\n")
 
 
-def _earlier(manifest: Path) -> set[str]:
-    """Return what an earlier rendering wrote. A manifest that names files outside its folder is not ours."""
-    if not manifest.is_file():
-        return set()
+def _read_manifest(path: Path) -> dict[str, str]:
+    """Return what an earlier rendering wrote, name → SHA-256."""
     try:
-        names = json.loads(manifest.read_text(encoding="utf-8"))
-        paths = [PurePosixPath(name) for name in names]
-    except (ValueError, TypeError):
-        names, paths = None, []
-    if names is None or any(path.is_absolute() or ".." in path.parts for path in paths):
-        raise StoreError(f"{manifest} was not written by marbench. Choose another folder for the report.")
-    return set(map(str, paths))
+        content = json.loads(read_file(path, _MANIFEST_BYTES))
+        files = dict(content["files"])
+        names = [PurePosixPath(name) for name in files]
+        if content["kind"] != _KIND or not all(isinstance(digest, str) for digest in files.values()):
+            raise ValueError
+        if any(name.is_absolute() or ".." in name.parts or not name.parts for name in names):
+            raise ValueError
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        raise StoreError(
+            f"{path} was not written by marbench. Choose another folder for the report, or remove it."
+        ) from None
+    return files
+
+
+def _remove(folder: Path, name: str, digest: str) -> None:
+    """Remove a file of these bytes, and the folders that it leaves empty."""
+    path = within(folder, name)
+    if hashlib.sha256(read_file(path)).hexdigest() != digest:
+        return
+    path.unlink()
+    for parent in path.relative_to(folder).parents[:-1]:
+        (folder / parent).rmdir()
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return read_file(path, len(data)) == data
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from marbench.errors import StoreError
+from marbench.machine.files import within
 from marbench.report import explorer, gallery, leaderboard, methods, provenance, statistics, timing
 from marbench.report.benchmark import gather
 from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
 from marbench.report.templates import asset_files, render_template
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 
 __all__ = ["PAGES", "render", "render_benchmark", "write_assets"]
 
@@ -27,7 +29,11 @@ PAGES: tuple[Page, ...] = (
 """The pages of a report, in the order of its navigation."""
 
 
-def render(run_folder: str | Path | Sequence[str | Path], out: str | Path | None = None) -> Path:
+def render(
+    run_folder: str | Path | Sequence[str | Path],
+    out: str | Path | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Path:
     """Write the pages of one run, or of several, and return the path of their ``index.html``.
 
     Runs of one benchmark share their tables, and the newest valid entry of a method counts. Every further benchmark
@@ -39,6 +45,8 @@ def render(run_folder: str | Path | Sequence[str | Path], out: str | Path | None
         Results folders, oldest first.
     out : path, optional
         Where the pages go. Default: ``report`` in the run, which several runs do not have.
+    note : callable
+        Is told what was left out, and why; the pages tell it too.
 
     Raises
     ------
@@ -50,18 +58,23 @@ def render(run_folder: str | Path | Sequence[str | Path], out: str | Path | None
         raise StoreError("No run to report on. Name at least one results folder.")
     if out is None and len(folders) > 1:
         raise StoreError(f"Where should the pages of {len(folders)} runs go? Name a folder with --out.")
-    output = Output(folders[0] / "report" if out is None else Path(out))
-    benchmarks = gather([read_run(folder) for folder in folders])
+    benchmarks = gather([open_run(folder) for folder in folders])
+    output = Output(within(folders[0], "report/index.html").parent if out is None else Path(out))
     write_assets(output)
     if len(benchmarks) == 1:
-        render_benchmark(Findings(benchmarks[0]), output)
+        render_benchmark(Findings(benchmarks[0], output.note), output)
     else:
         for benchmark in benchmarks:
-            part = Output(output.folder / benchmark.slug)
-            render_benchmark(Findings(benchmark), part, root="../", home="../index.html")
+            part = Output(within(output.folder, f"{benchmark.slug}/index.html").parent)
+            render_benchmark(Findings(benchmark, part.note), part, root="../", home="../index.html")
             part.close()
+            output.notices += part.notices
         output.write("index.html", render_template("benchmarks.html", benchmarks=benchmarks, root=""))
     output.close()
+    for text in dict.fromkeys(text for each in benchmarks for text in each.problems):
+        note(text)
+    for text in output.notices:
+        note(text)
     return output.folder / "index.html"
 
 
@@ -83,9 +96,10 @@ def render_benchmark(
         Pages beyond `PAGES`.
     """
     contents = {page: page.build(findings, output) for page in (*PAGES, *more)}
+    benchmark = replace(findings.benchmark, problems=(*findings.benchmark.problems, *output.notices))
     shown = [page for page, content in contents.items() if content is not None]
     for page in shown:
-        frame = {"page": page, "pages": shown, "benchmark": findings.benchmark, "root": root, "home": home}
+        frame = {"page": page, "pages": shown, "benchmark": benchmark, "root": root, "home": home}
         output.write(page.file, render_template(page.file, **frame, **(contents[page] or {})))
 
 

@@ -51,12 +51,12 @@ def example_strip(findings: Findings, output: Output) -> Strip | None:
         return None
     case_id = str(ordered[len(ordered) // 2])
     folders = findings.pictures[case_id]
-    case = read_case(folders)
+    case = read_case(folders, findings.note)
     if case is None:
         return None
     images = {"truth": case.truth, "uncorrected": case.uncorrected}
     for method in findings.corrections(findings.methods):
-        image = read_method(folders, method, findings.benchmark.versions[method], case.truth.shape)
+        image = read_method(folders, method, findings.benchmark.versions[method], case.truth.shape, findings.note)
         if image is not None:
             images[method] = image
     height, width = case.truth.shape

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from marbench.metrics.conventions import CONVENTIONS
+from marbench.report.commands import command_text, pasted_folder
 from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
 from marbench.spec_file import spec_toml
@@ -62,7 +62,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
             ("Truth", benchmark.spec.truth.image),
         ],
         "machines": [(host, flat(content)) for host, content in benchmark.hosts.items()],
-        "render_command": shlex.join(["marbench", "report", *(folder.name or "." for folder in benchmark.folders)]),
+        "render_command": command_text("marbench", "report", *map(pasted_folder, benchmark.folders)),
         "conventions": [(name, CONVENTIONS.get(name)) for name in benchmark.conventions],
         "free": [measure for measure in benchmark.measures if not measure.convention],
         "version": __version__,

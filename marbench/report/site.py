@@ -7,41 +7,52 @@
     feed.json                  the runs as a JSON Feed (version 1.1)
     assets/
     benchmarks/<slug>/         the pages of a benchmark: of every method the newest valid entry
-    runs/<id>/                 a copy of a results folder, with its own pages in report/
+    runs/<id>/                 what was published of a results folder, with its own pages in report/
+
+A publication is prepared in ``.staging`` and then put in place, ``index.json`` last: what that does not name is no part
+of the site, and the next publication removes it. One process publishes at a time.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from marbench.errors import StoreError
+from marbench.machine.files import find_files, read_file, within
+from marbench.machine.locks import locked
 from marbench.metrics.measure import Measure, stored_measures
 from marbench.report.benchmark import gather
 from marbench.report.findings import Findings
 from marbench.report.formats import finite_json
+from marbench.report.gallery_store import Note
 from marbench.report.page import Output, Page
 from marbench.report.pages import render_benchmark, write_assets
+from marbench.report.site_state import RUN_ID, SLUG, Board, Entry, Record, State, feed, read_state
+from marbench.report.submission import Submission
 from marbench.report.templates import render_template
-from marbench.results.store import read_run
+from marbench.results.store import Run, open_run
 
 __all__ = ["publish"]
 
-_STATE = 1
-# What a run is; other files in a results folder stay where they are.
-_DATA = ("spec.toml", "commands.txt", "results/*.parquet", "timing/*.parquet", "hosts/*.json", "methods/*.json")
-_PICTURES = ("images/*/*.npz",)
+_STAGING, _JOURNAL, _LOCK = ".staging", "journal.json", ".lock"
 
 
-def publish(runs: Sequence[str | Path], site: str | Path, published: str | None = None, url: str = "") -> Path:
+def publish(
+    runs: Sequence[str | Path],
+    site: str | Path,
+    published: str | None = None,
+    url: str = "",
+    note: Note = lambda _: None,
+) -> Path:
     """Add runs to a site, and return the path of its ``index.html``. What was published before stays.
 
-    A run that the site has already, by its content, is not added again.
+    A run that the site has already, by its content, is not added again. Where anything fails, nothing is added.
 
     Parameters
     ----------
@@ -53,6 +64,8 @@ def publish(runs: Sequence[str | Path], site: str | Path, published: str | None 
         Date of publication, ISO 8601. Default: now.
     url : str
         Where the site will be; the feed needs it for absolute links.
+    note : callable
+        Is told what was left out, and why.
 
     Raises
     ------
@@ -60,60 +73,139 @@ def publish(runs: Sequence[str | Path], site: str | Path, published: str | None 
         A folder holds no results, the site cannot be read or written.
     """
     site = Path(site)
-    state = _read_state(site / "index.json")
+    read_state(site)  # what is no site, or no run, is refused before anything is touched
+    submissions = [Submission.of(Path(folder)) for folder in runs]
     date = published or datetime.now(UTC).isoformat(timespec="seconds")
-    touched: dict[str, None] = {}
-    for folder in map(Path, runs):
-        record = _add(folder, site, state, date)
-        touched[record["benchmark"]] = None
-    output = Output(site)
-    write_assets(output)
-    for slug in touched:
-        _write_benchmark(site, state, slug)
-    state["url"] = url or state["url"]
-    newest = list(reversed(state["runs"]))
-    boards = sorted(state["benchmarks"].values(), key=lambda board: board["slug"])
-    measures = {board["slug"]: _leading(board) for board in boards}
-    output.write("index.html", render_template("site.html", benchmarks=boards, measures=measures, runs=newest, root=""))
-    output.write("feed.json", _json(_feed(newest, state["url"])))
-    output.write("index.json", _json(state))
+    staging = within(site, f"{_STAGING}/{_JOURNAL}").parent
+    try:
+        site.mkdir(parents=True, exist_ok=True)
+        with locked(site / _LOCK):
+            publication = _Publication(site, staging, note)
+            try:
+                publication.prepare(submissions, date, url)
+                publication.put_in_place()
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise StoreError(f"{site} cannot be written: {error.strerror or error}. Nothing was published.") from error
     return site / "index.html"
 
 
-def _add(folder: Path, site: Path, state: dict[str, Any], date: str) -> dict[str, Any]:
-    """Copy a run into the site, render its pages and record it."""
-    benchmarks = gather([read_run(folder)])
-    if len(benchmarks) != 1 or not benchmarks[0].methods:
-        raise StoreError(
-            f"{folder} holds {'no results' if len(benchmarks) < 2 else 'results of several benchmarks'}; "
-            "a published run is the results of one benchmark."
+class _Publication:
+    """One publication: everything is prepared beside the site, and put in place together."""
+
+    def __init__(self, site: Path, staging: Path, note: Note) -> None:
+        self.site, self.staging, self.note = site, staging, note
+        self.state = read_state(site)
+        self.touched = dict.fromkeys(_clear(site, staging, self.state))
+
+    def prepare(self, submissions: Sequence[Submission], date: str, url: str) -> None:
+        """Write everything that is new into the staging folder."""
+        for submission in submissions:
+            for problem in submission.benchmark.problems:
+                self.note(problem)
+            self.touched[self._add(submission, date)] = None
+        for slug in self.touched:
+            self._write_benchmark(slug)
+        self.state.url = url or self.state.url
+        output = Output(self.staging)
+        output.write(_JOURNAL, json.dumps(list(self.touched)))
+        write_assets(output)
+        newest = list(reversed(self.state.runs))
+        boards = sorted(self.state.benchmarks.values(), key=lambda board: board.slug)
+        measures = {board.slug: _leading(board) for board in boards}
+        page = render_template("site.html", benchmarks=boards, measures=measures, runs=newest, root="")
+        output.write("index.html", page)
+        output.write("feed.json", json.dumps(feed(newest, self.state.url), indent=1, ensure_ascii=False) + "\n")
+        output.write("index.json", self.state.text())
+
+    def put_in_place(self) -> None:
+        """Move what was prepared to where it belongs; undo that where a move fails."""
+        undo: list[Callable[[], object]] = []
+        try:
+            for parent in ("runs", "benchmarks"):
+                for path in sorted((self.staging / parent).glob("*")):
+                    undo += _move(path, within(self.site, f"{parent}/{path.name}"), self.staging / "old" / parent)
+            assets = sorted(path.name for path in (self.staging / "assets").iterdir())
+            for name in (*(f"assets/{asset}" for asset in assets), "index.html", "feed.json", "index.json"):
+                undo += _move(self.staging / name, within(self.site, name), self.staging / "old")
+        except BaseException:
+            for step in reversed(undo):
+                step()
+            raise
+
+    def _add(self, submission: Submission, date: str) -> str:
+        """Write a run and its pages, record it, and return its benchmark."""
+        for record in self.state.runs:
+            if record.id == submission.id:
+                return record.benchmark
+        target = self.staging / "runs" / submission.id
+        submission.write(target, self.note)
+        (copied,) = gather([open_run(target)])
+        pages = Output(target / "report")
+        write_assets(pages)
+        findings = Findings(copied, pages.note)
+        render_benchmark(findings, pages, home="../../../index.html")
+        pages.close()
+        record = Record(
+            id=submission.id,
+            benchmark=copied.slug,
+            published=date,
+            path=f"runs/{submission.id}/report/index.html",
+            cases=copied.cases,
+            entries=_entries(findings),
         )
-    run_id = f"{benchmarks[0].spec.name}-{_content_hash(folder)}"
-    for record in state["runs"]:
-        if record["id"] == run_id:
-            return dict(record)
-    target = site / "runs" / run_id
-    _copy(folder, target)
-    copied = gather([read_run(target)])[0]
-    pages = Output(target / "report")
-    write_assets(pages)
-    findings = Findings(copied)
-    render_benchmark(findings, pages, home="../../../index.html")
-    pages.close()
-    added: dict[str, Any] = {
-        "id": run_id,
-        "benchmark": copied.slug,
-        "published": date,
-        "path": f"runs/{run_id}/report/index.html",
-        "cases": copied.cases,
-        "entries": _entries(findings),
-    }
-    state["runs"].append(added)
-    return added
+        self.state.runs.append(record)
+        return record.benchmark
+
+    def _runs(self, slug: str) -> tuple[list[Record], list[Run]]:
+        """Return the published runs of a benchmark, as recorded and as they lie there."""
+        records, runs = [record for record in self.state.runs if record.benchmark == slug], []
+        for record in records:
+            new = self.staging / "runs" / record.id
+            try:
+                runs.append(open_run(new if new.is_dir() else within(self.site, f"runs/{record.id}/report").parent))
+            except StoreError as error:
+                self.note(f"The run {record.id} is left out of its leaderboard: {error}")
+        return records, runs
+
+    def _write_benchmark(self, slug: str) -> None:
+        """Render a benchmark anew from all of its runs, and record its leaders and which entries count."""
+        records, runs = self._runs(slug)
+        benchmark = next((found for found in gather(runs) if found.slug == slug), None)
+        if benchmark is None:
+            self.note(f"The leaderboard {slug} stays as it was: none of its runs can be read.")
+            return
+        _mark_current(records, benchmark.versions)
+
+        def history(findings: Findings, _output: Output) -> Mapping[str, Any]:
+            return {
+                "records": list(reversed(records)),
+                "measure": findings.board.measures[0] if findings.board else None,
+            }
+
+        output = Output(self.staging / "benchmarks" / slug)
+        findings = Findings(benchmark, output.note)
+        render_benchmark(
+            findings, output, root="../../", home="../../index.html", more=(Page("entries", "Entries", history),)
+        )
+        output.close()
+        self.state.benchmarks[slug] = Board(
+            slug=slug,
+            name=benchmark.spec.name,
+            title=benchmark.spec.title,
+            summary=benchmark.spec.summary,
+            spec_hash=benchmark.spec_hash,
+            protocol=benchmark.protocol,
+            conventions=list(benchmark.conventions),
+            cases=benchmark.cases,
+            path=f"benchmarks/{slug}/index.html",
+            entries=_entries(findings),
+        )
 
 
-def _entries(findings: Findings) -> list[dict[str, Any]]:
-    """Return what a run says of each method; scores by column."""
+def _entries(findings: Findings) -> list[Entry]:
+    """Return what a run says of each method, the best one first."""
     benchmark, boards = findings.benchmark, findings.boards
     entries = []
     for method in benchmark.methods:
@@ -122,126 +214,75 @@ def _entries(findings: Findings) -> list[dict[str, Any]]:
             measure.id: board.scores[method, measure.id][0].value for board in boards for measure in board.measures
         }
         entries.append(
-            {
-                "method": method,
-                "method_hash": benchmark.versions[method],
-                "rank": boards[0].rank(method) if boards else None,
-                "good": cover.good if cover else 0,
-                "total": cover.total if cover else 0,
-                "scores": finite_json(scores),
-            }
+            Entry(
+                method=method,
+                method_hash=benchmark.versions[method],
+                rank=boards[0].rank(method) if boards else None,
+                good=cover.good if cover else 0,
+                total=cover.total if cover else 0,
+                scores=finite_json(scores),
+            )
         )
-    return sorted(entries, key=lambda entry: entry["rank"] or len(entries) + 1)
+    return sorted(entries, key=lambda entry: entry.rank or len(entries) + 1)
 
 
-def _write_benchmark(site: Path, state: dict[str, Any], slug: str) -> None:
-    """Render a benchmark anew from all of its runs, and record its leaders and which entries count."""
-    records = [record for record in state["runs"] if record["benchmark"] == slug]
-    benchmark = next(
-        found for found in gather([read_run(site / "runs" / record["id"]) for record in records]) if found.slug == slug
-    )
-    shown = benchmark.versions
-    current = {
-        (entry["method"], entry["method_hash"]): record["id"]
-        for record in records
-        for entry in record["entries"]
-        if shown[entry["method"]] == entry["method_hash"]
-    }
-    for record in records:
-        for entry in record["entries"]:
-            entry["current"] = current.get((entry["method"], entry["method_hash"])) == record["id"]
-    findings = Findings(benchmark)
-
-    def history(findings: Findings, _output: Output) -> Mapping[str, Any]:
-        return {"records": list(reversed(records)), "measure": findings.board.measures[0] if findings.board else None}
-
-    output = Output(site / "benchmarks" / slug)
-    render_benchmark(
-        findings, output, root="../../", home="../../index.html", more=(Page("entries", "Entries", history),)
-    )
-    output.close()
-    state["benchmarks"][slug] = {
-        "slug": slug,
-        "name": benchmark.spec.name,
-        "title": benchmark.spec.title,
-        "summary": benchmark.spec.summary,
-        "spec_hash": benchmark.spec_hash,
-        "protocol": benchmark.protocol,
-        "conventions": list(benchmark.conventions),
-        "cases": benchmark.cases,
-        "path": f"benchmarks/{slug}/index.html",
-        "entries": _entries(findings),
-    }
-
-
-def _leading(board: Mapping[str, Any]) -> tuple[Measure, ...]:
+def _leading(board: Board) -> tuple[Measure, ...]:
     """Return the measures of a recorded benchmark's first convention, and those that need none."""
-    columns = (column for entry in board["entries"] for column in entry["scores"])
-    first = tuple(board["conventions"][:1])
+    columns = (column for entry in board.entries for column in entry.scores)
+    first = tuple(board.conventions[:1])
     return tuple(each for each in stored_measures(columns, first) if each.convention in (*first, ""))
 
 
-def _copy(folder: Path, target: Path) -> None:
-    """Copy a results folder so that it is there as a whole or not at all. Links are not followed."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+def _mark_current(records: Iterable[Record], shown: Mapping[str, str]) -> None:
+    """Mark the entries that a leaderboard shows: of each version the one that was published last."""
+    holders = {
+        (entry.method, entry.method_hash): record.id
+        for record in records
+        for entry in record.entries
+        if shown.get(entry.method) == entry.method_hash
+    }
+    for record in records:
+        for entry in record.entries:
+            entry.current = holders.get((entry.method, entry.method_hash)) == record.id
+
+
+def _clear(site: Path, staging: Path, state: State) -> list[str]:
+    """Remove what a publication left that was cut short, and return the benchmarks whose pages it may have changed."""
     try:
-        for path in _files(folder, (*_DATA, *_PICTURES)):
-            copy = temporary / path.relative_to(folder)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-        shutil.rmtree(target, ignore_errors=True)  # of a publication that was cut short
-        temporary.replace(target)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise StoreError(f"{folder} cannot be copied to {target}: {error.strerror or error}") from error
+        journal = json.loads(read_file(staging / _JOURNAL))
+    except (OSError, ValueError, RecursionError):
+        journal = []
+    slugs = [slug for slug in journal if isinstance(slug, str) and re.match(SLUG, slug)]
+    shutil.rmtree(staging, ignore_errors=True)
+    published = {record.id for record in state.runs}
+    for path in _own_folders(site, "runs", RUN_ID):
+        if path.name not in published:
+            shutil.rmtree(path, ignore_errors=True)
+    for path in _own_folders(site, "benchmarks", SLUG):
+        if path.name in slugs and path.name not in state.benchmarks:
+            shutil.rmtree(path, ignore_errors=True)
+    return [slug for slug in slugs if slug in state.benchmarks]
 
 
-def _content_hash(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in _files(folder, _DATA):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+def _own_folders(site: Path, parent: str, pattern: str) -> list[Path]:
+    """Return the folders of a site with such names, which hold pages or runs; links are none."""
+    marker = {"runs": "spec.toml", "benchmarks": "index.html"}[parent]
+    found = (path.parent for path in find_files(site, f"{parent}/*/{marker}").files)
+    return [path for path in found if re.match(pattern, path.name)]
 
 
-def _files(folder: Path, patterns: Iterable[str]) -> list[Path]:
-    found = (path for pattern in patterns for path in folder.glob(pattern))
-    return sorted(path for path in found if path.is_file() and not path.is_symlink())
-
-
-def _read_state(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {"marbench_site": _STATE, "url": "", "benchmarks": {}, "runs": []}
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        if state["marbench_site"] != _STATE:
-            raise ValueError(f"version {state['marbench_site']} of the site, expected {_STATE}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path} is no index of a marbench site ({error}). Choose another --site.") from None
-    return dict(state)
-
-
-def _feed(runs: Sequence[Mapping[str, Any]], url: str) -> dict[str, Any]:
-    base = f"{url.rstrip('/')}/" if url else ""
-    items = []
-    for record in runs:
-        ranked = [entry for entry in record["entries"] if entry["rank"] is not None]
-        best = f" First: {ranked[0]['method']}." if ranked else ""
-        items.append(
-            {
-                "id": record["id"],
-                "url": f"{base}{record['path']}",
-                "title": f"{record['benchmark']}: {', '.join(entry['method'] for entry in record['entries'])}",
-                "content_text": f"{len(record['entries'])} methods on {record['cases']} cases.{best}",
-                "date_published": record["published"],
-            }
-        )
-    feed: dict[str, Any] = {"version": "https://jsonfeed.org/version/1.1", "title": "marbench", "items": items}
-    if base:
-        feed |= {"home_page_url": f"{base}index.html", "feed_url": f"{base}feed.json"}
-    return feed
-
-
-def _json(content: Any) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+def _move(source: Path, target: Path, old: Path) -> list[Callable[[], object]]:
+    """Put a file or folder in the place of another, which goes to ``old``; return how to undo that, the last first."""
+    undo: list[Callable[[], object]] = []
+    target.parent.mkdir(parents=True, exist_ok=True)
+    old.mkdir(parents=True, exist_ok=True)
+    before = old / source.name
+    if source.is_dir() and (target.exists() or target.is_symlink()):
+        target.rename(before)
+        undo.append(lambda: before.rename(target))
+    elif target.is_file() and not target.is_symlink():
+        shutil.copyfile(target, before)  # a file is never away, not even for a moment
+        undo.append(lambda: before.replace(target))
+    source.replace(target)
+    undo.append(lambda: shutil.rmtree(target) if target.is_dir() else target.unlink())
+    return undo

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marbench.cases.case import Case, CaseKey
-from marbench.machine.files import npz, safe_name, write_atomically
+from marbench.errors import StoreError
+from marbench.machine.files import within, write_atomically
+from marbench.results.pictures import (
+    CASE_FILE,
+    StoredCase,
+    encode_case,
+    encode_image,
+    image_file,
+    load_case,
+    load_image,
+)
 from marbench.results.rows import Key
 
 __all__ = ["Gallery", "ImageChoice", "case_picture", "gallery_cases", "method_picture"]
 
 ImageChoice = Literal["gallery", "all", "none"]
-
-_CASE_FILE = "_case.npz"
 
 
 def gallery_cases(cases: Sequence[CaseKey], slices: Iterable[int]) -> frozenset[str]:
@@ -54,50 +61,72 @@ class Gallery:
     cases: frozenset[str]
 
     def missing(self, keys: Iterable[Key]) -> frozenset[Key]:
-        """Return the keys whose image is wanted, and not there or of another version of the method."""
-        return frozenset(key for key in keys if key.case_id in self.cases and not self._holds(key))
+        """Return the keys whose image is wanted, and not there whole and of this version of the method.
+
+        Where the pictures of the case itself are not whole, one of its methods stands for it: to draw that one again,
+        the case is simulated.
+        """
+        wanted: dict[str, list[Key]] = {}
+        for key in keys:
+            if key.case_id in self.cases:
+                wanted.setdefault(key.case_id, []).append(key)
+        found = {key for own in wanted.values() for key in own if not self._holds(key)}
+        for case_id, own in wanted.items():
+            if found.isdisjoint(own) and not self._holds_case(f"{case_id}/{CASE_FILE}"):
+                found.add(min(own, key=lambda key: key.method))
+        return frozenset(found)
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        """Keep pictures: name below the folder → content. What a case has in common is written once."""
-        for name, content in files.items():
-            path = self.folder / name
-            if path.name != _CASE_FILE or not zipfile.is_zipfile(path):
-                write_atomically(path, content, durable=False)
+        """Keep pictures: name below the folder → content. What a case has in common is written once.
 
-    def _path(self, key: Key) -> Path:
-        return self.folder / _method_file(key)
+        Raises
+        ------
+        StoreError
+            The folder cannot be written, or a link in it leads elsewhere.
+        """
+        for name, content in files.items():
+            if not (name.endswith(f"/{CASE_FILE}") and self._holds_case(name)):
+                write_atomically(self._path(name), content, durable=False)
+
+    def _path(self, name: str) -> Path:
+        return within(self.folder.parent, f"{self.folder.name}/{name}")
 
     def _holds(self, key: Key) -> bool:
         try:
-            with np.load(self._path(key), allow_pickle=False) as file:
-                return str(file["method_hash"]) == key.method_hash
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return load_image(self._path(_method_file(key)))[1] == key.method_hash
+        except StoreError:
             return False
+
+    def _holds_case(self, name: str) -> bool:
+        try:
+            load_case(self._path(name))
+        except StoreError:
+            return False
+        return True
 
 
 def case_picture(case: Case) -> dict[str, bytes]:
     """Return the file of truth, uncorrected image, metal, window and sinograms of a case: name → content."""
     truth = case.known_truth
-    arrays = {
-        "truth": _hu(truth.image[0].cpu().numpy()),
-        "uncorrected": _hu(case.scan.image[0].cpu().numpy()),
-        "metal": case.scan.metal_mask[0].cpu().numpy(),
-        "window": np.array(case.info.window, dtype=np.float64),
-        "sinogram": _thousandths(case.scan.sinogram[0].cpu().numpy()),
-        "truth_sinogram": _thousandths(truth.sinogram[0].cpu().numpy()),
-        "metal_trace": case.scan.metal_trace[0].cpu().numpy(),
-    }
-    return {f"{case.id}/{_CASE_FILE}": npz(arrays)}
+    stored = StoredCase(
+        truth=_hu(truth.image[0].cpu().numpy()),
+        uncorrected=_hu(case.scan.image[0].cpu().numpy()),
+        metal=case.scan.metal_mask[0].cpu().numpy(),
+        window=case.info.window,
+        sinogram=_thousandths(case.scan.sinogram[0].cpu().numpy()),
+        truth_sinogram=_thousandths(truth.sinogram[0].cpu().numpy()),
+        metal_trace=case.scan.metal_trace[0].cpu().numpy(),
+    )
+    return {f"{case.id}/{CASE_FILE}": encode_case(stored)}
 
 
 def method_picture(key: Key, image: NDArray[np.float32]) -> dict[str, bytes]:
     """Return the file of a method's image of a case: name → content."""
-    arrays = {"image": _hu(image), "method": np.array(key.method), "method_hash": np.array(key.method_hash)}
-    return {_method_file(key): npz(arrays)}
+    return {_method_file(key): encode_image(_hu(image), key.method, key.method_hash)}
 
 
 def _method_file(key: Key) -> str:
-    return f"{key.case_id}/{safe_name(key.method)}.npz"
+    return f"{key.case_id}/{image_file(key.method)}"
 
 
 def _hu(image: NDArray[np.floating[Any]]) -> NDArray[np.int16]:

@@ -12,8 +12,9 @@ import os
 import secrets
 from collections import Counter
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from marbench.machine.files import find_files, within
 from marbench.results.rows import Key
 
 try:
@@ -41,6 +42,7 @@ class InFlight:
         self._calls: dict[Key, None] = {}
 
     def __enter__(self) -> InFlight:
+        within(self._path.parents[1], f"running/{self._path.name}")  # a link there would lead elsewhere
         with contextlib.suppress(OSError):  # a full disk is met, and told of, where rows are written
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("wb", buffering=0)
@@ -79,20 +81,24 @@ def unfinished(folder: Path) -> Counter[Key]:
     Files that cannot be read, or that are no lists of keys, are left alone.
     """
     found: Counter[Key] = Counter()
-    for path in sorted((folder / "running").glob("*.json")):
-        with contextlib.suppress(OSError, ValueError, TypeError), path.open("rb") as file:
-            if path.is_symlink() or not _is_free(file):
-                continue
-            found.update({Key(*map(str, names)) for names in json.loads(file.read(_SIZE_LIMIT)) if len(names) == 3})
+    for path in find_files(folder, "running/*.json").files:
+        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError), path.open("rb") as file:
+            if _is_free(file):
+                found.update(_keys(json.loads(file.read(_SIZE_LIMIT))))
     return found
 
 
 def forget_unfinished(folder: Path) -> None:
     """Remove the files of processes that have ended: all that they were calling has its row by now."""
-    for path in (folder / "running").glob("*.json"):
+    for path in find_files(folder, "running/*.json").files:
         with contextlib.suppress(OSError), path.open("rb") as file:
-            if not path.is_symlink() and _is_free(file):
+            if _is_free(file):
                 path.unlink()
+
+
+def _keys(content: Any) -> set[Key]:
+    """Return the keys that a file names; TypeError if it is none of ours."""
+    return {Key(*map(str, names)) for names in content if len(names) == 3}
 
 
 def _is_free(file: IO[bytes]) -> bool:

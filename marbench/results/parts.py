@@ -1,93 +1,146 @@
-"""Parquet parts: immutable files that processes add to a folder, none ever rewriting another's."""
+"""Parquet parts: files that processes add to a folder, none ever changing another's.
+
+Many small parts cost more to read than their rows. So a reader that may write merges them: it writes one part with all
+rows, which lists the pieces that it was made of, and then removes the files that it read. Whoever reads takes every
+piece once, by its name, in whatever files it lies. Hence a kill between writing and removing doubles nothing; nor do
+two processes that merge at once, each of which removes only what it has itself written anew; and what others add
+meanwhile is in no list, and stays.
+"""
 
 from __future__ import annotations
 
-import io
-import json
+import contextlib
 import secrets
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from marbench.machine.files import write_atomically
-from marbench.results.rows import ROW_SCHEMA, TIMING_SCHEMA
+from marbench.errors import StoreError
+from marbench.machine.files import find_files, read_file, within, write_atomically
+from marbench.results.checks import faulty_rows
+from marbench.results.part_file import Kind, Piece, encode, join, read_pieces, table_of
 
-__all__ = ["Kind", "Parts", "read_parts", "write_part"]
+__all__ = ["MANY", "Parts", "merge_pieces", "read_parts", "write_part"]
 
-Kind = Literal["results", "timing"]
+MANY = 64
+"""More files than this are merged."""
 
-_SCHEMAS: dict[Kind, pa.Schema] = {"results": ROW_SCHEMA, "timing": TIMING_SCHEMA}
-_KEY = b"marbench"
+# Others may add and merge while a folder is read; what is read once is not read again.
+_ROUNDS = 50
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What a folder of parts holds: all rows, oldest part first, and the files that were skipped, and why."""
+    """What a folder of parts holds: all rows, oldest first, and what was left out, and why."""
 
     table: pd.DataFrame
     problems: list[str]
 
 
-def write_part(folder: Path, kind: Kind, spec_hash: str, records: Sequence[dict[str, Any]]) -> Path:
-    """Write rows as one new part, and return its path.
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """The pieces of a folder, file by file; and the files that are none."""
 
-    Columns beyond the fixed ones are metrics (float64).
+    files: dict[str, list[Piece]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def pieces(self) -> list[Piece]:
+        """Return every piece once, the oldest first."""
+        unique = {piece.name: piece for name in sorted(self.files) for piece in self.files[name]}
+        return sorted(unique.values(), key=lambda piece: (piece.created, piece.name))
+
+
+def write_part(folder: Path, kind: Kind, spec_hash: str, records: Sequence[Mapping[str, Any]]) -> Piece:
+    """Write rows, column → value, as one new part, and return them as its piece.
 
     Raises
     ------
     StoreError
         The folder cannot be written, or the disk is full.
     """
-    metrics = dict.fromkeys(name for record in records for name in record if name not in _SCHEMAS[kind].names)
-    schema = pa.schema([*_SCHEMAS[kind], *((name, pa.float64()) for name in metrics)])
+    created, table = time.time_ns(), table_of(kind, records)
+    path = _new_path(folder, created)
+    write_atomically(path, encode(kind, spec_hash, created, table))
+    return Piece(path.name, created, table)
+
+
+def merge_pieces(folder: Path, kind: Kind, spec_hash: str, pieces: Sequence[Piece], files: Iterable[str] = ()) -> None:
+    """Write pieces as one part, and remove the files in which they lie: their own ones, and ``files``.
+
+    Raises
+    ------
+    StoreError
+        The part could not be written; nothing was removed.
+    """
     created = time.time_ns()
-    about = {"kind": kind, "spec_hash": spec_hash, "created": created}
-    table = pa.Table.from_pylist(list(records), schema.with_metadata({_KEY: json.dumps(about).encode()}))
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    path = folder / f"{created}-{secrets.token_hex(4)}.parquet"
-    write_atomically(path, buffer.getvalue())
-    return path
+    content = encode(kind, spec_hash, created, join(pieces, kind), pieces)
+    path = _new_path(folder, created)
+    write_atomically(path, content)
+    # What is removed may be the only copy: see first that the new one is what it should be.
+    if read_file(path, len(content)) != content or not _same(read_pieces(path, kind, spec_hash), pieces):
+        raise StoreError(f"{path} was not written as it should be.")
+    for name in {*files, *(piece.name for piece in pieces)}:
+        with contextlib.suppress(OSError):  # another process may have removed it
+            (folder / name).unlink()
 
 
-def read_parts(folder: Path, kind: Kind, spec_hash: str) -> Parts:
-    """Read all parts of a folder. A file that cannot be used is named among the problems, and left alone."""
-    tables: list[tuple[int, str, pa.Table]] = []
-    problems = []
-    for path in sorted(folder.glob("*.parquet")):
-        try:
-            created, table = _read_part(path, kind, spec_hash)
-        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-            problems.append(f"{path.parent.name}/{path.name} is skipped, its rows count as missing: {error}")
-        else:
-            tables.append((created, path.name, table))
-    ordered = [table for _, _, table in sorted(tables, key=lambda entry: entry[:2])]
-    return Parts(_join(ordered, _SCHEMAS[kind]), problems)
+def read_parts(folder: Path, kind: Kind, spec_hash: str, *, merge: bool = False) -> Parts:
+    """Read all parts of a folder. What cannot be used, files or rows, is named among the problems, and left alone.
+
+    Parameters
+    ----------
+    merge : bool
+        Whether to merge the parts afterwards, if they are more than `MANY`. The rows are the same before and after.
+    """
+    held = _read(folder, kind, spec_hash)
+    pieces = held.pieces()
+    table = join(pieces, kind)
+    if merge and len(held.files) > MANY:
+        # A full or read-only disk is no reason not to read.
+        with contextlib.suppress(StoreError):
+            merge_pieces(folder, kind, spec_hash, pieces, held.files)
+    good, faults = faulty_rows(table, kind, spec_hash)
+    problems = [
+        f"{folder.name}/{name} is skipped, its rows count as missing: {why}" for name, why in held.problems.items()
+    ]
+    problems += [
+        f"{folder.name}: {count} of {table.num_rows} rows are left out and count as missing, {why}"
+        for why, count in faults.items()
+    ]
+    return Parts(table.filter(good).to_pandas(), problems)
 
 
-def _read_part(path: Path, kind: Kind, spec_hash: str) -> tuple[int, pa.Table]:
-    """Return the time of creation and the rows of a part. Raises ValueError where it is not what it should be."""
-    table = pq.ParquetFile(path).read()
-    metadata = (table.schema.metadata or {}).get(_KEY)
-    if metadata is None:
-        raise ValueError("it was not written by marbench")
-    about = json.loads(metadata)
-    if about["kind"] != kind:
-        raise ValueError(f"expected {kind}, got {about['kind']}")
-    if about["spec_hash"] != spec_hash:
-        raise ValueError(f"it belongs to another benchmark or protocol (hash {about['spec_hash'][:12]})")
-    for column in _SCHEMAS[kind]:
-        if column.name not in table.schema.names or table.schema.field(column.name).type != column.type:
-            raise ValueError(f"expected the column {column.name!r} of type {column.type}")
-    return int(about["created"]), table.replace_schema_metadata(None)
+def _read(folder: Path, kind: Kind, spec_hash: str) -> _Held:
+    held = _Held()
+    for attempt in range(_ROUNDS):
+        # Two listings at least: one that runs while another process merges may miss old and new parts alike.
+        found = find_files(folder.parent, f"{folder.name}/*.parquet")
+        new = [path for path in found.files if path.name not in held.files and path.name not in held.problems]
+        if attempt and not new:
+            break
+        for path in new:
+            try:
+                held.files[path.name] = read_pieces(path, kind, spec_hash)
+            except FileNotFoundError:
+                continue  # merged into another: the next listing has that one
+            except (OSError, ValueError, KeyError, TypeError, MemoryError, RecursionError, pa.ArrowException) as error:
+                told = error.strerror if isinstance(error, OSError) and error.strerror else error
+                held.problems[path.name] = str(told) or type(error).__name__
+    held.problems.update({path.name: why for path, why in found.strange.items()})
+    return held
 
 
-def _join(tables: Iterable[pa.Table], schema: pa.Schema) -> pd.DataFrame:
-    joined: pd.DataFrame = pa.concat_tables([schema.empty_table(), *tables], promote_options="default").to_pandas()
-    return joined
+def _new_path(folder: Path, created: int) -> Path:
+    return within(folder.parent, f"{folder.name}/{created}-{secrets.token_hex(4)}.parquet")
+
+
+def _same(some: Sequence[Piece], others: Sequence[Piece]) -> bool:
+    return len(some) == len(others) and all(
+        (one.name, one.created, one.table.num_rows) == (other.name, other.created, other.table.num_rows)
+        for one, other in zip(some, others, strict=True)
+    )

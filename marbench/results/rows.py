@@ -13,9 +13,23 @@ from marbench.cases.case import CaseInfo
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.metrics.measure import measures_of
 
-__all__ = ["FINAL", "ROW_SCHEMA", "TIMING_SCHEMA", "Key", "Row", "Status", "TimingRow", "metric_names", "properties"]
+__all__ = [
+    "FINAL",
+    "ROW_SCHEMA",
+    "TIMING_SCHEMA",
+    "Evidence",
+    "Key",
+    "Row",
+    "Status",
+    "TimingRow",
+    "metric_names",
+    "properties",
+]
 
 Status = Literal["ok", "error", "timeout", "oom", "crashed", "invalid", "unavailable"]
+
+Evidence = Literal["run here", "recomputed from images", "reported"]
+"""How scores came about: the method ran; images that it made elsewhere were scored; somebody says so."""
 
 FINAL: frozenset[str] = frozenset(get_args(Status)) - {"unavailable"}
 """What is not tried again by itself. A method that was unavailable may be available the next time."""
@@ -55,7 +69,7 @@ class Row:
     attempt : int
         1, and more where a failure was tried again.
     evidence : str
-        ``run here | recomputed from images | reported``.
+        See `Evidence`.
     scores : dict
         Id of the `Measure` → value; empty unless the status is ok. NaN of a measure that needs what the case lacks.
     """
@@ -87,7 +101,7 @@ class Row:
     device: str = "cpu"
     host_id: str = ""
     attempt: int = 1
-    evidence: str = "run here"
+    evidence: Evidence = "run here"
     scores: dict[str, float] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
@@ -137,7 +151,8 @@ def metric_names(conventions: Iterable[str] = tuple(CONVENTIONS)) -> list[str]:
     return [measure.id for measure in measures_of(conventions)]
 
 
-_ARROW = {"str": pa.string(), "Status": pa.string(), "int": pa.int64(), "int | None": pa.int64(), "float": pa.float64()}
+_TEXT = dict.fromkeys(("str", "Status", "Evidence"), pa.string())
+_ARROW = {**_TEXT, "int": pa.int64(), "int | None": pa.int64(), "float": pa.float64()}
 
 
 def _schema(row: type[Row] | type[TimingRow]) -> pa.Schema:

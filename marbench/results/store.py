@@ -11,30 +11,41 @@
     commands.txt          the command lines that filled the folder
     report/index.html     the page
 
-Nothing in it is ever rewritten or deleted but whole small files; several processes may fill one folder at once.
+Several processes may fill one folder at once. A folder may come from anyone: what stands in it is checked when it is
+read, links in it are not followed, and what cannot be used is named and left alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from marbench.errors import MarbenchError, StoreError
-from marbench.machine.files import safe_name, writable_folder, write_atomically
-from marbench.results.parts import read_parts, write_part
+from marbench.errors import StoreError
+from marbench.machine.files import read_file, safe_name, within, writable_folder, write_atomically
+from marbench.machine.text import clean, clean_line
+from marbench.results.admission import admit
+from marbench.results.descriptions import read_cards, read_commands, read_hosts
+from marbench.results.part_file import Piece
+from marbench.results.parts import MANY, merge_pieces, read_parts, write_part
 from marbench.results.rows import Row, TimingRow, metric_names
-from marbench.spec import Spec, load_spec
-from marbench.spec_file import hold_to_spec
+from marbench.spec import Spec
+from marbench.spec_file import hold_to_spec, read_spec
 
-__all__ = ["Run", "Store", "read_run"]
+__all__ = ["Run", "Store", "open_run", "read_run"]
 
 FLUSH_SECONDS = 5.0
+
+_FOLDERS = ("results", "timing", "hosts", "methods", "images", "running")
+# Texts that came from a plugin or a data file, as far as they are shown.
+_TEXTS = ("error_kind", "message", "trace", "region", "materials", "device", "device_name")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +60,18 @@ class Run:
         One row per (method, case_id): of the method as it was last run (see `Store.write_method`), the newest attempt,
         a successful one preferred. Columns as in `marbench.results.rows.Row`, and one float64 column per metric.
     timings : DataFrame
-        As `marbench.results.rows.TimingRow`, of the same versions of the methods.
+        As `marbench.results.rows.TimingRow`, of the same versions of the methods; of a method without rows, of the
+        version on its card.
     hosts : dict
         Host id → description.
     cards : dict
         Label → the method's card, its ``method_hash`` and ``preset``, and as ``trained`` the card of its weights.
     problems : list of str
-        Files that were skipped, and why.
+        Files and rows that were left out, and why.
     commands : list of str
         The command lines that filled the folder, oldest first.
+    faults : DataFrame
+        One row, of no method, per case that could not be made and has no result; columns as ``rows``.
     """
 
     folder: Path
@@ -68,6 +82,7 @@ class Run:
     cards: dict[str, dict[str, Any]]
     problems: list[str]
     commands: list[str]
+    faults: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 class Store:
@@ -89,21 +104,31 @@ class Store:
         self.folder = folder
         self.spec = spec
         self._rows: list[Row] = []
+        self._pieces: list[Piece] = []
         self._flushed = time.monotonic()
+        self._command = ""
 
     def prepare(self) -> None:
         """Make the folder ready for rows, or raise `StoreError` before any work is done in vain."""
         hold_to_spec(self.folder, self.spec)
+        for name in _FOLDERS:
+            within(self.folder, f"{name}/file")  # a link there would lead rows elsewhere
         writable_folder(self.folder / "results")
 
     def stored(self) -> tuple[pd.DataFrame, list[str]]:
-        """Return all rows of the folder, of any version of any method, and the files that were skipped."""
-        parts = read_parts(self.folder / "results", "results", self.spec.hash)
-        return parts.table, parts.problems
+        """Return all rows of the folder, of any version of any method, and what was left out. Merges small parts."""
+        parts = read_parts(self.folder / "results", "results", self.spec.hash, merge=True)
+        rows, refused = admit(parts.table)
+        return rows.reset_index(drop=True), [clean_line(text) for text in (*parts.problems, *refused)]
 
     def timings(self) -> pd.DataFrame:
-        """Return all timed calls of the folder."""
-        return read_parts(self.folder / "timing", "timing", self.spec.hash).table
+        """Return all timed calls of the folder. Merges small parts."""
+        return read_parts(self.folder / "timing", "timing", self.spec.hash, merge=True).table
+
+    def run(self) -> Run:
+        """Write what is in memory, merge small parts, and return all that the folder tells."""
+        self.flush()
+        return _read(self.folder, merge=True)
 
     def add(self, row: Row) -> None:
         """Take a row; write it now if the last writing is some seconds ago."""
@@ -114,63 +139,122 @@ class Store:
     def flush(self) -> None:
         """Write the rows that are in memory. They stay there if that fails (`StoreError`)."""
         if self._rows:
-            write_part(self.folder / "results", "results", self.spec.hash, [row.record() for row in self._rows])
+            folder, records = self.folder / "results", [row.record() for row in self._rows]
+            self._pieces.append(write_part(folder, "results", self.spec.hash, records))
             self._rows = []
+            self._keep_command()
+            if len(self._pieces) >= MANY:
+                # A long run leaves thousands of parts, which are merged while they are still in memory.
+                with contextlib.suppress(StoreError):
+                    merge_pieces(folder, "results", self.spec.hash, self._pieces)
+                self._pieces = []
         self._flushed = time.monotonic()
 
     def add_timings(self, timings: list[TimingRow]) -> None:
         """Write timed calls."""
         write_part(self.folder / "timing", "timing", self.spec.hash, [timing.record() for timing in timings])
+        self._keep_command()
 
     def write_host(self, host_id: str, host: Mapping[str, Any]) -> None:
         """Keep the description of a machine."""
-        _write_json(self.folder / "hosts" / f"{host_id}.json", host)
+        _write_json(self.folder, f"hosts/{host_id}.json", host)
 
     def write_method(self, label: str, card: Mapping[str, Any]) -> None:
-        """Keep the card of a method. Its ``method_hash`` decides which version's rows `read_run` returns."""
-        _write_json(self.folder / "methods" / f"{safe_name(label)}.json", {"label": label, **card})
+        """Keep the card of a method. Its ``method_hash`` decides which version's rows `open_run` returns."""
+        _write_json(self.folder, f"methods/{safe_name(label)}.json", {"label": label, **card})
 
     def write_command(self, command: str) -> None:
-        """Keep the command line that fills the folder."""
-        commands = _read_commands(self.folder)
-        if command not in commands:
+        """Keep the command line with the first rows or timings that it brings: one that brings none fills nothing."""
+        self._command = command
+
+    def _keep_command(self) -> None:
+        commands, command = read_commands(self.folder, []), clean_line(self._command)
+        if command and command not in commands:
             write_atomically(self.folder / "commands.txt", "\n".join([*commands, command, ""]).encode())
+        self._command = ""
 
 
-def read_run(folder: str | Path) -> Run:
-    """Read a results folder.
+def read_run(folder: str | Path) -> pd.DataFrame:
+    """Return the results of a folder that `marbench run` filled: one row per method and case.
+
+    Of a method that was run more than once, the version that was run last counts, and of every case the newest attempt,
+    a successful one before all. What cannot be used is left out, and named in a warning.
+
+    Parameters
+    ----------
+    folder : str or Path
+
+    Returns
+    -------
+    DataFrame
+        Columns, sorted by method and case:
+
+        ``spec_hash protocol``
+            The benchmark.
+        ``method method_hash preset``
+            The label, e.g. ``nmar[prior=raw]``; the hash of its code, weights and parameters; its preset.
+        ``case_id patient_id slice_id metal_id size_group case_digest``
+            The case; size group 1 holds the largest metals.
+        ``metal_area_px metal_area_mm2 region materials window_low window_high``
+            Its properties; areas in pixels of the metal mask and mm², the display window in HU.
+        ``status error_kind message trace``
+            ``ok``, or what went wrong.
+        ``seconds peak_mb device host_id attempt evidence``
+            The call: s, MB; ``run here``, ``recomputed from images`` or ``reported``.
+        ``rmse_hu psnr[…] ssim[…]``
+            The scores: HU, dB, none; NaN where the status is not ok.
 
     Raises
     ------
     StoreError
         There is no run in the folder, or its ``spec.toml`` cannot be read.
     """
-    folder = Path(folder)
-    if not (folder / "spec.toml").is_file():
-        raise StoreError(f"{folder} holds no results (no spec.toml). Fill it with: marbench run --out {folder}")
+    run = open_run(folder)
+    for problem in run.problems:
+        warnings.warn(problem, stacklevel=2)
+    return run.rows
+
+
+def open_run(folder: str | Path) -> Run:
+    """Read a results folder, all of it but the pictures.
+
+    Raises
+    ------
+    StoreError
+        There is no run in the folder, or its ``spec.toml`` cannot be read.
+    """
+    return _read(Path(folder), merge=False)
+
+
+def _read(folder: Path, merge: bool) -> Run:
     try:
-        spec = load_spec(folder / "spec.toml")
-    except MarbenchError as error:
+        spec = read_spec(folder)
+    except StoreError as error:
         raise StoreError(f"{folder} cannot be read: {error}") from error
-    results = read_parts(folder / "results", "results", spec.hash)
-    timings = read_parts(folder / "timing", "timing", spec.hash)
+    if spec is None:
+        raise StoreError(f"{folder} holds no results (no spec.toml). Fill it with: marbench run --out {folder}")
+    results = read_parts(folder / "results", "results", spec.hash, merge=merge)
+    timings = read_parts(folder / "timing", "timing", spec.hash, merge=merge)
     problems = [*results.problems, *timings.problems]
-    hosts = _read_json_folder(folder / "hosts", problems)
-    methods = _read_json_folder(folder / "methods", problems)
-    cards = {card["label"]: card for card in methods.values() if "label" in card}
-    rows = results.table.reindex(
-        columns=list(dict.fromkeys([*results.table.columns, *metric_names(spec.metrics.conventions)]))
-    )
-    current = _current_versions(rows, cards)
+    hosts, cards = read_hosts(folder, problems), read_cards(folder, problems)
+    commands = read_commands(folder, problems)
+    rows, refused = admit(results.table)
+    columns = list(dict.fromkeys([*rows.columns, *metric_names(spec.metrics.conventions)]))
+    rows = rows.reindex(columns=columns)
+    faults = _cleaned(_one_per_case(rows[rows["method"] == ""]))
+    rows = rows[rows["method"] != ""]
+    faults = faults[~faults["case_id"].isin(rows["case_id"])].reset_index(drop=True)
+    current = _current_versions(timings.table, cards) | _current_versions(rows, cards)
     return Run(
         folder=folder,
         spec=spec,
-        rows=_one_per_case(_of_versions(rows, current)),
-        timings=_of_versions(timings.table, current).reset_index(drop=True),
+        rows=_cleaned(_one_per_case(_of_versions(rows, current))),
+        faults=faults,
+        timings=_cleaned(_of_versions(timings.table, current).reset_index(drop=True)),
         hosts=hosts,
         cards=cards,
-        problems=problems,
-        commands=_read_commands(folder),
+        problems=[clean_line(problem) for problem in (*problems, *refused, *_told(faults))],
+        commands=commands,
     )
 
 
@@ -195,27 +279,29 @@ def _one_per_case(rows: pd.DataFrame) -> pd.DataFrame:
     return ranked.drop_duplicates(["method", "case_id"], keep="last").reset_index(drop=True)
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    data = json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True).encode() + b"\n"
-    if not (path.is_file() and path.read_bytes() == data):
+def _told(faults: pd.DataFrame) -> list[str]:
+    """Return a line for each way in which cases could not be made."""
+    return [
+        f"{len(cases)} cases could not be made, {', '.join(map(str, cases[:3]))}{' …' if len(cases) > 3 else ''}: {why}"
+        for why, cases in faults.groupby("message")["case_id"].unique().items()
+    ]
+
+
+def _cleaned(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose texts can be shown and published, see `marbench.machine.text`."""
+    for name in (name for name in _TEXTS if name in rows):
+        changed = {text: cleaned for text in rows[name].unique() if (cleaned := clean(str(text))) != text}
+        if changed:
+            rows = rows.assign(**{name: rows[name].replace(changed)})
+    return rows
+
+
+def _write_json(folder: Path, name: str, content: Mapping[str, Any]) -> None:
+    path = within(folder, name)
+    data = json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True).encode(errors="replace") + b"\n"
+    try:
+        unchanged = read_file(path, len(data)) == data
+    except OSError:
+        unchanged = False
+    if not unchanged:
         write_atomically(path, data)
-
-
-def _read_json_folder(folder: Path, problems: list[str]) -> dict[str, dict[str, Any]]:
-    """Return file stem → content; files that are no JSON objects are added to the problems."""
-    contents = {}
-    for path in sorted(folder.glob("*.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(content, dict):
-                raise ValueError("expected a JSON object")
-        except (OSError, ValueError) as error:
-            problems.append(f"{folder.name}/{path.name} is skipped: {error}")
-        else:
-            contents[path.stem] = content
-    return contents
-
-
-def _read_commands(folder: Path) -> list[str]:
-    path = folder / "commands.txt"
-    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []

@@ -11,7 +11,7 @@ from marbench.cases.suite import Suite
 from marbench.errors import DataError
 from marbench.phantoms.patients import ProceduralPatients
 from marbench.results.images import gallery_cases
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 
 FAILURES = {
     "raises": ("raise ValueError('too thin')", "error", "ValueError", "too thin [method.py, line 9, in reduce: raise"),
@@ -174,7 +174,7 @@ def test_the_gallery_keeps_the_worst_the_median_and_the_most_disputed_case_of_ev
     images = tmp_path / "out" / "images"
     assert {path.name for path in images.iterdir()} == named | telling
     assert all((images / case / f"{method}.npz").is_file() for case in telling for method in ("li", "nmar"))
-    assert len(read_run(tmp_path / "out").rows) == finished.new == 3 * len(table)
+    assert len(open_run(tmp_path / "out").rows) == finished.new == 3 * len(table)
     drawn = {path: path.stat().st_mtime_ns for path in images.rglob("*.npz")}
     assert run(tiny, tmp_path / "out", "none,li,nmar", images="gallery").new == 0
     assert {path: path.stat().st_mtime_ns for path in images.rglob("*.npz")} == drawn
@@ -215,7 +215,7 @@ def test_the_gallery_keeps_the_first_metal_of_every_group_and_the_version_of_the
 def test_everything_is_readable_after_failures(tmp_path, tiny, plugin):
     folder = plugin("bad", "raise ValueError('no')")
     run(tiny, tmp_path / "out", "bad,li", folder, limit=2)
-    read = read_run(tmp_path / "out")
+    read = open_run(tmp_path / "out")
     assert read.problems == []
     assert set(read.cards) == {"bad", "li"}
     assert len(read.hosts) == 1

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from running import run, table
 
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 from marbench.spec import Spec
 
 
@@ -103,7 +103,7 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(start, 
             break
         assert ended(process) == -signal.SIGKILL
     assert ended(start()) == 0, (tmp_path / "log").read_text()
-    read = read_run(out)
+    read = open_run(out)
     assert read.problems == []
     pd.testing.assert_frame_equal(table(read.rows), undisturbed)
 
@@ -124,7 +124,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_says_how_to_go_on(start, 
     log = (tmp_path / "log").read_text()
     assert "the same command goes on" in log
     assert "Traceback" not in log
-    rows = read_run(tmp_path / "out").rows
+    rows = open_run(tmp_path / "out").rows
     assert set(rows["status"]) == {"ok"}
     # The signal may have come between the end of a call and its row.
     assert calls.stat().st_size - 1 <= (rows["method"] == "slow").sum() <= calls.stat().st_size
@@ -133,7 +133,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_says_how_to_go_on(start, 
 def test_two_processes_in_one_folder_lose_nothing(start, tmp_path, undisturbed):
     processes = [start("--shard", "1/2"), start()]
     assert [ended(process) for process in processes] == [0, 0]
-    read = read_run(tmp_path / "out")
+    read = open_run(tmp_path / "out")
     assert read.problems == []
     pd.testing.assert_frame_equal(table(read.rows), undisturbed)
 
@@ -145,6 +145,6 @@ def test_a_disk_that_takes_no_more_ends_a_run_with_code_1_and_what_to_do(start, 
     log = (tmp_path / "log").read_text()
     assert "cannot be written: File too large" in log
     assert "Free space" in log
-    read = read_run(tmp_path / "out")
+    read = open_run(tmp_path / "out")
     assert read.problems == []
     pd.testing.assert_frame_equal(table(read.rows), kept)

@@ -16,7 +16,7 @@ from marbench.machine.memory import PeakMemory
 from marbench.method.contract import Method
 from marbench.method.learned import LearnedMethod
 from marbench.method.request import parse_methods
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 
 
 def test_a_run_times_methods_once_per_machine_and_only_those_that_work(tmp_path, tiny, plugin):
@@ -24,7 +24,7 @@ def test_a_run_times_methods_once_per_machine_and_only_those_that_work(tmp_path,
     plugin("fails", "raise ValueError")
     methods = "sleeps,fails,none"
     run(tiny, tmp_path / "out", methods, folder, limit=4, timing=True)
-    timings = read_run(tmp_path / "out").timings
+    timings = open_run(tmp_path / "out").timings
     assert set(timings["method"]) == {"sleeps", "none"}
     seconds = timings.groupby("method")["seconds"]
     assert (seconds.count() == 3 * REPEATS).all()
@@ -33,9 +33,9 @@ def test_a_run_times_methods_once_per_machine_and_only_those_that_work(tmp_path,
     notes = Notes()
     run(tiny, tmp_path / "out", methods, folder, notes, limit=4, timing=True)
     assert "Timing" not in notes.stretches
-    assert len(read_run(tmp_path / "out").timings) == len(timings)
+    assert len(open_run(tmp_path / "out").timings) == len(timings)
     time_benchmark(tiny, parse_methods("none"), tmp_path / "out", RunOptions(limit=4), notes, Interrupts())
-    assert len(read_run(tmp_path / "out").timings) == len(timings) + 3 * REPEATS
+    assert len(open_run(tmp_path / "out").timings) == len(timings) + 3 * REPEATS
 
 
 def test_a_method_that_fails_while_it_is_timed_is_told_and_costs_no_other(tmp_path, tiny, plugin):
@@ -44,7 +44,7 @@ def test_a_method_that_fails_while_it_is_timed_is_told_and_costs_no_other(tmp_pa
     requests = parse_methods("fails,none", [folder])
     time_benchmark(tiny, requests, tmp_path / "out", RunOptions(limit=1), notes, Interrupts())
     assert any("fails could not be timed" in note and "cold" in note for note in notes.notes)
-    assert set(read_run(tmp_path / "out").timings["method"]) == set()  # no rows, so no version of a method either
+    assert set(open_run(tmp_path / "out").timings["method"]) == {"none"}
 
 
 def test_a_method_that_worked_before_and_cannot_be_loaded_now_is_not_timed(tmp_path, tiny, plugin, monkeypatch):
@@ -56,7 +56,7 @@ def test_a_method_that_worked_before_and_cannot_be_loaded_now_is_not_timed(tmp_p
     notes = Notes()
     assert run(tiny, tmp_path / "out", "leaves", folder, notes, limit=1, timing=True).new == 0
     assert any("leaves could not be timed" in note and "gone" in note for note in notes.notes)
-    assert read_run(tmp_path / "out").timings.empty
+    assert open_run(tmp_path / "out").timings.empty
 
 
 @pytest.mark.parametrize(("count", "indices"), [(1, (0,)), (2, (0, 1)), (3, (0, 1, 2)), (10, (0, 5, 9))])

@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from marbench.cli import main
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,7 +58,7 @@ def test_help_loads_nothing_heavy(arguments):
 def test_every_verb_has_its_module_and_its_help():
     listed = python("import sys\nfrom marbench.cli import main\nsys.argv = ['marbench', '--help']\nmain()")
     modules = {path.stem for path in (ROOT / "marbench" / "cli").glob("*.py")}
-    for verb in modules - {"__init__", "options", "progress", "summary"}:
+    for verb in modules - {"__init__", "options", "progress", "summary", "terminal"}:
         assert f"\n  {verb} " in listed
         result = marbench(verb, "--help")
         assert result.exit_code == 0
@@ -121,7 +121,7 @@ def test_a_run_ends_with_a_table_a_line_of_seconds_and_code_0(tmp_path, tiny):
     assert "4/4" in result.stdout
     assert "8 new results in" in result.stdout
     assert all(f"{what} " in result.stdout for what in ("simulation", "methods", "scoring", "storing"))
-    read = read_run(tmp_path / "out")
+    read = open_run(tmp_path / "out")
     assert len(read.rows) == 8
     assert set(read.timings["method"]) == {"none", "nmar[prior=raw]"}
     assert read.commands == ["marbench run --spec tiny.toml --methods 'none,nmar[prior=raw]' --limit 4 --no-report"]

@@ -182,7 +182,7 @@ def test_the_published_averages_are_the_means_of_their_groups() -> None:
 def test_the_command_prints_and_writes_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from marbench.cli.reproduce import command
 
-    monkeypatch.setattr("marbench.results.store.read_run", lambda folder: _run({"li": 20.0, "dudonet": 30.0}, folder))
+    monkeypatch.setattr("marbench.results.store.open_run", lambda folder: _run({"li": 20.0, "dudonet": 30.0}, folder))
     result = CliRunner().invoke(command, ["table2", "--run", str(tmp_path)], catch_exceptions=False)
     assert result.exit_code == 0
     assert "1 of 1" in result.output

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from marbench.machine.arrays import npz
 from marbench.machine.files import safe_name
-from marbench.results.images import npz
 from marbench.results.rows import Row, TimingRow
 from marbench.results.store import Store
 from marbench.spec import PROTOCOL, load_spec

@@ -17,7 +17,7 @@ from marbench.report.benchmark import gather
 from marbench.report.figure import _harmed, figure_panels, write_figure
 from marbench.report.findings import Findings
 from marbench.report.gallery_store import StoredCase, read_case
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 
 DOLLARS = "$a_b$ <i>&"
 
@@ -39,7 +39,7 @@ def test_the_same_run_gives_the_same_bytes(run: Path, tmp_path: Path, kind: str)
 
 
 def test_panels_carry_the_scores_of_the_tables(run: Path) -> None:
-    (benchmark,) = gather([read_run(run)])
+    (benchmark,) = gather([open_run(run)])
     findings, case_id = Findings(benchmark), _case(run)
     case = read_case(findings.pictures[case_id])
     assert case is not None
@@ -54,7 +54,7 @@ def test_panels_carry_the_scores_of_the_tables(run: Path) -> None:
 def test_no_picture_is_drawn_twice_and_titles_are_taken_for_labels(tmp_path: Path) -> None:
     titles = {"nmar": {"title": "Normalised MAR"}, "cnnmar": {"title": "Twin"}, "dudonet": {"title": "TWIN"}}
     run = write_run(tmp_path / "run", METHODS[:5], slices=2, pictures=1, cards=titles)
-    (benchmark,) = gather([read_run(run)])
+    (benchmark,) = gather([open_run(run)])
     findings, case_id = Findings(benchmark), _case(run)
     case = read_case(findings.pictures[case_id])
     assert case is not None
@@ -87,7 +87,7 @@ def test_refusals_name_what_is_near_and_what_to_do(run: Path, tmp_path: Path) ->
         write_figure(run, case, out, ["nmr"])
     with pytest.raises(StoreError, match=f"Did you mean '{case}'"):
         write_figure(run, f"{case}x", out)
-    without = next(name for name in read_run(run).rows["case_id"] if not (run / "images" / name).is_dir())
+    without = next(name for name in open_run(run).rows["case_id"] if not (run / "images" / name).is_dir())
     with pytest.raises(StoreError, match="--images all"):
         write_figure(run, without, out)
     with pytest.raises(StoreError, match="ends in"):

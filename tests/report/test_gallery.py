@@ -14,16 +14,16 @@ import pandas as pd
 import pytest
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
+from marbench.machine.arrays import npz
 from marbench.machine.files import safe_name
 from marbench.metrics.measure import measure
 from marbench.report.benchmark import gather
 from marbench.report.explorer_cases import case_table
 from marbench.report.gallery_choice import choose_cases
 from marbench.report.pages import render
-from marbench.results.images import npz
 from marbench.results.representative import difficulty
 from marbench.results.rows import Row
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 
 HOSTILE = "<img src=x onerror=alert(1)></script>"
 
@@ -54,7 +54,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_chosen_cases_follow_the_published_rule(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", METHODS[:4])
-    (benchmark,) = gather([read_run(run)])
+    (benchmark,) = gather([open_run(run)])
     table = case_table(benchmark)
     methods = ["li", "nmar", "cnnmar"]
     scores = table.scores("psnr[dudonet2019]")[[benchmark.methods.index(method) for method in methods]]
@@ -73,7 +73,7 @@ def test_the_chosen_cases_follow_the_published_rule(tmp_path: Path) -> None:
 
 def test_only_stored_cases_are_chosen_and_the_ones_the_spec_names_are(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", METHODS[:3], slices=2)
-    (benchmark,) = gather([read_run(run)])
+    (benchmark,) = gather([open_run(run)])
     table = case_table(benchmark)
     stored = {case for case in table.ids if "s00000" in case}
     chosen = choose_cases(table, None, stored, (0, 1, 99))
@@ -88,7 +88,7 @@ def test_slices_that_the_benchmark_names_are_counted_in_the_order_of_the_suite(t
         return replace(row, case_index=29 - row.case_index)
 
     run = write_run(tmp_path / "run", METHODS[:3], slices=3, patients=1, change=backwards)
-    (benchmark,) = gather([read_run(run)])
+    (benchmark,) = gather([open_run(run)])
     table = case_table(benchmark)
     chosen = choose_cases(table, None, table.ids, (0,))
     assert {case.split("_")[0] for case in chosen} == {"p000-s00002"}

@@ -21,12 +21,12 @@ from marbench.report.pages import render
 from marbench.report.standings import Standings, standings
 from marbench.report.tables import score_table
 from marbench.results.rows import Row
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 from marbench.spec import load_spec
 
 
 def _gather(*folders: Path) -> Benchmark:
-    (benchmark,) = gather([read_run(folder) for folder in folders])
+    (benchmark,) = gather([open_run(folder) for folder in folders])
     return benchmark
 
 
@@ -143,7 +143,7 @@ def test_the_terminal_ranks_as_the_page(tmp_path: Path) -> None:
         return row
 
     run = write_run(tmp_path / "run", METHODS[:5], slices=2, patients=2, change=change)
-    board, rows = _standings(run), read_run(run).rows
+    board, rows = _standings(run), open_run(run).rows
     console = Console(width=160, record=True, file=io.StringIO())
     console.print(summary_table(rows, load_spec("mini")))
     text = console.export_text()
@@ -179,17 +179,6 @@ def test_a_group_without_cases_has_no_mean_and_no_mark(tmp_path: Path) -> None:
     assert (score.cases, score.mark, score.tied) == (0, "", False)
 
 
-def test_an_infinite_score_wins_and_leaves_the_others_alone(tmp_path: Path) -> None:
-    def perfect(row: Row) -> Row:
-        return replace(row, scores={**row.scores, "psnr[dudonet2019]": np.inf}) if row.method == "li" else row
-
-    board = _standings(write_run(tmp_path / "run", slices=3, change=perfect))
-    assert board.ranked[0] == "li"
-    assert board.scores["li", "psnr[dudonet2019]"][0].value == np.inf
-    assert board.scores["dudonet[variant=F]", "psnr[dudonet2019]"][0].mark in ("second", "")
-    assert np.isfinite(board.comparisons["psnr[dudonet2019]"].mean_interval[1:]).all()
-
-
 def test_near_twins_are_tied_and_a_distant_method_is_not(tmp_path: Path) -> None:
     board = _standings(write_run(tmp_path / "run"))
     first, second, third = board.ranked[:3]
@@ -199,20 +188,49 @@ def test_near_twins_are_tied_and_a_distant_method_is_not(tmp_path: Path) -> None
     assert tuple(board.comparisons["psnr[dudonet2019]"].rank_interval[2]) == (3, 3)
 
 
-@pytest.mark.parametrize("column", ["spec_hash", "protocol"])
-def test_rows_of_another_spec_or_protocol_are_another_benchmark(tmp_path: Path, column: str) -> None:
+@pytest.mark.parametrize(("column", "value"), [("spec_hash", "f" * 64), ("protocol", 99)])
+def test_rows_of_another_spec_or_protocol_are_refused_by_name(tmp_path: Path, column: str, value: object) -> None:
     def foreign(row: Row) -> Row:
-        changed = replace(row, spec_hash="f" * 64) if column == "spec_hash" else replace(row, protocol=99)
-        return changed if row.method == "li" else row
+        return replace(row, **{column: value}) if row.method == "li" else row  # type: ignore[arg-type]
 
-    found = gather([read_run(write_run(tmp_path / "run", slices=1, change=foreign))])
-    assert sorted(len(benchmark.methods) for benchmark in found) == [1, 5]
-    assert len({benchmark.slug for benchmark in found}) == 2
+    benchmark = _gather(write_run(tmp_path / "run", slices=1, change=foreign))
+    assert "li" not in benchmark.methods and len(benchmark.methods) == 5
+    (problem,) = benchmark.problems
+    assert "10 of 60 rows" in problem and "are refused" in problem and str(value)[:12] in problem
+
+
+def test_rows_computed_on_other_data_than_most_are_refused_by_name(tmp_path: Path) -> None:
+    """Within a run, and between runs that share a table; rounding does not count."""
+
+    def digest(row: Row) -> Row:
+        other = row.method == "nmar" and row.size_group == 1
+        return replace(row, case_digest=("0000000a" if not other else "00000fff") + "00000007" * 5)
+
+    def rounded(row: Row) -> Row:
+        return replace(row, case_digest="0000000b" + "00000006" * 5)
+
+    one = write_run(tmp_path / "one", slices=1, change=digest)
+    benchmark = _gather(one)
+    assert (benchmark.rows["method"] == "nmar").sum() == 8
+    (problem,) = benchmark.problems
+    assert "2 rows of nmar are refused: they were computed on other data" in problem
+    more = write_run(tmp_path / "more", [Synthetic("new", 30)], slices=1, change=rounded)
+    both = _gather(one, more)
+    assert (both.rows["method"] == "new").sum() == 10
+    foreign = write_run(
+        tmp_path / "foreign",
+        [Synthetic("new", 30)],
+        slices=1,
+        change=lambda row: replace(row, case_digest="0000ffff" * 6),
+    )
+    both = _gather(one, foreign)
+    assert "new" not in both.methods
+    assert any("10 rows of new are refused" in text for text in both.problems)
 
 
 def test_runs_of_two_benchmarks_never_share_a_table(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, METHODS[:2], spec=name, slices=1) for name in ("mini", "dudonet2019")]
-    found = gather([read_run(run) for run in runs])
+    found = gather([open_run(run) for run in runs])
     assert [benchmark.spec.name for benchmark in found] == ["mini", "dudonet2019"]
     assert [set(benchmark.rows["spec_hash"]) for benchmark in found] == [
         {load_spec(name).hash} for name in ("mini", "dudonet2019")

@@ -1,35 +1,21 @@
 import errno
 import json
 import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filled import fill, row
 from running import Notes, run, table
 
 from marbench.errors import StoreError
 from marbench.machine.files import safe_name, write_atomically
-from marbench.results.rows import Row, metric_names
-from marbench.results.store import Store, read_run
+from marbench.results.rows import metric_names
+from marbench.results.store import Store, open_run
 from marbench.spec import Spec, builtin_specs, load_spec
 from marbench.spec_file import spec_toml
-
-
-def row(spec: Spec, method: str = "m", case: str = "c", **changes: object) -> Row:
-    values = {"method_hash": "h", "preset": "", "patient_id": "p", "slice_id": "s", "metal_id": "x", "size_group": 1}
-    return Row(spec.hash, 1, method, case_id=case, **{**values, **changes})  # type: ignore[arg-type]
-
-
-def fill(folder: Path, spec: Spec, *rows: Row) -> Store:
-    store = Store(folder, spec)
-    store.prepare()
-    for one in rows:
-        store.add(one)
-    store.flush()
-    return store
 
 
 @pytest.mark.parametrize("name", builtin_specs())
@@ -61,16 +47,16 @@ def test_a_folder_of_other_ct_data_is_refused_by_name(tmp_path, tiny):
 def test_rows_come_back_as_they_were_and_metrics_are_nan_where_there_is_none(tmp_path, tiny):
     scores = dict(zip(metric_names(tiny.metrics.conventions), np.arange(5.0), strict=True))
     fill(tmp_path, tiny, row(tiny, case="a", scores=scores), row(tiny, case="b", status="error", message="ä: \x00 ‘"))
-    rows = read_run(tmp_path).rows.set_index("case_id")
+    rows = open_run(tmp_path).rows.set_index("case_id")
     assert rows.loc["a", list(scores)].to_dict() == scores
     assert rows.loc["b", list(scores)].isna().all()
-    assert rows.loc["b", "message"] == "ä: \x00 ‘"
+    assert rows.loc["b", "message"] == "ä: \N{REPLACEMENT CHARACTER} ‘"  # nothing that a terminal would act upon
     assert all(rows[name].dtype == np.float64 for name in scores)
 
 
 def test_an_empty_run_has_all_columns(tmp_path, tiny):
     fill(tmp_path, tiny)
-    read = read_run(tmp_path)
+    read = open_run(tmp_path)
     assert len(read.rows) == len(read.timings) == 0
     assert {"method", "status", *metric_names(tiny.metrics.conventions)} <= set(read.rows.columns)
 
@@ -79,15 +65,15 @@ def test_the_newest_attempt_counts_and_a_success_before_all(tmp_path, tiny):
     fill(tmp_path, tiny, row(tiny, case="a", status="error", attempt=1), row(tiny, case="b", status="error", attempt=1))
     fill(tmp_path, tiny, row(tiny, case="a", seconds=1.0, attempt=2), row(tiny, case="b", status="oom", attempt=2))
     fill(tmp_path, tiny, row(tiny, case="a", status="timeout", attempt=3))
-    rows = read_run(tmp_path).rows
+    rows = open_run(tmp_path).rows
     assert rows[["case_id", "status", "attempt"]].values.tolist() == [["a", "ok", 2], ["b", "oom", 2]]
 
 
 def test_the_version_on_the_card_counts_and_without_a_card_the_newest(tmp_path, tiny):
     store = fill(tmp_path, tiny, row(tiny, method_hash="1"), row(tiny, method_hash="2"))
-    assert read_run(tmp_path).rows["method_hash"].tolist() == ["2"]
+    assert open_run(tmp_path).rows["method_hash"].tolist() == ["2"]
     store.write_method("m", {"method_hash": "1", "name": "m"})
-    read = read_run(tmp_path)
+    read = open_run(tmp_path)
     assert read.rows["method_hash"].tolist() == ["1"]
     assert read.cards["m"]["name"] == "m"
 
@@ -110,7 +96,7 @@ def test_unusable_files_are_named_and_left_alone_and_cost_no_other_rows(tmp_path
     pq.write_table(claims, results / "columns.parquet")
     (results / "notes.txt").write_text("mine")
     before = sorted(path.name for path in results.iterdir())
-    read = read_run(tmp_path)
+    read = open_run(tmp_path)
     assert read.rows["case_id"].tolist() == ["a"]
     for name, why in {
         "other": "another benchmark",
@@ -128,10 +114,11 @@ def test_unusable_files_are_named_and_left_alone_and_cost_no_other_rows(tmp_path
 def test_rows_of_a_corrupt_file_are_computed_again(tmp_path, tiny):
     reference = run(tiny, tmp_path, limit=4).rows
     part = next((tmp_path / "results").glob("*.parquet"))
+    lost = pq.read_metadata(part).num_rows
     part.write_bytes(part.read_bytes()[:100])
     notes = Notes()
     finished = run(tiny, tmp_path, limit=4, progress=notes)
-    assert finished.new == 4
+    assert finished.new == lost > 0
     assert part.name in notes.notes[0]
     pd.testing.assert_frame_equal(table(finished.rows), table(reference))
 
@@ -171,7 +158,7 @@ def test_a_full_disk_says_so_keeps_what_is_there_and_the_rest_follows_later(tmp_
         run(tiny, tmp_path, limit=8)
     monkeypatch.setattr(os, "fsync", fsync)
     assert not list(tmp_path.rglob(".*"))  # nothing half written is left
-    read = read_run(tmp_path)
+    read = open_run(tmp_path)
     assert read.problems == []
     pd.testing.assert_frame_equal(table(read.rows), table(kept))
     assert len(run(tiny, tmp_path, limit=8).rows) == 8
@@ -195,4 +182,4 @@ def test_safe_names_are_safe_and_tell_labels_apart():
 
 def test_a_folder_without_a_run_says_how_to_make_one(tmp_path):
     with pytest.raises(StoreError, match="marbench run --out"):
-        read_run(tmp_path)
+        open_run(tmp_path)

@@ -1,0 +1,71 @@
+"""Arrays as ``.npz`` files, written repeatably and read with distrust."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marbench.errors import StoreError
+from marbench.machine.files import read_file
+
+__all__ = ["npz", "read_npz"]
+
+LIMIT = 2**28
+"""Bytes of a file, and of all that it unpacks to: far more than a case has, and no harm to a laptop."""
+
+_MEMBERS = 64
+# Booleans, integers, floats and text; never objects, which would be unpickled.
+_KINDS = "biufU"
+
+
+def npz(arrays: dict[str, NDArray[Any]]) -> bytes:
+    """Return a compressed ``.npz`` file; equal arrays give equal bytes."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a ``.npz`` file, or those of these names. They are read-only, and verified by their CRC.
+
+    `numpy.load` would unpack whatever a file claims to hold, and makes room for whatever a header claims.
+
+    Raises
+    ------
+    StoreError
+        The file is missing, a link, damaged, no ``.npz``, or unpacks to more than `LIMIT` bytes.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(read_file(path, LIMIT))) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            size = sum(info.file_size for info in members.values())
+            if size > LIMIT or len(members) > _MEMBERS:
+                raise ValueError(f"it would unpack to {len(members)} arrays of {size:,} bytes")
+            wanted = members if names is None else [name for name in members if name in names]
+            return {name: _array(archive, members[name]) for name in wanted}
+    except Exception as error:  # the readers of zip and npy raise a dozen kinds, MemoryError and zlib.error among them
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+        raise StoreError(f"{path.parent.name}/{path.name} cannot be read: {said}") from None
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
+    # The directory bounds what is unpacked: zipfile reads no more of a member than the size that stands there.
+    with archive.open(member) as stream:
+        content = io.BytesIO(stream.read(member.file_size + 1))
+    version = np.lib.format.read_magic(content)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, columns_first, dtype = readers[version](content)
+    if dtype.kind not in _KINDS:
+        raise ValueError(f"expected numbers or text in {member.filename}, got {dtype}")
+    data = content.getbuffer()[content.tell() :]
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise ValueError(f"{member.filename} has {len(data)} bytes, which are no {dtype} array of shape {shape}")
+    flat = np.frombuffer(data, dtype) if len(data) else np.zeros(math.prod(shape), dtype)
+    return flat.reshape(shape, order="F" if columns_first else "C")

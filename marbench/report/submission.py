@@ -1,0 +1,144 @@
+"""What of a run is published: not its files, but what was read and understood of them, written anew.
+
+So nothing hidden travels along: no file that is not a run's, no key that no page shows, no text that names a folder, no
+bytes beside a picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from marbench.errors import StoreError
+from marbench.machine.files import safe_name, within, write_atomically
+from marbench.machine.text import clean_line
+from marbench.report.benchmark import Benchmark, gather
+from marbench.report.gallery_store import Note, read_case, read_method, stored_cases
+from marbench.results.part_file import SCHEMAS, Kind, encode
+from marbench.results.pictures import CASE_FILE, encode_case, encode_image, image_file
+from marbench.results.store import open_run
+from marbench.spec import Spec
+from marbench.spec_file import spec_toml
+
+__all__ = ["Submission"]
+
+
+@dataclass(frozen=True, eq=False)
+class Submission:
+    """A run that is to be published.
+
+    Attributes
+    ----------
+    folder : Path
+    benchmark : Benchmark
+    id : str
+        The benchmark's name and a hash of the content: equal results have equal ids, wherever they lie.
+    """
+
+    folder: Path
+    benchmark: Benchmark
+    id: str
+
+    @classmethod
+    def of(cls, folder: Path) -> Submission:
+        """Read a results folder.
+
+        Raises
+        ------
+        StoreError
+            It holds no results, or those of several benchmarks.
+        """
+        benchmarks = gather([open_run(folder)])
+        if len(benchmarks) != 1 or not benchmarks[0].methods:
+            refused = "".join(f" {problem}" for benchmark in benchmarks for problem in benchmark.problems[:3])
+            raise StoreError(
+                f"{folder} holds {'no results' if len(benchmarks) < 2 else 'results of several benchmarks'}; "
+                f"a published run is the results of one benchmark.{refused}"
+            )
+        (benchmark,) = benchmarks
+        return cls(folder, benchmark, f"{benchmark.spec.name}-{_content_hash(benchmark)}")
+
+    def write(self, target: Path, note: Note) -> None:
+        """Write the run into a new folder. ``note`` is told of pictures that cannot be used.
+
+        Raises
+        ------
+        StoreError
+            The folder cannot be written, or does not read back as what was written.
+        """
+        benchmark = self.benchmark
+        files = _texts(benchmark)
+        for kind, name, rows in _frames(benchmark):
+            if len(rows):
+                files[name] = encode(kind, benchmark.spec_hash, 0, _table(kind, rows))
+        for name, content in files.items():
+            write_atomically(within(target, name), content)
+        _write_pictures(benchmark, target, note)
+        if Submission.of(target).id != self.id:
+            raise StoreError(f"{target} was not written as it should be.")
+
+
+def _texts(benchmark: Benchmark) -> dict[str, bytes]:
+    """Return what describes the rows: name → content of a file."""
+    files = {"spec.toml": spec_toml(_public(benchmark.spec)).encode()}
+    if benchmark.commands:
+        files["commands.txt"] = "".join(f"{command}\n" for command in benchmark.commands).encode()
+    for host, facts in benchmark.hosts.items():
+        files[f"hosts/{host}.json"] = _json(facts)
+    for method, card in benchmark.cards.items():
+        if method in benchmark.methods:
+            files[f"methods/{safe_name(method)}.json"] = _json(card)
+    return files
+
+
+def _frames(benchmark: Benchmark) -> list[tuple[Kind, str, pd.DataFrame]]:
+    return [
+        ("results", "results/rows.parquet", benchmark.rows),
+        ("timing", "timing/calls.parquet", benchmark.timings),
+    ]
+
+
+def _content_hash(benchmark: Benchmark) -> str:
+    digest = hashlib.sha256()
+    for _, name, rows in _frames(benchmark):
+        # As text: the bytes of a Parquet file depend on who writes it.
+        text = rows[sorted(rows.columns)].to_csv(index=False, lineterminator="\n")
+        digest.update(f"{name}\0{text}\0".encode())
+    for name, content in _texts(benchmark).items():
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _table(kind: Kind, rows: pd.DataFrame) -> pa.Table:
+    fixed = SCHEMAS[kind]
+    measures = [(name, pa.float64()) for name in sorted(map(str, rows.columns)) if name not in fixed.names]
+    return pa.Table.from_pandas(rows, pa.schema([*fixed, *measures]), preserve_index=False)
+
+
+def _write_pictures(benchmark: Benchmark, target: Path, note: Note) -> None:
+    versions = benchmark.rows.drop_duplicates("method").set_index("method")["method_hash"].astype(str)
+    for case_id, folders in stored_cases(benchmark, note).items():
+        case = read_case(folders, note)
+        if case is None:
+            continue
+        write_atomically(within(target, f"images/{case_id}/{CASE_FILE}"), encode_case(case), durable=False)
+        for method, version in versions.items():
+            image = read_method(folders, str(method), version, case.truth.shape, note)
+            if image is not None:
+                path = within(target, f"images/{case_id}/{image_file(str(method))}")
+                write_atomically(path, encode_image(image, str(method), version), durable=False)
+
+
+def _public(spec: Spec) -> Spec:
+    # Neither is part of the benchmark's identity.
+    return spec.model_copy(update={"title": clean_line(spec.title), "summary": clean_line(spec.summary)})
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False).encode() + b"\n"

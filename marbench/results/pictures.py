@@ -1,0 +1,117 @@
+"""One stored picture: of a case, or of a method on a case. Whoever reads one sees that it is whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marbench.errors import StoreError
+from marbench.machine.arrays import npz, read_npz
+from marbench.machine.files import safe_name
+
+__all__ = ["CASE_FILE", "StoredCase", "encode_case", "encode_image", "image_file", "load_case", "load_image"]
+
+CASE_FILE = "_case.npz"
+"""What the methods' images of a case lie beside; no label has a safe name that begins so."""
+
+_WINDOW_HU = 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class StoredCase:
+    """What is stored of a case.
+
+    Attributes
+    ----------
+    truth, uncorrected : int16 array ``(rows, columns)``
+        HU.
+    metal : bool array ``(rows, columns)``
+        Pixels that are at least half metal.
+    window : (low, high)
+        Display window, HU.
+    sinogram, truth_sinogram : int16 array ``(views, bins)`` or None
+        Line integrals in units of 0.001. Runs of early versions did not keep them.
+    metal_trace : bool array ``(views, bins)`` or None
+    """
+
+    truth: NDArray[np.int16]
+    uncorrected: NDArray[np.int16]
+    metal: NDArray[np.bool_]
+    window: tuple[float, float]
+    sinogram: NDArray[np.int16] | None = None
+    truth_sinogram: NDArray[np.int16] | None = None
+    metal_trace: NDArray[np.bool_] | None = None
+
+
+def image_file(method: str) -> str:
+    """Return the name of the file with a method's image."""
+    return f"{safe_name(method)}.npz"
+
+
+def encode_case(case: StoredCase) -> bytes:
+    """Return a case as a file."""
+    arrays: dict[str, NDArray[Any]] = {"truth": case.truth, "uncorrected": case.uncorrected, "metal": case.metal}
+    arrays["window"] = np.array(case.window, dtype=np.float64)
+    if case.sinogram is not None and case.truth_sinogram is not None and case.metal_trace is not None:
+        arrays |= {"sinogram": case.sinogram, "truth_sinogram": case.truth_sinogram, "metal_trace": case.metal_trace}
+    return npz(arrays)
+
+
+def encode_image(image: NDArray[np.int16], method: str, method_hash: str) -> bytes:
+    """Return an image in HU and the version of the method that it is of as a file."""
+    return npz({"image": image, "method": np.array(method), "method_hash": np.array(method_hash)})
+
+
+def load_case(path: Path) -> StoredCase:
+    """Return what is stored of a case.
+
+    Raises
+    ------
+    StoreError
+        The file is missing, damaged, or holds something else.
+    """
+    arrays = read_npz(path)
+    images = {name: _checked(path, arrays, name, np.int16) for name in ("truth", "uncorrected")}
+    metal = _checked(path, arrays, "metal", np.bool_)
+    sinograms: dict[str, NDArray[Any]] = {}
+    if "sinogram" in arrays:
+        kinds = {"sinogram": np.int16, "truth_sinogram": np.int16, "metal_trace": np.bool_}
+        sinograms = {name: _checked(path, arrays, name, kind) for name, kind in kinds.items()}
+    for group in ([*images.values(), metal], list(sinograms.values())):
+        if len({array.shape for array in group}) > 1:
+            raise _refusal(path, "its images differ in shape")
+    window = arrays.get("window", np.zeros(0))
+    if window.shape != (2,) or window.dtype.kind not in "fi" or not -_WINDOW_HU <= window[0] < window[1] <= _WINDOW_HU:
+        raise _refusal(path, "expected a window of two numbers in HU, the lower one first")
+    return StoredCase(metal=metal, window=(float(window[0]), float(window[1])), **images, **sinograms)
+
+
+def load_image(path: Path) -> tuple[NDArray[np.int16], str]:
+    """Return a method's image ``(rows, columns)`` in HU, and the hash of the method that it is of.
+
+    Raises
+    ------
+    StoreError
+        The file is missing, damaged, or holds something else.
+    """
+    arrays = read_npz(path)
+    version = arrays.get("method_hash", np.zeros(0))
+    if version.shape != () or version.dtype.kind != "U":
+        raise _refusal(path, "expected the hash of a method")
+    return _checked(path, arrays, "image", np.int16), str(version)
+
+
+def _checked(path: Path, arrays: dict[str, NDArray[Any]], name: str, kind: type[Any]) -> NDArray[Any]:
+    array = arrays.get(name)
+    if array is None or array.dtype != kind or array.ndim != 2 or not array.size:
+        found = "none" if array is None else f"{array.dtype} of shape {array.shape}"
+        raise _refusal(path, f"expected {name} as an array (rows, columns) of {np.dtype(kind)}, found {found}")
+    return array
+
+
+def _refusal(path: Path, why: str) -> StoreError:
+    return StoreError(f"{path.parent.name}/{path.name} cannot be used: {why}")

@@ -1,0 +1,31 @@
+"""Small results folders, filled in a test or in a process of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from marbench.results.parts import write_part
+from marbench.results.rows import Row
+from marbench.results.store import Store
+from marbench.spec import PROTOCOL, Spec
+
+
+def row(spec: Spec, method: str = "m", case: str = "c", **changes: object) -> Row:
+    values = {"method_hash": "h", "preset": "", "patient_id": "p", "slice_id": "s", "metal_id": "x", "size_group": 1}
+    return Row(spec.hash, PROTOCOL, method, case_id=case, **{**values, **changes})  # type: ignore[arg-type]
+
+
+def fill(folder: Path, spec: Spec, *rows: Row) -> Store:
+    store = Store(folder, spec)
+    store.prepare()
+    for one in rows:
+        store.add(one)
+    store.flush()
+    return store
+
+
+def write_parts(folder: Path, spec: Spec, cases: Sequence[str]) -> None:
+    """Write one part per case."""
+    for case in cases:
+        write_part(folder / "results", "results", spec.hash, [row(spec, case=case).record()])
