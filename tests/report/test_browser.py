@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -282,21 +281,29 @@ def test_without_scripts_every_table_is_there(browser: Browser, report: Path) ->
         browser.complaints(report)
 
 
-def test_a_large_board_is_interactive_within_a_second(browser: Browser, tmp_path: Path) -> None:
+def test_a_large_board_is_ready_after_little_work_of_the_browser(browser: Browser, tmp_path: Path) -> None:
     methods = [Synthetic(f"m{number}", 20 + number / 2, 0.01, number) for number in range(20)]
     run = write_run(
         tmp_path / "run", methods, slices=2, change=lambda row: replace(row, materials=f"{row.metal_id},{row.region}")
     )
     page = render(run)
     assert page.stat().st_size < 1.5e6
+    # Processor time of the page's main thread, which no other load of the machine lengthens much.
+    browser.driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def seconds() -> float:
+        metrics = browser.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
+
     driver = browser.open(page)
-    timing = json.loads(driver.execute_script("return JSON.stringify(performance.getEntriesByType('navigation')[0])"))
-    assert timing["domContentLoadedEventEnd"] < 1000
-    start = driver.execute_script(
-        "const start = performance.now(); const field = document.getElementById('tools').elements.kind;"
-        "field.value = 'learned'; field.form.dispatchEvent(new Event('input')); return performance.now() - start"
+    opened = seconds()
+    assert opened < 1
+    driver.execute_script(
+        "const field = document.getElementById('tools').elements.kind;"
+        "field.value = 'learned'; field.form.dispatchEvent(new Event('input'));"
     )
-    assert start < 500
+    assert seconds() - opened < 0.5
+    browser.driver.execute_cdp_cmd("Performance.disable", {})
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
