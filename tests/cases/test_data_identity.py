@@ -266,7 +266,7 @@ def test_nothing_in_a_folder_of_results_or_cases_tells_whose_the_data_are(make, 
                 content += b"".join(str(file[name]).encode() for name in file.files if file[name].dtype.kind == "U")
         text = content.decode("latin-1").lower() + str(path.relative_to(tmp_path)).lower()
         assert not [word for word in (*WORDS, str(tmp_path).lower()) if word in text], path
-    rows = read_run(out).rows
+    rows = read_run(out)
     assert set(rows["region"]) == {"hip"}
     assert set(rows["spec_hash"]) == {suite.spec.hash} == {load_spec(out / "spec.toml").hash}
     assert rows["patient_id"].str.fullmatch("patient-[0-9a-f]{12}").all()
