@@ -42,7 +42,8 @@ class Campaign:
 
 def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options: RunOptions) -> Campaign:
     """Return what a run is about; raises `MarbenchError` where data, device, methods or folder do not allow it."""
-    device = device_of(options.device)
+    # Of the devices of a cluster only its workers know.
+    device = device_of("cpu" if options.dask else options.device)
     suite = Suite(spec, device=device)
     fitted = tuple(request.for_spec(suite.spec) for request in requests)
     hashes = {each.label: each.hash for each in fitted}
@@ -51,7 +52,8 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
             raise MethodError(f"--force takes methods of this run. Got {label!r}; {nearest(label, hashes)}")
     keys = suite.case_keys[: options.limit]
     gallery = Gallery(folder / "images", _wanted_images(suite, keys, options.images))
-    conditions = Conditions(suite.spec, fitted, str(device), options.limits, options.isolation, gallery.cases)
+    where = options.device if options.dask else str(device)
+    conditions = Conditions(suite.spec, fitted, where, options.limits, options.isolation, gallery.cases)
     return Campaign(options, Store(folder, suite.spec), suite, keys, hashes, conditions, gallery)
 
 

@@ -19,7 +19,8 @@ from marbench.bench.campaign import (
     with_telling_cases,
     without,
 )
-from marbench.bench.executors import DaskCluster, Executor, LocalWorkers, ThisProcess, default_workers
+from marbench.bench.cluster import DaskCluster
+from marbench.bench.executors import Executor, LocalWorkers, ThisProcess, default_workers
 from marbench.bench.keeper import Keeper, given_up
 from marbench.bench.options import Progress, RunOptions
 from marbench.bench.outcome import Failure
@@ -101,9 +102,10 @@ def run_benchmark(
                 progress.begin("Pictures", sum(unit.results for unit in drawn))
             keeper.draw(executor, [Work(campaign.conditions, unit, suspects) for unit in drawn])
         forget_unfinished(folder)
-        workers = executor.count if isinstance(executor, LocalWorkers) else 1
-    # Shards would disturb each other's timing, and each of them would time everything.
-    if options.timing and options.shard is None:
+        workers = executor.count
+    # Shards would disturb each other's timing, and each of them would time everything; and the machine that a user of a
+    # cluster sits at is not the one whose timing is of interest.
+    if options.timing and options.shard is None and not options.dask:
         with stopwatch.of("timing"):
             _time_the_untimed(campaign, rows, progress, interrupts)
     return RunSummary(rows, pd.DataFrame([row.record() for row in keeper.faults]), keeper.new, workers, stopwatch)
@@ -126,7 +128,9 @@ def time_benchmark(
 def _executor(options: RunOptions, conditions: Conditions, units: int, progress: Progress) -> Executor:
     """Return who does the work."""
     if options.dask:
-        return DaskCluster(options.dask)
+        if options.workers:
+            raise MarbenchError("--workers are of this machine, --dask has its own. Give one of them.")
+        return DaskCluster(options.dask, progress.note)
     count = options.workers or default_workers(conditions, units)
     if count > 1 and not conditions.device.startswith("cpu"):
         progress.note(f"{count} workers share the device {conditions.device}.")

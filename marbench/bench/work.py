@@ -19,6 +19,7 @@ from marbench.bench.producers import Isolation, Producer, producer_of
 from marbench.cases.case import Case
 from marbench.cases.digest import case_digest
 from marbench.cases.suite import Suite
+from marbench.machine.devices import device_of
 from marbench.machine.forkserver import ForkServer, shared_server
 from marbench.machine.host import describe_host, host_id
 from marbench.machine.interrupts import Interrupted
@@ -126,7 +127,7 @@ class Session:
         producers: Mapping[tuple[str, bool], Producer] | None = None,
     ) -> None:
         self.conditions = conditions
-        self.device = torch.device(conditions.device)
+        self.device = device_of(conditions.device)
         self.suite = Suite(conditions.spec, device=self.device)
         self.spec_hash = conditions.spec.hash
         self.server = server or shared_server(PRELOAD)

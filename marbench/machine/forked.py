@@ -30,6 +30,7 @@ _LENGTH = struct.Struct("!I")
 def serve(descriptor: int, preload: Sequence[str], parent: int) -> None:
     """Be a server until the other side closes its end."""
     _die_with(parent)
+    own_pid = os.getpid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the caller decides
     for module in preload:
@@ -54,7 +55,7 @@ def serve(descriptor: int, preload: Sequence[str], parent: int) -> None:
                 answer = {"error": str(error)}  # type: ignore[dict-item]
             else:
                 if not pid:
-                    _become_child(request, descriptors)
+                    _become_child(request, descriptors, own_pid)
                 answer = {"pid": pid}
             for each in descriptors:
                 os.close(each)
@@ -84,9 +85,9 @@ def _exactly(control: socket.socket, count: int) -> bytes:
     return data
 
 
-def _become_child(request: Mapping[str, Any], descriptors: Sequence[int]) -> None:
+def _become_child(request: Mapping[str, Any], descriptors: Sequence[int], parent: int) -> None:
     """Turn this fork of the server into a child of its own session, and never return."""
-    parent, (channel, output) = os.getppid(), descriptors
+    channel, output = descriptors
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
     for new, old in ((0, nothing), (1, output), (2, output)):

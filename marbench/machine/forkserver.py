@@ -3,6 +3,7 @@
 A server is a fresh interpreter without threads of its own at work, without data and without CUDA. It never holds
 anything that a child must not see, and what a child does to itself ends with the child. On Linux the kernel kills
 server and children with whoever started them (PR_SET_PDEATHSIG), so that even SIGKILL leaves no process behind.
+Servers may be used from any thread.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 from marbench.errors import MarbenchError
@@ -100,21 +102,19 @@ class ForkServer:
         self._preload = tuple(preload)
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | int | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def start(self) -> None:
         """Start the server if it does not run; it imports while the caller goes on."""
-        if self._socket is not None:
-            return
-        own, other = socket.socketpair()
-        arguments = f"{other.fileno()}, {self._preload!r}, {os.getpid()}"
-        code = _BOOTSTRAP.format(path=[entry or str(Path.cwd()) for entry in sys.path], args=arguments)
-        # Not in the terminal's process group: Ctrl-C is for the caller, who ends the others in order.
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", code], pass_fds=[other.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        other.close()
-        self._socket = own
+        with self._lock:
+            if self._socket is not None:
+                return
+            own, other = socket.socketpair()
+            arguments = f"{other.fileno()}, {self._preload!r}, {os.getpid()}"
+            code = _BOOTSTRAP.format(path=[entry or str(Path.cwd()) for entry in sys.path], args=arguments)
+            with other:
+                self._process = _start_for_life([sys.executable, "-c", code], other.fileno())
+            self._socket = own
 
     def start_forked(self) -> None:
         """Start a server by forking this process, which must be as fresh as a server itself."""
@@ -137,22 +137,24 @@ class ForkServer:
         MarbenchError
             No process can be started.
         """
-        for attempt in range(2):
-            self.start()
-            try:
-                return self._fork(target)
-            except (OSError, ValueError) as error:
-                # Somebody may have killed the server: a plugin, or the system for lack of memory.
-                self.close()
-                if attempt:
-                    raise MarbenchError(f"No process can be started for a method: {error}.") from error
+        with self._lock:
+            for attempt in range(2):
+                self.start()
+                try:
+                    return self._fork(target)
+                except (OSError, ValueError) as error:
+                    # Somebody may have killed the server: a plugin, or the system for lack of memory.
+                    self.close()
+                    if attempt:
+                        raise MarbenchError(f"No process can be started for a method: {error}.") from error
         raise AssertionError("unreachable")
 
     def close(self) -> None:
         """End the server and all of its children."""
-        if self._socket is not None:
-            self._socket.close()
-        process, self._process, self._socket = self._process, None, None
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+            process, self._process, self._socket = self._process, None, None
         if isinstance(process, int):
             with contextlib.suppress(OSError):
                 os.kill(process, signal.SIGKILL)
@@ -166,13 +168,11 @@ class ForkServer:
         own, other = socket.socketpair()
         reading, writing = os.pipe()
         try:
-            with self._lock:
-                # The child is to meet the world as it is now, not as it was when the server started.
-                world = {"fork": target, "folder": _current_folder(), "environment": dict(os.environ)}
-                socket.send_fds(self._socket, [b"+"], [other.fileno(), writing])
-                write_frame(self._socket, world)
-                answer = self._answer()
-            pid = int(answer["pid"])
+            # The child is to meet the world as it is now, not as it was when the server started.
+            world = {"fork": target, "folder": _current_folder(), "environment": dict(os.environ)}
+            socket.send_fds(self._socket, [b"+"], [other.fileno(), writing])
+            write_frame(self._socket, world)
+            pid = int(self._answer()["pid"])
         except BaseException:
             own.close()
             os.close(reading)
@@ -184,9 +184,9 @@ class ForkServer:
 
     def _wait(self, pid: int) -> int | None:
         """Return the status of a killed child, which stays a zombie, and its number its own, until it is asked for."""
-        if self._socket is None:
-            return None
         with self._lock, contextlib.suppress(OSError, ValueError, KeyError):
+            if self._socket is None:
+                return None
             self._socket.sendall(b".")
             write_frame(self._socket, {"wait": pid})
             return int(self._answer()["status"])
@@ -198,6 +198,28 @@ class ForkServer:
         if "error" in answer:
             raise OSError(str(answer["error"]))
         return answer
+
+
+def _start_for_life(command: Sequence[str], descriptor: int) -> subprocess.Popen[bytes]:
+    """Start a process that this one takes with it, whichever thread asks.
+
+    For the kernel the parent is the thread that forks, not its process: a server that a thread of a pool has started
+    would be killed when that thread ends (prctl(2), PR_SET_PDEATHSIG). So one forks that ends after the server.
+    """
+    started: Future[subprocess.Popen[bytes]] = Future()
+
+    def live() -> None:
+        try:
+            # Not in the terminal's process group: Ctrl-C is for the caller, who ends the others in order.
+            process = subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL, start_new_session=True)
+        except BaseException as error:
+            started.set_exception(error)
+        else:
+            started.set_result(process)
+            process.wait()
+
+    threading.Thread(target=live, daemon=True).start()
+    return started.result()
 
 
 _shared: dict[tuple[str, ...], ForkServer] = {}

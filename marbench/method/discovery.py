@@ -149,7 +149,7 @@ def entry_of_file(file: str, attribute: str) -> MethodEntry:
     if not exists:
         raise MethodError(f"The file {file} does not exist (asked for as '{file}:{attribute}').")
     alias = f"{path.name}:{attribute}"
-    return MethodEntry(_plain_card(alias, f"From {path.name}."), path, "file", attribute, alias=alias)
+    return MethodEntry(_plain_card(alias, f"From {path.name}."), path.absolute(), "file", attribute, alias=alias)
 
 
 def import_method(entry: MethodEntry) -> Callable[..., Method]:
@@ -187,7 +187,8 @@ def _folders(root: Path, origin: Origin) -> Iterator[Callable[[], MethodEntry]]:
 
 
 def _describe_folder(folder: Path, origin: Origin) -> MethodEntry:
-    return MethodEntry(_read_card(folder / "method.toml"), folder / "method.py", origin, folder=folder)
+    card, folder = _read_card(folder / "method.toml"), folder.absolute()  # a worker may be elsewhere
+    return MethodEntry(card, folder / "method.py", origin, folder=folder)
 
 
 def _read_card(path: Path) -> MethodCard:

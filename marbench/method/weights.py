@@ -179,7 +179,8 @@ def find_weights(
         A folder named in ``MARBENCH_WEIGHTS`` does not exist.
     """
     problems: list[str] = []
-    named = [Path(part).expanduser() for part in os.environ.get(WEIGHTS_VARIABLE, "").split(os.pathsep) if part]
+    parts = filter(None, os.environ.get(WEIGHTS_VARIABLE, "").split(os.pathsep))
+    named = [Path(part).expanduser().absolute() for part in parts]
     for path in named:
         if not path.is_dir():
             raise MethodError(f"{WEIGHTS_VARIABLE} names {path}, which is no folder.")

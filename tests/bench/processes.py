@@ -1,0 +1,84 @@
+"""Real processes in tests: the command line in one of its own, and who descends from whom."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_MARBENCH = [sys.executable, "-c", "from marbench.cli import main; main()"]
+
+
+def marbench(log: Path, *arguments: object) -> subprocess.Popen[bytes]:
+    """Start ``marbench`` with arguments; what it says goes to a file."""
+    with log.open("wb") as file:
+        return subprocess.Popen([*_MARBENCH, *map(str, arguments)], stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not happen within {seconds:g} s"
+        time.sleep(0.01)
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes that descend from one, as long as none between them has ended."""
+    children: dict[int, list[int]] = {}
+    for each in _processes():
+        children.setdefault(_parent(each), []).append(each)
+    found, new = set[int](), [pid]
+    while new:
+        own = children.get(new.pop(), [])
+        found.update(own)
+        new += own
+    return found
+
+
+def servers(pid: int) -> set[int]:
+    """Return the fork servers that a process has started."""
+    return {each for each in descendants(pid) if _parent(each) == pid and "marbench.machine.forked" in _command(each)}
+
+
+def workers(pid: int) -> set[int]:
+    """Return the worker processes of a run: what its fork server has forked and what has a server of its own."""
+    forked = {each for server in servers(pid) for each in descendants(server) if _parent(each) == server}
+    return {each for each in forked if descendants(each)}
+
+
+def alive(pid: int) -> bool:
+    return _stat(pid)[:1] not in ([], ["Z"])
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a group, and all of its group."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def _parent(pid: int) -> int:
+    return int((_stat(pid)[1:2] or ["0"])[0])
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on; none of a process that is not there."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

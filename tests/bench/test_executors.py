@@ -1,0 +1,183 @@
+"""Whoever does the work, and whatever becomes of them on the way: the same rows. Real processes."""
+
+import os
+import signal
+import sys
+import time
+
+import pandas as pd
+import pytest
+from processes import alive, descendants, marbench, wait_until, workers
+from running import run, table
+
+from marbench.bench.executors import LocalWorkers, ThisProcess
+from marbench.bench.plan import Task, Unit
+from marbench.bench.work import Conditions, Result, Work
+from marbench.cases.suite import Suite
+from marbench.errors import MarbenchError
+from marbench.method.request import parse_methods
+from marbench.results.store import read_run
+from marbench.spec import load_spec
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked, and found in /proc")
+
+NOISE = "import random\nnoise = torch.rand(scan.image.shape) + float(np.random.rand()) + random.random()\n"
+NOISE += "return scan.image + noise"
+
+
+def results(executor, work):
+    """Return the rows and the pictures that come of work, sorted."""
+    rows, pictures = [], {}
+    with executor:
+        for event in executor.run(work):
+            if isinstance(event, Result):
+                rows.append(event.row)
+                pictures |= event.files
+    return table(pd.DataFrame([row.record() for row in rows])), pictures
+
+
+def work_on(spec, methods, plugins=(), sizes=(2, 2), **conditions):
+    """Return work on the first cases of a benchmark, in units of these sizes, that asks for all pictures."""
+    fitted = tuple(request.for_spec(spec) for request in parse_methods(methods, plugins))
+    keys = Suite(spec).keys()
+    asked = Conditions(spec, fitted, pictures=frozenset(key.case_id for key in keys), **conditions)
+    units, start = [], 0
+    for number, size in enumerate(sizes):
+        tasks = [Task(i, keys[i], {each.label: 1 for each in fitted}) for i in range(start, start + size)]
+        units.append(Work(asked, Unit(number, tuple(tasks))))
+        start += size
+    return units
+
+
+def test_rows_are_the_same_to_the_bit_for_any_number_of_workers(tiny, plugin):
+    work = work_on(tiny, "none,li,nmar,noise", [plugin("noise", NOISE)], sizes=(1, 3, 2, 1, 4))
+    rows, pictures = results(ThisProcess(), work)
+    assert len(rows) == 4 * 11
+    assert len(pictures) == 5 * 11
+    assert set(rows["status"]) == {"ok"}
+    for count in (1, 2, 4):
+        other_rows, other_pictures = results(LocalWorkers(count), reversed(work) if count == 2 else work)
+        pd.testing.assert_frame_equal(other_rows, rows, check_exact=True)
+        assert other_pictures == pictures
+
+
+def test_any_sharding_gives_the_rows_of_one_command(tiny, tiny_file, tmp_path, plugin):
+    plugins, methods = plugin("noise", NOISE), "none,li,noise"
+    together = run(tiny, tmp_path / "together", methods, plugins, limit=12, workers=2)
+    assert together.workers == 2
+    for part in (2, 1):
+        asked = ["--shard", f"{part}/2", "--workers", part, "--methods", methods, "--plugins", plugins, "--limit", 12]
+        process = marbench(tmp_path / "log", "run", "--spec", tiny_file, *asked, "--images", "none", "--no-report",
+                           "--out", tmp_path / "shards")  # fmt: skip
+        assert process.wait(300) == 0, (tmp_path / "log").read_text()
+    pd.testing.assert_frame_equal(table(read_run(tmp_path / "shards").rows), table(together.rows), check_exact=True)
+
+
+def test_networks_give_the_same_scores_and_pictures_in_two_workers():
+    spec = load_spec("mini")
+    methods = "cgan,rdn,cnnmar,dudonet"
+    rows, pictures = results(ThisProcess(), work_on(spec, methods))
+    assert set(rows["status"]) == {"ok"}
+    other_rows, other_pictures = results(LocalWorkers(2), work_on(spec, methods))
+    pd.testing.assert_frame_equal(other_rows, rows, check_exact=True)
+    assert other_pictures == pictures
+    assert len(pictures) == 4 * (4 + 1)
+
+
+def test_workers_that_are_killed_lose_nothing(tiny, plugin):
+    plugin("noise", NOISE)
+    plugins = plugin("slow", "time.sleep(0.05)\nreturn scan.image")
+    work = work_on(tiny, "noise,none,slow", [plugins], sizes=(3, 4, 3))
+    undisturbed, pictures = results(ThisProcess(), work)
+    rows, seen, killed = [], {}, set()
+    with LocalWorkers(2) as executor:
+        for event in executor.run(work):
+            if isinstance(event, Result):
+                rows.append(event.row)
+                seen |= event.files
+            if len(rows) in (0, 4, 9) and len(killed) <= len(rows) // 4:
+                wait_until(lambda: workers(os.getpid()) - killed)
+                victim = max(workers(os.getpid()) - killed)
+                killed.add(victim)
+                os.kill(victim, signal.SIGKILL)
+    assert len(killed) == 3
+    disturbed = table(pd.DataFrame([row.record() for row in rows]))
+    pd.testing.assert_frame_equal(disturbed, undisturbed, check_exact=True)  # each row once
+    assert seen == pictures
+    assert not any(alive(each) for each in killed)
+
+
+DEADLY = {
+    "segfault": "os.kill(os.getpid(), signal.SIGSEGV)",
+    "leaves": "os._exit(0)",
+    "closes": "os.closerange(3, 4096)",
+    "returns": "return scan.image",
+}
+
+
+def test_a_method_that_ends_the_worker_that_it_is_in_crashes_alone_and_nobody_else(tiny, tmp_path, plugin):
+    for name, body in DEADLY.items():
+        plugins = plugin(name, f"import os, signal\n{body}\nreturn scan.image")
+    methods = f"none,{','.join(DEADLY)},li"
+    finished = run(tiny, tmp_path / "out", methods, plugins, isolation="inline", workers=2, limit=12)
+    statuses = finished.rows.groupby("method")["status"].agg(lambda each: sorted(set(each)))
+    assert statuses.to_dict() == {
+        "none": ["ok"],
+        "segfault": ["crashed"],
+        "leaves": ["crashed"],
+        "closes": ["crashed"],
+        "returns": ["ok"],
+        "li": ["ok"],
+    }
+    assert finished.rows.groupby("method").size().eq(12).all()
+    why = finished.rows.drop_duplicates("method").set_index("method")["message"]
+    assert "SIGSEGV" in why["segfault"]
+    assert "exit code 0" in why["leaves"]
+    undisturbed = run(tiny, tmp_path / "undisturbed", "none,li", limit=12).rows
+    others = finished.rows[finished.rows["method"].isin(["none", "li"])]
+    pd.testing.assert_frame_equal(table(others), table(undisturbed), check_exact=True)
+
+
+def test_workers_that_end_whatever_they_do_end_the_run(tiny):
+    work = work_on(tiny, "none", sizes=(3,))
+    executor = LocalWorkers(1)
+    with executor, pytest.raises(MarbenchError, match="ended 3 times during the unit 0"):
+        for _ in executor.run(work):
+            for worker in workers(os.getpid()):
+                os.kill(worker, signal.SIGKILL)
+
+
+def test_a_device_that_is_not_there_is_told_once(tiny):
+    work = work_on(tiny, "none", sizes=(1, 1), device="cuda:7")
+    with pytest.raises(MarbenchError, match="Expected the device cuda:7"):
+        results(LocalWorkers(2), work)
+
+
+def test_two_commands_share_a_folder_and_each_result_is_there_once(tiny, tiny_file, tmp_path, plugin):
+    plugins = plugin("noise", NOISE)
+    asked = ["run", "--spec", tiny_file, "--plugins", plugins, "--methods", "none,noise", "--limit", 12]
+    asked += ["--images", "none", "--no-report", "--no-timing", "--workers", 2, "--out", tmp_path / "out"]
+    both = [marbench(tmp_path / f"log{number}", *asked) for number in range(2)]
+    assert [process.wait(300) for process in both] == [0, 0], (tmp_path / "log0").read_text()
+    read = read_run(tmp_path / "out")
+    assert read.problems == []
+    undisturbed = run(tiny, tmp_path / "alone", "none,noise", plugins, limit=12)
+    pd.testing.assert_frame_equal(table(read.rows), table(undisturbed.rows), check_exact=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_no_process_is_left_of_a_run_that_is_killed_or_interrupted(tiny_file, tmp_path, plugin, number):
+    plugins = plugin("slow", f"open({str(tmp_path / 'begun')!r}, 'w').close()\ntime.sleep(60)\nreturn scan.image")
+    asked = ["run", "--spec", tiny_file, "--plugins", plugins, "--methods", "slow,none", "--workers", 2]
+    process = marbench(tmp_path / "log", *asked, "--out", tmp_path / "out")
+    wait_until(lambda: (tmp_path / "begun").exists() and len(workers(process.pid)) == 2)
+    time.sleep(0.2)
+    all_of_it = descendants(process.pid)
+    assert len(all_of_it) >= 1 + 2 + 2 + 1  # server, workers and their servers, a method at least
+    process.send_signal(number)
+    assert process.wait(60) == (130 if number == signal.SIGINT else -number)
+    wait_until(lambda: not any(map(alive, all_of_it)), seconds=20)
+    if number == signal.SIGINT:
+        log = (tmp_path / "log").read_text()
+        assert "the same command goes on" in log
+        assert "Traceback" not in log
