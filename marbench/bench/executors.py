@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from marbench.bench.plan import Task, Unit
+from marbench.bench.plan import Task
 from marbench.bench.work import PRELOAD, Began, Conditions, Ended, Event, Result, Session, Work, do
 from marbench.bench.worker import UnitDone, WorkerError, receive, send
 from marbench.errors import MarbenchError

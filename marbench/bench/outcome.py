@@ -92,7 +92,7 @@ def describe(error: BaseException, home: Path | None = None) -> Failure:
     return Failure(
         "invalid" if isinstance(error, InvalidImage) else "oom" if _out_of_memory(error) else "error",
         clean(type(error).__name__, 100),
-        clean(message, MESSAGE_LIMIT),
+        clean(message[: 4 * MESSAGE_LIMIT], MESSAGE_LIMIT),  # of 20 MB the beginning is enough to look through
         clean(trace),
     )
 

@@ -20,7 +20,7 @@ from marbench.bench.calls import call_method, seed_of
 from marbench.bench.child import FIELDS, describe_load, fitted_message
 from marbench.bench.environments import interpreter_of
 from marbench.bench.limits import Limits
-from marbench.bench.outcome import TRACE_LIMIT, Failure, Outcome, check_image, describe
+from marbench.bench.outcome import MESSAGE_LIMIT, TRACE_LIMIT, Failure, Outcome, check_image, describe
 from marbench.bench.parameters import parameter_count
 from marbench.cases.case import Case
 from marbench.errors import MarbenchError
@@ -40,7 +40,9 @@ Isolation = str
 
 # A clock that a plugin has changed is not believed: what it reports may miss this much of what passed here.
 _CLOCK_SLACK = 0.05
-_STOP_SECONDS = 5.0
+_FAILURES: tuple[Status, ...] = tuple(each for each in get_args(Status) if each != "ok")
+# Endings that come from outside: by the system, or by another method's process.
+_FROM_OUTSIDE = ("Lost", "SIGKILL")
 
 
 class Producer(Protocol):
@@ -175,7 +177,15 @@ class ProcessProducer:
             self.close()
 
     def produce(self, case: Case, tidy: bool = False) -> Outcome:
-        """See `Producer`."""
+        """See `Producer`. A call whose process was ended from outside is made once more."""
+        if self._child is not None and not self._child.is_idle():
+            self.close()  # something has ended or spoiled it between two calls
+        outcome = self._produce(case, tidy)
+        if outcome.failure is not None and outcome.failure.error_kind in _FROM_OUTSIDE:
+            outcome = self._produce(case, tidy)
+        return outcome
+
+    def _produce(self, case: Case, tidy: bool) -> Outcome:
         self.open()
         child = self._child
         if child is None:
@@ -277,9 +287,11 @@ def _failure_of(told: Any) -> Failure | None:
     if told is None:
         return None
     told = told if isinstance(told, dict) else {}
-    status: Status = told["status"] if told.get("status") in set(get_args(Status)) - {"ok"} else "error"
-    kind, message, trace = (clean(str(told.get(name, ""))) for name in ("error_kind", "message", "trace"))
-    return Failure(status, kind[:100], message[:2_000], trace[-TRACE_LIMIT:])
+    status: Status = next((each for each in _FAILURES if each == told.get("status")), "error")
+    kind, message, trace = (str(told.get(name, "")) for name in ("error_kind", "message", "trace"))
+    # What a child of ours sends is shorter than that.
+    kind, message, trace = kind[:200], message[:MESSAGE_LIMIT], trace[-TRACE_LIMIT:]
+    return Failure(status, clean(kind), clean(message), clean(trace))
 
 
 def _number(value: Any) -> float:

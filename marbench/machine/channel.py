@@ -105,7 +105,10 @@ class Channel:
 
     def _array(self, kind: np.dtype[Any], shape: tuple[int, ...], deadline: float | None) -> NDArray[Any]:
         raw = self._exactly(_bytes_of(kind, shape), deadline)
-        return np.frombuffer(raw, dtype=np.uint8).view(kind).reshape(shape)
+        try:
+            return np.frombuffer(raw, dtype=np.uint8).view(kind).reshape(shape)
+        except (ValueError, OverflowError) as error:  # too many axes, or a long one beside one of length 0
+            raise ChannelError(f"what came is no message ({error})") from None
 
     def _exactly(self, count: int, deadline: float | None) -> bytearray:
         buffer = bytearray(count)

@@ -23,24 +23,31 @@ from marbench.machine.channel import Channel
 
 __all__ = ["close_all_but", "fork", "read_frame", "run", "serve", "write_frame"]
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LENGTH = struct.Struct("!I")
 
 
 def serve(descriptor: int, preload: Sequence[str], parent: int) -> None:
-    """Be a server until the other side closes its end."""
+    """Be a server until the other side closes its end, or is gone; then end all that it has started."""
     _die_with(parent)
     own_pid = os.getpid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the caller decides
+    _plain_signals()
     for module in preload:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()  # what is imported is not touched again, so its memory stays shared with the children
-    control = socket.socket(fileno=descriptor)
+    _adopt()
+    control, children = socket.socket(fileno=descriptor), set[int]()
     while True:
-        mark, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+        try:
+            mark, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+        except OSError:
+            mark = b""
         if not mark:
+            _end(children)
+            _end_all_but(set())
             os._exit(0)
         request = read_frame(control)
         if "wait" in request:
@@ -48,6 +55,8 @@ def serve(descriptor: int, preload: Sequence[str], parent: int) -> None:
                 answer = {"status": os.waitpid(int(request["wait"]), 0)[1]}
             except ChildProcessError as error:
                 answer = {"error": str(error)}  # type: ignore[dict-item]
+            children.discard(int(request["wait"]))
+            _end_all_but(children)
         else:
             try:
                 pid = fork()
@@ -56,6 +65,7 @@ def serve(descriptor: int, preload: Sequence[str], parent: int) -> None:
             else:
                 if not pid:
                     _become_child(request, descriptors, own_pid)
+                children.add(pid)
                 answer = {"pid": pid}
             for each in descriptors:
                 os.close(each)
@@ -105,6 +115,7 @@ def run(target: str, channel: int, parent: int) -> None:
     _die_with(parent)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+    _plain_signals()
     # Where memory runs out, the system shall take this process and not the one that keeps the results.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -136,6 +147,44 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def _plain_signals() -> None:
+    """Undo what whoever started marbench may have left: blocked signals, and endings that nobody can wait for."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def _adopt() -> None:
+    """Become the parent of whatever children leave behind, and outlive the caller by as long as it takes to end it."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        libc.prctl(_PR_SET_PDEATHSIG, 0)
+
+
+def _end_all_but(children: set[int]) -> None:
+    """Kill the processes below this one but some: daemons that a plugin has started have become its children."""
+    # Whoever is killed leaves its own children here, so once is not enough.
+    while strangers := _children() - children:
+        _end(strangers)
+
+
+def _end(children: set[int]) -> None:
+    for pid in children:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+
+def _children() -> set[int]:
+    """Return the children of this process; empty where the system does not tell."""
+    found: set[int] = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found.update(map(int, path.read_text().split()))
+    return found
 
 
 def close_all_but(descriptor: int) -> None:

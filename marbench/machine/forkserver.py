@@ -2,7 +2,8 @@
 
 A server is a fresh interpreter without threads of its own at work, without data and without CUDA. It never holds
 anything that a child must not see, and what a child does to itself ends with the child. On Linux the kernel kills
-server and children with whoever started them (PR_SET_PDEATHSIG), so that even SIGKILL leaves no process behind.
+children with their server (PR_SET_PDEATHSIG), and a server whose caller is gone ends whatever its children have left
+(PR_SET_CHILD_SUBREAPER), so that even SIGKILL leaves no process behind.
 Servers may be used from any thread.
 """
 
@@ -29,6 +30,8 @@ from marbench.machine.forked import close_all_but, fork, read_frame, serve, writ
 __all__ = ["Child", "ForkServer", "shared_server", "start_interpreter"]
 
 _TAIL_BYTES = 16_384
+# How long a server may take to end what it has started, and how long it answers nothing until it is woken.
+_END_SECONDS, _PATIENCE_SECONDS = 5.0, 0.5
 _BOOTSTRAP = "import sys; sys.path[:] = {path!r}; from marbench.machine.forked import serve; serve({args})"
 
 
@@ -55,6 +58,10 @@ class Child:
         """Return the end of what the process wrote to its standard output and error."""
         return b"".join(self._tail).decode(errors="replace")
 
+    def is_idle(self) -> bool:
+        """Tell whether the process, of which nobody has asked anything, lives and says nothing."""
+        return not _readable(self.channel.fileno(), 0)
+
     def kill(self) -> int | None:
         """Kill the process and all of its group, and return its status as in `os.waitpid`; None where it is lost."""
         if not self._ended:
@@ -74,7 +81,7 @@ class Child:
             with contextlib.suppress(OSError):
                 descriptor = poll(self.pid)
                 try:
-                    select.select([descriptor], [], [], seconds)
+                    _readable(descriptor, seconds)
                 finally:
                     os.close(descriptor)
         return self.kill()
@@ -102,6 +109,7 @@ class ForkServer:
         self._preload = tuple(preload)
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | int | None = None
+        self._used = False
         self._lock = threading.RLock()
 
     def start(self) -> None:
@@ -153,15 +161,27 @@ class ForkServer:
         """End the server and all of its children."""
         with self._lock:
             if self._socket is not None:
-                self._socket.close()
+                self._wake()
+                self._socket.close()  # it ends its children, and itself
             process, self._process, self._socket = self._process, None, None
         if isinstance(process, int):
             with contextlib.suppress(OSError):
                 os.kill(process, signal.SIGKILL)
                 os.waitpid(process, 0)
         elif process is not None:
+            if self._used:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_END_SECONDS)
             process.kill()
             process.wait()
+        self._used = False
+
+    def _wake(self) -> None:
+        """Let the server go on where a child has stopped it."""
+        process = self._process
+        if process is not None:
+            with contextlib.suppress(OSError):
+                os.kill(process if isinstance(process, int) else process.pid, signal.SIGCONT)
 
     def _fork(self, target: str) -> Child:
         assert self._socket is not None
@@ -173,6 +193,7 @@ class ForkServer:
             socket.send_fds(self._socket, [b"+"], [other.fileno(), writing])
             write_frame(self._socket, world)
             pid = int(self._answer()["pid"])
+            self._used = True
         except BaseException:
             own.close()
             os.close(reading)
@@ -194,6 +215,8 @@ class ForkServer:
 
     def _answer(self) -> dict[str, int]:
         assert self._socket is not None
+        while not _readable(self._socket.fileno(), _PATIENCE_SECONDS):
+            self._wake()
         answer: dict[str, int] = read_frame(self._socket)
         if "error" in answer:
             raise OSError(str(answer["error"]))
@@ -232,6 +255,13 @@ def shared_server(preload: Sequence[str]) -> ForkServer:
         _shared[key] = ForkServer(preload)
         atexit.register(_shared[key].close)
     return _shared[key]
+
+
+def _readable(descriptor: int, seconds: float) -> bool:
+    """Wait until there is something to read, the end included. `select` knows no descriptors beyond 1024."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))
 
 
 def _current_folder() -> str:
