@@ -139,7 +139,8 @@ class ProcessProducer:
         self._fitted, self._device, self._limits, self._start = fitted, device, limits, start
         self._opening = {
             "method": fitted_message(fitted),
-            "spec": spec.model_dump(mode="json", by_alias=True),
+            # Where the data of the benchmark lie, truths among them, is none of a method's business.
+            "spec": spec.model_dump(mode="json", by_alias=True, exclude={"anatomy": {"path"}}),
             "device": str(device),
             "threads": limits.threads,
             "memory_gb": limits.memory_gb,
