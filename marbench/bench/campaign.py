@@ -50,6 +50,7 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
     for label in options.force:
         if label not in hashes:
             raise MethodError(f"--force takes methods of this run. Got {label!r}; {nearest(label, hashes)}")
+    # The first ones, so that a larger limit later adds to what is there.
     keys = suite.case_keys[: options.limit]
     gallery = Gallery(folder / "images", _wanted_images(suite, keys, options.images))
     where = options.device if options.dask else str(device)
@@ -65,6 +66,7 @@ def _wanted_images(suite: Suite, keys: Sequence[CaseKey], choice: ImageChoice) -
 
 def pending(campaign: Campaign, stored: Stored) -> list[Unit]:
     """Return what is still to do."""
+    # Pictures may be lost or damaged where rows are not: what is missing of them is made again.
     asked, labels = {case.case_id for case in campaign.keys}, campaign.hashes.items()
     good = (key for key in stored.good() if key.case_id in asked and (key.method, key.method_hash) in labels)
     options = campaign.options
@@ -92,6 +94,7 @@ def with_telling_cases(campaign: Campaign, rows: pd.DataFrame) -> Campaign:
 
 def pending_pictures(campaign: Campaign, rows: pd.DataFrame) -> list[Unit]:
     """Return what is to be done once more for pictures that are not there."""
+    # Of the versions of the methods that have rows now; a method that has failed has no picture to draw.
     stored = Stored(rows)
     good = list(stored.good())
     methods = {key.method: key.method_hash for key in good}
@@ -127,7 +130,7 @@ def without(unit: Unit, done: frozenset[tuple[str, str]]) -> Unit:
 def register(campaign: Campaign, new_rows: bool) -> None:
     """Write who runs what, where; first see whether rows can be written, if there will be any."""
     if new_rows:
-        campaign.store.prepare()
+        campaign.store.prepare()  # before hours of work that could not be kept
     host = describe_host()
     campaign.store.write_host(host_id(host), host)
     for fitted in campaign.conditions.methods:
@@ -138,6 +141,7 @@ def register(campaign: Campaign, new_rows: bool) -> None:
 
 def _card(fitted: FittedMethod) -> dict[str, object]:
     request, file = fitted.request, fitted.found.file
+    # The path of an interpreter names folders of this machine.
     card: dict[str, object] = request.entry.card.model_dump(mode="json", exclude={"python"})
     card |= {"method_hash": fitted.hash, "preset": request.preset or "", "values": request.values()}
     if file is not None:

@@ -54,6 +54,7 @@ def fitted_from(message: dict[str, Any]) -> FittedMethod:
 
 def describe_load(error: BaseException, fitted: FittedMethod) -> Failure:
     """Return why a method could not be loaded."""
+    # What the plugin raised says more than what was made of it, but for messages that were written for the user.
     cause = error.__cause__ if isinstance(error, MethodError) and error.__cause__ else error
     entry = fitted.request.entry
     said = describe(cause, entry.folder or entry.module.parent)
@@ -65,6 +66,7 @@ def describe_load(error: BaseException, fitted: FittedMethod) -> Failure:
 def serve(channel: Channel) -> None:
     """Load the method that the first message names, then answer calls until the channel is closed."""
     own_pid = os.getpid()
+    # The first message comes from marbench itself, before any code of the plugin has run.
     # Without a line to the world a plugin that forks, and returns twice, cannot answer twice.
     os.register_at_fork(after_in_child=channel.close)
     opening, _ = channel.receive()
@@ -73,7 +75,7 @@ def serve(channel: Channel) -> None:
     fitted, device = fitted_from(opening["method"]), torch.device(opening["device"])
     try:
         loaded = load_method(fitted, Spec.model_validate(opening["spec"]), device)
-    except BaseException as error:
+    except BaseException as error:  # sys.exit() in a plugin is a failure to load, not an end in order
         _answer(channel, own_pid, {"failure": dataclasses.asdict(describe_load(error, fitted))})
         return
     _answer(channel, own_pid, {"parameters": _parameters(loaded)})

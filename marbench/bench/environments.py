@@ -63,6 +63,7 @@ def environment_for(request: MethodRequest) -> Path:
         Something cannot be installed; the message has the end of what pip said.
     """
     requires = sorted(request.entry.card.requires)
+    # Of another Python, or beside another marbench, the same requirements are another environment.
     key = hashlib.sha256(json.dumps([requires, sys.version, sys.prefix]).encode()).hexdigest()[:16]
     root = Path(platformdirs.user_cache_dir("marbench", appauthor=False)) / "environments"
     folder, ready = root / key, root / key / "ready"

@@ -78,6 +78,7 @@ def evaluate(
     # As many threads as the caller's process uses: in a notebook nobody shares the cores.
     limits = Limits(threads=torch.get_num_threads())
     conditions = Conditions(suite.spec, (loaded.fitted,), str(where), limits, "inline")
+    # In this process: a function of a notebook cannot be sent to another one, and its author may want a debugger.
     producer = InlineProducer(loaded.fitted, suite.spec, where, loaded)
     session = Session(conditions, producers={(loaded.label, False): producer})
     tasks = tuple(Task(index, key, {loaded.label: 1}) for index, key in enumerate(suite.case_keys[:limit]))

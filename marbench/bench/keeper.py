@@ -9,18 +9,17 @@ import pandas as pd
 from marbench.bench.campaign import Campaign
 from marbench.bench.executors import Executor
 from marbench.bench.options import Progress
+from marbench.bench.outcome import Failure, Outcome
 from marbench.bench.plan import Stored, Unit
 from marbench.bench.stopwatch import Stopwatch
-from marbench.bench.work import Began, Ended, HostSeen, Result, Work
+from marbench.bench.work import Began, Ended, HostSeen, Result, Work, row_of
 from marbench.bench.worker import UnitDone
-from marbench.cases.case import CaseKey
 from marbench.cases.digest import digests_agree
 from marbench.errors import StoreError
 from marbench.machine.host import describe_host, host_id
 from marbench.machine.interrupts import Interrupts
 from marbench.results.inflight import InFlight, unfinished
 from marbench.results.rows import Key, Row
-from marbench.spec import PROTOCOL
 
 __all__ = ["Keeper", "given_up"]
 
@@ -52,6 +51,7 @@ class Keeper:
         """Do the work and store its rows. Whatever ends it, what is finished is stored."""
         try:
             for event in executor.run(work):
+                # A signal may have come inside a callback of a library, which swallowed what it raised.
                 self._interrupts.check()
                 if isinstance(event, Began):
                     self._calls.begin(event.key)
@@ -63,6 +63,7 @@ class Keeper:
                     self._stopwatch.add(event.spent)
                     self.take(event)
                 elif isinstance(event, UnitDone):
+                    # A unit is some seconds of work: that much is lost at most where a machine goes down.
                     with self._stopwatch.of("storing"), self._interrupts.shield():
                         self._campaign.store.flush()
         finally:
@@ -82,6 +83,7 @@ class Keeper:
     def take(self, result: Result) -> None:
         """Store a row, and before it its pictures: whoever finds the row finds them."""
         row = result.row
+        # Before anything is stored: a folder of mixed data would be refused as a whole later.
         self._hold_to_data(row)
         self._write_pictures(result)
         if not row.method:
@@ -93,6 +95,7 @@ class Keeper:
             with self._stopwatch.of("storing"), self._interrupts.shield():
                 self._campaign.store.add(row)
             self.new += 1
+        # Only now: a kill between the end of a call and its row makes the call again, and loses nothing.
         self._calls.end(Key(row.method, row.method_hash, row.case_id))
         self._progress.advance(row)
 
@@ -104,6 +107,7 @@ class Keeper:
         """Refuse to add results to those of other data."""
         if not row.case_digest:
             return
+        # Equal up to rounding: rows of other processors are of the same case.
         known = self._digests.setdefault(row.case_id, row.case_digest)
         if not digests_agree(known, row.case_digest):
             raise StoreError(
@@ -114,6 +118,7 @@ class Keeper:
 
     def _says_nothing_new(self, row: Row) -> bool:
         """Tell whether a row is as it was before: runs without news add no rows."""
+        # Else a benchmark with a method that lacks its weights would grow with every run.
         known = self._stored.get(Key(row.method, row.method_hash, row.case_id))
         if known is None or known.status != row.status:
             return False
@@ -127,39 +132,17 @@ def given_up(campaign: Campaign, units: Sequence[Unit], keeper: Keeper) -> froze
     """
     endings = unfinished(campaign.store.folder)
     often = {(key.method, key.case_id) for key, count in endings.items() if count >= _ENDINGS and key.case_id}
-    pending = {
-        (label, task.case.case_id): (task, label) for unit in units for task in unit.tasks for label in task.attempts
-    }
-    host = host_id(describe_host())
-    for method_and_case in sorted(often & set(pending)):
-        task, label = pending[method_and_case]
-        message = f"the whole run ended {_ENDINGS} times during this call"
-        keeper.take(Result(_crashed(campaign, task.index, task.case, label, task.attempts[label], message, host)))
+    pending = {(label, task.case.case_id): task for unit in units for task in unit.tasks for label in task.attempts}
+    # Without a call there is nobody else to say where it was: this machine goes on with the run.
+    where = {"spec_hash": campaign.suite.spec.hash, "device": campaign.conditions.device}
+    where["host"] = host_id(describe_host())
+    methods = {fitted.label: fitted for fitted in campaign.conditions.methods}
+    failure = Failure("crashed", "Run", f"the whole run ended {_ENDINGS} times during this call")
+    for label, case_id in sorted(often & set(pending)):
+        keeper.take(Result(row_of(pending[label, case_id], methods[label], Outcome(failure=failure), **where)))
     keeper.done = frozenset(often)
+    # Of another version of a method nothing is known: what ended its call may be mended.
     return frozenset(key.method for key in endings if campaign.hashes.get(key.method) == key.method_hash)
-
-
-def _crashed(campaign: Campaign, index: int, case: CaseKey, label: str, attempt: int, message: str, host: str) -> Row:
-    request = next(each.request for each in campaign.conditions.methods if each.label == label)
-    return Row(
-        spec_hash=campaign.suite.spec.hash,
-        protocol=PROTOCOL,
-        method=label,
-        method_hash=campaign.hashes[label],
-        preset=request.preset or "",
-        case_id=case.case_id,
-        patient_id=case.patient_id,
-        slice_id=case.slice_id,
-        metal_id=case.metal_id,
-        size_group=case.size_group,
-        case_index=index,
-        status="crashed",
-        error_kind="Run",
-        message=message,
-        device=campaign.conditions.device,
-        host_id=host,
-        attempt=attempt,
-    )
 
 
 def _digests(table: pd.DataFrame) -> dict[str, str]:

@@ -50,6 +50,8 @@ class Outcome:
 def check_image(result: Any, shape: tuple[int, ...]) -> Image:
     """Return a method's result as a float32 array, or raise `InvalidImage`: what was expected, and what came."""
     expected = f"expected a floating tensor or array of shape {shape}, all finite, in HU"
+    # Each of these would otherwise become an image that its author did not mean: masks dropped, integers cut, padding
+    # invented. Batches are not squeezed either: a missing axis is a misunderstanding to be told.
     if isinstance(result, np.ma.MaskedArray):
         raise InvalidImage(f"{expected}; got a masked array: fill it, e.g. with .filled(value)")
     if isinstance(result, np.ndarray) and result.dtype.kind == "f" and result.dtype.itemsize <= 8:
@@ -63,6 +65,7 @@ def check_image(result: Any, shape: tuple[int, ...]) -> Image:
         raise InvalidImage(f"{expected}; got a tensor of layout {result.layout} on the device {result.device}")
     if tuple(result.shape) != shape:
         raise InvalidImage(f"{expected}; got shape {tuple(result.shape)}")
+    # float64 beyond float32 becomes infinite here, and is found below.
     image: Image = result.detach().to("cpu", torch.float32).numpy()
     broken = image.size - int(np.count_nonzero(np.isfinite(image)))
     if broken:
@@ -79,6 +82,7 @@ def describe(error: BaseException, home: Path | None = None) -> Failure:
     home : Path, optional
         The plugin's folder: the message quotes its last line that took part.
     """
+    # Holds text only: an exception that were kept would keep every local of the plugin's frames.
     report = traceback.TracebackException.from_exception(error)
     said = "".join(report.format_exception_only()).strip()
     own = [frame for frame in report.stack if home is None or home.resolve() in Path(frame.filename).resolve().parents]

@@ -37,6 +37,7 @@ class Stored:
     """
 
     def __init__(self, rows: pd.DataFrame) -> None:
+        # A matrix over (method, version) and cases: 5 bytes a key, where a dictionary of tuples takes 400.
         pairs = pd.MultiIndex.from_frame(rows[["method", "method_hash"]])
         pair_codes, pair_names = pd.factorize(pairs)
         case_codes, case_names = pd.factorize(rows["case_id"])
@@ -156,6 +157,7 @@ def plan(
         Take only these units.
     """
     final = {"ok"} if retry_failed else FINAL
+    # Numbered before anything is left out: shards must agree on the units whatever each of them has stored.
     for number, start in enumerate(range(0, len(cases), UNIT_CASES)):
         if shard is not None and number not in shard:
             continue

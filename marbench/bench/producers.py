@@ -192,6 +192,7 @@ class ProcessProducer:
         if child is None:
             return Outcome(failure=self.failure)
         scan = case.scan
+        # The scan alone; what it is scored against stays here.
         arrays = {name: getattr(scan, name).cpu().numpy() for name in FIELDS}
         self._calls += 1
         call = {"call": self._calls, "seed": seed_of(self._fitted.label, case.id), "tidy": tidy}
@@ -228,6 +229,7 @@ class ProcessProducer:
         if isinstance(error, ChannelTimeout):
             child.kill()
             return Failure("timeout", "Timeout", f"{what} took longer than {self._limits.seconds:g} s")
+        # A channel is closed a moment before its process has ended: how it ended is worth waiting for.
         status = child.end() if isinstance(error, ChannelClosed) else child.kill()
         trace = clean(child.output(), TRACE_LIMIT)
         if not isinstance(error, ChannelClosed):
@@ -250,6 +252,7 @@ def producer_of(
     server : ForkServer
         Starts the processes that use this interpreter.
     """
+    # A process costs some milliseconds a case, which shipped methods, being our own code, need not pay.
     entry = fitted.request.entry
     card = entry.card
     wanted = card.isolation if isolation == "auto" else isolation

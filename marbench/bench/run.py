@@ -88,12 +88,14 @@ def run_benchmark(
     stored = Stored(table)
     units = pending(campaign, stored)
     register(campaign, new_rows=bool(units))
+    # Workers stay between rows and pictures: simulated slices and loaded methods are there already.
     with InFlight(folder) as calls, _executor(options, campaign.conditions, len(units), progress) as executor:
         keeper = Keeper(campaign, table, stored, calls, stopwatch, progress, interrupts)
         suspects = given_up(campaign, units, keeper)
         units = [unit for unit in (without(unit, keeper.done) for unit in units) if unit.tasks]
         progress.begin("Running", sum(unit.results for unit in units))
         keeper.keep(executor, [Work(campaign.conditions, unit, suspects) for unit in units])
+        # Which cases tell most is known once all rows are there, those of earlier runs included.
         rows = rows_of(campaign)
         if options.images == "gallery" and options.shard is None:
             campaign = with_telling_cases(campaign, rows)

@@ -48,6 +48,7 @@ def time_method(label: str, cases: Sequence[Case], session: Session) -> list[Tim
     with session.threads():
         producer.open()
         for case in cases:
+            # Cases one after another and never in a batch: what a scanner would wait for.
             for repeat, outcome in enumerate(_calls(producer, case)):
                 if isinstance(outcome, Failure):
                     return outcome

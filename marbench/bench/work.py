@@ -30,8 +30,9 @@ from marbench.results.images import case_picture, method_picture
 from marbench.results.rows import Key, Row, properties
 from marbench.spec import PROTOCOL, Spec
 
-__all__ = ["Began", "Conditions", "Ended", "Event", "HostSeen", "Result", "Session", "Work", "do"]
+__all__ = ["Began", "Conditions", "Ended", "Event", "HostSeen", "Result", "Session", "Work", "do", "row_of"]
 
+# What the processes of methods and of workers import: once, in the server that they are forked from.
 PRELOAD = ("marbench.bench.child", "marbench.bench.worker")
 
 
@@ -105,6 +106,8 @@ class Result:
     spent: Mapping[str, float] = field(default_factory=dict)
 
 
+# In the order in which they come about: whoever reads them knows at any moment what a worker is doing, so that its end
+# can be laid to a call.
 Event = Began | Ended | HostSeen | Result
 
 
@@ -142,6 +145,7 @@ class Session:
 
     def producer(self, label: str, suspect: bool = False) -> Producer:
         """Return the producer of a method; of a suspect one in a process of its own."""
+        # A method may become a suspect while it is open inline: then it is loaded a second time, elsewhere.
         key = (label, suspect)
         if key not in self._producers:
             asked = self.conditions
@@ -151,9 +155,16 @@ class Session:
             )
         return self._producers[key]
 
+    def row(self, task: Task, label: str, outcome: Outcome) -> Row:
+        """Return the row of a call here; without a label that of a case that could not be made."""
+        fitted = self._methods[label] if label else None
+        where = {"spec_hash": self.spec_hash, "device": self.conditions.device, "host": self.host_id}
+        return row_of(task, fitted, outcome, **where)
+
     @contextmanager
     def threads(self) -> Iterator[None]:
         """Compute with as many threads as the conditions say."""
+        # The number is one of the process, so it is given back: a notebook or the timing wants its own.
         count, before = self.conditions.limits.threads, torch.get_num_threads()
         if count != before:
             torch.set_num_threads(count)
@@ -180,6 +191,7 @@ def do(work: Work, session: Session) -> Iterator[Event]:
     yield HostSeen(session.host_id, session.host)
     with session.threads():
         for task in work.unit.tasks:
+            # Methods are opened before the case is made: where none can run there is nothing to simulate.
             ready = []
             for label in task.attempts:
                 producer = session.producer(label, label in work.suspects)
@@ -191,7 +203,7 @@ def do(work: Work, session: Session) -> Iterator[Event]:
                 if producer.failure is None:
                     ready.append(label)
                 else:
-                    yield Result(_row(task, label, session, Outcome(failure=producer.failure)))
+                    yield Result(session.row(task, label, Outcome(failure=producer.failure)))
             if ready:
                 yield from _do_case(task, ready, work, session)
 
@@ -206,9 +218,10 @@ def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Ite
     except Interrupted:
         raise
     except Exception as error:  # damaged data end this case, not the run, and are no fault of a method
-        yield Result(_row(task, "", session, Outcome(failure=replace(describe(error), status="error"))))
+        yield Result(session.row(task, "", Outcome(failure=replace(describe(error), status="error"))))
         return
     wanted = case.id in work.conditions.pictures
+    # The digest is taken before any method is called: it says what the methods were given.
     with spent.of("scoring"):
         known = {**properties(case.info), "case_digest": case_digest(case)}
     files = case_picture(case) if wanted else {}
@@ -219,7 +232,8 @@ def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Ite
         if wanted and outcome.image is not None:
             with spent.of("storing"):
                 files |= method_picture(key, outcome.image)
-        row = replace(_row(task, label, session, outcome), **known, scores=scores)
+        row = replace(session.row(task, label, outcome), **known, scores=scores)
+        # The picture of the case goes with its first row, and no row comes before its pictures.
         yield Result(row, files, spent.taken())
         files = {}
 
@@ -234,12 +248,12 @@ def _score_call(producer: Producer, case: Case, scorer: Scorer, spent: _Spent) -
         return outcome, scorer.score(outcome.image)
 
 
-def _row(task: Task, label: str, session: Session, outcome: Outcome) -> Row:
-    """Return the row of a call; without a label that of a case that could not be made."""
+def row_of(task: Task, fitted: FittedMethod | None, outcome: Outcome, *, spec_hash: str, device: str, host: str) -> Row:
+    """Return the row of a call, as far as it is known without the case; without a method that of the case itself."""
     case, failure = task.case, outcome.failure or Failure("ok", "", "")
-    fitted = session.method(label) if label else None
+    label = fitted.label if fitted else ""
     return Row(
-        spec_hash=session.spec_hash,
+        spec_hash=spec_hash,
         protocol=PROTOCOL,
         method=label,
         method_hash=fitted.hash if fitted else "",
@@ -250,10 +264,11 @@ def _row(task: Task, label: str, session: Session, outcome: Outcome) -> Row:
         metal_id=case.metal_id,
         size_group=case.size_group,
         case_index=task.index,
+        # NaN where there was no call.
         seconds=outcome.seconds,
         peak_mb=outcome.peak_mb,
-        device=session.conditions.device,
-        host_id=session.host_id,
+        device=device,
+        host_id=host,
         attempt=task.attempts.get(label, 1),
         status=failure.status,
         error_kind=failure.error_kind,

@@ -44,7 +44,7 @@ def serve(channel: Channel) -> None:
     # While nothing has been computed yet: its children must find no lock held and no data.
     server = ForkServer(PRELOAD)
     server.start_forked()
-    session = None
+    session = None  # made with the first unit, which says of what
     while True:
         work = receive(channel)
         assert isinstance(work, Work)  # whoever starts a worker sends nothing else
