@@ -193,8 +193,8 @@ def read_run(folder: str | Path) -> pd.DataFrame:
             The benchmark.
         ``method method_hash preset``
             The label, e.g. ``nmar[prior=raw]``; the hash of its code, weights and parameters; its preset.
-        ``case_id patient_id slice_id metal_id size_group case_digest``
-            The case; size group 1 holds the largest metals.
+        ``case_id patient_id slice_id metal_id size_group case_index case_digest``
+            The case; size group 1 holds the largest metals. Its place in the benchmark, and a digest of its data.
         ``metal_area_px metal_area_mm2 region materials window_low window_high``
             Its properties; areas in pixels of the metal mask and mm², the display window in HU.
         ``status error_kind message trace``

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from marbench.errors import StoreError
 from marbench.results.parts import write_part
 from marbench.results.rows import Row
 from marbench.results.store import Store
@@ -29,3 +30,13 @@ def write_parts(folder: Path, spec: Spec, cases: Sequence[str]) -> None:
     """Write one part per case."""
     for case in cases:
         write_part(folder / "results", "results", spec.hash, [row(spec, case=case).record()])
+
+
+def claim(folder: str, spec: Spec, barrier: object) -> None:
+    """Claim a folder at the same moment as others; exit code 3 if it is another's."""
+    barrier.wait()  # type: ignore[attr-defined]
+    try:
+        Store(Path(folder), spec).prepare()
+    except StoreError as error:
+        assert "Choose another --out" in str(error)
+        raise SystemExit(3) from None

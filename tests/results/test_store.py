@@ -1,5 +1,6 @@
 import errno
 import json
+import multiprocessing
 import os
 
 import numpy as np
@@ -7,14 +8,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from filled import fill, row
+from filled import claim, fill, row
 from running import Notes, run, table
 
 from marbench.errors import StoreError
 from marbench.machine.files import safe_name, write_atomically
-from marbench.results.rows import metric_names
+from marbench.results.rows import TimingRow, metric_names
 from marbench.results.store import Store, open_run
-from marbench.spec import Spec, builtin_specs, load_spec
+from marbench.spec import PROTOCOL, Spec, builtin_specs, load_spec
 from marbench.spec_file import spec_toml
 
 
@@ -183,3 +184,61 @@ def test_safe_names_are_safe_and_tell_labels_apart():
 def test_a_folder_without_a_run_says_how_to_make_one(tmp_path):
     with pytest.raises(StoreError, match="marbench run --out"):
         open_run(tmp_path)
+
+
+def test_a_run_is_read_as_a_table_with_documented_columns(tmp_path, tiny):
+    import marbench
+
+    fill(tmp_path, tiny, row(tiny, case="a", scores={"rmse_hu": 1.0}), row(tiny, case="b", status="error"))
+    rows = marbench.read_run(tmp_path)
+    assert isinstance(rows, pd.DataFrame)
+    pd.testing.assert_frame_equal(rows, open_run(tmp_path).rows)
+    documented = str(marbench.read_run.__doc__)
+    assert all(name in documented for name in rows.columns if "[" not in name)
+    (tmp_path / "results" / "odd.parquet").write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"odd\.parquet is skipped"):
+        marbench.read_run(str(tmp_path))
+
+
+def test_timings_of_a_method_without_rows_are_there(tmp_path, tiny):
+    timing = {"preset": "", "case_id": "c", "repeat": 0, "seconds": 1.0, "peak_mb": 1.0, "parameters": None}
+    timing |= {"device": "cpu", "device_name": "A CPU", "threads": 2, "host_id": "h"}
+    store = fill(tmp_path, tiny, row(tiny, "li", method_hash="1"))
+    for method, version in (("li", "1"), ("li", "0"), ("nmar", "5"), ("nmar", "6")):
+        store.add_timings([TimingRow(tiny.hash, PROTOCOL, method, version, **timing)])
+    found = open_run(tmp_path).timings
+    assert set(zip(found["method"], found["method_hash"], strict=True)) == {("li", "1"), ("nmar", "6")}
+    store.write_method("nmar", {"method_hash": "5"})
+    found = open_run(tmp_path).timings
+    assert set(zip(found["method"], found["method_hash"], strict=True)) == {("li", "1"), ("nmar", "5")}
+
+
+def test_of_two_processes_that_claim_a_folder_for_two_benchmarks_one_is_told(tmp_path, tiny):
+    other = Spec.model_validate({**tiny.model_dump(by_alias=True), "seed": 1})
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["marbench.results.store"])
+    for number in range(3):
+        folder, barrier = tmp_path / str(number), context.Barrier(2)
+        processes = [context.Process(target=claim, args=(str(folder), spec, barrier)) for spec in (tiny, other)]
+        for process in processes:
+            process.start()
+        codes = [process.join(60) or process.exitcode for process in processes]
+        assert sorted(codes) == [0, 3]
+        assert open_run(folder).spec.hash == (tiny if codes[0] == 0 else other).hash
+
+
+def test_a_command_is_kept_once_it_has_brought_something(tmp_path, tiny):
+    store = Store(tmp_path, tiny)
+    store.prepare()
+    store.write_command("marbench run --methods li")
+    assert open_run(tmp_path).commands == []
+    store.add(row(tiny))
+    store.flush()
+    assert open_run(tmp_path).commands == ["marbench run --methods li"]
+    fill(tmp_path, tiny)
+    assert open_run(tmp_path).commands == ["marbench run --methods li"]
+
+
+def test_rows_with_text_that_no_file_can_hold_are_stored_all_the_same(tmp_path, tiny):
+    fill(tmp_path, tiny, row(tiny, status="error", message=os.fsdecode(b"\xff: no such file")))
+    assert open_run(tmp_path).rows["message"].tolist() == ["\N{REPLACEMENT CHARACTER}: no such file"]
