@@ -38,6 +38,7 @@ def call_method(method: Method, scan: Scan, device: torch.device, seed: int = 0,
     home : Path, optional
         The plugin's folder: error messages quote its last line that took part.
     """
+    # Of the scan as it is here: the copy that the method gets is its own, to reshape as it likes.
     shape = tuple(scan.image.shape)
     start = time.perf_counter()
     try:
@@ -69,6 +70,7 @@ def _own_state(seed: int) -> Iterator[None]:
 
     Plugins of others run in processes of their own: nothing that they switch reaches another method.
     """
+    # Whatever generator a plugin uses, its numbers depend on the method's name and the case alone.
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 (plugins use the legacy generator)
     torch.manual_seed(seed)

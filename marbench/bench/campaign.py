@@ -87,6 +87,7 @@ def with_telling_cases(campaign: Campaign, rows: pd.DataFrame) -> Campaign:
     """Return the campaign with the cases that tell most, by their scores, among those whose pictures are wanted."""
     uncorrected = {each.label for each in campaign.conditions.methods if each.request.entry.card.role == "uncorrected"}
     measure = measures_of(campaign.suite.spec.metrics.conventions)[0]
+    # By a rule on the scores, so that nobody picks pictures by their looks.
     telling = telling_of_run(rows, campaign.keys, measure, uncorrected)
     gallery = replace(campaign.gallery, cases=campaign.gallery.cases | telling)
     return replace(campaign, gallery=gallery, conditions=replace(campaign.conditions, pictures=gallery.cases))
@@ -131,6 +132,7 @@ def register(campaign: Campaign, new_rows: bool) -> None:
     """Write who runs what, where; first see whether rows can be written, if there will be any."""
     if new_rows:
         campaign.store.prepare()  # before hours of work that could not be kept
+    # This machine may add no rows itself, as of a cluster, but it is where the run was asked for.
     host = describe_host()
     campaign.store.write_host(host_id(host), host)
     for fitted in campaign.conditions.methods:

@@ -44,6 +44,7 @@ def interpreter_of(request: MethodRequest) -> tuple[str, list[str]]:
     if not card.python:
         return str(environment_for(request)), []
     python = Path(card.python).expanduser()
+    # Relative to the plugin, so that a folder with its environment beside it can be moved.
     if not python.is_absolute():
         python = (request.entry.folder or request.entry.module.parent) / python
     if not os.access(python, os.X_OK) or python.is_dir():
@@ -102,6 +103,7 @@ def _make(folder: Path, python: Path, requires: list[str], label: str) -> None:
 
 def _shared_folders() -> list[str]:
     """Return the folders of packages that an environment falls back upon: marbench's, then what it needs."""
+    # marbench itself last, and alone: in a checkout it stands beside its tests.
     folders = [*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(_alone())]
     return list(dict.fromkeys(folders))
 

@@ -57,9 +57,11 @@ def limit_memory(gigabytes: float | None) -> None:
         return
     import resource
 
+    # The rest is for the process that keeps the results, and for the system.
     allowed = 0.9 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if gigabytes is None else gigabytes * 1e9
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = int(_data_bytes() + allowed)
+    # A limit that somebody has set before can only be lowered.
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (wanted, wanted))

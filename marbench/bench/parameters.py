@@ -17,6 +17,7 @@ def parameter_count(method: Method) -> int | None:
 
     Of a method that learns only its networks count, not those that help in training.
     """
+    # A discriminator, say, is an attribute too, and takes no part in an image.
     if isinstance(method, LearnedMethod):
         modules = list(method.networks().values())
     else:

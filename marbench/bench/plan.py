@@ -47,9 +47,11 @@ class Stored:
         self._statuses = [str(status) for status in status_names]
         shape = (len(self._pairs), len(self._cases))
         # The last row of a key decides, but one that is ok outweighs all others.
+        # int8 is enough: there are fewer statuses than a hundred.
         self._status = np.full(shape, -1, dtype=np.int8)
         self._attempts = np.zeros(shape, dtype=np.int32)
         self._status[pair_codes, case_codes] = status_codes
+        # A method that was ok once is ok: the same files on the same case give the same image.
         if "ok" in self._statuses:
             good = status_codes == self._statuses.index("ok")
             self._status[pair_codes[good], case_codes[good]] = self._statuses.index("ok")
@@ -161,6 +163,7 @@ def plan(
     for number, start in enumerate(range(0, len(cases), UNIT_CASES)):
         if shard is not None and number not in shard:
             continue
+        # Cases of a unit share a slice, methods of a task a case: neither is simulated twice.
         tasks = []
         for index, case in enumerate(cases[start : start + UNIT_CASES], start):
             attempts = {}

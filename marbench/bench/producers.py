@@ -167,6 +167,7 @@ class ProcessProducer:
             return
         deadline = self._deadline()
         try:
+            # Import and load count together: both run the plugin's code.
             self._child.channel.send(self._opening, deadline=deadline)
             answer, _ = self._child.channel.receive(limit=0, deadline=deadline)
             self.failure = _failure_of(answer.get("failure"))
@@ -275,12 +276,14 @@ def _outcome_of(
     answer: Mapping[str, Any], images: Mapping[str, np.ndarray[Any, Any]], shape: tuple[int, ...], passed: float
 ) -> Outcome:
     """Return a call's outcome as another process tells it, believing nothing that can be checked."""
+    # The process's own clock leaves out the way of the scan there and of the image back; ours bounds it.
     reported = _number(answer.get("seconds"))
     seconds = reported if passed - _CLOCK_SLACK <= reported <= passed else passed
     failure = _failure_of(answer.get("failure"))
     if failure is not None:
         return Outcome(None, failure, seconds)
     try:
+        # Checked there already, by code that the plugin may have changed since.
         return Outcome(check_image(images.get("image"), shape), None, seconds, _number(answer.get("peak_mb")))
     except MarbenchError as error:
         return Outcome(None, describe(error), seconds)

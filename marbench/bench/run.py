@@ -140,6 +140,7 @@ def _executor(options: RunOptions, conditions: Conditions, units: int, progress:
 
 
 def _time_the_untimed(campaign: Campaign, rows: pd.DataFrame, progress: Progress, interrupts: Interrupts) -> None:
+    # Only what works: the time until a method fails is of no use.
     done = timed_already(campaign.store.timings(), host_id(describe_host()), campaign.conditions.device)
     good = set(rows.loc[rows["status"] == "ok", "method"])
     labels = [label for label, version in campaign.hashes.items() if label in good and (label, version) not in done]
@@ -151,6 +152,7 @@ def _time(labels: Sequence[str], campaign: Campaign, progress: Progress, interru
         return
     progress.begin("Timing", len(labels))
     # All threads of the machine: here nobody else computes, and no score depends on it.
+    # And what was kept for scoring is let go of before: a time is not to depend on what ran before.
     limits = replace(campaign.options.limits, threads=torch.get_num_threads())
     session = Session(replace(campaign.conditions, limits=limits))
     try:

@@ -33,6 +33,7 @@ def timing_cases(count: int) -> tuple[int, ...]:
 
 def timed_already(timings: pd.DataFrame, host_id: str, device: str) -> set[tuple[str, str]]:
     """Return the (label, method_hash) that have timings on this machine and device."""
+    # By the description of the machine: another torch or another number of threads is another machine.
     here = timings[(timings["host_id"] == host_id) & (timings["device"] == device)]
     return set(zip(here["method"].tolist(), here["method_hash"].tolist(), strict=True))
 
@@ -43,6 +44,7 @@ def time_method(label: str, cases: Sequence[Case], session: Session) -> list[Tim
     Per case: one call to warm up, one to take the peak of memory, and up to five that are timed. The memory and the
     parameters are repeated in every row.
     """
+    # In the process that the method has in a run, so that what is timed is what was scored.
     producer, fitted = session.producer(label), session.method(label)
     rows: list[TimingRow] = []
     with session.threads():

@@ -240,6 +240,7 @@ def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Ite
 
 def _score_call(producer: Producer, case: Case, scorer: Scorer, spent: _Spent) -> tuple[Outcome, dict[str, float]]:
     """Call a method on a case, and score what comes."""
+    # With the way to another process and back; the time in the row is the method's own.
     with spent.of("methods"):
         outcome = producer.produce(case)
     if outcome.image is None:

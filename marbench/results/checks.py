@@ -65,11 +65,12 @@ def faulty_rows(table: pa.Table, kind: Kind, spec_hash: str) -> tuple[pa.Array, 
     spec_hash : str
         The benchmark that the rows must be of.
     """
+    # Column by column over all rows: a loop over a million rows would take longer than the run's start.
     good = pa.array([True] * table.num_rows, pa.bool_())
     reasons = {}
     for column in table.schema:
         for why, allowed in _rules(column, table[column.name].combine_chunks(), kind, spec_hash):
-            passes = pc.fill_null(allowed, False)
+            passes = pc.fill_null(allowed, False)  # NULL in a column that must be filled
             bad = pc.and_(good, pc.invert(passes))  # of a row with several faults the first one is told
             if count := pc.sum(bad).as_py():
                 example = table[column.name].filter(bad)[0].as_py()

@@ -30,6 +30,7 @@ def plain_json(value: Any, depth: int = _DEPTH) -> Any:
     """Return a JSON value as it may be shown and published: clean text, finite numbers, of bounded size and depth."""
     if isinstance(value, str):
         return clean(value, _TEXT)
+    # Scripts of the pages read numbers as float64, which beyond 2⁵³ are other numbers.
     if isinstance(value, int):  # booleans included
         return value if abs(value) <= 2**53 else None
     if isinstance(value, float):
@@ -61,6 +62,7 @@ def read_cards(folder: Path, problems: list[str]) -> dict[str, dict[str, Any]]:
         if not (isinstance(label, str) and 0 < len(label) < _ITEMS and isinstance(version, str)):
             problems.append(f"methods/{path.name} is skipped: expected a label and a method_hash, both of text")
             continue
+        # What the card has beyond the known keys may be anything, a path of its author's machine included.
         card = {key: plain_json(value) for key, value in content.items() if key in _CARD_KEYS}
         cards[label] = card | ({"label": label, "method_hash": version} if version else {"label": label})
     return cards
@@ -76,6 +78,7 @@ def read_commands(folder: Path, problems: list[str]) -> list[str]:
     except OSError as error:
         problems.append(f"commands.txt is skipped: {error.strerror}")
         return []
+    # Not splitlines(): a form feed or a line separator inside a command ends no line.
     lines = (clean_line(line, _COMMAND) for line in text.split("\n")[:_COMMANDS])
     return [line for line in lines if line]
 

@@ -39,6 +39,7 @@ def gallery_cases(cases: Sequence[CaseKey], slices: Iterable[int]) -> frozenset[
     slices : iterable of int
         Which slices of the suite, by their position; what is out of range is ignored.
     """
+    # The order of the suite, which is anatomical: ids of files sort otherwise.
     order = list(dict.fromkeys(case.slice_id for case in cases))
     chosen = {order[position] for position in slices if position < len(order)}
     first = {(case.slice_id, case.size_group): case.case_id for case in reversed(cases) if case.slice_id in chosen}
@@ -70,8 +71,10 @@ class Gallery:
         for key in keys:
             if key.case_id in self.cases:
                 wanted.setdefault(key.case_id, []).append(key)
+        # Read whole, not only looked at: a picture that is damaged inside is missing too.
         found = {key for own in wanted.values() for key in own if not self._holds(key)}
         for case_id, own in wanted.items():
+            # Not all of them: one call is enough to have the case simulated.
             if found.isdisjoint(own) and not self._holds_case(f"{case_id}/{CASE_FILE}"):
                 found.add(min(own, key=lambda key: key.method))
         return frozenset(found)
@@ -89,6 +92,7 @@ class Gallery:
                 write_atomically(self._path(name), content, durable=False)
 
     def _path(self, name: str) -> Path:
+        # Case ids and labels are safe names, but the folder may hold a link of that name.
         return within(self.folder.parent, f"{self.folder.name}/{name}")
 
     def _holds(self, key: Key) -> bool:
@@ -130,6 +134,7 @@ def _method_file(key: Key) -> str:
 
 
 def _hu(image: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
+    # A tenth of the noise of a scan is lost by rounding to 1 HU; what lies beyond int16 is no tissue and no metal.
     limits = np.iinfo(np.int16)
     rounded: NDArray[np.int16] = np.clip(np.rint(image), limits.min, limits.max).astype(np.int16)
     return rounded

@@ -59,11 +59,13 @@ class InFlight:
 
     def begin(self, key: Key) -> None:
         """A call begins. No sync: what must survive is a kill of this process, not of the machine."""
+        # A dictionary, not one key: several workers call at once.
         self._calls[key] = None
         self._write()
 
     def end(self, key: Key) -> None:
         """It has ended."""
+        # The file is left as it is until the next call begins: an ended call in it does no more than repeat it.
         self._calls.pop(key, None)
 
     def _write(self) -> None:

@@ -56,6 +56,7 @@ class Piece:
 
 def table_of(kind: Kind, records: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Return rows, column → value, as a table. Keys beyond the fixed columns are measures."""
+    # In the order in which they come: the columns of a table are those of its first complete row.
     measures = dict.fromkeys(name for record in records for name in record if name not in SCHEMAS[kind].names)
     schema = pa.schema([*SCHEMAS[kind], *((name, pa.float64()) for name in measures)])
     try:
@@ -98,6 +99,7 @@ def read_pieces(path: Path, kind: Kind, spec_hash: str) -> list[Piece]:
     about = _about(schema.metadata or {}, kind, spec_hash)
     _check_columns(schema.remove_metadata(), kind)
     table = _bounded(file, source)
+    # A part that was never merged is its own only piece, and is not told its name by what stands in it.
     listed = about.get("pieces", [[path.name, about["created"], table.num_rows]])
     pieces, start = [], 0
     for name, created, rows in listed:
@@ -112,6 +114,7 @@ def read_pieces(path: Path, kind: Kind, spec_hash: str) -> list[Piece]:
 
 def join(pieces: Sequence[Piece], kind: Kind) -> pa.Table:
     """Return the rows of pieces as one table; a measure that a piece lacks is null there."""
+    # The empty one first: a folder without parts has the columns too, and their order is always the same.
     tables = [SCHEMAS[kind].empty_table(), *(piece.table for piece in pieces)]
     return pa.concat_tables(tables, promote_options="default").combine_chunks()
 
@@ -131,6 +134,7 @@ def _about(metadata: Mapping[bytes, bytes], kind: Kind, spec_hash: str) -> dict[
 
 @lru_cache(maxsize=64)  # the parts of a run have one schema
 def _check_columns(schema: pa.Schema, kind: Kind) -> None:
+    # pandas would keep both, and hand out a table where a column is meant.
     names = schema.names
     if len(set(names)) != len(names):
         raise ValueError("two of its columns have one name")
@@ -147,6 +151,7 @@ def _check_columns(schema: pa.Schema, kind: Kind) -> None:
 
 def _bounded(file: pq.ParquetFile, source: pa.BufferReader) -> pa.Table:
     """Return the rows of a file, unless they would take more memory than any run's."""
+    # Both figures come from the footer, so nothing is unpacked yet; both may be lies, which the two ways below survive.
     rows = file.metadata.num_rows
     packed = sum(file.metadata.row_group(group).total_byte_size for group in range(file.num_row_groups))
     if rows > _ROWS or packed > _BYTES:
@@ -168,4 +173,5 @@ def _encodable(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_count(value: object) -> bool:
+    # JSON's true is an int in Python; beyond 63 bits Arrow has no integer.
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63

@@ -55,6 +55,7 @@ def image_file(method: str) -> str:
 def encode_case(case: StoredCase) -> bytes:
     """Return a case as a file."""
     arrays: dict[str, NDArray[Any]] = {"truth": case.truth, "uncorrected": case.uncorrected, "metal": case.metal}
+    # float64 as in the case: a window that was rounded would be another convention of PSNR.
     arrays["window"] = np.array(case.window, dtype=np.float64)
     if case.sinogram is not None and case.truth_sinogram is not None and case.metal_trace is not None:
         arrays |= {"sinogram": case.sinogram, "truth_sinogram": case.truth_sinogram, "metal_trace": case.metal_trace}
@@ -81,9 +82,11 @@ def load_case(path: Path) -> StoredCase:
     if "sinogram" in arrays:
         kinds = {"sinogram": np.int16, "truth_sinogram": np.int16, "metal_trace": np.bool_}
         sinograms = {name: _checked(path, arrays, name, kind) for name, kind in kinds.items()}
+    # Pages index one array by the mask of another.
     for group in ([*images.values(), metal], list(sinograms.values())):
         if len({array.shape for array in group}) > 1:
             raise _refusal(path, "its images differ in shape")
+    # Written so that NaN fails, too.
     window = arrays.get("window", np.zeros(0))
     if window.shape != (2,) or window.dtype.kind not in "fi" or not -_WINDOW_HU <= window[0] < window[1] <= _WINDOW_HU:
         raise _refusal(path, "expected a window of two numbers in HU, the lower one first")

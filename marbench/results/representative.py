@@ -39,6 +39,7 @@ class Difficulty:
 
 def difficulty(scores: NDArray[np.float64], measure: Measure) -> Difficulty:
     """Return how hard and how disputed each case is by the scores ``(methods, cases)`` of the judged methods."""
+    # An infinite score would make every spread infinite.
     finite = np.where(np.isfinite(scores), scores, np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # cases on which every method failed

@@ -31,6 +31,7 @@ Status = Literal["ok", "error", "timeout", "oom", "crashed", "invalid", "unavail
 Evidence = Literal["run here", "recomputed from images", "reported"]
 """How scores came about: the method ran; images that it made elsewhere were scored; somebody says so."""
 
+# A crash is final like any failure: --retry-failed and --force try again.
 FINAL: frozenset[str] = frozenset(get_args(Status)) - {"unavailable"}
 """What is not tried again by itself. A method that was unavailable may be available the next time."""
 
@@ -106,6 +107,7 @@ class Row:
 
     def record(self) -> dict[str, Any]:
         """Return the row as column → value."""
+        # Flat, as a table has it: what is nested here is one column each there.
         columns = {column.name: getattr(self, column.name) for column in fields(self) if column.name != "scores"}
         return {**columns, **self.scores}
 

@@ -100,7 +100,7 @@ class Store:
     """
 
     def __init__(self, folder: Path, spec: Spec) -> None:
-        hold_to_spec(folder, spec, write=False)
+        hold_to_spec(folder, spec, write=False)  # a run that has nothing to do claims no folder
         self.folder = folder
         self.spec = spec
         self._rows: list[Row] = []
@@ -241,9 +241,11 @@ def _read(folder: Path, merge: bool) -> Run:
     rows, refused = admit(results.table)
     columns = list(dict.fromkeys([*rows.columns, *metric_names(spec.metrics.conventions)]))
     rows = rows.reindex(columns=columns)
+    # Rows without a method tell of cases that could not be made; once a case has results, nothing is left to tell.
     faults = _cleaned(_one_per_case(rows[rows["method"] == ""]))
     rows = rows[rows["method"] != ""]
     faults = faults[~faults["case_id"].isin(rows["case_id"])].reset_index(drop=True)
+    # A method that was only timed has no rows to say which version counts; one with rows is judged by those.
     current = _current_versions(timings.table, cards) | _current_versions(rows, cards)
     return Run(
         folder=folder,
@@ -273,6 +275,7 @@ def _of_versions(rows: pd.DataFrame, versions: Mapping[str, str]) -> pd.DataFram
 
 def _one_per_case(rows: pd.DataFrame) -> pd.DataFrame:
     """Keep the newest attempt of every method and case, a successful one preferred. Order: method, case."""
+    # One that went well is not undone by a later attempt that did not: what failed then may have been the machine.
     ranked = rows.assign(_ok=rows["status"] == "ok")
     # A stable sort: rows of equal attempt stay in the order in which they were written.
     ranked = ranked.sort_values(["method", "case_id", "_ok", "attempt"], kind="stable").drop(columns="_ok")
@@ -299,6 +302,7 @@ def _cleaned(rows: pd.DataFrame) -> pd.DataFrame:
 def _write_json(folder: Path, name: str, content: Mapping[str, Any]) -> None:
     path = within(folder, name)
     data = json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True).encode(errors="replace") + b"\n"
+    # A run that adds nothing changes no file: its folder can be compared, and may be read-only.
     try:
         unchanged = read_file(path, len(data)) == data
     except OSError:
