@@ -37,7 +37,7 @@ class Stored:
     """
 
     def __init__(self, rows: pd.DataFrame) -> None:
-        # A matrix over (method, version) and cases: 5 bytes a key, where a dictionary of tuples takes 400.
+        # A matrix over (method, version) and cases: 5 bytes a key, where a dictionary of tuples takes hundreds.
         pairs = pd.MultiIndex.from_frame(rows[["method", "method_hash"]])
         pair_codes, pair_names = pd.factorize(pairs)
         case_codes, case_names = pd.factorize(rows["case_id"])

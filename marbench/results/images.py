@@ -134,7 +134,7 @@ def _method_file(key: Key) -> str:
 
 
 def _hu(image: NDArray[np.floating[Any]]) -> NDArray[np.int16]:
-    # A tenth of the noise of a scan is lost by rounding to 1 HU; what lies beyond int16 is no tissue and no metal.
+    # Steps of 1 HU are far below the noise of a scan; what lies beyond int16 is no tissue and no metal.
     limits = np.iinfo(np.int16)
     rounded: NDArray[np.int16] = np.clip(np.rint(image), limits.min, limits.max).astype(np.int16)
     return rounded
