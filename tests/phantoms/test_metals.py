@@ -70,9 +70,9 @@ def test_validation_implants_are_of_the_families_materials_and_sites_of_the_othe
 @cache
 def polar(metal, **pose):
     """The share of the area in rings and sectors about the centroid; in units of the radius of gyration."""
-    grid = ImageGrid(224, 224, 1.0)
+    grid = ImageGrid(320, 320, 1.0)
     box = shapes.Union(tuple(part.shape for part in metal.parts)).bounds
-    pixel = 180.0 / max(box.right - box.left, box.top - box.bottom) / metal.unit
+    pixel = 250.0 / max(box.right - box.left, box.top - box.bottom) / metal.unit
     weight = total(coverage(metal, grid, pixel, **pose)).astype(np.float64)
     x, y = centroid(weight, grid)
     dx, dy = np.meshgrid(grid.x - x, grid.y - y)
