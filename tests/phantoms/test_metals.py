@@ -73,13 +73,14 @@ def polar(metal, **pose):
     grid = ImageGrid(320, 320, 1.0)
     box = shapes.Union(tuple(part.shape for part in metal.parts)).bounds
     pixel = 250.0 / max(box.right - box.left, box.top - box.bottom) / metal.unit
-    weight = total(coverage(metal, grid, pixel, **pose)).astype(np.float64)
-    x, y = centroid(weight, grid)
-    dx, dy = np.meshgrid(grid.x - x, grid.y - y)
+    covered = total(coverage(metal, grid, pixel, **pose)).astype(np.float64)
+    rows, columns = np.nonzero(covered)
+    weight, (x, y) = covered[rows, columns], centroid(covered, grid)
+    dx, dy = grid.x[columns] - x, grid.y[rows] - y
     radius = np.hypot(dx, dy)
     radius /= math.sqrt((weight * radius**2).sum() / weight.sum())
-    where = radius.ravel(), np.arctan2(dy, dx).ravel()
-    share, *_ = np.histogram2d(*where, bins=(24, 72), range=((0, 3), (-np.pi, np.pi)), weights=weight.ravel())
+    limits = ((0, 3), (-np.pi, np.pi))
+    share, *_ = np.histogram2d(radius, np.arctan2(dy, dx), bins=(24, 72), range=limits, weights=weight)
     return np.fft.rfft(share / np.linalg.norm(share), axis=1)
 
 
