@@ -99,13 +99,14 @@ def figure_panels(
         if method not in benchmark.methods:
             raise MethodError(f"The run has no results of {method!r}. {nearest(method, benchmark.methods)}")
         version = benchmark.rows.loc[benchmark.rows["method"] == method, "method_hash"].iloc[0]
-        image = read_method(folders, method, str(version), case.truth.shape)
+        notes: list[str] = []
+        image = read_method(folders, method, str(version), case.truth.shape, notes.append)
         if image is not None:
             panels.append(Panel(titles[method], image, scores(method)))
         elif methods:
             raise MethodError(
                 f"The run keeps no image of {method!r} for {case_id} (of the version in its tables). "
-                "Run it again with: marbench run --images all"
+                f"{' '.join([*notes, 'Run it again with: marbench run --images all'])}"
             )
     return tuple(panels)
 
@@ -123,12 +124,14 @@ def _benchmark_of(run: Path, case_id: str) -> Benchmark:
 
 
 def _stored(benchmark: Benchmark, case_id: str) -> StoredCase:
+    notes: list[str] = []
     kept = stored_cases(benchmark)
-    case = read_case(kept.get(case_id, ()))
+    case = read_case(kept.get(case_id, ()), notes.append)
     if case is None:
         few = f"Cases with images: {', '.join(sorted(kept)[:5])}{' …' if len(kept) > 5 else ''}. " if kept else ""
         raise StoreError(
-            f"The run keeps no images of {case_id}. {few}To keep those of all cases: marbench run --images all"
+            f"The run keeps no images of {case_id}. {' '.join([*notes, few])}"
+            "To keep those of all cases: marbench run --images all"
         )
     return case
 
