@@ -99,13 +99,15 @@ def figure_panels(
     panels = [Panel("Truth", case.truth, ""), Panel("Uncorrected", case.uncorrected, scores(raw))]
     asked = [_named(findings, name) for name in methods] or _ranked(benchmark, measures)
     for method in findings.corrections(list(dict.fromkeys(asked))):
-        image = read_method(findings.pictures[case_id], method, benchmark.versions[method], case.truth.shape)
+        notes: list[str] = []
+        version = benchmark.versions[method]
+        image = read_method(findings.pictures[case_id], method, version, case.truth.shape, notes.append)
         if image is not None:
             panels.append(Panel(findings.entries[method].title, image, scores(method)))
         elif methods:
             raise MethodError(
                 f"The run keeps no image of {method!r} for {case_id} (of the version in its tables). "
-                "Run it again with: marbench run --images all"
+                f"{' '.join([*notes, 'Run it again with: marbench run --images all'])}"
             )
     return tuple(panels)
 
@@ -136,12 +138,14 @@ def _benchmark_of(run: Path, case_id: str) -> Benchmark:
 
 
 def _stored(findings: Findings, case_id: str) -> StoredCase:
+    notes: list[str] = []
     kept = findings.pictures
-    case = read_case(kept.get(case_id, ()))
+    case = read_case(kept.get(case_id, ()), notes.append)
     if case is None:
         few = f"Cases with images: {', '.join(sorted(kept)[:5])}{' …' if len(kept) > 5 else ''}. " if kept else ""
         raise StoreError(
-            f"The run keeps no images of {case_id}. {few}To keep those of all cases: marbench run --images all"
+            f"The run keeps no images of {case_id}. {' '.join([*notes, few])}"
+            "To keep those of all cases: marbench run --images all"
         )
     return case
 

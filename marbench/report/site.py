@@ -125,10 +125,10 @@ class _Publication:
         try:
             for parent in ("runs", "benchmarks"):
                 for path in sorted((self.staging / parent).glob("*")):
-                    undo += _move(path, within(self.site, f"{parent}/{path.name}"), self.staging / "old" / parent)
+                    _move(path, within(self.site, f"{parent}/{path.name}"), self.staging / "old" / parent, undo)
             assets = sorted(path.name for path in (self.staging / "assets").iterdir())
             for name in (*(f"assets/{asset}" for asset in assets), "index.html", "feed.json", "index.json"):
-                undo += _move(self.staging / name, within(self.site, name), self.staging / "old")
+                _move(self.staging / name, within(self.site, name), self.staging / "old", undo)
         except BaseException:
             for step in reversed(undo):
                 step()
@@ -271,9 +271,8 @@ def _own_folders(site: Path, parent: str, pattern: str) -> list[Path]:
     return [path for path in found if re.match(pattern, path.name)]
 
 
-def _move(source: Path, target: Path, old: Path) -> list[Callable[[], object]]:
-    """Put a file or folder in the place of another, which goes to ``old``; return how to undo that, the last first."""
-    undo: list[Callable[[], object]] = []
+def _move(source: Path, target: Path, old: Path, undo: list[Callable[[], object]]) -> None:
+    """Put a file or folder in the place of another, which goes to ``old``; add to the list how to undo that."""
     target.parent.mkdir(parents=True, exist_ok=True)
     old.mkdir(parents=True, exist_ok=True)
     before = old / source.name
@@ -285,4 +284,3 @@ def _move(source: Path, target: Path, old: Path) -> list[Callable[[], object]]:
         undo.append(lambda: before.replace(target))
     source.replace(target)
     undo.append(lambda: shutil.rmtree(target) if target.is_dir() else target.unlink())
-    return undo

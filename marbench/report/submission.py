@@ -117,7 +117,7 @@ def _content_hash(benchmark: Benchmark) -> str:
 
 def _table(kind: Kind, rows: pd.DataFrame) -> pa.Table:
     fixed = SCHEMAS[kind]
-    measures = [(name, pa.float64()) for name in sorted(map(str, rows.columns)) if name not in fixed.names]
+    measures = [(name, pa.float64()) for name in map(str, rows.columns) if name not in fixed.names]
     return pa.Table.from_pandas(rows, pa.schema([*fixed, *measures]), preserve_index=False)
 
 
