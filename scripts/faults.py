@@ -335,7 +335,8 @@ def others_equal(fault: Fault, outcome: Outcome, sound: Outcome) -> bool:
 
 
 def _comparable(rows: pd.DataFrame, without: str) -> pd.DataFrame:
-    others = rows[rows["method"] != without].drop(columns=VOLATILE)
+    # Where a row of x has no area of the metal, the column is one of floats.
+    others = rows[rows["method"] != without].drop(columns=VOLATILE).astype({"metal_area_px": "float64"})
     return others.sort_values(["method", "case_id"]).reset_index(drop=True)
 
 
