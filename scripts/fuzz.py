@@ -56,7 +56,7 @@ from marbench.report.pages import render
 from marbench.resources import resource_folder
 from marbench.results.images import Gallery
 from marbench.results.rows import Key, Row, TimingRow
-from marbench.results.store import Store, read_run
+from marbench.results.store import Store, open_run
 from marbench.spec import PROTOCOL, Spec, load_spec
 from marbench.spec_file import spec_toml
 
@@ -409,7 +409,7 @@ class RunFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "run"
         self.spec = load_spec("mini")
-        self.keys = Suite(self.spec).keys()[:20]
+        self.keys = Suite(self.spec).case_keys[:20]
         store = Store(self.folder, self.spec)
         store.prepare()
         store.write_command("marbench run --spec mini")
@@ -465,7 +465,7 @@ class RunFolder:
 
     def read(self) -> None:
         """Read the folder as a run and a page do, but for the page itself."""
-        run = read_run(self.folder)
+        run = open_run(self.folder)
         Stored(run.rows)
         stored, _ = Store(self.folder, self.spec).stored()
         planned = Stored(stored)

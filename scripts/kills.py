@@ -37,7 +37,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from marbench.errors import MarbenchError
-from marbench.results.store import Store, read_run
+from marbench.results.store import Store, open_run
 from marbench.spec import load_spec
 
 __all__ = ["Round", "Scene", "play"]
@@ -223,7 +223,7 @@ def _phase(out: Path, total: int) -> str:
     if not done:
         return "start"
     with suppress(MarbenchError):
-        if len(read_run(out).rows) < total:
+        if len(open_run(out).rows) < total:
             return "cases"
     timed = len(list((out / "timing").glob("*.parquet")))
     return "pages" if timed >= len(METHODS) else "timing"
@@ -251,7 +251,7 @@ def _judge(this: Round, scene: Scene, out: Path, site: Path, undisturbed: pd.Dat
     stored = _stored(out, scene)
     this.double = int(stored.duplicated(["method", "method_hash", "case_id"]).sum())
     try:
-        run = read_run(out)
+        run = open_run(out)
     except MarbenchError as error:
         this.faults.append(str(error))
         return
@@ -335,7 +335,7 @@ def undisturbed_run(scene: Scene, limit: int) -> tuple[pd.DataFrame, float]:
     process.join()
     if process.exitcode:
         raise SystemExit(f"The undisturbed run failed:\n{Path(f'{out}.log').read_text()}")
-    return comparable(read_run(out).rows), time.monotonic() - start
+    return comparable(open_run(out).rows), time.monotonic() - start
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
