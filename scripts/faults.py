@@ -34,7 +34,7 @@ import pandas as pd
 
 from marbench.errors import MarbenchError
 from marbench.results.parts import read_parts
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 
 __all__ = ["FAULTS", "Fault", "Outcome", "Stage", "undisturbed"]
 
@@ -246,7 +246,7 @@ class Stage:
 
 def _results(folder: Path) -> tuple[pd.DataFrame | None, pd.DataFrame | None, list[str]]:
     try:
-        run = read_run(folder)
+        run = open_run(folder)
     except MarbenchError as error:
         return None, None, [str(error)]
     return run.rows, read_parts(folder / "results", "results", run.spec.hash).table, run.problems
@@ -335,7 +335,8 @@ def others_equal(fault: Fault, outcome: Outcome, sound: Outcome) -> bool:
 
 
 def _comparable(rows: pd.DataFrame, without: str) -> pd.DataFrame:
-    others = rows[rows["method"] != without].drop(columns=VOLATILE)
+    # Where a row of x has no area of the metal, the column is one of floats.
+    others = rows[rows["method"] != without].drop(columns=VOLATILE).astype({"metal_area_px": "float64"})
     return others.sort_values(["method", "case_id"]).reset_index(drop=True)
 
 

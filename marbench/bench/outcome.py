@@ -61,8 +61,9 @@ def check_image(result: Any, shape: tuple[int, ...]) -> Image:
         raise InvalidImage(f"{expected}; got {kind}")
     if not result.is_floating_point():
         raise InvalidImage(f"{expected}; got {result.dtype}")
-    if result.layout != torch.strided or result.device.type == "meta":
-        raise InvalidImage(f"{expected}; got a tensor of layout {result.layout} on the device {result.device}")
+    if result.layout != torch.strided or result.device.type == "meta" or result.is_nested:
+        kind = "nested tensor" if result.is_nested else f"tensor of layout {result.layout}"
+        raise InvalidImage(f"{expected}; got a {kind} on the device {result.device}")
     if tuple(result.shape) != shape:
         raise InvalidImage(f"{expected}; got shape {tuple(result.shape)}")
     # float64 beyond float32 becomes infinite here, and is found below.

@@ -308,7 +308,7 @@ def _number(value: Any) -> float:
 def _ending(status: int | None) -> tuple[str, str]:
     """Return how a process ended, from its wait status, in words and in a word."""
     if status is None:
-        return "it was lost", "Lost"
+        return "it was lost, or has closed its channel", "Lost"
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         try:

@@ -75,16 +75,17 @@ class Child:
         return self._status
 
     def end(self, seconds: float = 0.5) -> int | None:
-        """Return the status of a process that has closed its channel, giving it time to end by itself."""
-        poll = getattr(os, "pidfd_open", None)
+        """Return the status of a process that has closed its channel; None where it has not ended by itself."""
+        by_itself, poll = True, getattr(os, "pidfd_open", None)
         if not self._ended and poll is not None:
             with contextlib.suppress(OSError):
                 descriptor = poll(self.pid)
                 try:
-                    _readable(descriptor, seconds)
+                    by_itself = _readable(descriptor, seconds)
                 finally:
                     os.close(descriptor)
-        return self.kill()
+        status = self.kill()
+        return status if by_itself else None
 
     def _read(self, output: int) -> None:
         kept = 0
