@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from marbench.bench.plan import Task, Unit
+from marbench.bench.plan import Task
 from marbench.bench.work import PRELOAD, Began, Conditions, Ended, Event, Result, Session, Work, do
 from marbench.bench.worker import UnitDone, WorkerError, receive, send
 from marbench.errors import MarbenchError
@@ -26,16 +26,11 @@ _POLL_SECONDS = 0.5
 
 
 class Executor(Protocol):
-    """Who does the work. Used as a context: on leaving it, whatever still runs is ended.
-
-    Attributes
-    ----------
-    count : int
-        How many units are done at once.
-    """
+    """Who does the work. Used as a context: on leaving it, whatever still runs is ended."""
 
     @property
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """How many units are done at once."""
 
     def __enter__(self) -> Executor: ...
 
