@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DaskCluster", "do_unit"]
 
-_CONNECT_SECONDS, _CLOSE_SECONDS = 20, 10
-# Units that the scheduler knows of: enough to keep workers busy and to let an adaptive cluster grow, and few enough that
-# it is never flooded.
+_CONNECT_SECONDS, _CLOSE_SECONDS = 10, 10
+# Units that the scheduler knows of: enough to keep workers busy and to let an adaptive cluster grow, not a flood.
 _AHEAD, _AHEAD_PER_THREAD = 64, 4
 _LOOK_SECONDS = 5.0
 # How often a unit is given to a cluster. Each time it is Dask that repeats it until some of its workers have ended.
@@ -62,7 +61,7 @@ class DaskCluster:
         self._has_workers: bool | None = None
 
     def __enter__(self) -> DaskCluster:
-        return self  # it connects when there is something to do
+        return self
 
     def __exit__(self, *_: object) -> None:
         # The scheduler cancels what a client has left behind, and the workers stop.
@@ -70,14 +69,18 @@ class DaskCluster:
             if self._client is not None:
                 self._client.close(timeout=_CLOSE_SECONDS)
 
-    def run(self, work: Sequence[Work]) -> Iterator[Event | UnitDone]:
-        """See `marbench.bench.executors.Executor`."""
-        if not work:
-            return
+    def connect(self) -> None:
+        """Connect to the scheduler if there is no connection; or raise `MarbenchError`. Without work there is no need."""
         if self._client is None:
             self._client = _connect(self._address, self._quiet)
             with self._told():
                 self._look()
+
+    def run(self, work: Sequence[Work]) -> Iterator[Event | UnitDone]:
+        """See `marbench.bench.executors.Executor`."""
+        if not work:
+            return
+        self.connect()
         from distributed.scheduler import KilledWorker
 
         waiting, lost = deque(work), list["Work"]()

@@ -26,16 +26,11 @@ _POLL_SECONDS = 0.5
 
 
 class Executor(Protocol):
-    """Who does the work. Used as a context: on leaving it, whatever still runs is ended.
-
-    Attributes
-    ----------
-    count : int
-        How many units are done at once.
-    """
+    """Who does the work. Used as a context: on leaving it, whatever still runs is ended."""
 
     @property
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """How many units are done at once."""
 
     def __enter__(self) -> Executor: ...
 

@@ -132,7 +132,10 @@ def _executor(options: RunOptions, conditions: Conditions, units: int, progress:
     if options.dask:
         if options.workers:
             raise MarbenchError("--workers are of this machine, --dask has its own. Give one of them.")
-        return DaskCluster(options.dask, progress.note)
+        cluster = DaskCluster(options.dask, progress.note)
+        if units:
+            cluster.connect()  # or fail before anything has begun
+        return cluster
     count = options.workers or default_workers(conditions, units)
     if count > 1 and not conditions.device.startswith("cpu"):
         progress.note(f"{count} workers share the device {conditions.device}.")

@@ -128,10 +128,10 @@ def command(
 
 
 def _run(spec: Spec, requests: list[MethodRequest], folder: Path, asked: RunOptions) -> RunSummary:
-    """Run, with a bar; a full disk or an interrupt ends the program with what to do."""
+    """Run, with a bar; a full disk, a lost cluster or an interrupt ends the program with what to do."""
     from marbench.bench.run import run_benchmark
     from marbench.cli.progress import TerminalProgress
-    from marbench.errors import StoreError
+    from marbench.errors import MarbenchError
     from marbench.machine.interrupts import Interrupted, Interrupts
 
     progress = TerminalProgress()
@@ -144,7 +144,7 @@ def _run(spec: Spec, requests: list[MethodRequest], folder: Path, asked: RunOpti
             err=True,
         )
         raise SystemExit(interrupt.exit_code) from None
-    except StoreError as error:
+    except MarbenchError as error:
         if not progress.begun:
             raise
         click.echo(f"Error: {error}", err=True)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+_SERVER = "from marbench.machine.forked import serve"
 _MARBENCH = [sys.executable, "-c", "from marbench.cli import main; main()"]
 
 
@@ -40,8 +41,10 @@ def descendants(pid: int) -> set[int]:
 
 
 def servers(pid: int) -> set[int]:
-    """Return the fork servers that a process has started."""
-    return {each for each in descendants(pid) if _parent(each) == pid and "marbench.machine.forked" in _command(each)}
+    """Return the fork servers that a process has started. What they fork has their command line."""
+    if _SERVER in _command(pid):
+        return set()
+    return {each for each in descendants(pid) if _parent(each) == pid and _SERVER in _command(each)}
 
 
 def workers(pid: int) -> set[int]:
@@ -62,7 +65,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _processes() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
 
 
 def _parent(pid: int) -> int:
