@@ -67,7 +67,7 @@ class GeometrySection(Section):
         wanted, other = ("pitch_deg", "pitch_cm") if self.detector == "arc" else ("pitch_cm", "pitch_deg")
         if getattr(self, wanted) is None or getattr(self, other) is not None:
             raise ValueError(
-                f'an "{self.detector}" detector takes {wanted} (and not {other}; {other} = "unset" takes an inherited '
+                f'detector = "{self.detector}" takes {wanted} (and not {other}; {other} = "unset" takes an inherited '
                 "one away)"
             )
         if (self.detector == "flat") != (self.detector_distance_cm is not None):

@@ -39,7 +39,7 @@ def results(executor, work):
 def work_on(spec, methods, plugins=(), sizes=(2, 2), **conditions):
     """Return work on the first cases of a benchmark, in units of these sizes, that asks for all pictures."""
     fitted = tuple(request.for_spec(spec) for request in parse_methods(methods, plugins))
-    keys = Suite(spec).keys()
+    keys = Suite(spec).case_keys
     asked = Conditions(spec, fitted, pictures=frozenset(key.case_id for key in keys), **conditions)
     units, start = [], 0
     for number, size in enumerate(sizes):

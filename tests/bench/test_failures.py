@@ -107,7 +107,7 @@ def test_a_case_that_cannot_be_made_is_a_row_of_its_own_is_tried_again_and_is_no
     assert len(finished.faults) == 10
     assert set(finished.faults["method"]) == {""}
     assert set(finished.faults["status"]) == {"error"}
-    assert set(finished.faults["message"]) == {"slice.dcm is truncated"}
+    assert set(finished.faults["message"]) == {f"slice {broken}: slice.dcm is truncated"}
     again = run(tiny, tmp_path, "none,li")
     assert (again.new, len(again.faults)) == (0, 10)
 
