@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -236,3 +237,19 @@ def test_weights_are_shown_for_people():
     assert "{'" not in shown and "safetensors" not in shown
     line = next(line for line in shown.splitlines() if "weights dudonet small" in line)
     assert "for mini" in line and "MB" in line and "validation:" in shown
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_no_number_of_a_timing_is_cut_on_a_narrow_terminal(columns):
+    import pandas as pd
+    from rich.console import Console
+
+    from marbench.cli.summary import timing_table
+
+    row = {"method": "nmar[prior=raw]", "device": "cpu", "device_name": "AMD EPYC 9654 96-Core Processor", "threads": 2}
+    row |= {"host_id": "h", "seconds": 0.0283, "peak_mb": 1234.0, "parameters": 25834251}
+    console = Console(width=columns, record=True, file=io.StringIO())
+    console.print(timing_table(pd.DataFrame([row])))
+    text = console.export_text()
+    assert "28.3 [28.3, 28.3]" in text and "1234" in text and "25834251" in text and "parameters" in text
+    assert "…" not in text
