@@ -8,13 +8,14 @@ import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from marbench.anatomy.slices import Split
 from marbench.cases.case import Case, CaseInfo
 from marbench.cases.recorded import read_facts
 from marbench.cases.suite import Suite
@@ -56,11 +57,16 @@ Conventions
 
 
 def export_cases(
-    suite: Suite, folder: Path, limit: int | None = None, advance: Callable[[], None] = lambda: None
+    suite: Suite,
+    folder: Path,
+    limit: int | None = None,
+    advance: Callable[[], None] = lambda: None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Write the cases of a suite that a folder lacks, and return how many it holds of them then.
 
-    `marbench.cases.recorded.RecordedCases` reads them.
+    `marbench.cases.recorded.RecordedCases` reads them. ``advance`` is called after each, ``note`` is told of files that
+    are no cases, and are left alone.
 
     Raises
     ------
@@ -79,7 +85,7 @@ def export_cases(
             write_atomically(path.with_suffix(".png"), _preview(case))
             write_atomically(path, _arrays(case, index))  # last: whoever finds it finds the preview
         advance()
-    write_atomically(folder / "cases.csv", _table(folder).encode())
+    write_atomically(folder / "cases.csv", _table(folder, note).encode())
     return len(keys)
 
 
@@ -143,13 +149,14 @@ def _is_whole(path: Path) -> bool:
     return path.is_file() and zipfile.is_zipfile(path)
 
 
-def _table(folder: Path) -> str:
+def _table(folder: Path, note: Callable[[str], None]) -> str:
     """Return one line per case that the folder holds, of any split; files of others are passed over."""
     rows = []
-    for path in sorted(folder.glob("*/*.npz")):
+    for path in sorted(path for split in get_args(Split) for path in (folder / split).glob("*.npz")):
         try:
             facts = read_facts(path)
-        except DataError:
+        except DataError as error:
+            note(f"It is not in cases.csv: {error}")
             continue
         facts["materials"] = " ".join(facts["materials"])
         facts["window_low_hu"], facts["window_high_hu"] = facts.pop("window")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import zipfile
-import zlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,18 +18,16 @@ from marbench.anatomy.slices import Split
 from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
 from marbench.cases.sources import CaseSource
 from marbench.cases.suite import Suite
-from marbench.errors import DataError, SpecError, nearest
+from marbench.errors import DataError, SpecError, StoreError, nearest
+from marbench.machine.arrays import read_npz
 from marbench.spec import Spec, builtin_specs, load_spec
 
 __all__ = ["RecordedCases", "open_cases", "read_facts"]
 
 _TRUTH = ("truth_hu", "truth_sinogram_line_integral", "metal_any")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
-_DAMAGES = (EOFError, NotImplementedError, OSError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged or a foreign archive may end in."""
-
-_HEADER_BYTES = 1 << 16
-"""What an array may take in a file beyond its values; also the most that the texts of a case may take."""
+_TEXT_BYTES = 1 << 16
+"""The most that the texts of a case may take."""
 
 
 class RecordedCases(Sequence[Case]):
@@ -141,13 +137,12 @@ def read_facts(path: Path) -> dict[str, Any]:
         The file is damaged, or not a case of marbench.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("info_json.npy").file_size > _HEADER_BYTES:
-                raise ValueError("its texts are too long")
-        with np.load(path, allow_pickle=False) as file:
-            facts = json.loads(str(file["info_json"]))
+        text = read_npz(path, ["info_json"])["info_json"]
+        if text.ndim or text.nbytes > _TEXT_BYTES:
+            raise ValueError("its texts are too long")
+        facts = json.loads(str(text))
         _info(facts)
-    except (*_DAMAGES, AttributeError, KeyError, OverflowError, RecursionError, TypeError) as error:
+    except (AttributeError, KeyError, OverflowError, RecursionError, StoreError, TypeError, ValueError) as error:
         raise DataError(f"{path} is no case of marbench ({error}). Remove it, or make it again.") from None
     if facts["case_id"] != path.stem:
         raise DataError(f"{path} holds the case {facts['case_id']}. Give the file its name back.")
@@ -174,15 +169,8 @@ def _info(facts: dict[str, Any]) -> CaseInfo:
 def _read(path: Path, case_id: str, shapes: dict[str, tuple[int, int]]) -> dict[str, NDArray[Any]]:
     """Return the arrays of a case by name, float32 or bool, of the shapes that they must have."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {entry.filename.removesuffix(".npy"): entry.file_size for entry in archive.infolist()}
-        there = [name for name in shapes if name in sizes]
-        for name in there:  # before anything is unpacked: a small file may hold terabytes of zeros
-            if sizes[name] > 8 * math.prod(shapes[name]) + _HEADER_BYTES:
-                raise ValueError(f"{name} is too large")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in there}
-    except _DAMAGES as error:
+        arrays = read_npz(path, list(shapes))
+    except StoreError as error:
         raise DataError(f"case {case_id}: its file is damaged ({error}). Make it again.") from None
     missing = [name for name in shapes if name not in arrays]
     if missing and missing != list(_TRUTH):
@@ -197,4 +185,4 @@ def _checked(case_id: str, name: str, array: NDArray[Any], shape: tuple[int, int
             f"case {case_id}: expected {name} of shape {shape}, {wanted} and finite. Got {array.shape}, {array.dtype}. "
             "The file is of another benchmark, or damaged: make it again."
         )
-    return np.ascontiguousarray(array, dtype=wanted)
+    return np.array(array, dtype=wanted, order="C")  # what is read is read-only, and a tensor is not

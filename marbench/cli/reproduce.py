@@ -54,7 +54,7 @@ def _claims(result: Reproduction) -> Table:
     what = result.criterion.caption if result.criterion else ""
     table = Table(title=f"claims of the paper: difference of the mean {what}", title_justify="left")
     for column in ("claim", "where", "paper", "ours", "95 % interval", "p", "verdict"):
-        table.add_column(column, justify="left" if column in ("claim", "where") else "right")
+        table.add_column(column, justify="left" if column in ("claim", "where") else "right", overflow="fold")
     for claim in result.claims:
         span = " … ".join(map(signed, claim.interval))
         p = p_value(claim.p)
@@ -72,7 +72,7 @@ def _as_table(comparison: Comparison) -> Table:
     table = Table(title=escape(f"{comparison.measure}: paper → ours (difference)"), title_justify="left")
     table.add_column("method")
     for column in comparison.columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")  # a number on two lines, and not a part of it
     for name, _, entries in comparison.rows:
         numbers = [(number(e.paper, digits), number(e.ours, digits), signed(e.difference, digits)) for e in entries]
         table.add_row(name, *(f"{paper} → {ours}\n({difference})" for paper, ours, difference in numbers))

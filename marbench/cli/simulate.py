@@ -33,5 +33,5 @@ def command(spec: str, out: Path, limit: int | None, split: Split) -> None:
     suite = Suite(spec, split)
     with TerminalProgress() as progress:
         progress.begin("Simulating", len(suite.case_keys[:limit]))
-        count = export_cases(suite, out, limit, progress.advance)
+        count = export_cases(suite, out, limit, progress.advance, progress.note)
     click.echo(f"{count} cases in {options.shown(out)}; README.txt there says what the files hold.")

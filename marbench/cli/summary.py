@@ -71,10 +71,11 @@ def time_line(finished: RunSummary) -> str:
 def timing_table(timings: pd.DataFrame) -> Table:
     """Return the median and the quartiles of the seconds per call, by method and hardware."""
     table = Table(title="Milliseconds per case; the middle half of the calls in brackets")
-    for column in ("method", "device", "hardware", "threads"):
-        table.add_column(column)
-    for column in ("median", "peak MB", "parameters"):
-        table.add_column(column, justify="right")
+    # On a narrow terminal names take more lines; numbers are never cut.
+    for column in ("method", "device", "hardware"):
+        table.add_column(column, overflow="fold")
+    for column in ("threads", "median", "peak MB", "parameters"):
+        table.add_column(column, justify="right", no_wrap=True)
     for group, rows in timings.groupby(["method", "device", "device_name", "threads", "host_id"]):
         method, device, hardware, threads, _ = map(str, group)
         low, median, high = 1000 * rows["seconds"].quantile([0.25, 0.5, 0.75])

@@ -1,5 +1,6 @@
 import json
 import math
+import os
 
 import numpy as np
 import pandas as pd
@@ -65,3 +66,25 @@ def test_another_benchmark_is_refused(tmp_path, tiny):
     export_cases(Suite(tiny), tmp_path, 1)
     with pytest.raises(StoreError, match="holds results of the benchmark 'tiny'"):
         export_cases(Suite("mini"), tmp_path, 1)
+
+
+def test_files_that_are_no_cases_are_named_and_left_alone(tmp_path, tiny):
+    export_cases(Suite(tiny), tmp_path, 1)
+    before = (tmp_path / "cases.csv").read_text()
+    np.savez(tmp_path / "test" / "own.npz", mine=np.arange(3))
+    (tmp_path / "test" / "torn.npz").write_bytes(b"PK")
+    os.mkfifo(tmp_path / "test" / "pipe.npz")
+    (tmp_path / "test" / "folder.npz").mkdir()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "other.npz").write_bytes(b"mine")
+    notes: list[str] = []
+    assert export_cases(Suite(tiny), tmp_path, 1, note=notes.append) == 1
+    assert (tmp_path / "cases.csv").read_text() == before
+    assert len(notes) == 4
+    assert {name for name in ("own", "torn", "pipe", "folder") for note in notes if f"{name}.npz" in note} == {
+        "own",
+        "torn",
+        "pipe",
+        "folder",
+    }
+    assert (tmp_path / "test" / "own.npz").is_file() and (tmp_path / "notes" / "other.npz").read_bytes() == b"mine"

@@ -1,0 +1,255 @@
+"""Commands at their edges, as real processes: any terminal, any path, absurd options."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from marbench.cli import main, options
+from marbench.results.store import open_run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TINY = """
+extends = "mini"
+name = "tiny"
+[geometry]
+views = 64
+bins = 48
+pitch_deg = 0.68
+[grid]
+size = 32
+pixel_cm = 1.28
+[split]
+test = { patients = 1, slices = 1 }
+"""
+
+
+def marbench(*arguments: str | bytes | Path, shell: str = "", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command; ``shell`` is what stands behind it on the command line."""
+    command = [sys.executable, "-m", "marbench", *arguments]
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **environment}
+    if shell:
+        line = b" ".join(b"'" + os.fsencode(word) + b"'" for word in command)
+        command = ["bash", "-o", "pipefail", "-c", line + b" " + shell.encode()]  # type: ignore[list-item]
+    return subprocess.run(command, env=settings, capture_output=True, timeout=240)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY, encoding="utf-8")
+    return str(path)
+
+
+def run_options(tiny: str, out: Path | str | bytes) -> list[str | bytes | Path]:
+    return ["run", "--spec", tiny, "--methods", "none", "--limit", "1", "--no-timing", "--out", out]
+
+
+@pytest.mark.parametrize("shell", ["| head -1", "2> /dev/full > /dev/full", ">&- 2>&-"])
+def test_a_run_renders_its_page_whatever_happens_to_its_output(tmp_path, tiny, shell):
+    result = marbench(*run_options(tiny, tmp_path / "out"), shell=shell)
+    assert (tmp_path / "out" / "report" / "index.html").is_file()
+    assert result.returncode == 0
+    assert b"Traceback" not in result.stderr and b"Exception ignored" not in result.stderr
+
+
+def test_the_exit_code_keeps_its_meaning_where_nobody_listens(tmp_path, tiny):
+    (tmp_path / "bad.py").write_text(
+        "from marbench import Method\nclass Bad(Method):\n    def reduce(self, scan): raise ValueError\n"
+    )
+    arguments = [tiny if word == "tiny" else word for word in run_options(tiny, tmp_path / "out")]
+    arguments[4] = f"{tmp_path / 'bad.py'}:Bad"
+    assert marbench(*arguments, "--no-report", shell="> /dev/full").returncode == 1
+    assert marbench("show", "nothing", shell="2> /dev/full").returncode == 2
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1:strict"])
+def test_an_alphabet_that_lacks_letters_is_no_obstacle(encoding):
+    for verb in (["list"], ["show", "dudonet"]):
+        result = marbench(*verb, PYTHONIOENCODING=encoding)
+        assert result.returncode == 0, result.stderr
+        assert b"dudonet" in result.stdout
+
+
+@pytest.mark.parametrize("shell", ["| head -1", "> /dev/full"])
+def test_listing_into_nowhere_is_no_error(shell):
+    result = marbench("list", shell=shell)
+    assert result.returncode == 0
+    assert result.stderr == b""
+
+
+def test_a_folder_of_any_bytes_is_a_folder(tmp_path, tiny):
+    out = os.fsencode(tmp_path) + b"/\xff\xfe out"
+    result = marbench(*run_options(tiny, out))
+    assert result.returncode == 0, result.stderr
+    page = out + b"/report/provenance.html"
+    assert b"marbench report " in Path(os.fsdecode(page)).read_bytes()
+
+
+ABSURD = [
+    ("run --timeout inf", "--timeout"),
+    ("run --timeout nan", "--timeout"),
+    ("run --timeout 1e20", "--timeout"),
+    ("run --timeout 0", "--timeout"),
+    ("run --memory nan", "--memory"),
+    ("run --threads 100000000", "--threads"),
+    ("run --threads 0", "--threads"),
+    ("run --threads 99999999999999999999", "--threads"),
+    ("train dudonet --hours nan", "--hours"),
+    ("train dudonet --hours inf", "--hours"),
+    ("train dudonet --scenes nan", "--scenes"),
+    *((f"{verb} --device {name}", "There is no device") for verb in ("run", "list") for name in ("mps", "meta", "xla")),
+    ("run --device privateuseone", "There is no device"),
+    ("run --device cuda:x", "There is no device"),
+    ("run --device cuda:999", "There is no device"),
+    ("run --out ~no-such-user/x", "no such user"),
+    (f"run --out {'n' * 300}", "too long"),
+    (f"run --out {'/'.join(['n' * 200] * 30)}", "too long"),
+    ("run --out a\0b", "cannot be the name"),
+    ("run --plugins ~no-such-user/x", "no such user"),
+    (f"run --spec {'n' * 300}", ""),
+    ("run --spec ~no-such-user/x.toml", ""),
+    ("run --methods ~no-such-user/x.py:C", ""),
+    (f"run --methods {'n' * 300}.py:C", ""),
+    ("report ~no-such-user/x", "no such user"),
+    (f"report {'n' * 300}", "too long"),
+    ("report a\0b", "cannot be the name"),
+    (f"publish x --site {'n' * 300}", "too long"),
+    (f"simulate --out {'n' * 300}", "too long"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), ABSURD, ids=lambda text: text[:50])
+def test_absurd_options_get_one_clear_line_and_do_nothing(line, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, line.split(" "))
+    assert result.exit_code == 2, (result.output, result.exception)
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert len(result.output.splitlines()[-1]) < 800
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_the_system_is_one_line(tmp_path, monkeypatch):
+    @click.command()
+    def refuse() -> None:
+        (tmp_path / "absent").read_bytes()
+
+    monkeypatch.setattr("marbench.cli._Verbs.get_command", lambda *_: refuse)
+    result = CliRunner().invoke(main, ["list"])
+    assert result.exit_code == 1
+    assert result.output == f"Error: {tmp_path / 'absent'}: No such file or directory\n"
+
+
+def test_a_relative_folder_is_resolved_when_the_command_begins(tmp_path, tiny, monkeypatch):
+    """A plugin that changes the working folder takes nobody's results elsewhere."""
+    (tmp_path / "roams.py").write_text(
+        "import os\nfrom marbench import Method\nos.chdir('/')\nclass Roams(Method):\n"
+        "    def reduce(self, scan):\n        os.chdir('/tmp')\n        return scan.image\n"
+    )
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    line = ["run", "--spec", tiny, "--methods", "../roams.py:Roams,none", "--limit", "1", "--no-timing"]
+    result = marbench(*line)
+    assert result.returncode == 0, result.stderr
+    assert b"Page: runs/tiny/report/index.html" in result.stdout
+    assert len(open_run(tmp_path / "here" / "runs" / "tiny").rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("li,/home/jane/x.py:C", "li,x.py:C"),
+        ("../ward/x.py:C,nmar[prior=raw]", "x.py:C,nmar[prior=raw]"),
+        ("m[atlas=/data/DOE/a.npy,n=3],none", "m[atlas=a.npy,n=3],none"),
+        ("~/x.py:C", "x.py:C"),
+        ("C:\\Users\\jane\\x.py:C", "x.py:C"),
+        ("/home/jane=1/x.py:C", "x.py:C"),
+        ("all", "all"),
+    ],
+)
+def test_a_kept_command_names_no_folder(given, kept):
+    @click.command("run")
+    @options.methods_option
+    @options.spec_option
+    @options.plugins_option
+    @click.option("--shard")
+    @click.pass_context
+    def command(ctx: click.Context, **_: object) -> None:
+        click.echo(options.command_line(ctx))
+
+    line = ["--methods", given, "--spec", "../own/a.toml", "--plugins", "/home/jane/p/", "--shard", "2/8"]
+    words = CliRunner().invoke(command, line).output.strip()
+    quoted = f"'{kept}'" if set(kept) & set("[]*") else kept
+    assert words == f"marbench run --methods {quoted} --spec a.toml --plugins p --shard 2/8"
+
+
+def test_listing_imports_neither_torch_nor_plugins_nor_opens_weights(tmp_path):
+    folder = tmp_path / "loud"
+    folder.mkdir()
+    card = 'name = "loud"\ntitle = "t"\nsummary = "s"\ndomain = "image"\n'
+    (folder / "method.toml").write_text(card)
+    (folder / "method.py").write_text("raise SystemExit('imported')")
+    code = (
+        "import sys\nopened = []\n"
+        "sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == 'open' else None)\n"
+        "from marbench.cli import main\n"
+        f"try:\n    main(['list', '--json', '--plugins', {str(folder)!r}])\nexcept SystemExit as end:\n"
+        "    heavy = [name for name in ('torch', 'pandas', 'scipy', 'matplotlib') if name in sys.modules]\n"
+        "    weights = [name for name in opened if name.endswith('.safetensors')]\n"
+        "    print(end.code, heavy, weights, file=sys.stderr)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert result.stderr == "0 [] []\n"
+    listed = {entry["name"]: entry for entry in json.loads(result.stdout)["methods"]}
+    assert listed["loud"]["available"] and listed["dudonet"]["available"]
+
+
+def test_listing_says_which_methods_lack_weights_for_a_benchmark(tiny):
+    listed = json.loads(CliRunner().invoke(main, ["list", "--json", "--spec", tiny]).output)["methods"]
+    available = {entry["name"]: entry["available"] for entry in listed}
+    assert available["li"] and available["none"] and not available["dudonet"]
+    (why,) = [entry["why_not"] for entry in listed if entry["name"] == "dudonet"]
+    assert "marbench train dudonet" in why and "\n" not in why
+
+
+@pytest.mark.parametrize("requirement", ["", "no_such_package", "numpy.no_such_part", "..", "a b"])
+def test_listing_survives_any_requirement(tmp_path, requirement):
+    card = f'name = "needy"\ntitle = "t"\nsummary = "s"\ndomain = "image"\nrequires = [{json.dumps(requirement)}]\n'
+    (tmp_path / "method.toml").write_text(card)
+    (tmp_path / "method.py").write_text("")
+    result = CliRunner().invoke(main, ["list", "--json", "--plugins", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+
+
+def test_weights_are_shown_for_people():
+    shown = CliRunner(env={"COLUMNS": "200"}).invoke(main, ["show", "dudonet"]).output
+    assert "{'" not in shown and "safetensors" not in shown
+    line = next(line for line in shown.splitlines() if "weights dudonet small" in line)
+    assert "for mini" in line and "MB" in line and "validation:" in shown
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_no_number_of_a_timing_is_cut_on_a_narrow_terminal(columns):
+    import pandas as pd
+    from rich.console import Console
+
+    from marbench.cli.summary import timing_table
+
+    row = {"method": "nmar[prior=raw]", "device": "cpu", "device_name": "AMD EPYC 9654 96-Core Processor", "threads": 2}
+    row |= {"host_id": "h", "seconds": 0.0283, "peak_mb": 1234.0, "parameters": 25834251}
+    console = Console(width=columns, record=True, file=io.StringIO())
+    console.print(timing_table(pd.DataFrame([row])))
+    text = console.export_text()
+    assert "28.3 [28.3, 28.3]" in text and "1234" in text and "25834251" in text and "parameters" in text
+    assert "…" not in text
