@@ -70,7 +70,7 @@ class DaskCluster:
                 self._client.close(timeout=_CLOSE_SECONDS)
 
     def connect(self) -> None:
-        """Connect to the scheduler if there is no connection, or raise `MarbenchError`; without work no need."""
+        """Connect to the scheduler, unless that is done, or raise `MarbenchError`. Without work there is no need to."""
         if self._client is None:
             self._client = _connect(self._address, self._quiet)
             with self._told():
