@@ -11,7 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 _SERVER = "from marbench.machine.forked import serve"
-_MARBENCH = [sys.executable, "-c", "from marbench.cli import main; main()"]
+_MARBENCH = [
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from marbench.cli import main; main()",
+]
 
 
 def marbench(log: Path, *arguments: object) -> subprocess.Popen[bytes]:

@@ -20,7 +20,7 @@ from marbench.bench.executors import ThisProcess
 from marbench.bench.work import Result
 from marbench.errors import MarbenchError
 from marbench.results.parts import read_parts
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [
@@ -125,7 +125,7 @@ def test_rows_and_pictures_of_a_cluster_are_those_of_this_process(cluster, tiny,
 def test_two_commands_on_a_folder_say_nothing_of_dask(cluster, tiny, tmp_path, command, slow, monkeypatch):
     both = [command(cluster.address, f"log{number}") for number in range(2)]
     assert [process.wait(300) for process in both] == [0, 0], (tmp_path / "log0").read_text()
-    read = read_run(tmp_path / "out")
+    read = open_run(tmp_path / "out")
     assert read.problems == []
     pd.testing.assert_frame_equal(table(read.rows), table(run(tiny, tmp_path / "alone", "slow,none", slow).rows))
     for number in range(2):
@@ -229,7 +229,7 @@ def test_a_scheduler_that_is_lost_is_told_of_and_the_same_command_goes_on_with_t
         assert process.wait(300) == 0, (tmp_path / "log").read_text()
     finally:
         lost.stop()
-    read, undisturbed = read_run(tmp_path / "out"), run(tiny, tmp_path / "alone", "slow,none", slow)
+    read, undisturbed = open_run(tmp_path / "out"), run(tiny, tmp_path / "alone", "slow,none", slow)
     pd.testing.assert_frame_equal(table(read.rows), table(undisturbed.rows), check_exact=True)
     assert len(read_parts(tmp_path / "out" / "results", "results", read.spec.hash).table) == 40
 

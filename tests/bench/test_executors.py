@@ -16,7 +16,7 @@ from marbench.bench.work import Conditions, Result, Work
 from marbench.cases.suite import Suite
 from marbench.errors import MarbenchError
 from marbench.method.request import parse_methods
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 from marbench.spec import load_spec
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked, and found in /proc")
@@ -70,7 +70,7 @@ def test_any_sharding_gives_the_rows_of_one_command(tiny, tiny_file, tmp_path, p
         process = marbench(tmp_path / "log", "run", "--spec", tiny_file, *asked, "--images", "none", "--no-report",
                            "--out", tmp_path / "shards")  # fmt: skip
         assert process.wait(300) == 0, (tmp_path / "log").read_text()
-    pd.testing.assert_frame_equal(table(read_run(tmp_path / "shards").rows), table(together.rows), check_exact=True)
+    pd.testing.assert_frame_equal(table(open_run(tmp_path / "shards").rows), table(together.rows), check_exact=True)
 
 
 def test_networks_give_the_same_scores_and_pictures_in_two_workers():
@@ -159,7 +159,7 @@ def test_two_commands_share_a_folder_and_each_result_is_there_once(tiny, tiny_fi
     asked += ["--images", "none", "--no-report", "--no-timing", "--workers", 2, "--out", tmp_path / "out"]
     both = [marbench(tmp_path / f"log{number}", *asked) for number in range(2)]
     assert [process.wait(300) for process in both] == [0, 0], (tmp_path / "log0").read_text()
-    read = read_run(tmp_path / "out")
+    read = open_run(tmp_path / "out")
     assert read.problems == []
     undisturbed = run(tiny, tmp_path / "alone", "none,noise", plugins, limit=12)
     pd.testing.assert_frame_equal(table(read.rows), table(undisturbed.rows), check_exact=True)

@@ -27,6 +27,9 @@ def command(arguments: list[str], log: str, largest_file: int | None) -> None:
     """Be ``marbench`` with these arguments; what it says goes to a file. No file may grow beyond a size in bytes."""
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
+    # Whoever runs the tests in the background may ignore them, and so would marbench.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)

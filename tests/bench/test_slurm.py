@@ -10,7 +10,7 @@ import pytest
 from processes import kill_group, marbench, wait_until
 from running import run, table
 
-from marbench.results.store import read_run
+from marbench.results.store import open_run
 
 CONFIGURATION = Path("/run/marbench-slurm/slurm.conf")
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "clusters.md"
@@ -63,7 +63,7 @@ def test_the_recipe_of_the_guide_brings_up_workers_that_give_the_rows_of_one_mac
     finally:
         kill_group(workers)
     undisturbed = run(tiny, tmp_path / "alone", "none,li", limit=12)
-    pd.testing.assert_frame_equal(table(read_run(tmp_path / "out").rows), table(undisturbed.rows), check_exact=True)
+    pd.testing.assert_frame_equal(table(open_run(tmp_path / "out").rows), table(undisturbed.rows), check_exact=True)
 
 
 def test_an_array_of_jobs_fills_a_folder_shard_by_shard(tiny, tiny_file, tmp_path):
@@ -74,4 +74,4 @@ def test_an_array_of_jobs_fills_a_folder_shard_by_shard(tiny, tiny_file, tmp_pat
     done = subprocess.run(["sbatch", *options], capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, [path.read_text() for path in tmp_path.glob("*.log")]
     undisturbed = run(tiny, tmp_path / "alone", "none,li", limit=12)
-    pd.testing.assert_frame_equal(table(read_run(tmp_path / "out").rows), table(undisturbed.rows), check_exact=True)
+    pd.testing.assert_frame_equal(table(open_run(tmp_path / "out").rows), table(undisturbed.rows), check_exact=True)

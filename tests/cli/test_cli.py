@@ -128,14 +128,14 @@ def test_a_run_ends_with_a_table_a_line_of_seconds_and_code_0(tmp_path, tiny):
     assert read.cards["nmar[prior=raw]"]["values"] == {"prior": "raw"}
 
 
-def test_a_run_with_failures_has_code_1_and_says_why_once(tmp_path, tiny):
+def test_a_run_with_failures_has_code_1_and_says_why_at_once_and_below_the_table(tmp_path, tiny):
     source = "from marbench import Method\nclass Bad(Method):\n    def reduce(self, scan): raise ValueError('cold')\n"
     (tmp_path / "bad.py").write_text(source)
     methods = f"none,{tmp_path / 'bad.py'}:Bad"
     options = ["--out", tmp_path / "out", "--limit", "2", "--no-report", "--no-timing"]
     result = marbench("run", "--spec", tiny, "--methods", methods, *options)
     assert result.exit_code == 1
-    assert result.output.count("ValueError: cold") == 1
+    assert result.output.count("ValueError: cold") == 2  # of two cases
     assert "--retry-failed" in result.output
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import marbench
-from marbench.cases.case import Case, CaseInfo, Scan, Truth
+from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
 from marbench.errors import MetricError
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.metrics.fidelity import psnr, rmse, ssim
@@ -29,7 +29,7 @@ def _case(window: tuple[float, float] = (-160.0, 240.0), metal: np.ndarray = MET
     image, mask = torch.from_numpy(TRUTH)[None], torch.from_numpy(metal)[None]
     sinogram = torch.zeros(1, 4, 4)
     scan = Scan(sinogram, mask, sinogram > 0, image)
-    info = CaseInfo("c", "p", "s", "m", 1, int(metal.sum()), 1.0, ("gold",), "thorax", window)
+    info = CaseInfo(CaseKey("c", "p", "s", "m", 1), int(metal.sum()), 1.0, ("gold",), "thorax", window)
     return Case(scan, Truth(image, sinogram, mask), info)
 
 
