@@ -169,7 +169,8 @@ def _info(facts: dict[str, Any]) -> CaseInfo:
 def _read(path: Path, case_id: str, shapes: dict[str, tuple[int, int]]) -> dict[str, NDArray[Any]]:
     """Return the arrays of a case by name, float32 or bool, of the shapes that they must have."""
     try:
-        arrays = read_npz(path, list(shapes))
+        # Before anything is unpacked: a small file may hold terabytes of zeros.
+        arrays = read_npz(path, list(shapes), sum(8 * math.prod(shape) + _TEXT_BYTES for shape in shapes.values()))
     except StoreError as error:
         raise DataError(f"case {case_id}: its file is damaged ({error}). Make it again.") from None
     missing = [name for name in shapes if name not in arrays]

@@ -32,7 +32,7 @@ def npz(arrays: dict[str, NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, NDArray[Any]]:
+def read_npz(path: Path, names: Collection[str] | None = None, limit: int = LIMIT) -> dict[str, NDArray[Any]]:
     """Return the arrays of a ``.npz`` file, or those of these names. They are read-only, and verified by their CRC.
 
     `numpy.load` would unpack whatever a file claims to hold, and makes room for whatever a header claims.
@@ -40,15 +40,15 @@ def read_npz(path: Path, names: Collection[str] | None = None) -> dict[str, NDAr
     Raises
     ------
     StoreError
-        The file is missing, a link, damaged, no ``.npz``, or unpacks to more than `LIMIT` bytes.
+        The file is missing, a link, damaged, no ``.npz``, or would unpack to more than ``limit`` bytes.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(read_file(path, LIMIT))) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            size = sum(info.file_size for info in members.values())
-            if size > LIMIT or len(members) > _MEMBERS:
-                raise ValueError(f"it would unpack to {len(members)} arrays of {size:,} bytes")
-            wanted = members if names is None else [name for name in members if name in names]
+            wanted = [name for name in members if names is None or name in names]
+            size = sum(members[name].file_size for name in wanted)
+            if size > limit or len(members) > _MEMBERS:
+                raise ValueError(f"it would unpack to {len(wanted)} arrays of {size:,} bytes")
             return {name: _array(archive, members[name]) for name in wanted}
     except Exception as error:  # the readers of zip and npy raise a dozen kinds, MemoryError and zlib.error among them
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__

@@ -1,27 +1,15 @@
-"""Real processes in tests: the command line in one of its own, and who descends from whom."""
+"""Real processes in tests: who descends from whom, and who is alive."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 _SERVER = "from marbench.machine.forked import serve"
-_MARBENCH = [
-    sys.executable,
-    "-c",
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from marbench.cli import main; main()",
-]
-
-
-def marbench(log: Path, *arguments: object) -> subprocess.Popen[bytes]:
-    """Start ``marbench`` with arguments; what it says goes to a file."""
-    with log.open("wb") as file:
-        return subprocess.Popen([*_MARBENCH, *map(str, arguments)], stdout=file, stderr=file, stdin=subprocess.DEVNULL)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from processes import alive, descendants, kill_group, marbench, servers, wait_until
+from processes import alive, descendants, kill_group, servers, wait_until
 from running import run, table
 from test_executors import NOISE, results, work_on
 
@@ -43,8 +43,9 @@ class Cluster:
 
     def start(self, workers=2):
         self.processes = [
-            self._dask("scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-show"),
-            self._dask("worker", self.address, "--nworkers", str(workers), "--nthreads", "1"),
+            # Both end by themselves, should the tests be killed.
+            self._dask("scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--idle-timeout", "5m"),
+            self._dask("worker", self.address, "--nworkers", str(workers), "--nthreads", "1", "--death-timeout", "1m"),
         ]
         with distributed.Client(self.address, timeout=60, set_as_default=False) as client:
             client.wait_for_workers(workers, timeout=120)
@@ -55,7 +56,7 @@ class Cluster:
             kill_group(process)
 
     def _dask(self, *arguments):
-        # One repetition by Dask itself; and no port of its own for each web page.
+        # One repetition by Dask itself.
         settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
         with (self.folder / f"{arguments[0]}.log").open("wb") as log:
             return subprocess.Popen(
@@ -91,12 +92,13 @@ def slow(plugin, tmp_path):
 
 
 @pytest.fixture
-def command(tiny_file, tmp_path, slow):
-    """Return a function that starts a run of the slow method on a cluster."""
+def command(tiny_file, tmp_path, slow, marbench, monkeypatch):
+    """Return a function that starts a run of the slow method on a cluster, whose workers stand in another folder."""
+    monkeypatch.chdir(tmp_path)
 
     def begin(address, log="log"):
-        asked = ["run", "--spec", tiny_file, "--plugins", slow, "--methods", "slow,none", "--limit", 20]
-        asked += ["--out", tmp_path / "out", "--images", "none", "--no-report", "--dask", address]
+        asked = ["run", "--spec", tiny_file, "--plugins", slow.name, "--methods", "slow,none", "--limit", 20]
+        asked += ["--out", "out", "--images", "none", "--no-report", "--dask", address]
         return marbench(tmp_path / log, *asked)
 
     return begin
@@ -122,7 +124,7 @@ def test_rows_and_pictures_of_a_cluster_are_those_of_this_process(cluster, tiny,
     assert notes == ["The Dask cluster does 2 units at once."]
 
 
-def test_two_commands_on_a_folder_say_nothing_of_dask(cluster, tiny, tmp_path, command, slow, monkeypatch):
+def test_two_commands_fill_a_folder_at_once_and_say_nothing_of_dask(cluster, tiny, tmp_path, command, slow):
     both = [command(cluster.address, f"log{number}") for number in range(2)]
     assert [process.wait(300) for process in both] == [0, 0], (tmp_path / "log0").read_text()
     read = open_run(tmp_path / "out")
@@ -132,11 +134,6 @@ def test_two_commands_on_a_folder_say_nothing_of_dask(cluster, tiny, tmp_path, c
         log = (tmp_path / f"log{number}").read_text()
         assert "40 new results" in log
         assert not any(word in log for word in ("distributed", "Warning", "WARN", "ERROR", "Traceback", "tornado")), log
-    # Another folder, and the plugins by a relative path: workers stand in yet another one.
-    monkeypatch.chdir(tmp_path)
-    asked = ["--plugins", "plugins", "--methods", "slow", "--limit", 1, "--images", "none", "--no-report"]
-    process = marbench(tmp_path / "log", "run", *asked, "--dask", cluster.address, "--out", tmp_path / "other")
-    assert process.wait(300) == 0, (tmp_path / "log").read_text()
 
 
 def test_a_worker_of_the_cluster_that_is_killed_loses_nothing_and_leaves_no_process(cluster, tiny, slow, calls):
@@ -217,15 +214,15 @@ def test_a_scheduler_that_is_lost_is_told_of_and_the_same_command_goes_on_with_t
 ):
     lost = Cluster(tmp_path)
     try:
-        process = command(lost.start().address)
-        wait_until(lambda: calls() >= 12)  # one of the units is done
+        process = command(lost.start(workers=1).address)
+        wait_until(lambda: calls() >= 12)  # one of the two units is done
         lost.stop()
         assert process.wait(120) == 1
         log = (tmp_path / "log").read_text()
         assert f"The Dask scheduler at {lost.address} is lost. Everything that was finished is stored" in log
         assert not any(word in log for word in ("Traceback", "distributed", "Warning"))
 
-        process = command(lost.start().address)
+        process = command(lost.start(workers=1).address)
         assert process.wait(300) == 0, (tmp_path / "log").read_text()
     finally:
         lost.stop()

@@ -7,7 +7,7 @@ import time
 
 import pandas as pd
 import pytest
-from processes import alive, descendants, marbench, wait_until, workers
+from processes import alive, descendants, wait_until, workers
 from running import run, table
 
 from marbench.bench.executors import LocalWorkers, ThisProcess
@@ -61,7 +61,7 @@ def test_rows_are_the_same_to_the_bit_for_any_number_of_workers(tiny, plugin):
         assert other_pictures == pictures
 
 
-def test_any_sharding_gives_the_rows_of_one_command(tiny, tiny_file, tmp_path, plugin):
+def test_any_sharding_gives_the_rows_of_one_command(tiny, tiny_file, tmp_path, plugin, marbench):
     plugins, methods = plugin("noise", NOISE), "none,li,noise"
     together = run(tiny, tmp_path / "together", methods, plugins, limit=12, workers=2)
     assert together.workers == 2
@@ -153,7 +153,7 @@ def test_a_device_that_is_not_there_is_told_once(tiny):
         results(LocalWorkers(2), work)
 
 
-def test_two_commands_share_a_folder_and_each_result_is_there_once(tiny, tiny_file, tmp_path, plugin):
+def test_two_commands_share_a_folder_and_each_result_is_there_once(tiny, tiny_file, tmp_path, plugin, marbench):
     plugins = plugin("noise", NOISE)
     asked = ["run", "--spec", tiny_file, "--plugins", plugins, "--methods", "none,noise", "--limit", 12]
     asked += ["--images", "none", "--no-report", "--no-timing", "--workers", 2, "--out", tmp_path / "out"]
@@ -166,7 +166,7 @@ def test_two_commands_share_a_folder_and_each_result_is_there_once(tiny, tiny_fi
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_no_process_is_left_of_a_run_that_is_killed_or_interrupted(tiny_file, tmp_path, plugin, number):
+def test_no_process_is_left_of_a_run_that_is_killed_or_interrupted(tiny_file, tmp_path, plugin, number, marbench):
     plugins = plugin("slow", f"open({str(tmp_path / 'begun')!r}, 'w').close()\ntime.sleep(60)\nreturn scan.image")
     asked = ["run", "--spec", tiny_file, "--plugins", plugins, "--methods", "slow,none", "--workers", 2]
     process = marbench(tmp_path / "log", *asked, "--out", tmp_path / "out")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from processes import kill_group, marbench, wait_until
+from processes import kill_group, wait_until
 from running import run, table
 
 from marbench.results.store import open_run
@@ -32,7 +32,9 @@ def _jobs():
     return subprocess.run(["squeue", "--noheader"], capture_output=True, text=True, check=True).stdout.split("\n")[:-1]
 
 
-def test_the_recipe_of_the_guide_brings_up_workers_that_give_the_rows_of_one_machine(tiny, tiny_file, tmp_path):
+def test_the_recipe_of_the_guide_brings_up_workers_that_give_the_rows_of_one_machine(
+    tiny, tiny_file, tmp_path, marbench
+):
     pytest.importorskip("dask_jobqueue")
     recipe = re.search(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)[1]
     here = {
@@ -62,6 +64,7 @@ def test_the_recipe_of_the_guide_brings_up_workers_that_give_the_rows_of_one_mac
         workers.wait(60)
     finally:
         kill_group(workers)
+        workers.stdout.close()
     undisturbed = run(tiny, tmp_path / "alone", "none,li", limit=12)
     pd.testing.assert_frame_equal(table(open_run(tmp_path / "out").rows), table(undisturbed.rows), check_exact=True)
 
