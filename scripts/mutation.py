@@ -45,7 +45,7 @@ TESTS = {
     "marbench/metrics": ("tests/metrics",),
     "marbench/phantoms": ("tests/phantoms",),
     "marbench/physics": ("tests/physics",),
-    "marbench/spec.py": ("tests/test_spec.py",),
+    "marbench/spec": ("tests/test_spec.py",),
     "marbench/toolbox": ("tests/toolbox", "tests/methods"),
     "data_specs": ("tests/test_spec.py",),
     "methods": ("tests/methods",),
