@@ -23,7 +23,7 @@ from marbench.results.rows import Row
 from marbench.results.store import open_run
 
 DATE = "2026-01-02T10:00:00+00:00"
-SECRETS = ("jane", "DOE_JANE", "4711815", "ward-7", "/data", "/home", "hospital", "secret")
+SECRETS = ("jane", "DOE_JANE", "4711815", "ward-7", "/data/", "/home/", "hospital", "secret")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
