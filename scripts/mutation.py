@@ -26,6 +26,10 @@ LIMIT_SECONDS = 900
 NONE_RED = "–"
 
 
+class NotTested(Exception):
+    """Whether a mutation turns a test red could not be found out."""
+
+
 class Mutation(NamedTuple):
     """A change: in a file, ``old`` becomes ``new``."""
 
@@ -74,7 +78,13 @@ def tests_of(file: str) -> tuple[str, ...]:
 
 
 def first_red(folder: Path, tests: tuple[str, ...]) -> str | None:
-    """Run tests until one fails, and return its name."""
+    """Run tests until one fails, and return its name.
+
+    Raises
+    ------
+    NotTested
+        pytest itself was ended, or failed: that says nothing about the tests.
+    """
     report = folder / "report.xml"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *tests]
@@ -84,23 +94,25 @@ def first_red(folder: Path, tests: tuple[str, ...]) -> str | None:
     try:
         done = subprocess.run(command, **options)
     except subprocess.TimeoutExpired:
-        return f"no end within {LIMIT_SECONDS} s"
+        raise NotTested(f"no end within {LIMIT_SECONDS} s") from None
     if done.returncode == 0:
         return None
     for test in ET.parse(report).iter("testcase") if report.exists() else ():
         if test.find("failure") is not None or test.find("error") is not None:
             return f"{test.get('classname', '').rpartition('.')[2]}::{test.get('name')}"
-    return f"pytest ended with {done.returncode}: {(done.stdout + done.stderr).strip()[-300:]}"
+    raise NotTested(f"pytest ended with {done.returncode}")
 
 
 def tried(folder: Path, mutation: Mutation) -> tuple[str, str, float]:
-    """Return what became of a mutation ("red", "survived" or "no such text"), the red test, and the seconds."""
+    """Return what became of a mutation ("red", "survived", or why it was not tested), the red test, and the seconds."""
     path, start = folder / mutation.file, time.perf_counter()
     if not path.is_file() or (source := path.read_text(encoding="utf-8")).count(mutation.old) != 1:
         return "no such text", NONE_RED, 0.0
     try:
         path.write_text(source.replace(mutation.old, mutation.new), encoding="utf-8")
         red = first_red(folder, tests_of(mutation.file))
+    except NotTested as reason:
+        return str(reason), NONE_RED, time.perf_counter() - start
     finally:
         path.write_text(source, encoding="utf-8")
     return "red" if red else "survived", red or NONE_RED, time.perf_counter() - start
@@ -134,7 +146,7 @@ def main() -> int:
             fates.append(fate)
             print(line, flush=True)
     print(f"\n{len(fates)} mutations, {fates.count('red')} red, {fates.count('survived')} survived.")
-    return 2 if "no such text" in fates else int("survived" in fates)
+    return 2 if set(fates) - {"red", "survived"} else int("survived" in fates)
 
 
 if __name__ == "__main__":
