@@ -95,12 +95,13 @@ def test_workers_that_are_killed_lose_nothing(tiny, plugin):
             if isinstance(event, Result):
                 rows.append(event.row)
                 seen |= event.files
-            if len(rows) in (0, 4, 9) and len(killed) <= len(rows) // 4:
+            # A unit is given up once workers have ended three times during it and did nothing between.
+            if len(rows) in (0, 4) and len(killed) <= len(rows) // 4:
                 wait_until(lambda: workers(os.getpid()) - killed)
                 victim = max(workers(os.getpid()) - killed)
                 killed.add(victim)
                 os.kill(victim, signal.SIGKILL)
-    assert len(killed) == 3
+    assert len(killed) == 2
     disturbed = table(pd.DataFrame([row.record() for row in rows]))
     pd.testing.assert_frame_equal(disturbed, undisturbed, check_exact=True)  # each row once
     assert seen == pictures

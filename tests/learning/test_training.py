@@ -209,7 +209,7 @@ def test_what_the_command_trained_can_be_shipped(plugins: Path, spec_file: Path,
     script = Path(__file__).parents[2] / "scripts" / "ship_weights.py"
     for _ in range(2):
         subprocess.run([sys.executable, str(script), str(out.parent), str(methods)], check=True)
-    (declared,) = discover([methods])["tinynet"].card.weights
+    (declared,) = discover([methods]).entries["tinynet"].card.weights
     assert (declared.file, declared.preset) == ("weights/tinynet-small-tiny.safetensors", "small")
     file = load_method(parse_methods("tinynet", [methods])[0], load_spec(spec_file)).fitted.found.file
     assert file is not None and file.card.precision == "bf16-mixed"

@@ -203,7 +203,7 @@ def test_strange_numbers_are_shown_as_what_they_are(tmp_path: Path) -> None:
         assert not re.search(r'="-?(nan|inf)"', path.read_text())
 
 
-@pytest.mark.parametrize("value", [1e30, 1e300, -1e30])
+@pytest.mark.parametrize("value", [1e30, 1e38, -1e30])
 def test_numbers_beyond_reason_are_short(tmp_path: Path, value: float) -> None:
     def change(row: Row) -> Row:
         return replace(row, scores=dict.fromkeys(row.scores, value)) if row.method == "li" else row
