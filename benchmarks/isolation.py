@@ -48,9 +48,7 @@ def main() -> None:
     host = describe_host()
     print(f"{host['cpu']}, {host['usable_cores']} cores; torch {torch.__version__}; load {os.getloadavg()[0]:.1f}\n")
     print(f"The server starts in {server_seconds:.2f} s, once a run.\n")
-    print(
-        "| method | here, ms | own process, ms | isolation, ms a case | fork and load, s | first in this process, s |"
-    )
+    print("| method | here, ms | own process, ms | isolation, ms a case | fork and load, s | first here, s |")
     print("|---|--:|--:|--:|--:|--:|")
     for request in parse_methods(asked.methods):
         print(row(request.for_spec(spec), spec, cases, server, asked.calls, asked.opens), flush=True)
