@@ -38,9 +38,8 @@ def main() -> None:
     names = asked.methods.split(",") if asked.methods else list(discover().entries)
     counts = [int(count) for count in asked.workers.split(",")]
     host = describe_host()
-    print(
-        f"{host['cpu']}, {host['usable_cores']} cores; {asked.spec}, {asked.limit} cases; load {os.getloadavg()[0]:.1f}\n"
-    )
+    machine = f"{host['cpu']}, {host['usable_cores']} cores"
+    print(f"{machine}; {asked.spec}, {asked.limit} cases; load {os.getloadavg()[0]:.1f}\n")
     print(f"| methods | {' | '.join(f'{count}, s' for count in counts)} | {' | '.join(f'× {c}' for c in counts[1:])} |")
     print(f"|---|{'--:|' * (2 * len(counts) - 1)}")
     for methods in [*names, ",".join(names)]:
