@@ -1,8 +1,8 @@
 """How long a run needs to see what is still to do: ``python benchmarks/planning.py``.
 
-Writes a results folder of 100,000 cases × 10 methods with 99 of 100 results stored, then plans in a fresh process, as
-``marbench run`` does before it begins, and prints a Markdown table of seconds and of the peak of memory, both also
-without the imports. The goals are 30 s and 1 GB.
+Writes a results folder of 100,000 cases × 10 methods with 99 of 100 results stored, then does in a fresh process what
+``marbench run`` does before it begins, and prints a Markdown table of seconds and of the peak of memory. The goals are
+30 s and 1 GB.
 """
 
 from __future__ import annotations
@@ -12,121 +12,124 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from marbench.bench.plan import Stored, plan
-from marbench.cases.case import CaseKey
+from marbench.bench.campaign import pending, prepare
+from marbench.bench.options import RunOptions
+from marbench.bench.plan import Stored
 from marbench.machine.host import describe_host
-from marbench.results.parts import write_part
-from marbench.results.rows import Row, metric_names
-from marbench.results.store import Store
-from marbench.spec import PROTOCOL, Spec, load_spec
+from marbench.method.request import parse_methods
+from marbench.results.part_file import SCHEMAS, encode
+from marbench.results.rows import metric_names
+from marbench.spec import PROTOCOL, load_spec
 
 SECONDS_GOAL, GIGABYTE_GOAL = 30.0, 1.0
-ROWS_OF_A_PART = 50_000  # as in parts that were merged
+METHODS = "none,li,nmar,nmar[prior=raw],cgan,rdn,cnnmar,dudonet,dudonet[variant=A],dudonet[variant=B]"
+SPEC = """
+extends = "mini"
+name = "large"
+[split]
+test = {{ patients = {patients}, slices = {slices} }}
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", type=int, default=100_000, help="[100000]")
-    parser.add_argument("--methods", type=int, default=10, help="[10]")
-    parser.add_argument("--folder", type=Path, help="plan on this folder, as written here before")
+    parser.add_argument("--slices", type=int, default=10_000, help="of ten cases each  [10000]")
+    parser.add_argument("--part-rows", type=int, default=50_000, help="rows of a file of results  [50000]")
+    parser.add_argument("--folder", type=Path, help="plan on this folder, which was written here before")
     asked = parser.parse_args()
     if asked.folder:
-        measure(asked.folder, asked.cases, asked.methods)
+        measure(asked.folder)
         return
-    print(f"{describe_host()['cpu']}; {asked.methods} methods × {asked.cases:,} cases, 99 of 100 stored\n")
+    print(f"{describe_host()['cpu']}; 10 methods × {10 * asked.slices:,} cases, 99 of 100 stored\n")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write(folder, load_spec("mini"), asked.cases, asked.methods)
-        size = sum(path.stat().st_size for path in (folder / "results").iterdir()) / 1e6
-        print(f"{len(list((folder / 'results').iterdir()))} parts, {size:.0f} MB\n", flush=True)
-        again = ["--folder", name, "--cases", str(asked.cases), "--methods", str(asked.methods)]
-        subprocess.run([sys.executable, __file__, *again], check=True)
+        write(Path(name), asked.slices, asked.part_rows)
+        parts = list((Path(name) / "out" / "results").iterdir())
+        size = sum(path.stat().st_size for path in parts) / 1e6
+        print(f"{len(parts)} parts, {size:.0f} MB\n", flush=True)
+        subprocess.run([sys.executable, __file__, "--folder", name], check=True)
     print(f"\nGoals: {SECONDS_GOAL:g} s, {GIGABYTE_GOAL:g} GB.")
 
 
-def keys_of(count: int) -> list[CaseKey]:
-    """Return the keys of a benchmark: slices of patients with ten metals each, as long as those of real ones."""
-    keys = []
-    for index in range(count):
-        slice_id, metal = f"test-p{index // 100:05d}-s{index // 10 % 10}", f"test-{index % 10 + 1:02d}-hip"
-        keys.append(CaseKey(f"{slice_id}_{metal}", slice_id.rpartition("-")[0], slice_id, metal, index % 10 // 2 + 1))
-    return keys
-
-
-def hashes_of(count: int) -> dict[str, str]:
-    return {f"method-{number}": f"{number:016x}" for number in range(count)}
-
-
-def write(folder: Path, spec: Spec, cases: int, methods: int) -> None:
-    """Write the results of all but every hundredth key, and of that a failure now and then."""
-    Store(folder, spec).prepare()
-    records: list[dict[str, Any]] = []
-    for record in rows(spec, keys_of(cases), hashes_of(methods)):
-        records.append(record)
-        if len(records) == ROWS_OF_A_PART:
-            write_part(folder / "results", "results", spec.hash, records)
-            records = []
-    if records:
-        write_part(folder / "results", "results", spec.hash, records)
-
-
-def rows(spec: Spec, keys: list[CaseKey], hashes: dict[str, str]) -> Iterator[dict[str, Any]]:
+def write(folder: Path, slices: int, part_rows: int) -> None:
+    """Write a benchmark and its results: all but every hundredth, and a failure now and then."""
+    text = SPEC.format(patients=max(1, slices // 2), slices=slices)
+    (folder / "large.toml").write_text(text, encoding="utf-8")
+    campaign = campaign_of(folder)
+    campaign.store.prepare()
+    cases = pa.array([case.case_id for case in campaign.keys])
+    patients = pa.array([case.patient_id for case in campaign.keys])
+    labels, versions = (pa.array(list(each)) for each in (campaign.hashes, campaign.hashes.values()))
     random = np.random.default_rng(0)
-    names = metric_names(spec.metrics.conventions)
-    for index, key in enumerate(keys):
-        digest = random.bytes(24).hex()
-        for number, (method, version) in enumerate(hashes.items()):
-            if (index + number) % 100 == 0:
-                continue
-            failed = (index + number) % 1000 == 1
-            yield Row(
-                spec_hash=spec.hash,
-                protocol=PROTOCOL,
-                method=method,
-                method_hash=version,
-                preset="",
-                case_id=key.case_id,
-                patient_id=key.patient_id,
-                slice_id=key.slice_id,
-                metal_id=key.metal_id,
-                size_group=key.size_group,
-                case_index=index,
-                case_digest=digest,
-                metal_area_px=100,
-                metal_area_mm2=1000.0,
-                region="pelvis",
-                materials="titanium",
-                window_low=-160.0,
-                window_high=240.0,
-                seconds=float(random.random()),
-                peak_mb=12.0,
-                host_id="0123456789ab",
-                status="error" if failed else "ok",
-                message="ValueError: too thin [method.py, line 9]" if failed else "",
-                scores={} if failed else dict(zip(names, random.random(len(names)).tolist(), strict=True)),
-            ).record()
+    digests = pa.array([random.bytes(24).hex() for _ in campaign.keys])
+    number = np.arange(len(campaign.keys) * len(labels))
+    number = number[number % 100 != 0]  # case by case, as runs go
+    for start in range(0, len(number), part_rows):
+        some = number[start : start + part_rows]
+        case, method, failed = some // len(labels), some % len(labels), some % 1000 == 1
+        columns: dict[str, Any] = {
+            "spec_hash": campaign.suite.spec.hash,
+            "protocol": PROTOCOL,
+            "method": labels.take(method),
+            "method_hash": versions.take(method),
+            "case_id": cases.take(case),
+            "patient_id": patients.take(case),
+            "case_digest": digests.take(case),
+            "case_index": case,
+            "status": np.where(failed, "error", "ok"),
+            "message": np.where(failed, "ValueError: too thin [method.py, line 9, in reduce]", ""),
+            "seconds": random.random(len(some)),
+            "evidence": "run here",
+            "host_id": "0123456789ab",
+        }
+        constant = {pa.string(): "some text", pa.int64(): 1, pa.float64(): 1.0}
+        whole = {name: columns.get(name, constant[kind]) for name, kind in zip(*_schema(), strict=True)}
+        whole |= {name: np.where(failed, np.nan, random.random(len(some))) for name in metric_names()}
+        created = time.time_ns()
+        content = encode("results", campaign.suite.spec.hash, created, _table(whole, len(some)))
+        (folder / "out" / "results" / f"{created}-{start:08x}.parquet").write_bytes(content)
 
 
-def measure(folder: Path, cases: int, methods: int) -> None:
+def _schema() -> tuple[list[str], list[pa.DataType]]:
+    return SCHEMAS["results"].names, SCHEMAS["results"].types
+
+
+def _table(columns: dict[str, Any], rows: int) -> pa.Table:
+    """Return columns as a table; a single value is that of all rows."""
+    types = dict(zip(*_schema(), strict=True))
+    arrays = [
+        pa.repeat(pa.scalar(values, types.get(name)), rows)
+        if isinstance(values, str | int | float)
+        else pa.array(values, types.get(name, pa.float64()))
+        for name, values in columns.items()
+    ]
+    return pa.table(arrays, list(columns))
+
+
+def campaign_of(folder: Path) -> Any:
+    options = RunOptions(images="none")
+    return prepare(load_spec(folder / "large.toml"), parse_methods(METHODS), folder / "out", options)
+
+
+def measure(folder: Path) -> None:
     """Plan, and print a row for every step: seconds, and the peak of memory until then."""
-    keys, hashes = keys_of(cases), hashes_of(methods)
-    store = Store(folder, load_spec("mini"))
     print("| step | s | peak so far, GB |\n|---|--:|--:|")
+    print(f"| imports | | {peak_gigabytes():.2f} |")
     start = time.perf_counter()
-    step("imports, and the keys of the benchmark", lambda: None)
-    table, problems = step("read the rows", store.stored)
+    campaign = step("benchmark and methods", lambda: campaign_of(folder))
+    table, problems = step("read the rows", campaign.store.stored)
     assert not problems, problems
     stored = step("what is stored of each key", lambda: Stored(table))
-    units = step("what is still to do", lambda: list(plan(keys, hashes, stored)))
+    units = step("what is still to do", lambda: pending(campaign, stored))
     print(f"| all | {time.perf_counter() - start:.1f} | {peak_gigabytes():.2f} |")
-    expected = sum((index + number) % 100 == 0 for index in range(cases) for number in range(methods))
-    assert sum(unit.results for unit in units) == expected
+    found, expected = sum(unit.results for unit in units), len(campaign.keys) * len(campaign.hashes) // 100
+    assert found == expected, (found, expected)
 
 
 def step(what: str, call: Callable[[], Any]) -> Any:
