@@ -21,6 +21,7 @@ from marbench.cases.case import Scan
 from marbench.errors import MethodError
 from marbench.machine.channel import Channel, ChannelClosed
 from marbench.machine.memory import release_free_memory
+from marbench.machine.threads import set_threads
 from marbench.method.discovery import MethodEntry
 from marbench.method.request import FittedMethod, LoadedMethod, MethodRequest, load_method
 from marbench.method.weights import WeightsSearch
@@ -70,7 +71,7 @@ def serve(channel: Channel) -> None:
     # Without a line to the world a plugin that forks, and returns twice, cannot answer twice.
     os.register_at_fork(after_in_child=channel.close)
     opening, _ = channel.receive()
-    torch.set_num_threads(opening["threads"])
+    set_threads(opening["threads"])
     limit_memory(opening["memory_gb"])
     fitted, device = fitted_from(opening["method"]), torch.device(opening["device"])
     try:

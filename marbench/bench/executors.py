@@ -20,8 +20,9 @@ from marbench.machine.forkserver import Child, shared_server
 
 __all__ = ["Executor", "LocalWorkers", "ThisProcess", "default_workers"]
 
-_WORKER_GB = 1.0
+_WORKER_GB = 1.0  # torch, the operators of a scan and all shipped networks take about 0.8
 _DEATHS = 3
+# Ctrl-C reaches this process at once; only others who ask `wanted` wait for as long as this.
 _POLL_SECONDS = 0.5
 
 

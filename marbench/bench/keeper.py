@@ -40,7 +40,8 @@ class Keeper:
         progress: Progress,
         interrupts: Interrupts,
     ) -> None:
-        self._campaign, self._stored, self._digests = campaign, stored, _digests(table)
+        self._campaign, self._stored = campaign, stored
+        self._digests, self._patients = _known(table, "case_digest"), _known(table, "patient_id")
         self._calls, self._stopwatch, self._progress, self._interrupts = calls, stopwatch, progress, interrupts
         self.new = 0
         self.faults: list[Row] = []
@@ -104,7 +105,15 @@ class Keeper:
             self._campaign.gallery.write(result.files)
 
     def _hold_to_data(self, row: Row) -> None:
-        """Refuse to add results to those of other data."""
+        """Refuse to add results to those of other data, or of patients under other names."""
+        # The statistics count patients: under two names one patient would be two.
+        patient = self._patients.setdefault(row.case_id, row.patient_id)
+        if patient != row.patient_id:
+            raise StoreError(
+                f"{self._campaign.store.folder} names the patient of the case {row.case_id} {patient}, here it is "
+                f"{row.patient_id}: names are made with another salt. Set MARBENCH_SALT to the one of that run, or "
+                "choose another --out."
+            )
         if not row.case_digest:
             return
         # Equal up to rounding: rows of other processors are of the same case.
@@ -145,7 +154,7 @@ def given_up(campaign: Campaign, units: Sequence[Unit], keeper: Keeper) -> froze
     return frozenset(key.method for key in endings if campaign.hashes.get(key.method) == key.method_hash)
 
 
-def _digests(table: pd.DataFrame) -> dict[str, str]:
-    """Return the digest under which each case is stored."""
-    known = table.loc[table["case_digest"] != "", ["case_id", "case_digest"]].drop_duplicates("case_id")
-    return dict(zip(known["case_id"].tolist(), known["case_digest"].tolist(), strict=True))
+def _known(table: pd.DataFrame, column: str) -> dict[str, str]:
+    """Return what stands of each case in a column, the first that is not empty."""
+    known = table.loc[table[column] != "", ["case_id", column]].drop_duplicates("case_id")
+    return dict(zip(known["case_id"].tolist(), known[column].tolist(), strict=True))

@@ -37,46 +37,53 @@ class Stored:
     """
 
     def __init__(self, rows: pd.DataFrame) -> None:
-        # A matrix over (method, version) and cases: 5 bytes a key, where a dictionary of tuples takes hundreds.
-        pairs = pd.MultiIndex.from_frame(rows[["method", "method_hash"]])
-        pair_codes, pair_names = pd.factorize(pairs)
-        case_codes, case_names = pd.factorize(rows["case_id"])
-        status_codes, status_names = pd.factorize(rows["status"])
-        self._pairs = {tuple(map(str, pair)): number for number, pair in enumerate(pair_names)}
-        self._cases = {str(case): number for number, case in enumerate(case_names)}
-        self._statuses = [str(status) for status in status_names]
-        shape = (len(self._pairs), len(self._cases))
-        # The last row of a key decides, but one that is ok outweighs all others.
-        # int8 is enough: there are fewer statuses than a hundred.
-        self._status = np.full(shape, -1, dtype=np.int8)
-        self._attempts = np.zeros(shape, dtype=np.int32)
-        self._status[pair_codes, case_codes] = status_codes
-        # A method that was ok once is ok: the same files on the same case give the same image.
+        # One number per key, and what is known of it, both in arrays: a tuple and a dictionary take hundreds of bytes.
+        # Only of keys that are there: a table of all methods and all cases would be huge where versions are many.
+        numbers = [pd.factorize(rows[name]) for name in ("method", "method_hash", "case_id")]
+        (names, labels), (versions, hashes), (cases, case_ids) = numbers
+        pairs, kinds = pd.factorize(names.astype(np.int64) * len(hashes) + versions)
+        methods = ((str(labels[kind // len(hashes)]), str(hashes[kind % len(hashes)])) for kind in kinds.tolist())
+        self._methods = {method: number for number, method in enumerate(methods)}
+        self._cases = {str(case): number for number, case in enumerate(case_ids)}
+        codes = pairs.astype(np.int64) * len(case_ids) + cases
+        self._codes, position = np.unique(codes, return_inverse=True)
+        status, statuses = pd.factorize(rows["status"])
+        self._statuses = [str(each) for each in statuses]
+        # The last row of a key decides, and numpy keeps the last of several; but one that is ok outweighs all others:
+        # the same files on the same case give the same image. int8 is enough: there are fewer statuses than a hundred.
+        self._status = np.full(len(self._codes), -1, dtype=np.int8)
+        self._status[position] = status
         if "ok" in self._statuses:
-            good = status_codes == self._statuses.index("ok")
-            self._status[pair_codes[good], case_codes[good]] = self._statuses.index("ok")
-        np.maximum.at(self._attempts, (pair_codes, case_codes), rows["attempt"].to_numpy())
+            ok = self._statuses.index("ok")
+            self._status[position[status == ok]] = ok
+        self._attempts = np.zeros(len(self._codes), dtype=np.int32)
+        np.maximum.at(self._attempts, position, rows["attempt"].to_numpy())
         # Only of methods that are unavailable it matters what was said, and those have few words.
         silent = rows[rows["status"] == "unavailable"]
-        names = [silent[name].tolist() for name in ("method", "method_hash", "case_id", "message")]
-        self._messages = {Key(*key): message for *key, message in zip(*names, strict=True)}
+        words = [silent[name].tolist() for name in ("method", "method_hash", "case_id", "message")]
+        self._messages = {Key(*key): message for *key, message in zip(*words, strict=True)}
 
     def get(self, key: Key) -> Known | None:
         """Return what is stored of a key; None if nothing is."""
-        pair, case = self._pairs.get((key.method, key.method_hash)), self._cases.get(key.case_id)
-        if pair is None or case is None or not self._attempts[pair, case]:
+        method, case = self._methods.get((key.method, key.method_hash)), self._cases.get(key.case_id)
+        if method is None or case is None:
             return None
-        status = self._statuses[self._status[pair, case]]
-        return Known(status, int(self._attempts[pair, case]), self._messages.get(key, ""))
+        code = method * len(self._cases) + case
+        position = int(self._codes.searchsorted(code))
+        if position == len(self._codes) or self._codes[position] != code:
+            return None
+        status = self._statuses[self._status[position]]
+        return Known(status, int(self._attempts[position]), self._messages.get(key, ""))
 
     def good(self) -> Iterator[Key]:
         """Yield the keys whose result is ok."""
         if "ok" not in self._statuses:
             return
-        cases, code = list(self._cases), self._statuses.index("ok")
-        for (method, method_hash), number in self._pairs.items():
-            for case in np.flatnonzero(self._status[number] == code):
-                yield Key(method, method_hash, cases[case])
+        methods, cases = list(self._methods), list(self._cases)
+        for code in self._codes[self._status == self._statuses.index("ok")].tolist():
+            method, case = divmod(code, len(cases))
+            label, version = methods[method]
+            yield Key(label, version, cases[case])
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from marbench.bench.producers import Producer
 from marbench.bench.work import Session
 from marbench.cases.case import Case
 from marbench.machine.host import device_name
+from marbench.machine.threads import threads
 from marbench.results.rows import TimingRow
 from marbench.spec import PROTOCOL
 
@@ -47,7 +48,7 @@ def time_method(label: str, cases: Sequence[Case], session: Session) -> list[Tim
     # In the process that the method has in a run, so that what is timed is what was scored.
     producer, fitted = session.producer(label), session.method(label)
     rows: list[TimingRow] = []
-    with session.threads():
+    with threads(session.conditions.limits.threads):
         producer.open()
         for case in cases:
             # Cases one after another and never in a batch: what a scanner would wait for.

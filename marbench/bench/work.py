@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-import torch
-
 from marbench.bench.limits import NO_LIMITS, Limits
 from marbench.bench.outcome import Failure, Outcome, describe
 from marbench.bench.plan import Task, Unit
@@ -23,6 +21,7 @@ from marbench.machine.devices import device_of
 from marbench.machine.forkserver import ForkServer, shared_server
 from marbench.machine.host import describe_host, host_id
 from marbench.machine.interrupts import Interrupted
+from marbench.machine.threads import threads
 from marbench.method.request import FittedMethod
 from marbench.metrics.measure import measures_of
 from marbench.metrics.scoring import Scorer
@@ -161,19 +160,6 @@ class Session:
         where = {"spec_hash": self.spec_hash, "device": self.conditions.device, "host": self.host_id}
         return row_of(task, fitted, outcome, **where)
 
-    @contextmanager
-    def threads(self) -> Iterator[None]:
-        """Compute with as many threads as the conditions say."""
-        # The number is one of the process, so it is given back: a notebook or the timing wants its own.
-        count, before = self.conditions.limits.threads, torch.get_num_threads()
-        if count != before:
-            torch.set_num_threads(count)
-        try:
-            yield
-        finally:
-            if count != before:
-                torch.set_num_threads(before)
-
     def close(self) -> None:
         """End the processes of methods."""
         for producer in self._producers.values():
@@ -189,7 +175,8 @@ def do(work: Work, session: Session) -> Iterator[Event]:
     Interrupted
     """
     yield HostSeen(session.host_id, session.host)
-    with session.threads():
+    # The number is one of the process, so it is given back: a notebook or the timing wants its own.
+    with threads(session.conditions.limits.threads):
         for task in work.unit.tasks:
             # Methods are opened before the case is made: where none can run there is nothing to simulate.
             ready = []

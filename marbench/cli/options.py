@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,7 @@ __all__ = [
     "results_folder",
     "shown",
     "spec_option",
+    "start_forking",
     "threads_option",
     "timeout_option",
 ]
@@ -162,3 +164,16 @@ def _method_without_folders(text: str) -> str:
 
 def _last_part(path: str) -> str:
     return next((part for part in reversed(re.split(r"[/\\]", path)) if part), path)
+
+
+def start_forking() -> None:
+    """Start the server that workers and methods of others are forked from, as a copy of this process.
+
+    It must be one that has computed nothing: where torch is there already, this is somebody's program, not the command
+    line alone, and a server starts from nothing once it is needed.
+    """
+    if "torch" not in sys.modules:
+        from marbench.bench.work import PRELOAD
+        from marbench.machine.forkserver import shared_server
+
+        shared_server(PRELOAD).start_forked()

@@ -78,6 +78,8 @@ def command(
     Exit code: 0 all results are ok, 1 some failed, 2 wrong use, 130 interrupted. With --methods all, a method that
     lacks weights, a package or a device here is named and counts as no failure.
     """
+    options.start_forking()
+
     from marbench.bench.limits import Limits
     from marbench.bench.options import RunOptions
     from marbench.bench.plan import Shard

@@ -35,6 +35,8 @@ def command(
 
     Let nothing else run meanwhile.
     """
+    options.start_forking()
+
     from rich.console import Console
 
     from marbench.bench.limits import Limits

@@ -19,6 +19,7 @@ import torch
 from marbench.errors import MarbenchError
 from marbench.learning.cache import BlockCache
 from marbench.learning.cases import BLOCK, TrainingCases, World
+from marbench.machine.threads import set_threads
 
 __all__ = ["Feeder"]
 
@@ -137,7 +138,7 @@ def _start_worker(world: World, life: Connection) -> None:
     threading.Thread(target=_leave, args=(life,), daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(10)
-    torch.set_num_threads(1)
+    set_threads(1)
     _cases = TrainingCases(world)
 
 

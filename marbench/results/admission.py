@@ -24,18 +24,18 @@ def admit(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     Rows without a digest, of cases that were not simulated, are kept.
     """
     known = rows.loc[rows["case_digest"] != "", ["case_id", "case_digest"]]
-    kinds = known.groupby("case_id", sort=False)["case_digest"].nunique()
+    kinds = known.groupby("case_id", sort=False, observed=True)["case_digest"].nunique()
     # Equal texts are the rule, and need no comparison digit by digit: of a million rows few cases remain.
     doubtful = known[known["case_id"].isin(kinds.index[kinds > 1])]
     refused: list[int] = []
-    for _, digests in doubtful.groupby("case_id", sort=False)["case_digest"]:
+    for _, digests in doubtful.groupby("case_id", sort=False, observed=True)["case_digest"]:
         others = _others(Counter(map(str, digests)))
         refused += digests.index[digests.isin(others)].tolist()
     if not refused:
         return rows, []
     bad = rows.loc[refused]
     problems = []
-    for method, part in bad.groupby("method"):
+    for method, part in bad.groupby("method", observed=True):
         cases = part["case_id"].unique().tolist()
         few = f"{', '.join(map(str, cases[:_SHOWN]))}{' …' if len(cases) > _SHOWN else ''}"
         problems.append(

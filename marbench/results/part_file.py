@@ -23,7 +23,7 @@ from marbench.machine.files import read_file
 from marbench.machine.text import clean
 from marbench.results.rows import ROW_SCHEMA, TIMING_SCHEMA
 
-__all__ = ["SCHEMAS", "Kind", "Piece", "encode", "join", "read_pieces", "table_of"]
+__all__ = ["SCHEMAS", "Kind", "Piece", "encode", "join", "read_pieces", "reduced", "table_of"]
 
 Kind = Literal["results", "timing"]
 
@@ -112,11 +112,21 @@ def read_pieces(path: Path, kind: Kind, spec_hash: str) -> list[Piece]:
     return pieces
 
 
-def join(pieces: Sequence[Piece], kind: Kind) -> pa.Table:
-    """Return the rows of pieces as one table; a measure that a piece lacks is null there."""
+def join(pieces: Sequence[Piece], kind: Kind, columns: Sequence[str] = ()) -> pa.Table:
+    """Return the rows of pieces as one table; a measure that a piece lacks is null there.
+
+    With ``columns``, the pieces are `reduced` to them.
+    """
     # The empty one first: a folder without parts has the columns too, and their order is always the same.
-    tables = [SCHEMAS[kind].empty_table(), *(piece.table for piece in pieces)]
-    return pa.concat_tables(tables, promote_options="default").combine_chunks()
+    empty = SCHEMAS[kind].empty_table()
+    tables = [reduced(empty, columns) if columns else empty, *(piece.table for piece in pieces)]
+    return pa.concat_tables(tables, promote_options="default").unify_dictionaries().combine_chunks()
+
+
+def reduced(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Return some columns of a table, every text as a number into a list of the texts there are."""
+    some = {name: table[name].combine_chunks() for name in columns}
+    return pa.table({name: pc.dictionary_encode(v) if pa.types.is_string(v.type) else v for name, v in some.items()})
 
 
 def _about(metadata: Mapping[bytes, bytes], kind: Kind, spec_hash: str) -> dict[str, Any]:

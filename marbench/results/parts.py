@@ -12,8 +12,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ import pandas as pd
 import pyarrow as pa
 
 from marbench.errors import StoreError
-from marbench.machine.files import find_files, read_file, within, write_atomically
+from marbench.machine.files import Found, find_files, read_file, within, write_atomically
 from marbench.results.checks import faulty_rows
-from marbench.results.part_file import Kind, Piece, encode, join, read_pieces, table_of
+from marbench.results.part_file import Kind, Piece, encode, join, read_pieces, reduced, table_of
 
 __all__ = ["MANY", "Parts", "merge_pieces", "read_parts", "write_part"]
 
@@ -44,13 +45,15 @@ class Parts:
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """The pieces of a folder, file by file; and the files that are none."""
+    """The pieces of a folder, file by file; the files that are none; and how many rows cannot be used, and why."""
 
     files: dict[str, list[Piece]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    faults: Counter[str] = field(default_factory=Counter)
 
     def pieces(self) -> list[Piece]:
         """Return every piece once, the oldest first."""
+        # A piece may lie in several files: in its own, and in those that others have merged meanwhile.
         unique = {piece.name: piece for name in sorted(self.files) for piece in self.files[name]}
         return sorted(unique.values(), key=lambda piece: (piece.created, piece.name))
 
@@ -89,50 +92,85 @@ def merge_pieces(folder: Path, kind: Kind, spec_hash: str, pieces: Sequence[Piec
             (folder / name).unlink()
 
 
-def read_parts(folder: Path, kind: Kind, spec_hash: str, *, merge: bool = False) -> Parts:
+def read_parts(folder: Path, kind: Kind, spec_hash: str, *, merge: bool = False, columns: Sequence[str] = ()) -> Parts:
     """Read all parts of a folder. What cannot be used, files or rows, is named among the problems, and left alone.
 
     Parameters
     ----------
     merge : bool
-        Whether to merge the parts afterwards, if they are more than `MANY`. The rows are the same before and after.
+        Whether to merge the parts, if they are more than `MANY`. The rows are the same before and after.
+    columns : sequence of str
+        Keep only these, texts as categories: a small part of the memory. Rows are checked in all columns all the same.
     """
-    held = _read(folder, kind, spec_hash)
+    # To merge files all of their rows are needed at once. Otherwise one file after the other is reduced to the columns.
+    merging = merge and len(_find(folder).files) > MANY
+    held = _read(folder, kind, spec_hash, () if merging else columns)
     pieces = held.pieces()
-    table = join(pieces, kind)
-    if merge and len(held.files) > MANY:
+    if merging:
         # A full or read-only disk is no reason not to read.
         with contextlib.suppress(StoreError):
             merge_pieces(folder, kind, spec_hash, pieces, held.files)
-    good, faults = faulty_rows(table, kind, spec_hash)
+    if merging or not columns:
+        pieces = _usable(pieces, kind, spec_hash, columns, held.faults)
+    table = join(pieces, kind, columns).to_pandas()
     problems = [
         f"{folder.name}/{name} is skipped, its rows count as missing: {why}" for name, why in held.problems.items()
     ]
     problems += [
-        f"{folder.name}: {count} of {table.num_rows} rows are left out and count as missing, {why}"
-        for why, count in faults.items()
+        f"{folder.name}: {count} of {len(table) + held.faults.total()} rows are left out and count as missing, {why}"
+        for why, count in held.faults.items()
     ]
-    return Parts(table.filter(good).to_pandas(), problems)
+    return Parts(table, problems)
 
 
-def _read(folder: Path, kind: Kind, spec_hash: str) -> _Held:
+def _read(folder: Path, kind: Kind, spec_hash: str, columns: Sequence[str]) -> _Held:
+    """Return the pieces of a folder; with columns, their usable rows in these columns."""
     held = _Held()
     for attempt in range(_ROUNDS):
         # Two listings at least: one that runs while another process merges may miss old and new parts alike.
-        found = find_files(folder.parent, f"{folder.name}/*.parquet")
+        found = _find(folder)
         new = [path for path in found.files if path.name not in held.files and path.name not in held.problems]
         if attempt and not new:
             break
         for path in new:
             try:
-                held.files[path.name] = read_pieces(path, kind, spec_hash)
+                pieces = read_pieces(path, kind, spec_hash)
             except FileNotFoundError:
                 continue  # merged into another: the next listing has that one
             except (OSError, ValueError, KeyError, TypeError, MemoryError, RecursionError, pa.ArrowException) as error:
                 told = error.strerror if isinstance(error, OSError) and error.strerror else error
                 held.problems[path.name] = str(told) or type(error).__name__
+                continue
+            if columns:
+                pieces = _usable(pieces, kind, spec_hash, columns, held.faults)
+            held.files[path.name] = pieces
     held.problems.update({path.name: why for path, why in found.strange.items()})
     return held
+
+
+def _usable(
+    pieces: Sequence[Piece], kind: Kind, spec_hash: str, columns: Sequence[str], faults: Counter[str]
+) -> list[Piece]:
+    """Return the rows of pieces that can be used; count the others in ``faults``."""
+    # All rows at once: checking thousands of small tables would take seconds.
+    whole = join(pieces, kind)
+    good, reasons = faulty_rows(whole, kind, spec_hash)
+    if columns:
+        whole = reduced(whole, columns)
+    elif not reasons:
+        return list(pieces)
+    faults.update(reasons)
+    usable, start = [], 0
+    for piece in pieces:
+        rows = piece.table.num_rows
+        table = whole.slice(start, rows)
+        usable.append(replace(piece, table=table.filter(good.slice(start, rows)) if reasons else table))
+        start += rows
+    return usable
+
+
+def _find(folder: Path) -> Found:
+    return find_files(folder.parent, f"{folder.name}/*.parquet")
 
 
 def _new_path(folder: Path, created: int) -> Path:

@@ -15,6 +15,7 @@ from marbench.metrics.measure import measures_of
 
 __all__ = [
     "FINAL",
+    "PLAN_COLUMNS",
     "ROW_SCHEMA",
     "TIMING_SCHEMA",
     "Evidence",
@@ -163,4 +164,7 @@ def _schema(row: type[Row] | type[TimingRow]) -> pa.Schema:
 
 
 ROW_SCHEMA = _schema(Row)
+PLAN_COLUMNS = ("method", "method_hash", "case_id", "patient_id", "case_digest", "status", "attempt", "message")
+"""What a run must know of the rows that are there: all columns of a million rows take gigabytes."""
+
 TIMING_SCHEMA = _schema(TimingRow)

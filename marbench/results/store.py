@@ -35,12 +35,13 @@ from marbench.results.admission import admit
 from marbench.results.descriptions import read_cards, read_commands, read_hosts
 from marbench.results.part_file import Piece
 from marbench.results.parts import MANY, merge_pieces, read_parts, write_part
-from marbench.results.rows import Row, TimingRow, metric_names
+from marbench.results.rows import PLAN_COLUMNS, Row, TimingRow, metric_names
 from marbench.spec import Spec
 from marbench.spec_file import hold_to_spec, read_spec
 
 __all__ = ["Run", "Store", "open_run", "read_run"]
 
+# What a kill may cost. Rows that come faster share a part, which costs as much to write and read as a single row.
 FLUSH_SECONDS = 5.0
 
 _FOLDERS = ("results", "timing", "hosts", "methods", "images", "running")
@@ -116,8 +117,11 @@ class Store:
         writable_folder(self.folder / "results")
 
     def stored(self) -> tuple[pd.DataFrame, list[str]]:
-        """Return all rows of the folder, of any version of any method, and what was left out. Merges small parts."""
-        parts = read_parts(self.folder / "results", "results", self.spec.hash, merge=True)
+        """Return what a plan needs of all rows, of any version of any method, and what was left out.
+
+        The columns are `PLAN_COLUMNS`, texts as categories. Merges small parts.
+        """
+        parts = read_parts(self.folder / "results", "results", self.spec.hash, merge=True, columns=PLAN_COLUMNS)
         rows, refused = admit(parts.table)
         return rows.reset_index(drop=True), [clean_line(text) for text in (*parts.problems, *refused)]
 

@@ -41,7 +41,9 @@ def servers(pid: int) -> set[int]:
 
 def workers(pid: int) -> set[int]:
     """Return the worker processes of a run: what its fork server has forked and what has a server of its own."""
-    forked = {each for server in servers(pid) for each in descendants(server) if _parent(each) == server}
+    own = descendants(pid)
+    servers = {each for each in own if _parent(each) == pid}
+    forked = {each for each in own if _parent(each) in servers}
     return {each for each in forked if descendants(each)}
 
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -105,3 +106,12 @@ def test_a_comment_in_a_plugin_changes_no_result(tmp_path, tiny, plugin):
     after = run(tiny, tmp_path / "out", "random", folder, limit=2)
     assert after.new == 2
     assert np.array_equal(before.rows["rmse_hu"], after.rows["rmse_hu"])
+
+
+def test_patients_that_another_salt_names_are_refused(tmp_path, tiny, monkeypatch):
+    # The statistics count patients: under two names one would be two.
+    run(tiny, tmp_path, "none", limit=2)
+    renamed = tuple(replace(key, patient_id="patient-0123456789ab") for key in Suite(tiny).case_keys)
+    monkeypatch.setattr(Suite, "case_keys", renamed)
+    with pytest.raises(StoreError, match=r"made with another salt\. Set MARBENCH_SALT"):
+        run(tiny, tmp_path, "li", limit=2)
