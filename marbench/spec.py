@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from marbench.errors import MarbenchError, SpecError, nearest
 from marbench.geometry import FanBeam, ImageGrid
-from marbench.phantoms import METALS_VERSION, PHANTOMS_VERSION
+from marbench.phantoms import IMPLANTS_VERSION, METALS_VERSION, PHANTOMS_VERSION
 from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
 from marbench.physics.materials import materials_digest
 from marbench.physics.spectrum import spectrum_digest
@@ -142,6 +142,8 @@ class Spec(Section):
             "materials": materials_digest((*_TISSUES, *implants)),
             "metals": METALS_VERSION,
         }
+        if self.metals.placement == "anatomical":
+            content["implants"] = IMPLANTS_VERSION
         if self.anatomy.source == "procedural":
             content["phantoms"] = PHANTOMS_VERSION
         return content

@@ -153,8 +153,10 @@ def _water(kev: float) -> float:
 
 
 class MetalsSection(Section):
-    """``[metals]``: of what the implants are, how large, and into how many size groups they fall.
+    """``[metals]``: of what the implants are, how large, where, and into how many size groups they fall.
 
+    ``placement`` "any" takes the same implants for every slice and looks for their tissue, as published benchmarks do;
+    "anatomical" takes implants of the slice's region of the body and puts them where surgeons do.
     A ray belongs to the metal trace if its line integral through metal alone, at the reference energy, is above
     ``trace_threshold``. Published code takes 0. On a coarse grid that widens the trace of a wire to several times the
     wire, at the cost of all methods that replace the trace.
@@ -162,6 +164,7 @@ class MetalsSection(Section):
 
     material: str = "own"
     reference_pixel_cm: PixelSize
+    placement: Literal["any", "anatomical"] = "any"
     tissue_under_metal: Literal["removed", "kept"] = "removed"
     trace_threshold: Annotated[float, Field(ge=0, le=100)] = 0.0
     size_groups: Annotated[int, Field(ge=1, le=100)] = 5

@@ -20,7 +20,7 @@ from marbench.phantoms.metals import coverage, library
 from marbench.spec import Spec, load_spec
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402, the backend first
+import matplotlib.pyplot as plt
 
 WINDOW = (-200.0, 700.0)
 

@@ -92,7 +92,7 @@ def _tissues(hu: FloatArray, metal: Metal) -> dict[str, NDArray[Any]]:
     bone = hu > 200.0
     solid = bone | marrow(bone)
     # Spongy bone and the discs between vertebrae, too.
-    dense = np.maximum(np.clip((hu - 60.0) / 80.0, 0.0, 1.0), solid)
+    dense = np.maximum(np.clip((hu - 80.0) / 60.0, 0.0, 1.0), solid)
     hard = np.clip((hu - 150.0) / 1000.0, 0.0, 1.0)
     soft = (hu > -30.0) & (hu < 400.0) & ~solid
     body = body_mask(hu, (CELL_CM, CELL_CM))
@@ -103,7 +103,7 @@ def _tissues(hu: FloatArray, metal: Metal) -> dict[str, NDArray[Any]]:
     return {
         "skin": body,
         "bone": bone,
-        "solid": solid,
+        "solid": dense >= 1.0,
         "dense": dense,
         "hard": hard,
         "soft": soft,

@@ -22,7 +22,19 @@ from marbench.geometry import ImageGrid
 from marbench.phantoms.implants.metal import Metal, Site
 from marbench.phantoms.metals import coverage
 
-__all__ = ["CELLS", "CELL_CM", "GAS", "OUTSIDE", "Pose", "coarse", "covered_cells", "marrow", "merit_map", "place", "whole_pixels"]
+__all__ = [
+    "CELLS",
+    "CELL_CM",
+    "GAS",
+    "OUTSIDE",
+    "Pose",
+    "coarse",
+    "covered_cells",
+    "marrow",
+    "merit_map",
+    "place",
+    "whole_pixels",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -173,9 +185,7 @@ def _footprint(
     return spectrum, allowed_rows[:, None] & allowed_columns[None, :]
 
 
-def covered_cells(
-    metal: Metal, reference_cells: float, angle: float, scale: float, mirror: bool
-) -> NDArray[np.bool_]:
+def covered_cells(metal: Metal, reference_cells: float, angle: float, scale: float, mirror: bool) -> NDArray[np.bool_]:
     """Return the cells of the raster that a metal in its middle touches; a reference pixel is that many cells long.
 
     Raises

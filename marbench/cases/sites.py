@@ -64,17 +64,17 @@ class Site:
     offset: tuple[float, float] = (0.0, 0.0)
 
 
-_HIP = Site((0.3, 0.85), (0.25, 0.75), (Disc("dense", 24, weight=4),))
+_HIP = Site((0.3, 0.85), (0.25, 0.75), (Disc("dense", 24, weight=8),))
 _HUMERUS = Site((0.6, 1.0), (0.25, 0.85), (Disc("dense", 21, weight=4),))
 # Behind the body the canal, which is hollow, and the arch.
 _VERTEBRA = Site(
-    (-0.12, 0.12), (0.08, 0.6),
-    (Disc("dense", 15, weight=4), Disc("dense", 6, 0, -26, -2), Disc("bone", 8, 0, -42)), turn=4,
+    (-0.1, 0.1), (0.08, 0.48),
+    (Disc("dense", 15, weight=5), Disc("bone", 17), Disc("dense", 5, 0, -24, -3), Disc("bone", 14, 0, -38, 3)), turn=4,
 )  # fmt: skip
 # A shaft stands alone.
-_SHAFT = (Disc("solid", 11, weight=3), Disc("solid", 27, weight=-3))
-_OUTERMOST = (Disc("solid", 16, 20, 0, -2),)
-_OF_A_SHAFT = (*_OUTERMOST, Disc("solid", 12, -13, 0, 2))
+_SHAFT = (Disc("dense", 11, weight=3), Disc("dense", 27, weight=-3))
+_OUTERMOST = (Disc("dense", 16, 20, 0, -2),)
+_OF_A_SHAFT = (*_OUTERMOST, Disc("dense", 10, -11, 0, 2))
 _ROW = tuple(Disc("hard", 5, *place(sign * tooth)[:2]) for sign in (-1, 1) for tooth in range(1, 8))
 _FREE = 180.0
 
@@ -82,13 +82,15 @@ SITES: Mapping[Place, Site] = {
     "hip-joint": _HIP,
     "trochanter": replace(_HIP, offset=(38, -10)),
     "both-hips": Site((-0.1, 0.1), (0.3, 0.75), (Disc("solid", 22, 90), Disc("solid", 22, -90)), turn=4),
-    "femur": Site((0.5, 0.95), (0.25, 0.75), _SHAFT),
-    "femur-side": Site((0.5, 1.0), (0.25, 0.75), _OF_A_SHAFT, Face("solid", 0, 1, 0.1)),
+    "femur": Site((0.6, 0.95), (0.25, 0.75), _SHAFT),
+    "femur-side": Site((0.64, 1.0), (0.25, 0.75), _OF_A_SHAFT, Face("solid", 0, 1, 0.1)),
     "groin": Site((0.3, 0.55), (0.65, 0.92), (Disc("soft", 4),), turn=_FREE),
     "sacrum": Site((-0.1, 0.1), (0.05, 0.38), (Disc("dense", 15, weight=3),), turn=4),
     "sacroiliac": Site((0.3, 0.75), (0.1, 0.5), _OUTERMOST, Face("solid", 0, 1, -0.3), upright=True, turn=25),
-    "ilium": Site((0.35, 0.9), (0.2, 0.8), face=Face("solid", 0, 1, -0.3)),
-    "iliac-vessels": Site((-0.12, 0.12), (0.42, 0.75), (Disc("blood", 10, weight=2), Disc("dense", 14, 0, -34)), turn=15),
+    "ilium": Site((0.35, 0.9), (0.2, 0.8), _OUTERMOST, face=Face("solid", 0, 1, -0.3)),
+    "iliac-vessels": Site(
+        (-0.12, 0.12), (0.42, 0.75), (Disc("blood", 10, weight=2), Disc("dense", 14, 0, -34)), turn=15,
+    ),
     "pelvic-organ": Site((-0.2, 0.2), (0.42, 0.65), (Disc("soft", 12, weight=2),), turn=30),
     "pelvic-wall": Site((0.2, 0.5), (0.4, 0.6), (Disc("soft", 5),), turn=_FREE),
     "vertebra": _VERTEBRA,
@@ -103,21 +105,25 @@ SITES: Mapping[Place, Site] = {
     "teeth": Site((-0.12, 0.12), (0.45, 1), _ROW, turn=3),
     "jaw": Site((0, 0.75), (0.6, 1), face=Face("solid", 0, 0.3, 1)),
     "humerus": _HUMERUS,
-    "glenoid": replace(_HUMERUS, offset=(-27, 0)),
-    "humerus-shaft": Site((0.6, 1), (0.25, 0.85), _SHAFT),
+    "glenoid": replace(_HUMERUS, offset=(-34, 0)),
     "humerus-side": Site((0.6, 1), (0.25, 0.85), (*_OUTERMOST, Disc("dense", 16, -18, 0, 3)), Face("solid", 0, 1, 0.1)),
-    "clavicle": Site((0.15, 0.65), (0.55, 1), face=Face("solid", 0, 0.1, 1), turn=15),
+    "clavicle": Site((0.15, 0.65), (0.55, 1), (Disc("dense", 9, 0, -8, 3),), Face("solid", 0, 0.1, 1), turn=12),
     "heart": Site((-0.15, 0.4), (0.35, 0.75), (Disc("soft", 20),), paired=False, turn=_FREE),
-    "heart-apex": Site((0.0, 0.6), (0.4, 0.85), (Disc("soft", 28, weight=2),), paired=False, turn=30),
+    "heart-apex": Site((0.08, 0.6), (0.4, 0.85), (Disc("soft", 28, weight=2),), paired=False, turn=30),
     "aorta": Site(
         (-0.05, 0.3), (0.2, 0.65),
         (Disc("blood", 10, weight=3), Disc("blood", 20, weight=-1), Disc("dense", 12, -14, -30, 1.5)), paired=False,
     ),
     "descending-aorta": Site(
         (0.0, 0.3), (0.15, 0.6),
-        (Disc("blood", 10, weight=3), Disc("blood", 22, weight=-1), Disc("dense", 12, -27, -8, 2)), paired=False,
+        (
+            Disc("blood", 11, weight=3), Disc("blood", 22, weight=-1),
+            Disc("dense", 12, -29, -6, 4), Disc("dense", 8, 24, 2, -2),
+        ), paired=False,
     ),
-    "cava": Site((-0.3, 0.02), (0.3, 0.65), (Disc("blood", 9, weight=3), Disc("dense", 12, 16, -32, 1.5)), paired=False),
+    "cava": Site(
+        (-0.3, 0.02), (0.3, 0.65), (Disc("blood", 9, weight=3), Disc("dense", 12, 16, -32, 1.5)), paired=False,
+    ),
     "sternum": Site((-0.15, 0.15), (0.7, 1), face=Face("solid", 0, 0, 1)),
     "chest-pocket": Site((0.3, 0.7), (0.65, 1), face=Face("skin", 14)),
     "chest-skin": Site((0, 0.5), (0.7, 1), face=Face("skin", 6)),

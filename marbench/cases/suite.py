@@ -15,10 +15,12 @@ from typing import get_args, overload
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Slice, Split
+from marbench.cases.anatomical import pose
 from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
-from marbench.cases.placement import place
+from marbench.cases.placement import Pose, place
 from marbench.cases.simulator import MetalFree, Simulator
 from marbench.cases.sources import bind, open_source
 from marbench.errors import DataError, SpecError, nearest
@@ -34,7 +36,7 @@ _MESSAGE_LIMIT = 1000
 
 
 class Suite(Sequence[Case]):
-    """The cases of a benchmark: every slice of a split with every metal, slices outermost.
+    """The cases of a benchmark: every slice of a split with every metal of its set, slices outermost.
 
     Parameters
     ----------
@@ -50,6 +52,7 @@ class Suite(Sequence[Case]):
     spec : Spec
         The benchmark, bound to its data: see `marbench.cases.sources.bind`.
     metals : tuple of Metal
+        The set of the first slice. All sets are of one size; where `metals.placement` is "any" there is but one.
 
     Raises
     ------
@@ -64,7 +67,7 @@ class Suite(Sequence[Case]):
     >>> suite
     <Suite 'mini', test: 200 cases = 20 slices of 12 patients × 10 metals>
     >>> suite.case_keys[0].case_id
-    'test-p000-s0_test-01-hip'
+    'test-p000-s0_test-abdomen-01-drug-pump'
     """
 
     def __init__(self, spec: str | Path | Spec, split: Split = "test", device: torch.device | str = "cpu") -> None:
@@ -75,8 +78,8 @@ class Suite(Sequence[Case]):
         self.spec = bind(named, self.source)
         self.split: Split = split
         self.simulator = Simulator(self.spec, device)
-        self.metals: tuple[Metal, ...] = library(split)
         self._slices = [(patient, name) for patient, names in self.source.patients(split).items() for name in names]
+        self.metals = self.metals_of(*self._slices[0]) if self._slices else library(split)
         self._recent: OrderedDict[str, tuple[MetalFree, torch.Tensor, torch.Tensor]] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -89,7 +92,18 @@ class Suite(Sequence[Case]):
     @cached_property
     def case_keys(self) -> tuple[CaseKey, ...]:
         """The ids of all cases, without simulating any."""
-        return tuple(self._key(*where, *metal) for where in self._slices for metal in self._groups)
+        orders = range(len(self.metals))
+        return tuple(
+            self._key(where, metals[k], k)
+            for where in self._slices
+            for metals in [self.metals_of(*where)]
+            for k in orders
+        )
+
+    def metals_of(self, patient_id: str, slice_id: str) -> tuple[Metal, ...]:
+        """Return the metals that go into a slice: those of its region of the body, or the same for all."""
+        anatomical = self.spec.metals.placement == "anatomical"
+        return library(self.split, self.source.region(patient_id, slice_id) if anatomical else None)
 
     def __len__(self) -> int:
         return len(self._slices) * len(self.metals)
@@ -111,27 +125,24 @@ class Suite(Sequence[Case]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"The suite {self.spec.name!r} ({self.split}) has {len(self)} cases. Got index {index}.")
         which, order = divmod(index % len(self), len(self.metals))
-        return self._simulate(self._key(*self._slices[which], *self._groups[order]), self.metals[order])
+        where = self._slices[which]
+        metal = self.metals_of(*where)[order]
+        return self._simulate(self._key(where, metal, order), metal)
 
-    @cached_property
-    def _groups(self) -> list[tuple[str, int]]:
-        """The id and the size group of every metal."""
+    def _key(self, where: tuple[str, str], metal: Metal, order: int) -> CaseKey:
+        count = len(self.metals)
         # Group 1 is to hold the largest metals; only those to train with begin with the smallest.
-        ranks = reversed(range(len(self.metals))) if self.split == "train" else range(len(self.metals))
-        groups = (rank * self.spec.metals.size_groups // len(self.metals) + 1 for rank in ranks)
-        return [(metal.id, group) for metal, group in zip(self.metals, groups, strict=True)]
-
-    @staticmethod
-    def _key(patient_id: str, slice_id: str, metal_id: str, group: int) -> CaseKey:
-        return CaseKey(f"{slice_id}_{metal_id}", patient_id, slice_id, metal_id, group)
+        rank = count - 1 - order if self.split == "train" else order
+        group = rank * self.spec.metals.size_groups // count + 1
+        patient_id, slice_id = where
+        return CaseKey(f"{slice_id}_{metal.id}", patient_id, slice_id, metal.id, group)
 
     def _simulate(self, key: CaseKey, metal: Metal) -> Case:
         spec, grid = self.spec, self.spec.grid
         free, truth_image, truth_sinogram = self._without_metal(key.patient_id, key.slice_id)
         origin = _origin(free)
-        reference_pixel = spec.metals.reference_pixel_cm
-        shift = place(metal, free.slice.image, grid, reference_pixel, self._rng("placement", origin, metal.id))
-        areas = coverage(metal, grid, reference_pixel, shift)
+        lies = self._pose(metal, free.slice.image, self._rng("placement", origin, metal.id))
+        areas = coverage(metal, grid, spec.metals.reference_pixel_cm, lies.shift, lies.angle, mirror=lies.mirror)
         if spec.metals.material != "own":
             areas = {spec.metals.material: np.sum(list(areas.values()), axis=0, dtype=np.float32)}
         metal_mask, total = mask(areas), np.sum(list(areas.values()), axis=0)
@@ -155,6 +166,10 @@ class Suite(Sequence[Case]):
             window=free.slice.window,
         )
         return Case(scan, truth, info)
+
+    def _pose(self, metal: Metal, image: NDArray[np.float32], rng: np.random.Generator) -> Pose:
+        arguments = metal, image, self.spec.grid, self.spec.metals.reference_pixel_cm, rng
+        return pose(*arguments) if metal.place else Pose(place(*arguments))
 
     def _without_metal(self, patient_id: str, slice_id: str) -> tuple[MetalFree, torch.Tensor, torch.Tensor]:
         if slice_id not in self._recent:

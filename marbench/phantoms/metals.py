@@ -29,8 +29,6 @@ from marbench.phantoms.shapes import Union
 __all__ = ["MATERIALS", "Material", "Metal", "Part", "Site", "coverage", "library", "mask"]
 
 
-_LIKE = {"neck": "spine"}
-
 # Powers of 2, so that fractions and their sums are exact in float32.
 SAMPLES_PER_SIDE = 8
 SAMPLES_PER_SIDE_COARSE = 16
@@ -46,9 +44,9 @@ def library(split: Split, region: str | None = None) -> tuple[Metal, ...]:
     ----------
     split : {"train", "val", "test"}
     region : str, optional
-        A region of the body, for the metals that surgeons put there; left out, or of no region that has such metals
-        (a scene, say), they are for any slice. Test metals of all regions have the same sizes. Those to train and to
-        validate with have the sizes of the set for any slice, as far as there are such implants.
+        A region of the body, for the metals that surgeons put there (the neck takes those of the spine). Left out, or
+        where a region has none (a scene, say), they are those for any slice. Test metals of all regions have the same
+        sizes. Those to train and to validate with have the sizes of the set for any slice, as far as such implants go.
 
     Raises
     ------
@@ -58,8 +56,7 @@ def library(split: Split, region: str | None = None) -> tuple[Metal, ...]:
     if split not in get_args(Split):
         raise DataError(f"The metal library has the splits {', '.join(get_args(Split))}. Got {split!r}.")
     general = catalogue.metals(split)
-    # A neck has too few implants of its own; its vertebrae take those of the spine.
-    own: catalogue.Region | None = next((one for one in get_args(catalogue.Region) if one == _LIKE.get(region, region)), None)
+    own = next((one for one in get_args(catalogue.Region) if one == ("spine" if region == "neck" else region)), None)
     return general if own is None else catalogue.regional(split, own, [metal.area_px for metal in general])
 
 
