@@ -101,7 +101,7 @@ def region_in_picture(image: NDArray[np.floating[Any]], spacing: tuple[float, fl
     if width < 24:
         if np.count_nonzero(body & (hu > 1200)) * _CM**2 > 2.0 and np.count_nonzero(skull) < 0.5 * whole:
             return "dental"
-        if np.count_nonzero(bone) > 0.25 * whole:
+        if np.count_nonzero(bone) > 0.16 * whole:
             return "head"
         return "neck" if np.count_nonzero(gas) * _CM**2 > 0.5 else "extremity"
     x = np.abs(np.arange(side) - columns.mean()) * _CM / (width / 2)

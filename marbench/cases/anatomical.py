@@ -24,11 +24,14 @@ __all__ = ["pose"]
 
 FloatArray = NDArray[np.float64]
 
-CANDIDATES, TURNS = 600, 9
+CANDIDATES, TURNS = 250, 7
 """Places, and turns at each, that are judged with the implant in them."""
 
 SPREAD = 0.03
 """Temperature of the draw; scores of good places are between 1 and 4."""
+
+SIDES = 0.5
+"""Temperature of the draw between left and right: only a side that is much worse is never taken."""
 
 NEAR = 4.0
 """How far from its depth below a face a place may lie, reference pixels."""
@@ -55,7 +58,8 @@ def pose(
     # What is sought at the left of the picture is sought at the right of its mirror image.
     mirrored = {name: tissue[:, ::-1] for name, tissue in tissues.items()}
     left = _best(_Picture(mirrored, cell), site, drawing, noise[1], turns) if site.paired else right
-    mirror = left.score > right.score
+    luck = SIDES * rng.gumbel(size=2)
+    mirror = site.paired and bool(left.score + luck[1] > right.score + luck[0])
     best = left if mirror else right
     # It is turned about its anchor there, and by `coverage` about its centre.
     cos, sin = math.cos(best.angle), math.sin(best.angle)
@@ -103,7 +107,7 @@ def _tissues(hu: FloatArray, metal: Metal) -> dict[str, NDArray[Any]]:
     return {
         "skin": body,
         "bone": bone,
-        "solid": dense >= 1.0,
+        "solid": solid,
         "dense": dense,
         "hard": hard,
         "soft": soft,
@@ -172,7 +176,7 @@ def _mean(picture: _Picture, disc: Disc) -> FloatArray:
 
 def _facing(picture: _Picture, face: Face) -> tuple[FloatArray, FloatArray]:
     """Return how deep below a face each cell lies (reference pixels), and where the face there looks (radians)."""
-    inside = picture.tissues[face.of]
+    inside = picture.tissues[face.of] >= 1.0
     depth = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
     depth = ndimage.gaussian_filter(depth - np.where(inside, 0.5, -0.5), 1.2)
     down, right = np.gradient(depth)

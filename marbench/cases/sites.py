@@ -28,7 +28,7 @@ class Disc(NamedTuple):
 class Face(NamedTuple):
     """A surface on which the place lies, ``depth`` below it, and where it is to face."""
 
-    of: Literal["skin", "solid", "vault"]
+    of: Literal["skin", "solid", "dense", "vault"]
     depth: float = 0.0
     x: float = 0.0
     y: float = 0.0
@@ -74,16 +74,23 @@ _VERTEBRA = Site(
 # A shaft stands alone.
 _SHAFT = (Disc("dense", 11, weight=3), Disc("dense", 27, weight=-3))
 _OUTERMOST = (Disc("dense", 16, 20, 0, -2),)
-_OF_A_SHAFT = (*_OUTERMOST, Disc("dense", 10, -11, 0, 2))
+_OF_A_SHAFT = (*_OUTERMOST, Disc("dense", 10, -11, 0, 3), Disc("dense", 27, -11, 0, -3))
 _ROW = tuple(Disc("hard", 5, *place(sign * tooth)[:2]) for sign in (-1, 1) for tooth in range(1, 8))
 _FREE = 180.0
+
+
+def _vessel(radius: float, x: float, y: float) -> tuple[Disc, ...]:
+    """Return what lies about a vessel whose place as seen from the vertebra is (x, y)."""
+    spine = (Disc(one.tissue, one.radius, one.x - x, one.y - y, one.weight) for one in _VERTEBRA.discs)
+    return (Disc("blood", radius, weight=4), Disc("blood", 2 * radius, weight=-1), *spine)
+
 
 SITES: Mapping[Place, Site] = {
     "hip-joint": _HIP,
     "trochanter": replace(_HIP, offset=(38, -10)),
-    "both-hips": Site((-0.1, 0.1), (0.3, 0.75), (Disc("solid", 22, 90), Disc("solid", 22, -90)), turn=4),
+    "both-hips": Site((-0.1, 0.1), (0.3, 0.75), (Disc("dense", 22, 90), Disc("dense", 22, -90)), turn=4),
     "femur": Site((0.6, 0.95), (0.25, 0.75), _SHAFT),
-    "femur-side": Site((0.64, 1.0), (0.25, 0.75), _OF_A_SHAFT, Face("solid", 0, 1, 0.1)),
+    "femur-side": Site((0.64, 1.0), (0.25, 0.75), _OF_A_SHAFT, Face("dense", 0, 1, 0.1)),
     "groin": Site((0.3, 0.55), (0.65, 0.92), (Disc("soft", 4),), turn=_FREE),
     "sacrum": Site((-0.1, 0.1), (0.05, 0.38), (Disc("dense", 15, weight=3),), turn=4),
     "sacroiliac": Site((0.3, 0.75), (0.1, 0.5), _OUTERMOST, Face("solid", 0, 1, -0.3), upright=True, turn=25),
@@ -106,25 +113,14 @@ SITES: Mapping[Place, Site] = {
     "jaw": Site((0, 0.75), (0.6, 1), face=Face("solid", 0, 0.3, 1)),
     "humerus": _HUMERUS,
     "glenoid": replace(_HUMERUS, offset=(-34, 0)),
-    "humerus-side": Site((0.6, 1), (0.25, 0.85), (*_OUTERMOST, Disc("dense", 16, -18, 0, 3)), Face("solid", 0, 1, 0.1)),
-    "clavicle": Site((0.15, 0.65), (0.55, 1), (Disc("dense", 9, 0, -8, 3),), Face("solid", 0, 0.1, 1), turn=12),
+    "humerus-side": Site((0.6, 1), (0.25, 0.85), (*_OUTERMOST, Disc("dense", 16, -18, 0, 3)), Face("dense", 0, 1, 0.1)),
+    "clavicle": Site((0.15, 0.65), (0.55, 1), (Disc("dense", 9, 0, -8, 3),), Face("solid", 4, 0.1, 1), turn=12),
     "heart": Site((-0.15, 0.4), (0.35, 0.75), (Disc("soft", 20),), paired=False, turn=_FREE),
     "heart-apex": Site((0.08, 0.6), (0.4, 0.85), (Disc("soft", 28, weight=2),), paired=False, turn=30),
-    "aorta": Site(
-        (-0.05, 0.3), (0.2, 0.65),
-        (Disc("blood", 10, weight=3), Disc("blood", 20, weight=-1), Disc("dense", 12, -14, -30, 1.5)), paired=False,
-    ),
-    "descending-aorta": Site(
-        (0.0, 0.3), (0.15, 0.6),
-        (
-            Disc("blood", 11, weight=3), Disc("blood", 22, weight=-1),
-            Disc("dense", 12, -29, -6, 4), Disc("dense", 8, 24, 2, -2),
-        ), paired=False,
-    ),
-    "cava": Site(
-        (-0.3, 0.02), (0.3, 0.65), (Disc("blood", 9, weight=3), Disc("dense", 12, 16, -32, 1.5)), paired=False,
-    ),
-    "sternum": Site((-0.15, 0.15), (0.7, 1), face=Face("solid", 0, 0, 1)),
+    "aorta": Site((-0.05, 0.25), (0.2, 0.65), _vessel(10, 7, 33), paired=False),
+    "descending-aorta": Site((0.0, 0.3), (0.15, 0.6), _vessel(11, 28, 6), paired=False),
+    "cava": Site((-0.3, 0.02), (0.2, 0.65), _vessel(9, -18, 32), paired=False),
+    "sternum": Site((-0.15, 0.15), (0.75, 1), face=Face("solid", 1, 0, 1)),
     "chest-pocket": Site((0.3, 0.7), (0.65, 1), face=Face("skin", 14)),
     "chest-skin": Site((0, 0.5), (0.7, 1), face=Face("skin", 6)),
     "belly": Site((-0.75, 0.75), (0.4, 0.85), (Disc("soft", 8),), turn=_FREE),
@@ -133,7 +129,7 @@ SITES: Mapping[Place, Site] = {
     "back-pocket": Site((0.2, 0.65), (0, 0.35), face=Face("skin", 15)),
     "skin": Site((-1, 1), (0, 1), face=Face("skin", 6)),
     "muscle": Site((0.2, 0.95), (0.1, 0.9), (Disc("soft", 7),), turn=_FREE),
-    "knee": Site((-1, 1), (0, 1), (Disc("solid", 26),)),
+    "knee": Site((-1, 1), (0, 1), (Disc("dense", 26),)),
     "long-bone": Site((-1, 1), (0, 1), _SHAFT, turn=_FREE),
     "long-bone-side": Site((-1, 1), (0, 1), face=Face("solid")),
 }  # fmt: skip

@@ -15,7 +15,6 @@ from typing import get_args, overload
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Slice, Split
 from marbench.cases.anatomical import pose
@@ -129,6 +128,12 @@ class Suite(Sequence[Case]):
         metal = self.metals_of(*where)[order]
         return self._simulate(self._key(where, metal, order), metal)
 
+    def pose_of(self, metal: Metal, one: Slice) -> Pose:
+        """Return how a metal lies in a slice, without simulating it."""
+        rng = self._rng("placement", _origin(one), metal.id)
+        arguments = metal, one.image, self.spec.grid, self.spec.metals.reference_pixel_cm, rng
+        return pose(*arguments) if metal.place else Pose(place(*arguments))
+
     def _key(self, where: tuple[str, str], metal: Metal, order: int) -> CaseKey:
         count = len(self.metals)
         # Group 1 is to hold the largest metals; only those to train with begin with the smallest.
@@ -140,8 +145,8 @@ class Suite(Sequence[Case]):
     def _simulate(self, key: CaseKey, metal: Metal) -> Case:
         spec, grid = self.spec, self.spec.grid
         free, truth_image, truth_sinogram = self._without_metal(key.patient_id, key.slice_id)
-        origin = _origin(free)
-        lies = self._pose(metal, free.slice.image, self._rng("placement", origin, metal.id))
+        origin = _origin(free.slice)
+        lies = self.pose_of(metal, free.slice)
         areas = coverage(metal, grid, spec.metals.reference_pixel_cm, lies.shift, lies.angle, mirror=lies.mirror)
         if spec.metals.material != "own":
             areas = {spec.metals.material: np.sum(list(areas.values()), axis=0, dtype=np.float32)}
@@ -167,14 +172,10 @@ class Suite(Sequence[Case]):
         )
         return Case(scan, truth, info)
 
-    def _pose(self, metal: Metal, image: NDArray[np.float32], rng: np.random.Generator) -> Pose:
-        arguments = metal, image, self.spec.grid, self.spec.metals.reference_pixel_cm, rng
-        return pose(*arguments) if metal.place else Pose(place(*arguments))
-
     def _without_metal(self, patient_id: str, slice_id: str) -> tuple[MetalFree, torch.Tensor, torch.Tensor]:
         if slice_id not in self._recent:
             free = self.simulator.without_metal(self._load(patient_id, slice_id))
-            self._recent[slice_id] = (free, *self.simulator.truth(free, self._rng("truth", _origin(free))))
+            self._recent[slice_id] = (free, *self.simulator.truth(free, self._rng("truth", _origin(free.slice))))
             if len(self._recent) > _KEPT_SLICES:
                 self._recent.popitem(last=False)
         return self._recent[slice_id]
@@ -194,6 +195,6 @@ class Suite(Sequence[Case]):
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.spec.seed, *words])))
 
 
-def _origin(free: MetalFree) -> str:
+def _origin(one: Slice) -> str:
     """Return what the random numbers of a slice's cases are drawn from: its pixels, or the id of a procedural one."""
-    return free.slice.content or free.slice.slice_id
+    return one.content or one.slice_id

@@ -9,4 +9,4 @@ METALS_VERSION = 1
 """Raised when an implant of the library looks different, or is another one. Part of a benchmark's identity."""
 
 IMPLANTS_VERSION = 1
-"""Raised when an implant of a region looks different or goes elsewhere. Part of the identity of benchmarks with them."""
+"""Raised when an implant of a region looks different or goes elsewhere; part of the identity of benchmarks with it."""

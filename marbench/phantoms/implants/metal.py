@@ -14,9 +14,9 @@ Site = Literal["bone", "teeth", "soft", "any"]
 Place = Literal[
     "aorta", "back-pocket", "belly", "belly-pocket", "belly-skin", "both-hips", "brain-base", "cava", "chest-pocket",
     "chest-skin", "clavicle", "deep-brain", "descending-aorta", "femur", "femur-side", "glenoid", "groin", "heart",
-    "heart-apex", "hip-joint", "humerus", "humerus-side", "iliac-vessels", "ilium", "jaw", "knee", "laminae", "long-bone",
-    "long-bone-side", "muscle", "pedicle", "pedicles", "pelvic-organ", "pelvic-wall", "sacroiliac", "sacrum", "scalp",
-    "skin", "skull", "sternum", "teeth", "trochanter", "vertebra", "vertebra-front",
+    "heart-apex", "hip-joint", "humerus", "humerus-side", "iliac-vessels", "ilium", "jaw", "knee", "laminae",
+    "long-bone", "long-bone-side", "muscle", "pedicle", "pedicles", "pelvic-organ", "pelvic-wall", "sacroiliac",
+    "sacrum", "scalp", "skin", "skull", "sternum", "teeth", "trochanter", "vertebra", "vertebra-front",
 ]  # fmt: skip
 
 MATERIALS: tuple[Material, ...] = ("titanium", "steel", "cocr", "amalgam", "gold")
