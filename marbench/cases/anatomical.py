@@ -30,7 +30,7 @@ CANDIDATES, TURNS = 250, 7
 SPREAD = 0.03
 """Temperature of the draw; scores of good places are between 1 and 4."""
 
-SIDES = 0.5
+SIDES = 0.2
 """Temperature of the draw between left and right: only a side that is much worse is never taken."""
 
 NEAR = 4.0

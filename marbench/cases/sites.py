@@ -114,7 +114,7 @@ SITES: Mapping[Place, Site] = {
     "humerus": _HUMERUS,
     "glenoid": replace(_HUMERUS, offset=(-34, 0)),
     "humerus-side": Site((0.6, 1), (0.25, 0.85), (*_OUTERMOST, Disc("dense", 16, -18, 0, 3)), Face("dense", 0, 1, 0.1)),
-    "clavicle": Site((0.15, 0.65), (0.55, 1), (Disc("dense", 9, 0, -8, 3),), Face("solid", 4, 0.1, 1), turn=12),
+    "clavicle": Site((0.15, 0.55), (0.6, 1), (Disc("dense", 9, 0, -8, 3),), Face("solid", 4, 0.1, 1), turn=12),
     "heart": Site((-0.15, 0.4), (0.35, 0.75), (Disc("soft", 20),), paired=False, turn=_FREE),
     "heart-apex": Site((0.08, 0.6), (0.4, 0.85), (Disc("soft", 28, weight=2),), paired=False, turn=30),
     "aorta": Site((-0.05, 0.25), (0.2, 0.65), _vessel(10, 7, 33), paired=False),

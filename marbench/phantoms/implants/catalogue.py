@@ -24,7 +24,7 @@ __all__ = ["Implant", "Region", "implants", "metals", "read", "regional"]
 Region = Literal["hip", "pelvis", "spine", "head", "dental", "shoulder", "thorax", "abdomen", "extremity"]
 """The parts of the body that have implants of their own."""
 
-STRETCH = 1.25
+STRETCH = 1.26
 """How much larger or smaller than drawn an implant to train or validate with may be."""
 
 _FILE = Path(__file__).with_name("implants.toml")
