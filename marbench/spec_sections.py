@@ -19,6 +19,7 @@ from marbench.metrics.conventions import CONVENTIONS
 from marbench.physics.hounsfield import WATER_ATTENUATION
 from marbench.physics.materials import MATERIALS, METALS, mass_attenuation
 from marbench.physics.spectrum import spectra
+from marbench.reconstruction import Window
 
 __all__ = [
     "AnatomySection",
@@ -28,6 +29,7 @@ __all__ = [
     "MetalsSection",
     "MetricsSection",
     "PhysicsSection",
+    "ReconstructionSection",
     "ReportSection",
     "Section",
     "SplitSection",
@@ -51,7 +53,7 @@ class Section(BaseModel):
 
 
 class GeometrySection(Section):
-    """``[geometry]``: a full-circle fan beam."""
+    """``[geometry]``: a fan beam. See `marbench.geometry.FanBeam` for what the values mean."""
 
     detector: Literal["arc", "flat"] = "arc"
     views: Annotated[int, Field(ge=1, le=20_000)]
@@ -61,6 +63,10 @@ class GeometrySection(Section):
     pitch_cm: Annotated[float, Field(gt=0, le=10)] | None = None
     detector_distance_cm: Distance | None = None
     start_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
+    offset_bins: Annotated[float, Field(ge=-10_000, le=10_000)] = 0.0
+    arc_deg: Annotated[float, Field(gt=0, le=360)] | Literal["short"] = 360.0
+    clockwise: bool = False
+    angles_deg: Annotated[tuple[float, ...], Field(max_length=20_000)] = ()
 
     @model_validator(mode="after")
     def _one_pitch(self) -> Self:
@@ -74,8 +80,23 @@ class GeometrySection(Section):
             raise ValueError('detector_distance_cm belongs to a "flat" detector, which needs it')
         return self
 
+    @model_validator(mode="after")
+    def _one_way_to_say_the_angles(self) -> Self:
+        if self.angles_deg and (self.start_deg or self.arc_deg != 360.0):
+            raise ValueError("angles_deg says where every view is: it takes neither start_deg nor arc_deg")
+        return self
+
     def fan_beam(self) -> FanBeam:
         """Return the geometry as a value in cm and radians."""
+        circle = self._fan_beam(360.0)
+        if self.arc_deg != "short":
+            return circle if self.arc_deg == 360.0 else self._fan_beam(self.arc_deg)
+        # Half a turn and the opening of the fan, from the first view to the last (Parker 1982).
+        gamma = circle.gamma
+        turn = math.pi + 2 * min(-gamma[0], gamma[-1])
+        return self._fan_beam(math.degrees(turn) * self.views / max(1, self.views - 1))
+
+    def _fan_beam(self, arc_deg: float) -> FanBeam:
         pitch = math.radians(self.pitch_deg) if self.pitch_deg is not None else self.pitch_cm
         assert pitch is not None  # by the validator
         return FanBeam(
@@ -86,6 +107,10 @@ class GeometrySection(Section):
             detector=self.detector,
             detector_distance=self.detector_distance_cm or 0.0,
             start=math.radians(self.start_deg),
+            offset=self.offset_bins,
+            arc=math.radians(arc_deg),
+            clockwise=self.clockwise,
+            angles=tuple(map(math.radians, self.angles_deg)),
         )
 
 
@@ -150,6 +175,17 @@ class PhysicsSection(Section):
 def _water(kev: float) -> float:
     """Return µ of water in 1/cm; rounded, so that the last bits of a table lookup are no part of a benchmark."""
     return round(float(mass_attenuation("water", np.array([kev]))[0]) * MATERIALS["water"].density, 6)
+
+
+class ReconstructionSection(Section):
+    """``[reconstruction]``: the filtered back-projection of scans and of the truth.
+
+    A scan that does not see the circle that fits into the image is refused, or every view is continued smoothly beyond
+    its ends.
+    """
+
+    window: Window = "ram-lak"
+    truncation: Literal["refuse", "extrapolate"] = "refuse"
 
 
 class MetalsSection(Section):
