@@ -59,9 +59,13 @@ class Spec(Section):
     """A benchmark. Immutable; equal specs have equal `hash`."""
 
     name: Name
+    """Of files and folders; lower case."""
     title: str
+    """Of pages and tables."""
     summary: str = ""
+    """One sentence."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Of patients, places and noise."""
     geometry_section: GeometrySection = Field(alias="geometry")
     grid_section: GridSection = Field(alias="grid")
     physics: PhysicsSection = PhysicsSection()
