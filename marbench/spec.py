@@ -6,7 +6,6 @@ a key set to ``"unset"`` takes an inherited one away.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
@@ -24,6 +23,7 @@ from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
 from marbench.physics.materials import materials_digest
 from marbench.physics.spectrum import spectrum_digest
 from marbench.resources import resource_folder
+from marbench.spec_inputs import UNSET, path_of, resolve_paths, shown
 from marbench.spec_sections import (
     AnatomySection,
     GeometrySection,
@@ -42,8 +42,6 @@ __all__ = ["PROTOCOL", "Spec", "builtin_specs", "load_spec"]
 PROTOCOL = 1
 """Version of everything that turns a spec into cases and scores. Raised whenever results would change, be it by code or
 by another default of an option."""
-
-UNSET = "unset"
 
 _TISSUES = ("water", "bone")
 _REFERENCE_GRID = 416
@@ -188,24 +186,12 @@ def _locate(name: str, base: Path) -> Path:
         path = resource_folder("data_specs") / f"{name}.toml"
         if _exists(path):
             return path
-    path = _path(name, base)
+    path = path_of(name, base)
     if path.is_file():
         return path
     if path.is_dir():
         raise SpecError(f"{path} is a folder. Give a TOML file, or the name of a benchmark: {_names()}")
-    raise SpecError(f"There is no benchmark and no file {_shown(name)}; {nearest(name, builtin_specs())}")
-
-
-def _path(text: str, base: Path) -> Path:
-    """Return a path as a user wrote it; SpecError for what no file system takes: NUL, too long, ``~nobody``."""
-    try:
-        path = base / Path(text).expanduser()
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            path.stat()
-    except (OSError, RuntimeError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise SpecError(f"{_shown(text)} cannot be a path: {why}") from None
-    return path
+    raise SpecError(f"There is no benchmark and no file {shown(name)}; {nearest(name, builtin_specs())}")
 
 
 def _exists(path: Path) -> bool:
@@ -213,11 +199,6 @@ def _exists(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name that is too long
         return False
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
 
 
 def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -231,12 +212,12 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, tables nested 1,000 deep
         raise SpecError(f"{path} is not valid TOML: {error}") from None
-    _absolute_data_path(content, path)
+    resolve_paths(content, path)
     base = content.pop("extends", None)
     if base is None:
         return _merge({}, content)
     if not isinstance(base, str):
-        raise SpecError(f"{path}: 'extends' must be the name or path of a benchmark, got {_shown(base)}")
+        raise SpecError(f"{path}: 'extends' must be the name or path of a benchmark, got {shown(base)}")
     try:
         below = _locate(base, base=path.parent)
     except SpecError as error:
@@ -244,16 +225,6 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     inherited = _resolve(below, (*seen, resolved))
     inherited.pop("summary", None)  # it describes the other benchmark
     return _merge(inherited, content)
-
-
-def _absolute_data_path(content: dict[str, Any], path: Path) -> None:
-    """Make ``anatomy.path`` absolute: it is meant relative to the file in which it stands."""
-    anatomy = content.get("anatomy")
-    if isinstance(anatomy, dict) and isinstance(anatomy.get("path"), str) and anatomy["path"] not in ("", UNSET):
-        try:
-            anatomy["path"] = str(_path(anatomy["path"], path.parent).resolve())
-        except SpecError as error:
-            raise SpecError(f"{path}: anatomy.path: {error}") from None
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -277,12 +248,12 @@ def _explain(path: Path, error: ValidationError) -> str:
         location = [str(part) for part in fault["loc"]]
         key = ".".join(location) or "(file)"
         if fault["type"] == "extra_forbidden":
-            lines.append(f"{path}: unknown key {_shown(key)}; {nearest(location[-1], _keys_at(location[:-1]))}")
+            lines.append(f"{path}: unknown key {shown(key)}; {nearest(location[-1], _keys_at(location[:-1]))}")
         elif fault["type"] == "missing":
             lines.append(f"{path}: the key {key!r} is missing")
         else:
             message = fault["msg"].removeprefix("Value error, ")
-            got = "" if isinstance(fault["input"], dict) else f" (got {_shown(fault['input'])})"
+            got = "" if isinstance(fault["input"], dict) else f" (got {shown(fault['input'])})"
             lines.append(f"{path}: {key}: {message}{got}")
     return "\n".join(lines)
 

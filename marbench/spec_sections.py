@@ -13,12 +13,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from marbench.anatomy.slices import Split
-from marbench.errors import nearest
+from marbench.errors import DataError, nearest
 from marbench.geometry import FanBeam
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.physics.hounsfield import WATER_ATTENUATION
 from marbench.physics.materials import MATERIALS, METALS, mass_attenuation
-from marbench.physics.spectrum import spectra
+from marbench.physics.spectrum import Detector, Spectrum, SpectrumTable, canonical_spectrum, weighted_spectrum
 
 __all__ = [
     "AnatomySection",
@@ -99,11 +99,14 @@ class GridSection(Section):
 class PhysicsSection(Section):
     """``[physics]``: tube, detector and correction.
 
-    HU are defined by µ of water at the reference energy, so the two belong together: where only the energy is given, µ
-    is that of the tables; where both are, they must agree.
+    ``spectrum`` is the name of a tube spectrum, a single energy like ``"70 keV"``, or a table of keV and photons, which
+    a file may hold: ``"my_tube.csv"`` (see `marbench.spec_inputs`). ``detector`` says whether photons are counted or
+    their energies added up. HU are defined by µ of water at the reference energy, so the two belong together: where
+    only the energy is given, µ is that of the tables; where both are, they must agree.
     """
 
-    spectrum: str = "w120_al2.8"
+    spectrum: str | SpectrumTable = "w120_al2.8"
+    detector: Detector = "counting"
     reference_kev: Annotated[float, Field(ge=20, le=150)] = 70.0
     water_attenuation: Annotated[float, Field(gt=0, le=10)] = WATER_ATTENUATION
     photons: Annotated[float, Field(gt=0)] = 2e7
@@ -120,12 +123,13 @@ class PhysicsSection(Section):
             return values  # the published pair of 70 keV and 0.192 1/cm, or a mistake that is told below
         return {**values, "water_attenuation": _water(float(kev))}
 
-    @field_validator("spectrum")
+    @field_validator("spectrum", mode="before")
     @classmethod
-    def _known_spectrum(cls, value: str) -> str:
-        if value not in spectra():
-            raise ValueError(f"unknown spectrum {value!r}; {nearest(value, spectra())}")
-        return value
+    def _known_spectrum(cls, value: Any) -> str | SpectrumTable:
+        try:
+            return canonical_spectrum(value)
+        except DataError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("photons", "scatter")
     @classmethod
@@ -145,6 +149,19 @@ class PhysicsSection(Section):
                     '("unset" takes an inherited one away)'
                 )
         return self
+
+    @property
+    def beam(self) -> Spectrum:
+        """The spectrum as the detector weights it."""
+        return weighted_spectrum(self.spectrum, self.detector)
+
+    @property
+    def spectrum_title(self) -> str:
+        """The spectrum in words: its name, or what its table is."""
+        if isinstance(self.spectrum, str):
+            return self.spectrum
+        low, high = self.spectrum[0][0], self.spectrum[-1][0]
+        return f"a table of {len(self.spectrum)} energies, {low:g} to {high:g} keV"
 
 
 def _water(kev: float) -> float:

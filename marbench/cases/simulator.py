@@ -15,7 +15,6 @@ from marbench.machine.devices import device_of
 from marbench.physics.beam_hardening import correct_water
 from marbench.physics.hounsfield import hu_to_mu, split_tissue
 from marbench.physics.materials import relative_attenuation
-from marbench.physics.spectrum import load_spectrum
 from marbench.physics.transmission import photon_noise, polychromatic
 from marbench.spec import Spec
 
@@ -53,7 +52,7 @@ class Simulator:
         self.spec = spec
         self.device = device_of(device)
         self.operators = Operators(spec.geometry, spec.grid, spec.physics.water_attenuation)
-        self._energies = load_spectrum(spec.physics.spectrum).energies
+        self.beam = spec.physics.beam
 
     def without_metal(self, slice_: Slice) -> MetalFree:
         """Project a slice as it is."""
@@ -61,7 +60,7 @@ class Simulator:
         image = torch.from_numpy(slice_.image).to(self.device)
         water, bone = split_tissue(hu_to_mu(image, physics.water_attenuation), physics.water_attenuation)
         paths = self.operators.project_mu(torch.stack([water, bone]))
-        line_integrals = polychromatic(paths, _TISSUES, physics.spectrum, physics.reference_kev)
+        line_integrals = polychromatic(paths, _TISSUES, self.beam, physics.reference_kev)
         return MetalFree(slice_, water, bone, paths, line_integrals)
 
     def truth(self, free: MetalFree, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -95,7 +94,7 @@ class Simulator:
         total = areas.sum(dim=0)
         paths = self.operators.project_mu(torch.cat([areas, torch.stack([free.water * total, free.bone * total])]))
         metal_paths, displaced = paths[: len(materials)], paths[len(materials) :]
-        attenuation = [relative_attenuation(name, self._energies, physics.reference_kev)[1] for name in materials]
+        attenuation = [relative_attenuation(name, self.beam.energies, physics.reference_kev)[1] for name in materials]
         metal_paths = metal_paths * torch.tensor(attenuation, dtype=areas.dtype, device=self.device)[:, None, None]
         whole_metal = metal_paths.sum(dim=0)
         # Joseph's weights are not negative, so a ray that misses the metal sums to exactly 0.
@@ -108,7 +107,7 @@ class Simulator:
         line_integrals[meets] = polychromatic(
             torch.cat([tissue_paths[:, meets], metal_paths[:, meets]]),
             (*_TISSUES, *materials),
-            physics.spectrum,
+            self.beam,
             physics.reference_kev,
         )
         return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
@@ -117,4 +116,4 @@ class Simulator:
         """Count photons, without noise where ``rng`` is None or the spec says so, and correct for beam hardening."""
         physics = self.spec.physics
         noisy = photon_noise(line_integrals, physics.photons, physics.scatter, rng if physics.noise else None)
-        return correct_water(noisy, physics.spectrum, physics.reference_kev)
+        return correct_water(noisy, self.beam, physics.reference_kev)

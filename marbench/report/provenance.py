@@ -55,7 +55,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
             ("Detector", f"{fan.bins} bins, {fan.detector}"),
             ("Views", f"{fan.views} over a full circle"),
             ("Source to isocentre", f"{fan.source_distance:g} cm"),
-            ("Spectrum", benchmark.spec.physics.spectrum),
+            ("Spectrum", benchmark.spec.physics.spectrum_title),
             ("Photons per ray", _power(benchmark.spec.physics.photons)),
             ("Metals", f"{'each of its own material' if metals.material == 'own' else metals.material}, {groups}"),
             ("Anatomy", benchmark.spec.anatomy.source),

@@ -63,7 +63,7 @@ def test_what_a_benchmark_leaves_out_means_what_it_meant() -> None:
     physics = {"spectrum": "w120_al2.8", "reference_kev": 70.0, "water_attenuation": 0.192, "photons": 2e7}
     defaults = {
         "geometry": {"detector": "arc", "start_deg": 0.0},
-        "physics": physics | {"scatter": 20.0, "noise": True},
+        "physics": physics | {"detector": "counting", "scatter": 20.0, "noise": True},
         "metals": {"material": "own", "tissue_under_metal": "removed", "trace_threshold": 0.0, "size_groups": 5},
         "anatomy": {"source": "procedural", "fit": "physical"},
         "truth": {"image": "reconstruction", "noise": True},
