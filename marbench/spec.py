@@ -6,21 +6,22 @@ a key set to ``"unset"`` takes an inherited one away.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args, get_origin
 
 from pydantic import Field, ValidationError, model_validator
 
-from marbench.errors import MarbenchError, SpecError, nearest
+from marbench.errors import DataError, MarbenchError, SpecError, nearest
 from marbench.geometry import FanBeam, ImageGrid
 from marbench.phantoms import METALS_VERSION, PHANTOMS_VERSION
 from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
-from marbench.physics.materials import materials_digest
+from marbench.physics.materials import METALS, Material, find_material, materials_digest
 from marbench.physics.spectrum import spectrum_digest
 from marbench.resources import resource_folder
 from marbench.spec_inputs import UNSET, path_of, resolve_paths, shown
@@ -28,6 +29,7 @@ from marbench.spec_sections import (
     AnatomySection,
     GeometrySection,
     GridSection,
+    MaterialSection,
     MetalsSection,
     MetricsSection,
     PhysicsSection,
@@ -62,6 +64,7 @@ class Spec(Section):
     geometry_section: GeometrySection = Field(alias="geometry")
     grid_section: GridSection = Field(alias="grid")
     physics: PhysicsSection = PhysicsSection()
+    materials: dict[Name, MaterialSection] = Field(default_factory=dict)
     metals: MetalsSection
     anatomy: AnatomySection = AnatomySection()
     split: SplitSection
@@ -107,6 +110,37 @@ class Spec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _materials_are_known(self) -> Self:
+        for name in self.materials:
+            with contextlib.suppress(DataError):
+                raise ValueError(
+                    f"materials.{name}: {find_material(name).name!r} has that name already. Choose another"
+                )
+        if self.metals.material != "own":
+            self._implant("metals.material", self.metals.material)
+        return self
+
+    def _implant(self, key: str, name: str) -> Material:
+        """Return what an implant is made of, or raise ValueError with the key that names it."""
+        try:
+            found = self.material(name)
+        except DataError as error:
+            raise ValueError(f"{key}: {error}") from None
+        if found.name not in (*METALS, *self.materials):
+            raise ValueError(f"{key}: implants are not made of {found.name}; {nearest(name, METALS)}")
+        return found
+
+    def material(self, name: str) -> Material:
+        """Return a material that the benchmark defines or marbench knows.
+
+        Raises
+        ------
+        DataError
+            There is none of that name.
+        """
+        return find_material(name, {own: section.material(own) for own, section in self.materials.items()})
+
     @property
     def geometry(self) -> FanBeam:
         """The scan geometry."""
@@ -135,9 +169,10 @@ class Spec(Section):
     def _content(self) -> dict[str, Any]:
         """Return digests of the tables and versions of the generators that the values name."""
         implants = IMPLANT_MATERIALS if self.metals.material == "own" else (self.metals.material,)
+        made_of = [self.material(name) for name in (*_TISSUES, *implants)]
         content: dict[str, Any] = {
             "spectrum": spectrum_digest(self.physics.spectrum),
-            "materials": materials_digest((*_TISSUES, *implants)),
+            "materials": materials_digest(made_of),
             "metals": METALS_VERSION,
         }
         if self.anatomy.source == "procedural":
@@ -262,6 +297,9 @@ def _keys_at(location: list[str]) -> list[str]:
     """Return the keys that are allowed in the table at a location."""
     model: Any = Spec
     for part in location:
+        if get_origin(model) is not None:  # a table of tables, or a list of them
+            model = next(one for one in get_args(model) if one is not Ellipsis and hasattr(one, "model_fields"))
+            continue
         fields = {field.alias or name: field for name, field in model.model_fields.items()}
         model = fields[part].annotation
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -89,12 +89,12 @@ class Simulator:
         sinogram, trace : Tensor ``(views, bins)``
             Corrected line integrals, and whether a ray belongs to the metal trace.
         """
-        physics, materials = self.spec.physics, tuple(metal)
-        areas = torch.stack([torch.from_numpy(metal[name]) for name in materials]).to(self.device)
+        physics, materials = self.spec.physics, tuple(self.spec.material(name) for name in metal)
+        areas = torch.stack([torch.from_numpy(fractions) for fractions in metal.values()]).to(self.device)
         total = areas.sum(dim=0)
         paths = self.operators.project_mu(torch.cat([areas, torch.stack([free.water * total, free.bone * total])]))
         metal_paths, displaced = paths[: len(materials)], paths[len(materials) :]
-        attenuation = [relative_attenuation(name, self.beam.energies, physics.reference_kev)[1] for name in materials]
+        attenuation = [relative_attenuation(one, self.beam.energies, physics.reference_kev)[1] for one in materials]
         metal_paths = metal_paths * torch.tensor(attenuation, dtype=areas.dtype, device=self.device)[:, None, None]
         whole_metal = metal_paths.sum(dim=0)
         # Joseph's weights are not negative, so a ray that misses the metal sums to exactly 0.

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from marbench.physics.materials import relative_attenuation
+from marbench.physics.materials import Material, relative_attenuation
 from marbench.physics.spectrum import Spectrum, load_spectrum
 
 __all__ = ["photon_noise", "polychromatic"]
@@ -26,7 +26,7 @@ _BLOCK_CUDA = 1 << 18
 
 
 def polychromatic(
-    paths: torch.Tensor, materials: Sequence[str], spectrum: str | Spectrum, reference_kev: float = 70.0
+    paths: torch.Tensor, materials: Sequence[str | Material], spectrum: str | Spectrum, reference_kev: float = 70.0
 ) -> torch.Tensor:
     """Return the polychromatic line integral of several materials along each ray.
 
@@ -37,8 +37,8 @@ def polychromatic(
     ----------
     paths : Tensor ``(materials, ...)``
         Line integrals ``p_m ≥ 0`` at the reference energy.
-    materials : sequence of str
-        Names, in the order of the first axis.
+    materials : sequence of str or Material
+        Names or values, in the order of the first axis.
     spectrum : str or Spectrum
         Its name or its value, see `marbench.physics.spectrum.load_spectrum` and ``weighted_spectrum``.
     reference_kev : float
@@ -104,9 +104,13 @@ def photon_noise(
 
 @lru_cache(maxsize=32)
 def _spectral_tables(
-    materials: tuple[str, ...], source: Spectrum, reference_kev: float, dtype: torch.dtype, device: torch.device
+    materials: tuple[str | Material, ...],
+    source: Spectrum,
+    reference_kev: float,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ``ln η`` of shape ``(energies,)`` and ``µ(E)/µ(E_ref)`` of shape ``(materials, energies)``."""
-    ratios = np.stack([relative_attenuation(name, source.energies, reference_kev)[0] for name in materials])
+    ratios = np.stack([relative_attenuation(material, source.energies, reference_kev)[0] for material in materials])
     log_photons = torch.from_numpy(np.log(source.photons))
     return log_photons.to(device, dtype), torch.from_numpy(ratios).to(device, dtype)

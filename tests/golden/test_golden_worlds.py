@@ -10,8 +10,7 @@ from typing import Any
 import golden
 import pytest
 
-from marbench.phantoms.metals import library
-from marbench.physics.materials import METALS
+from marbench.phantoms.metals import MATERIALS, library
 from marbench.spec import PROTOCOL, Spec
 
 
@@ -34,7 +33,7 @@ def test_pinned_cases_of_mini_show_every_region_and_every_test_metal() -> None:
     cases = [golden.case_of(suite, *numbers).info for numbers in golden.CASES["mini"]]
     assert {case.region for case in cases} == {"abdomen", "hip", "dental", "thorax", "shoulder", "head", "pelvis"}
     assert {case.metal_id for case in cases} == {metal.id for metal in library("test")}
-    assert {material for case in cases for material in case.materials} == set(METALS)
+    assert {material for case in cases for material in case.materials} == set(MATERIALS)
 
 
 def test_a_difference_is_more_than_rounding() -> None:
