@@ -19,25 +19,26 @@ from pydantic import Field, ValidationError, model_validator
 
 from marbench.errors import DataError, MarbenchError, SpecError, nearest
 from marbench.geometry import FanBeam, ImageGrid
+from marbench.mask_files import mask_digest
 from marbench.phantoms import METALS_VERSION, PHANTOMS_VERSION
 from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
 from marbench.physics.materials import METALS, Material, find_material, materials_digest
 from marbench.physics.spectrum import spectrum_digest
 from marbench.resources import resource_folder
+from marbench.spec_implants import MaterialSection
 from marbench.spec_inputs import UNSET, path_of, resolve_paths, shown
 from marbench.spec_sections import (
     AnatomySection,
     GeometrySection,
     GridSection,
-    MaterialSection,
     MetalsSection,
     MetricsSection,
     PhysicsSection,
     ReportSection,
-    Section,
     SplitSection,
     TruthSection,
 )
+from marbench.spec_table import Name, Section
 
 __all__ = ["PROTOCOL", "Spec", "builtin_specs", "load_spec"]
 
@@ -50,8 +51,6 @@ _REFERENCE_GRID = 416
 """Pixels of the grid on which metal sizes are declared (Lin et al., CVPR 2019)."""
 _REFERENCE_WIDTHS = (0.1, 1.5)
 _COARSEST = 25
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
 class Spec(Section):
@@ -111,7 +110,7 @@ class Spec(Section):
         return self
 
     @model_validator(mode="after")
-    def _materials_are_known(self) -> Self:
+    def _implants_can_be_made(self) -> Self:
         for name in self.materials:
             with contextlib.suppress(DataError):
                 raise ValueError(
@@ -119,6 +118,10 @@ class Spec(Section):
                 )
         if self.metals.material != "own":
             self._implant("metals.material", self.metals.material)
+        for metal in self.metals.own:
+            metal.hold_within(self.grid.field_of_view)
+            for name in metal.masks:
+                self._implant(f"metals.own {metal.id}", name)
         return self
 
     def _implant(self, key: str, name: str) -> Material:
@@ -162,13 +165,20 @@ class Spec(Section):
             mode="json",
             by_alias=True,
             exclude_defaults=True,
-            exclude={"title": True, "summary": True, "report": True, "anatomy": {"path"}},
+            exclude={
+                "title": True,
+                "summary": True,
+                "report": True,
+                "anatomy": {"path"},
+                "metals": {"own": {"__all__": {"title", "masks"}}},
+            },
         )
         return {"protocol": PROTOCOL, **values, "content": self._content()}
 
     def _content(self) -> dict[str, Any]:
         """Return digests of the tables and versions of the generators that the values name."""
-        implants = IMPLANT_MATERIALS if self.metals.material == "own" else (self.metals.material,)
+        implants: list[str] = list(IMPLANT_MATERIALS) if self.metals.material == "own" else [self.metals.material]
+        implants += [name for metal in self.metals.own for name in metal.masks]
         made_of = [self.material(name) for name in (*_TISSUES, *implants)]
         content: dict[str, Any] = {
             "spectrum": spectrum_digest(self.physics.spectrum),
@@ -177,6 +187,10 @@ class Spec(Section):
         }
         if self.anatomy.source == "procedural":
             content["phantoms"] = PHANTOMS_VERSION
+        if self.metals.own:
+            content["masks"] = [
+                {name: mask_digest(text) for name, text in metal.masks.items()} for metal in self.metals.own
+            ]
         return content
 
     @property

@@ -14,7 +14,7 @@ from marbench.spec_inputs import files_named
 
 __all__ = ["hold_to_spec", "read_spec", "spec_toml"]
 
-_FILE_BYTES = 2**20
+_FILE_BYTES = 2**22
 
 
 def spec_toml(spec: Spec) -> str:

@@ -1,7 +1,7 @@
-"""What a spec file names by path: its CT data stay where they are; tables travel in the spec.
+"""What a spec file names by path: its CT data stay where they are; tables and masks travel in the spec.
 
-A benchmark is what its numbers are, not where a file lay. So a spectrum is read when its file is named, and is part of
-the spec from then on, and of ``spec.toml`` of every run.
+A benchmark is what its numbers are, not where a file lay. So a spectrum or a mask is read when its file is named,
+and is part of the spec from then on, and of ``spec.toml`` of every run.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from marbench.errors import DataError, SpecError
 from marbench.machine.files import read_file
+from marbench.mask_files import encode_mask, read_mask
 from marbench.physics.spectrum import parse_spectrum
 
 __all__ = ["UNSET", "files_named", "path_of", "resolve_paths", "shown"]
@@ -35,11 +36,16 @@ def resolve_paths(content: dict[str, Any], path: Path) -> None:
         table[name] = str(_resolved(path, key, table[name]))
     for key, table, name in _spectra(content):
         table[name] = _spectrum(path, key, table[name])
+    for key, table, name in _masks(content):
+        try:
+            table[name] = encode_mask(read_mask(_resolved(path, key, table[name])))
+        except DataError as error:
+            raise SpecError(f"{path}: {key}: {error}") from None
 
 
 def files_named(content: dict[str, Any]) -> list[str]:
     """Return the keys of a spec file whose values `resolve_paths` would read files for."""
-    return [key for key, _, _ in _spectra(content)]
+    return [key for key, _, _ in (*_spectra(content), *_masks(content))]
 
 
 def path_of(text: str, base: Path) -> Path:
@@ -77,6 +83,18 @@ def _spectra(content: dict[str, Any]) -> list[_Place]:
     if isinstance(physics, dict) and isinstance(named, str) and named.lower().endswith(_TABLES):
         return [("physics.spectrum", physics, "spectrum")]
     return []
+
+
+def _masks(content: dict[str, Any]) -> list[_Place]:
+    metals = content.get("metals")
+    own = metals.get("own") if isinstance(metals, dict) else None
+    places: list[_Place] = []
+    for number, metal in enumerate(own if isinstance(own, list) else []):
+        masks = metal.get("masks") if isinstance(metal, dict) else None
+        if isinstance(masks, dict):
+            named = [name for name, mask in masks.items() if isinstance(mask, str) and not mask.startswith("data:")]
+            places += [(f"metals.own.{number}.masks.{name}", masks, name) for name in named]
+    return places
 
 
 def _resolved(path: Path, key: str, text: str) -> Path:

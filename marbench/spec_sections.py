@@ -6,28 +6,27 @@ pixel of 1e-300 cm gives NaN, a photon count of 1e19 is more than generators of 
 
 from __future__ import annotations
 
-import contextlib
 import math
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from marbench.anatomy.slices import Split
 from marbench.errors import DataError, nearest
 from marbench.geometry import FanBeam
 from marbench.metrics.conventions import CONVENTIONS
-from marbench.physics.composition import Material, element_fractions, formula_fractions
 from marbench.physics.hounsfield import WATER_ATTENUATION
-from marbench.physics.materials import MATERIALS, find_material, mass_attenuation
+from marbench.physics.materials import MATERIALS, mass_attenuation
 from marbench.physics.spectrum import Detector, Spectrum, SpectrumTable, canonical_spectrum, weighted_spectrum
+from marbench.spec_implants import OwnMetalSection, plain_name
+from marbench.spec_table import Section
 
 __all__ = [
     "AnatomySection",
     "Counts",
     "GeometrySection",
     "GridSection",
-    "MaterialSection",
     "MetalsSection",
     "MetricsSection",
     "PhysicsSection",
@@ -43,14 +42,10 @@ Distance = Annotated[float, Field(gt=0, le=1e4)]
 MOST_PHOTONS = 1e18
 """NumPy draws Poisson numbers up to about 9.2e18, the largest of 63 bits; photons and scatter add up."""
 
+_MASK_TEXT = 2**21
+
 WATER_TOLERANCE = 0.01
 """How far µ of water may lie from the tables at the reference energy: published simulators take 0.192 for 0.1929."""
-
-
-class Section(BaseModel):
-    """A table: frozen, without unknown keys, NaN or infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 class GeometrySection(Section):
@@ -172,43 +167,12 @@ def _water(kev: float) -> float:
     return round(float(mass_attenuation("water", np.array([kev]))[0]) * MATERIALS["water"].density, 6)
 
 
-class MaterialSection(Section):
-    """``[materials.my_alloy]``: a material of one's own, by density in g/cm³ and what it consists of.
-
-    ``fractions`` are shares of the mass; the numbers of a ``formula`` count atoms, unless it is the usual name of a
-    material like ``Ti6Al4V``, which it then stands for.
-    """
-
-    density: Annotated[float, Field(ge=0.01, le=30)]
-    formula: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    fractions: Annotated[dict[str, float], Field(max_length=30)] | None = None
-
-    @model_validator(mode="after")
-    def _consists_of_something(self) -> Self:
-        if (self.formula is None) == (self.fractions is None):
-            raise ValueError("a material takes a formula or the mass fractions of its elements")
-        try:
-            self.material("")
-        except DataError as error:
-            raise ValueError(str(error)) from None
-        return self
-
-    def material(self, name: str) -> Material:
-        """Return the material under a name."""
-        if self.fractions is not None:
-            return Material(name, self.density, element_fractions(self.fractions), "given by the benchmark")
-        assert self.formula is not None  # by the validator
-        try:
-            fractions = find_material(self.formula).fractions
-        except DataError:
-            fractions = formula_fractions(self.formula)
-        return Material(name, self.density, fractions, "given by the benchmark")
-
-
 class MetalsSection(Section):
     """``[metals]``: of what the implants are, how large, and into how many size groups they fall.
 
-    ``material`` replaces what each consists of: a name of `marbench.physics.materials`, or of a ``[materials.…]``.
+    ``material`` replaces what each metal of the library consists of: a name of `marbench.physics.materials`, or of a
+    ``[materials.…]``. ``own`` metals are tested with instead of the ten of the library; those to train and to validate
+    with stay.
     A ray belongs to the metal trace if its line integral through metal alone, at the reference energy, is above
     ``trace_threshold``. Published code takes 0. On a coarse grid that widens the trace of a wire to several times the
     wire, at the cost of all methods that replace the trace.
@@ -219,13 +183,21 @@ class MetalsSection(Section):
     tissue_under_metal: Literal["removed", "kept"] = "removed"
     trace_threshold: Annotated[float, Field(ge=0, le=100)] = 0.0
     size_groups: Annotated[int, Field(ge=1, le=100)] = 5
+    own: Annotated[tuple[OwnMetalSection, ...], Field(max_length=100)] = ()
 
     @field_validator("material")
     @classmethod
     def _one_name_of_each(cls, value: str) -> str:
-        # Others are of the benchmark's own materials, or unknown, which the whole spec tells.
-        with contextlib.suppress(DataError):
-            return find_material(value).name
+        return plain_name(value)
+
+    @field_validator("own")
+    @classmethod
+    def _distinct(cls, value: tuple[OwnMetalSection, ...]) -> tuple[OwnMetalSection, ...]:
+        if len({metal.id for metal in value}) < len(value):
+            raise ValueError("two metals have one id")
+        size = sum(len(text) for metal in value for text in metal.masks.values())
+        if size > _MASK_TEXT:
+            raise ValueError(f"the masks take {size:,} characters, {_MASK_TEXT:,} at most: crop them to the metal")
         return value
 
 
