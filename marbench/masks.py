@@ -42,7 +42,7 @@ def area_fractions(mask: NDArray[Any], what: str) -> NDArray[np.float32]:
     low, high = float(array.min()), float(array.max())  # NaN comes through
     grey = array.dtype == np.uint8 and high == 255
     if low >= 0 and high <= 1 + _ROUNDING:
-        return np.asarray(np.minimum(array, 1), dtype=np.float32)
+        return np.asarray(array if high <= 1 else np.minimum(array, 1), dtype=np.float32)
     if grey or (low == 0 and high == 255 and np.isin(array, (0, 255)).all()):
         return np.asarray(array / 255, dtype=np.float32)
     raise DataError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Slice
 from marbench.ct.operators import Operators
+from marbench.errors import DataError
 from marbench.machine.devices import device_of
+from marbench.masks import area_fractions
 from marbench.physics.beam_hardening import correct_water
 from marbench.physics.hounsfield import hu_to_mu, split_tissue
 from marbench.physics.materials import relative_attenuation
@@ -72,7 +75,7 @@ class Simulator:
         return self.operators.reconstruct(sinogram), sinogram
 
     def with_metal(
-        self, free: MetalFree, metal: Mapping[str, NDArray[np.float32]], rng: np.random.Generator
+        self, free: MetalFree, metal: Mapping[str, NDArray[Any]], rng: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Scan a slice with metal in it.
 
@@ -80,7 +83,8 @@ class Simulator:
         ----------
         free : MetalFree
         metal : mapping
-            Material → fraction of each pixel's area, ``(rows, columns)``.
+            Material → fraction of each pixel's area, ``(rows, columns)``; masks will do, see
+            `marbench.masks.area_fractions`.
         rng : numpy Generator
             Source of the photon noise.
 
@@ -88,9 +92,14 @@ class Simulator:
         -------
         sinogram, trace : Tensor ``(views, bins)``
             Corrected line integrals, and whether a ray belongs to the metal trace.
+
+        Raises
+        ------
+        DataError
+            A material is unknown, a mask is none or has another shape, or they add up to more than 1.
         """
         physics, materials = self.spec.physics, tuple(self.spec.material(name) for name in metal)
-        areas = torch.stack([torch.from_numpy(fractions) for fractions in metal.values()]).to(self.device)
+        areas = self._areas(metal).to(self.device)
         total = areas.sum(dim=0)
         paths = self.operators.project_mu(torch.cat([areas, torch.stack([free.water * total, free.bone * total])]))
         metal_paths, displaced = paths[: len(materials)], paths[len(materials) :]
@@ -111,6 +120,21 @@ class Simulator:
             physics.reference_kev,
         )
         return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
+
+    def _areas(self, metal: Mapping[str, NDArray[Any]]) -> torch.Tensor:
+        """Return what each material covers, ``(materials, rows, columns)``."""
+        if not metal:
+            raise DataError("with_metal needs a mask of at least one material. Got none.")
+        fractions = [area_fractions(mask, f"with_metal: {name}") for name, mask in metal.items()]
+        for name, area in zip(metal, fractions, strict=True):
+            if area.shape != self.spec.grid.shape:
+                raise DataError(
+                    f"with_metal: {name}: expected a mask of shape {self.spec.grid.shape}. Got {area.shape}."
+                )
+        areas = torch.from_numpy(np.stack(fractions))
+        if float(areas.sum(dim=0).max()) > 1 + 1e-3:
+            raise DataError(f"with_metal: the masks of {', '.join(metal)} overlap: a pixel is covered once at most.")
+        return areas
 
     def measure(self, line_integrals: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
         """Count photons, without noise where ``rng`` is None or the spec says so, and correct for beam hardening."""
