@@ -20,15 +20,14 @@ __all__ = ["MaterialSection", "OwnMetalSection", "plain_name"]
 
 
 class MaterialSection(Section):
-    """``[materials.my_alloy]``: a material of one's own, by density in g/cm³ and what it consists of.
-
-    ``fractions`` are shares of the mass; the numbers of a ``formula`` count atoms, unless it is the usual name of a
-    material like ``Ti6Al4V``, which it then stands for.
-    """
+    """``[materials.my_alloy]``: a material of one's own, by its density and what it consists of."""
 
     density: Annotated[float, Field(ge=0.01, le=30)]
+    """g/cm³."""
     formula: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    """Numbers count atoms, as in ZrO2. The usual name of a material, like Ti6Al4V, stands for what it consists of."""
     fractions: Annotated[dict[str, float], Field(max_length=30)] | None = None
+    """In place of a formula: shares of the mass, { Ti = 90, Al = 6, V = 4 }."""
 
     @model_validator(mode="after")
     def _consists_of_something(self) -> Self:
@@ -55,17 +54,21 @@ class MaterialSection(Section):
 class OwnMetalSection(Section):
     """``[[metals.own]]``: an implant of one's own, by one mask for each of its materials.
 
-    In a file ``masks`` name files, relative to it: ``{ ti6al4v = "stem.png", cocr = "head.npy" }``; a spec holds what
-    is in them. ``centre_cm`` is where the middle of the masks lies, from the isocentre to the right and up; without it
-    places are found, as for the metals of the library, where ``site`` says.
+    These metals are tested with instead of the ten of the library; those to train and to validate with stay.
     """
 
     id: Name
+    """Part of the names of cases."""
     title: Annotated[str, Field(max_length=200)] = ""
+    """What it is, for people."""
     pixel_cm: Annotated[float, Field(ge=1e-4, le=10)]
+    """Side of a pixel of the masks."""
     masks: Annotated[dict[str, str], Field(min_length=1, max_length=20)]
+    """Material and file, relative to this one: { ti6al4v = "stem.png", cocr = "head.npy" }. See docs/own_physics.md."""
     site: Site | None = None
+    """Where places are found for it, as for the metals of the library."""
     centre_cm: tuple[float, float] | None = None
+    """In place of a site: where the middle of the masks lies, to the right of the isocentre and above it."""
 
     @field_validator("masks", mode="before")
     @classmethod

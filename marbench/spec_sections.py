@@ -19,6 +19,7 @@ from marbench.metrics.conventions import CONVENTIONS
 from marbench.physics.hounsfield import WATER_ATTENUATION
 from marbench.physics.materials import MATERIALS, mass_attenuation
 from marbench.physics.spectrum import Detector, Spectrum, SpectrumTable, canonical_spectrum, weighted_spectrum
+from marbench.reconstruction import Window
 from marbench.spec_implants import OwnMetalSection, plain_name
 from marbench.spec_table import Section
 
@@ -30,6 +31,7 @@ __all__ = [
     "MetalsSection",
     "MetricsSection",
     "PhysicsSection",
+    "ReconstructionSection",
     "ReportSection",
     "Section",
     "SplitSection",
@@ -49,16 +51,32 @@ WATER_TOLERANCE = 0.01
 
 
 class GeometrySection(Section):
-    """``[geometry]``: a full-circle fan beam."""
+    """``[geometry]``: a fan beam, see `marbench.geometry.FanBeam`."""
 
     detector: Literal["arc", "flat"] = "arc"
+    """Cells on an arc around the source, or on a straight line."""
     views: Annotated[int, Field(ge=1, le=20_000)]
+    """Positions of the source."""
     bins: Annotated[int, Field(ge=2, le=20_000)]
+    """Cells of the detector."""
     source_distance_cm: Distance
+    """From the source to the isocentre. The source must stay outside the image."""
     pitch_deg: Annotated[float, Field(gt=0, le=45)] | None = None
+    """Angle between neighbouring cells of an arc."""
     pitch_cm: Annotated[float, Field(gt=0, le=10)] | None = None
+    """Distance of neighbouring cells of a flat detector."""
     detector_distance_cm: Distance | None = None
+    """From the source to a flat detector."""
     start_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
+    """Where the source begins: 0 is above the image."""
+    offset_bins: Annotated[float, Field(ge=-10_000, le=10_000)] = 0.0
+    """Shift of the detector in cells; 0.25 is the quarter shift, nearly half of the bins a half fan."""
+    arc_deg: Annotated[float, Field(gt=0, le=360)] | Literal["short"] = 360.0
+    """What the views cover. "short" is half a turn and the opening of the fan, with Parker's weights."""
+    clockwise: bool = False
+    """Which way the source turns."""
+    angles_deg: Annotated[tuple[float, ...], Field(max_length=20_000)] = ()
+    """Where every view is, in place of start_deg and arc_deg."""
 
     @model_validator(mode="after")
     def _one_pitch(self) -> Self:
@@ -72,8 +90,23 @@ class GeometrySection(Section):
             raise ValueError('detector_distance_cm belongs to a "flat" detector, which needs it')
         return self
 
+    @model_validator(mode="after")
+    def _one_way_to_say_the_angles(self) -> Self:
+        if self.angles_deg and (self.start_deg or self.arc_deg != 360.0):
+            raise ValueError("angles_deg says where every view is: it takes neither start_deg nor arc_deg")
+        return self
+
     def fan_beam(self) -> FanBeam:
         """Return the geometry as a value in cm and radians."""
+        circle = self._fan_beam(360.0)
+        if self.arc_deg != "short":
+            return circle if self.arc_deg == 360.0 else self._fan_beam(self.arc_deg)
+        # Half a turn and the opening of the fan, from the first view to the last (Parker 1982).
+        gamma = circle.gamma
+        turn = math.pi + 2 * min(-gamma[0], gamma[-1])
+        return self._fan_beam(math.degrees(turn) * self.views / max(1, self.views - 1))
+
+    def _fan_beam(self, arc_deg: float) -> FanBeam:
         pitch = math.radians(self.pitch_deg) if self.pitch_deg is not None else self.pitch_cm
         assert pitch is not None  # by the validator
         return FanBeam(
@@ -84,6 +117,10 @@ class GeometrySection(Section):
             detector=self.detector,
             detector_distance=self.detector_distance_cm or 0.0,
             start=math.radians(self.start_deg),
+            offset=self.offset_bins,
+            arc=math.radians(arc_deg),
+            clockwise=self.clockwise,
+            angles=tuple(map(math.radians, self.angles_deg)),
         )
 
 
@@ -91,25 +128,32 @@ class GridSection(Section):
     """``[grid]``: the square image."""
 
     size: Annotated[int, Field(ge=8, le=8192)]
+    """Rows, and columns."""
     pixel_cm: PixelSize
+    """Side of a pixel."""
 
 
 class PhysicsSection(Section):
     """``[physics]``: tube, detector and correction.
 
-    ``spectrum`` is the name of a tube spectrum, a single energy like ``"70 keV"``, or a table of keV and photons, which
-    a file may hold: ``"my_tube.csv"`` (see `marbench.spec_inputs`). ``detector`` says whether photons are counted or
-    their energies added up. HU are defined by µ of water at the reference energy, so the two belong together: where
-    only the energy is given, µ is that of the tables; where both are, they must agree.
+    HU are defined by µ of water at the reference energy, so the two belong together: where only the energy is given, µ
+    is that of the tables; where both are, they must agree.
     """
 
     spectrum: str | SpectrumTable = "w120_al2.8"
+    """A tube spectrum by name, one energy like "70 keV", a file like "my_tube.csv", or a list of keV and photons."""
     detector: Detector = "counting"
+    """Whether photons are counted, or their energies added up."""
     reference_kev: Annotated[float, Field(ge=20, le=150)] = 70.0
+    """The energy at which HU are defined, and to which the correction of beam hardening leads."""
     water_attenuation: Annotated[float, Field(gt=0, le=10)] = WATER_ATTENUATION
+    """µ of water at that energy, 1/cm."""
     photons: Annotated[float, Field(gt=0)] = 2e7
+    """Per cell and view, without a patient."""
     scatter: Annotated[float, Field(ge=0)] = 20.0
+    """Photons that every cell counts besides."""
     noise: bool = True
+    """Whether photons are counted with the noise of Poisson."""
 
     @model_validator(mode="before")
     @classmethod
@@ -167,22 +211,33 @@ def _water(kev: float) -> float:
     return round(float(mass_attenuation("water", np.array([kev]))[0]) * MATERIALS["water"].density, 6)
 
 
+class ReconstructionSection(Section):
+    """``[reconstruction]``: the filtered back-projection of scans and of the truth."""
+
+    window: Window = "ram-lak"
+    """Of the ramp filter; the later ones pass less of the high frequencies."""
+    truncation: Literal["refuse", "extrapolate"] = "refuse"
+    """What becomes of a scan that does not see the circle that fits into the image: every view may be continued."""
+
+
 class MetalsSection(Section):
     """``[metals]``: of what the implants are, how large, and into how many size groups they fall.
 
-    ``material`` replaces what each metal of the library consists of: a name of `marbench.physics.materials`, or of a
-    ``[materials.…]``. ``own`` metals are tested with instead of the ten of the library; those to train and to validate
-    with stay.
     A ray belongs to the metal trace if its line integral through metal alone, at the reference energy, is above
     ``trace_threshold``. Published code takes 0. On a coarse grid that widens the trace of a wire to several times the
     wire, at the cost of all methods that replace the trace.
     """
 
     material: Annotated[str, Field(max_length=64)] = "own"
+    """What all metals of the library are made of; "own" is what each consists of. See docs/own_physics.md."""
     reference_pixel_cm: PixelSize
+    """Pixel of the 416 × 416 grid on which the library's metals have their sizes."""
     tissue_under_metal: Literal["removed", "kept"] = "removed"
+    """Whether metal takes the place of tissue, or is added to it."""
     trace_threshold: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Line integral of metal above which a ray belongs to the trace."""
     size_groups: Annotated[int, Field(ge=1, le=100)] = 5
+    """Groups of metals by size, 1 being the largest."""
     own: Annotated[tuple[OwnMetalSection, ...], Field(max_length=100)] = ()
 
     @field_validator("material")
@@ -228,7 +283,9 @@ class Counts(Section):
     """How many patients and slices a split takes; ``"all"`` takes what is left."""
 
     patients: Annotated[int, Field(ge=0, le=100_000)] | Literal["all"]
+    """Of files "all" that the splits before this one leave."""
     slices: Annotated[int, Field(ge=0, le=1_000_000)] | Literal["all"]
+    """Of all these patients together, spread evenly."""
 
     def limits(self) -> tuple[int | None, int | None]:
         """Return the counts with None for ``"all"``."""
@@ -242,8 +299,11 @@ class SplitSection(Section):
     """``[split]``: patients, not slices, are divided."""
 
     test: Counts
+    """What results are of."""
     val: Counts = Counts(patients=0, slices=0)
+    """What hyperparameters are chosen on."""
     train: Counts = Counts(patients=0, slices=0)
+    """What networks learn from."""
 
     def counts(self) -> dict[Split, tuple[int | None, int | None]]:
         """Return the limits of the three splits."""
@@ -251,19 +311,19 @@ class SplitSection(Section):
 
 
 class TruthSection(Section):
-    """``[truth]``: what a method is scored against.
-
-    ``"reconstruction"`` is the simulated scan without metal; ``"anatomy"`` is the clean slice itself.
-    """
+    """``[truth]``: what a method is scored against."""
 
     image: Literal["reconstruction", "anatomy"] = "reconstruction"
+    """The simulated scan without metal, or the clean slice itself."""
     noise: bool = True
+    """Whether that scan has photon noise."""
 
 
 class MetricsSection(Section):
     """``[metrics]``: the conventions of PSNR and SSIM; the first one ranks."""
 
     conventions: Annotated[tuple[str, ...], Field(min_length=1)] = ("dudonet2019",)
+    """Names of conventions."""
 
     @field_validator("conventions")
     @classmethod
@@ -280,3 +340,4 @@ class ReportSection(Section):
     """``[report]``: which slices the gallery shows."""
 
     gallery_slices: Annotated[tuple[Annotated[int, Field(ge=0, le=1_000_000)], ...], Field(max_length=1000)] = (0,)
+    """Test slices by their position, from 0."""

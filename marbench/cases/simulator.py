@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Slice
-from marbench.ct.operators import Operators
+from marbench.cases.scanner import operators_of
 from marbench.errors import DataError
 from marbench.machine.devices import device_of
 from marbench.masks import area_fractions
@@ -54,7 +54,7 @@ class Simulator:
     def __init__(self, spec: Spec, device: torch.device | str = "cpu") -> None:
         self.spec = spec
         self.device = device_of(device)
-        self.operators = Operators(spec.geometry, spec.grid, spec.physics.water_attenuation)
+        self.operators = operators_of(spec)
         self.beam = spec.physics.beam
 
     def without_metal(self, slice_: Slice) -> MetalFree:

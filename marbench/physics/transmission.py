@@ -89,7 +89,7 @@ def photon_noise(
         Noise-free polychromatic line integrals.
     photons : float
         N0, photons per detector cell and view without an object. (For a detector that integrates energy: quanta of
-        one weight that give its signal. The spread of real weights would raise the variance by a few per cent.)
+        one weight that give its signal. The spread of real weights raises the variance by ⟨E²⟩/⟨E⟩², a tenth or so.)
     scatter : float
         s, constant background in photons.
     rng : numpy Generator or None

@@ -10,9 +10,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 import marbench
+from marbench.anatomy.slices import Slice
 from marbench.cases.export import export_cases
 from marbench.cases.own_metals import MaskMetal, metals_of
 from marbench.cases.recorded import RecordedCases
+from marbench.cases.simulator import Simulator
 from marbench.cases.suite import Suite
 from marbench.cli import main
 from marbench.errors import DataError, SpecError, StoreError
@@ -225,3 +227,37 @@ def test_recorded_cases_of_own_metals_are_those_that_were_simulated(tiny: Spec, 
     assert recorded.spec == suite.spec
     assert recorded[1].info == suite[1].info and recorded[1].info.materials == ("gold", "steel")
     assert torch.equal(recorded[1].scan.sinogram, suite[1].scan.sinogram)
+
+
+def test_metal_of_ones_own_attenuates_as_an_independent_integration_says(tmp_path: Path) -> None:
+    """A plate of an alloy in air, scanned with 80 kVp by a detector that adds up energy; no photon noise."""
+    import torch
+    import xraydb
+
+    path = tmp_path / "own.toml"
+    path.write_text(
+        'extends = "mini"\n[physics]\nspectrum = "w80_al2.8"\ndetector = "integrating"\nnoise = false\n'
+        "scatter = 0\nphotons = 1e18\n[materials.alloy]\ndensity = 5\nfractions = { Ti = 74, Nb = 26 }\n",
+        encoding="utf-8",
+    )
+    spec = load_spec(path)
+    simulator = Simulator(spec)
+    free = simulator.without_metal(Slice(np.full(spec.grid.shape, -1000, np.float32), (-160, 240), "air", "air"))
+    plate = np.zeros(spec.grid.shape, bool)
+    plate[60:66, 50:78] = True
+    sinogram, trace = simulator.with_metal(free, {"alloy": plate}, np.random.default_rng(0))
+    lengths = simulator.operators.project_mu(torch.from_numpy(plate.astype(np.float32)))[trace].double().numpy()
+
+    table = np.loadtxt(Path(marbench.__file__).parent / "physics" / "w80_al2.8.csv", delimiter=",", skiprows=5)
+    kev, weight = table[:, 0], table[:, 1] * table[:, 0]
+    mu = 5 * (0.74 * xraydb.mu_elam("Ti", kev * 1000) + 0.26 * xraydb.mu_elam("Nb", kev * 1000))
+    p = -np.log((weight * np.exp(-mu * lengths[:, None])).sum(axis=1) / weight.sum())
+    seen = (lengths > 0.1) & (p < 25)
+    assert seen.sum() > 500
+    water = 0.1119 * xraydb.mu_elam("H", kev * 1000) + 0.8881 * xraydb.mu_elam("O", kev * 1000)
+    water *= 0.192 / (0.1119 * xraydb.mu_elam("H", 70000) + 0.8881 * xraydb.mu_elam("O", 70000))
+    centimetres = np.linspace(0, 50, 1001)
+    hardened = -np.log((weight * np.exp(-water * centimetres[:, None])).sum(axis=1) / weight.sum())
+    cubic = np.linalg.lstsq(np.stack([hardened, hardened**2, hardened**3], axis=1), 0.192 * centimetres, rcond=None)[0]
+    corrected = cubic @ np.stack([p, p**2, p**3])
+    assert sinogram[trace].numpy()[seen] == pytest.approx(corrected[seen], rel=1e-4)
