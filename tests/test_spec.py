@@ -28,6 +28,7 @@ DEFAULTS = {
     "seed": 0,
     "physics": {
         "spectrum": "w120_al2.8",
+        "detector": "counting",
         "reference_kev": 70.0,
         "water_attenuation": 0.192,
         "photons": 2e7,

@@ -16,10 +16,10 @@ from scipy import fft, ndimage
 
 from marbench.anatomy.body import body_mask
 from marbench.anatomy.resample import resample
+from marbench.cases.own_metals import AnyMetal, MaskMetal, draw
 from marbench.errors import DataError, GeometryError
 from marbench.geometry import ImageGrid
-from marbench.phantoms.implants.metal import Metal, Site
-from marbench.phantoms.metals import coverage
+from marbench.phantoms.implants.metal import Site
 
 __all__ = ["place"]
 
@@ -45,7 +45,7 @@ SPREAD = 0.07
 
 
 def place(
-    metal: Metal,
+    metal: AnyMetal,
     image_hu: NDArray[np.floating[Any]],
     grid: ImageGrid,
     reference_pixel: float,
@@ -59,11 +59,11 @@ def place(
     The mask lies within the body (table and outside air excluded), and in gas only where nothing else is left. "bone"
     prefers bone and marrow under much of the mask, "teeth" the densest bone in front, "soft" what is neither bone nor
     gas, "any" all tissue alike. One of the good places is drawn, the better the likelier: p ∝ exp(score/temperature).
-    A metal too large for the body lies where it sticks out least.
+    A metal too large for the body lies where it sticks out least. One with a place of its own lies there.
 
     Parameters
     ----------
-    metal : Metal
+    metal : Metal or MaskMetal
     image_hu : array ``(rows, columns)``
         HU; the patient lies on the back, anterior is up.
     grid : ImageGrid
@@ -90,6 +90,8 @@ def place(
         raise GeometryError(f"place needs an image of the grid's shape {grid.shape}. Got {image_hu.shape}.")
     if not np.isfinite(image_hu).all():
         raise DataError(f"place needs finite HU. Got {np.count_nonzero(~np.isfinite(image_hu))} pixels that are not.")
+    if isinstance(metal, MaskMetal) and metal.centre is not None:
+        return metal.centre
     raster = ImageGrid(CELLS, CELLS, max(grid.field_of_view) / CELLS)
     coarse = image_hu if grid == raster else resample(image_hu, (grid.pixel, grid.pixel), raster, "image")
     merit = _merit_map(coarse.astype(np.float64), metal.site)
@@ -146,11 +148,11 @@ def _anterior(body: NDArray[np.bool_]) -> FloatArray:
 
 @lru_cache(maxsize=64)
 def _footprint(
-    metal: Metal, reference_cells: float, angle: float, scale: float, mirror: bool
+    metal: AnyMetal, reference_cells: float, angle: float, scale: float, mirror: bool
 ) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
     """Return the conjugate spectrum of a metal's normalised footprint, and the shifts that keep it on the raster."""
     grid = ImageGrid(CELLS, CELLS, 1.0)
-    covered = np.add.reduce(list(coverage(metal, grid, reference_cells, (0.0, 0.0), angle, scale, mirror).values())) > 0
+    covered = np.add.reduce(list(draw(metal, grid, reference_cells, (0.0, 0.0), angle, scale, mirror).values())) > 0
     if not covered.any():
         raise GeometryError(
             f"The metal {metal.id!r} covers nothing of a picture that is {CELLS / reference_cells:.3g} reference "

@@ -18,12 +18,13 @@ import torch
 
 from marbench.anatomy.slices import Slice, Split
 from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
+from marbench.cases.own_metals import AnyMetal, MaskMetal, draw, hold_inside, metals_of
 from marbench.cases.placement import place
 from marbench.cases.simulator import MetalFree, Simulator
 from marbench.cases.sources import bind, open_source
 from marbench.errors import DataError, SpecError, nearest
 from marbench.machine.text import clean_line
-from marbench.phantoms.metals import Metal, coverage, library, mask
+from marbench.phantoms.metals import mask
 from marbench.spec import Spec, load_spec
 
 __all__ = ["Suite"]
@@ -49,7 +50,8 @@ class Suite(Sequence[Case]):
     ----------
     spec : Spec
         The benchmark, bound to its data: see `marbench.cases.sources.bind`.
-    metals : tuple of Metal
+    metals : tuple of Metal or MaskMetal
+        Those of the library, or to test with those of ``[[metals.own]]``.
 
     Raises
     ------
@@ -75,7 +77,7 @@ class Suite(Sequence[Case]):
         self.spec = bind(named, self.source)
         self.split: Split = split
         self.simulator = Simulator(self.spec, device)
-        self.metals: tuple[Metal, ...] = library(split)
+        self.metals: tuple[AnyMetal, ...] = metals_of(self.spec, split)
         self._slices = [(patient, name) for patient, names in self.source.patients(split).items() for name in names]
         self._recent: OrderedDict[str, tuple[MetalFree, torch.Tensor, torch.Tensor]] = OrderedDict()
 
@@ -125,14 +127,16 @@ class Suite(Sequence[Case]):
     def _key(patient_id: str, slice_id: str, metal_id: str, group: int) -> CaseKey:
         return CaseKey(f"{slice_id}_{metal_id}", patient_id, slice_id, metal_id, group)
 
-    def _simulate(self, key: CaseKey, metal: Metal) -> Case:
+    def _simulate(self, key: CaseKey, metal: AnyMetal) -> Case:
         spec, grid = self.spec, self.spec.grid
         free, truth_image, truth_sinogram = self._without_metal(key.patient_id, key.slice_id)
         origin = _origin(free)
         reference_pixel = spec.metals.reference_pixel_cm
         shift = place(metal, free.slice.image, grid, reference_pixel, self._rng("placement", origin, metal.id))
-        areas = coverage(metal, grid, reference_pixel, shift)
-        if spec.metals.material != "own":
+        areas = draw(metal, grid, reference_pixel, shift)
+        if isinstance(metal, MaskMetal):
+            hold_inside(metal, np.sum(list(areas.values()), axis=0), free.slice.image, grid)
+        elif spec.metals.material != "own":
             areas = {spec.metals.material: np.sum(list(areas.values()), axis=0, dtype=np.float32)}
         metal_mask, total = mask(areas), np.sum(list(areas.values()), axis=0)
         sinogram, trace = self.simulator.with_metal(free, areas, self._rng("noise", origin, metal.id))
