@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import Protocol, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.anatomy.resample import Fit, resample
+from marbench.anatomy.proof import doubt, unlikely_size
+from marbench.anatomy.resample import AIR_HU, Fit, resample
 from marbench.anatomy.screening import unfit
 from marbench.anatomy.slices import Slice, Split
 from marbench.anatomy.split import Counts, choose_evenly, divide
@@ -43,12 +45,40 @@ class NativeSlice:
     window : (low, high)
         HU.
     region : str
+    doubt : str, optional
+        Why it is no picture in HU, or not of a scanner: then no part of it may be used.
     """
 
     image: NDArray[np.float32]
     spacing: tuple[float, float]
     window: tuple[float, float] = DEFAULT_WINDOW
     region: str = "unknown"
+    doubt: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        image: NDArray[np.float32],
+        spacing: tuple[float, float],
+        window: tuple[float, float] = DEFAULT_WINDOW,
+        region: str = "unknown",
+        padding: NDArray[np.bool_] | None = None,
+    ) -> Self:
+        """Return a slice of values that a header calls HU: checked, with air where nothing was scanned.
+
+        Parameters
+        ----------
+        image : float32 array ``(rows, columns)``
+            Not clipped; the caller's no longer.
+        spacing, window, region
+            As the attributes.
+        padding : bool array ``(rows, columns)``, optional
+            What the header says is outside the scanned field.
+        """
+        outside = np.zeros(image.shape, dtype=bool) if padding is None else padding
+        why = unlikely_size(spacing, image.shape) or doubt(image, outside)
+        image[outside] = AIR_HU
+        return cls(np.maximum(image, np.float32(AIR_HU)), spacing, window, region, why)
 
     @cached_property
     def digest(self) -> str:
@@ -73,6 +103,11 @@ class StoredSlice(Protocol):
     @property
     def file(self) -> Path:
         """The file that it lies in."""
+        ...
+
+    @property
+    def remedy(self) -> str:
+        """What to do where the values are no HU."""
         ...
 
     def read(self) -> NativeSlice:
@@ -100,6 +135,11 @@ class _Examined:
     window: tuple[float, float]
     reason: str | None
 
+    @property
+    def kind(self) -> str:
+        """The reason without its figures; empty for a slice that can be used."""
+        return (self.reason or "").split(":")[0]
+
 
 class SliceCollection(ABC):
     """A `SliceSource` over files. A format says which patients there are and where their slices lie.
@@ -116,6 +156,13 @@ class SliceCollection(ABC):
         Decides which patients go where.
     fit : {"physical", "image"}
         See `marbench.anatomy.resample.resample`.
+
+    Attributes
+    ----------
+    skipped : Counter
+        Number of files passed over, by reason.
+    remarks : Counter
+        Number of slices of which something had to be assumed, by what.
     """
 
     def __init__(self, path: str | Path, counts: Counts, seed: int, fit: Fit) -> None:
@@ -127,6 +174,8 @@ class SliceCollection(ABC):
         self.counts = dict(counts)
         self.seed = seed
         self.fit: Fit = fit
+        self.skipped: Counter[str] = Counter()
+        self.remarks: Counter[str] = Counter()
         self._stored: dict[str, tuple[StoredSlice, ...]] = {}
         self._examined: dict[tuple[str, str], _Examined] = {}
         self._owners: dict[str, str] = {}
@@ -149,8 +198,21 @@ class SliceCollection(ABC):
 
     @property
     def left_out(self) -> dict[str, str]:
-        """Why slices that were examined so far are not used, by slice id: metal, or no patient in the picture."""
+        """Why slices that were examined so far are not used, by slice id: metal, no patient there, not in HU."""
         return {one.slice_id: one.reason for one in self._examined.values() if one.reason is not None}
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was passed over, left out and assumed so far, in lines that name no file and may be published."""
+        lines = [f"Passed over: {_listed(self.skipped)}."] if self.skipped.total() else []
+        lines += [f"Assumed: {_listed(self.remarks)}."] if self.remarks.total() else []
+        kinds = Counter(one.kind for one in self._examined.values() if one.reason)
+        if kinds:
+            lines.append(f"Left out of {len(self._examined)} slices that were looked at: {_listed(kinds)}.")
+        # Of these kinds there should be none, so the first of each is named.
+        odd = {one.kind: one for one in reversed(self._examined.values()) if one.reason and ":" in one.reason}
+        odd.pop("metal", None)
+        return (*lines, *(f"{one.slice_id} is left out, {one.reason}." for one in odd.values()))
 
     def patients(self, split: Split) -> Mapping[str, Sequence[str]]:
         """Return the slice ids of every patient of a split, in anatomical order.
@@ -200,6 +262,8 @@ class SliceCollection(ABC):
         patients = self.division[split] if wanted != 0 else ()
         candidates = {patient: [(patient, one) for one in self._slices_of(patient)] for patient in patients}
         chosen = choose_evenly(candidates, wanted, lambda pair: self._examine(*pair).reason is None)
+        for patient in patients:
+            self._refuse_unproven(patient)
         found = sum(map(len, chosen.values()))
         if found < (wanted if wanted is not None else min(1, len(candidates))):
             asked = "all slices" if wanted is None else f"{wanted} slices"
@@ -211,9 +275,25 @@ class SliceCollection(ABC):
         order = sorted(examined, key=lambda patient: min(one.digest for one in examined[patient]))
         return {patient: tuple(one.slice_id for one in examined[patient]) for patient in order}
 
+    def _refuse_unproven(self, patient_id: str) -> None:
+        """Raise an error for a patient of whom all slices were looked at and none is in HU: that is no single slip."""
+        examined = {key: one for key, one in self._examined.items() if key[0] == patient_id}
+        doubted = {name for (_, name), one in examined.items() if one.kind in ("not in HU", "pixel size")}
+        if doubted and all(one.reason for one in examined.values()):
+            first = next(stored for stored in self._slices_of(patient_id) if stored.name in doubted)
+            reason = self._examined[patient_id, first.name].reason
+            raise UnreadableFile(
+                first.file,
+                f"expected HU, with air near -1000, in pixels of a scanner's size. {len(doubted)} of {len(examined)} "
+                f"slices are not; {first.name} is {reason}. {first.remedy}",
+            )
+
     def _reasons(self) -> str:
-        reasons = sorted({reason.split(":")[0] for reason in self.left_out.values()})
-        return f"{len(self.left_out)} left out{': ' if reasons else ''}{', or '.join(reasons)}"
+        kinds = Counter(one.kind for one in self._examined.values() if one.reason)
+        return f"{kinds.total()} left out{': ' if kinds else ''}{', or '.join(sorted(kinds))}"
+
+    def _passed_over(self) -> str:
+        return f": {_listed(self.skipped)}" if self.skipped.total() else ""
 
     def _slices_of(self, patient_id: str) -> tuple[StoredSlice, ...]:
         if patient_id not in self._stored:
@@ -232,7 +312,7 @@ class SliceCollection(ABC):
             if self._owners.setdefault(slice_id, patient_id) != patient_id:
                 # Two patients with the very same picture: copies, or a phantom. Ids are unique all the same.
                 slice_id += f".{patient_id[-DIGITS_OF_ID:]}"
-            reason = unfit(native.image, native.spacing)
+            reason = native.doubt or unfit(native.image, native.spacing)
             self._examined[key] = _Examined(slice_id, native.digest, native.window, reason)
         return self._examined[key]
 
@@ -263,6 +343,10 @@ def content_of(file: Path) -> bytes:
         raise DataError(
             f"the file cannot be read ({error.strerror}). Restore it or take it out of the folder."
         ) from error
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in counts.most_common() if count)
 
 
 def _anonymous(text: str, file: Path) -> str:
