@@ -130,7 +130,7 @@ class Spec(Section):
             mode="json",
             by_alias=True,
             exclude_defaults=True,
-            exclude={"title": True, "summary": True, "report": True, "anatomy": {"path"}},
+            exclude={"title": True, "summary": True, "report": True, "anatomy": {"path", "pattern"}},
         )
         return {"protocol": PROTOCOL, **values, "content": self._content()}
 

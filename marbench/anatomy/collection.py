@@ -156,6 +156,8 @@ class SliceCollection(ABC):
         Decides which patients go where.
     fit : {"physical", "image"}
         See `marbench.anatomy.resample.resample`.
+    pattern : str, optional
+        Of DICOM and NIfTI: which files, see `marbench.anatomy.files.files_below`.
 
     Attributes
     ----------

@@ -120,12 +120,13 @@ def _expect(what: str, keyword: str, value: object, valid: set[Any]) -> None:
 
 
 def _count(header: Any) -> int:
-    if header.get_item("NumberOfFrames") is None:
+    element = header.get_item("NumberOfFrames")
+    if element is None or not element.value:
         return 1
     count = numbers(header, "NumberOfFrames", 1)
-    if count is None and header.get_item("NumberOfFrames").value:
+    if count is None or count[0] % 1:
         raise DataError("expected a whole number as NumberOfFrames. Mend it or take the file out of the folder.")
-    return 1 if count is None else int(count[0])
+    return int(count[0])
 
 
 def _number(header: Any, keyword: str) -> float:

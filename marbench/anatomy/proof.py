@@ -102,7 +102,8 @@ def _faults(image: Image, scanned: Image, padding: NDArray[np.bool_]) -> Iterato
         yield f"CT ends at {HIGHEST_HU:g} HU (padding that no attribute names, or a window)"
     filling = _corner_filling(image, padding)
     if filling is not None:
-        yield f"the corners are filled with {filling:g}, where air is near -1000 (padding that no attribute names)"
+        guess = _guess(filling) or " (padding that no attribute names)"
+        yield f"the corners are filled with {filling:g}, where air is near -1000{guess}"
     below = scanned[scanned < LOWEST_AIR_HU]
     if below.size > PLATEAU * scanned.size and _share_of_commonest(below) < PADDING:
         yield f"values far below air fill {below.size / scanned.size:.0%} of the picture, and no padding is like that"
@@ -147,7 +148,7 @@ def _known_tissue(seen: Image) -> bool:
 
 def _guess(low: float) -> str:
     """Say what a lowest value of about 0 or 24 comes from: air is −1000, and 1000 or 1024 were added."""
-    return " (HU + 1024 whose intercept was lost, or a mask)" if -60 <= low <= 90 else ""
+    return " (HU + 1024 whose intercept was lost, a mask, or filled with 0)" if -60 <= low <= 90 else ""
 
 
 def _share_of_commonest(values: Image) -> float:
