@@ -137,15 +137,18 @@ def _stored(dataset: Any, frame: int | None) -> NDArray[Any]:
 
 def _advice(syntax: Any) -> str:
     """Say what helps against pixels that cannot be read: a decoder where there is none, another file otherwise."""
-    with_decoder = True
     if syntax.is_compressed and not syntax.is_deflated:
         try:
-            with_decoder = pydicom().pixels.get_decoder(syntax).is_available
+            available = pydicom().pixels.get_decoder(syntax).is_available
         except NotImplementedError:
             return f"Decompress the file: {syntax.name} has no decoder here."
-    if with_decoder:
-        return "Replace the file, which may be truncated, or take it out of the folder."
-    return f'{syntax.name} needs a decoder: pip install "marbench[dicom]" brings python-gdcm. Or decompress the file.'
+        if not available:
+            return (
+                f'{syntax.name} needs a decoder: pip install "marbench[dicom]" brings those for JPEG 2000 '
+                "(pylibjpeg-openjpeg) and JPEG-LS (pyjpegls), pip install pylibjpeg-libjpeg that for JPEG. Or decompress "
+                "the file."
+            )
+    return "Replace the file, which may be truncated, or take it out of the folder."
 
 
 def _padding(
