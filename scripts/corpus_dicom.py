@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def write(path: Path, hu: Image | None = None, stored: Image | None = None, **ch
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     attributes = {
-        "SOPClassUID": CTImageStorage, "SOPInstanceUID": f"1.2.{int(hashlib.sha256(str(path).encode()).hexdigest()[:9], 16)}",
+        "SOPClassUID": CTImageStorage, "SOPInstanceUID": f"1.2.{zlib.crc32(str(path).encode())}",
         "StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4", "Modality": "CT", "PatientID": "P1",
         "SeriesNumber": 2, "InstanceNumber": 1, "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
         "ImagePositionPatient": [-HALF, -HALF, 0], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
@@ -56,7 +56,7 @@ def write(path: Path, hu: Image | None = None, stored: Image | None = None, **ch
 
 
 def by_hand(path: Path) -> Image:
-    """Read a file with pydicom alone; of the eight ways to lay it out take the one with left and posterior ascending."""
+    """Read a file with pydicom alone; of eight ways to lay it out take that with left and posterior ascending."""
     dataset = pydicom.dcmread(path, force=True)
     image = dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
     along, down = np.reshape([float(value) for value in dataset.ImageOrientationPatient], (2, 3))
@@ -189,7 +189,7 @@ unchanged(
     "–",
     lambda path: (
         [
-            write(path.with_name(f"{unit}.dcm"), hu=body(place), RescaleType=unit, ImagePositionPatient=[0, 0, place])
+            write(path.with_name(f"{place}.dcm"), hu=body(place), RescaleType=unit, ImagePositionPatient=[0, 0, place])
             for place, unit in enumerate(("HU", "US", ""))
         ]
         and [body(place) for place in range(3)]
@@ -284,8 +284,12 @@ for transposed, rows, columns in itertools.product((False, True), (1, -1), (1, -
     step_left, step_back = [columns, 0, 0], [0, rows, 0]
     if transposed:  # its rows were columns, before they were turned round
         step_left, step_back = [0, columns, 0], [rows, 0, 0]
-    unchanged(f"ImageOrientationPatient {step_left + step_back}", "mriviewer#221, matRad#117, OHIF#2163",
-        lambda path, turned=turned, axes=step_left + step_back: write(path, hu=turned, ImageOrientationPatient=axes))  # fmt: skip
+    axes = step_left + step_back
+    unchanged(
+        f"ImageOrientationPatient {axes}",
+        "mriviewer#221, matRad#117, OHIF#2163",
+        lambda path, turned=turned, axes=axes: write(path, hu=turned, ImageOrientationPatient=axes),
+    )
 
 
 @case("orientations that differ within a series", "dicompyler#107", "dicom")

@@ -182,7 +182,7 @@ def forms(sform: int, qform: int, zero: bool = False) -> Callable[[Path], None]:
 of("qform only", "nibabel#522", forms(0, 1))
 of("sform only", "nibabel#522", forms(2, 0))
 of("a sform of zeros, a good qform", "TorchIO#1300", forms(1, 1, zero=True))
-of("both codes 0", "TotalSegmentator#440, kits19#9", lambda path: (forms(1, 1)(path), patch(path, 252, bytes(4))) and None,
+of("both codes 0", "TotalSegmentator#440, kits19#9", lambda path: (forms(1, 1)(path), patch(path, 252, bytes(4))),
    r"c\.nii: .*qform_code are 0.*set_sform")  # fmt: skip
 of("an affine of zeros", "TorchIO#1300", forms(1, 0, zero=True), r"c\.nii: .*inverted.*set_sform")
 for axes in ("RAS", "LAS", "RPI", "PSR", "SAR", "AIL"):
@@ -209,15 +209,15 @@ of(
 of(
     "hidden files of macOS",
     "openneuro#2520, mne#7867",
-    lambda path: (save(path), path.with_name("._c.nii").write_bytes(b"x")) and None,
+    lambda path: (save(path), path.with_name("._c.nii").write_bytes(b"x")),
     told="1 hidden",
 )
-of("a folder named .nii", "MIScnn#7", lambda path: save(path / "volume-0.nii") and None)
+of("a folder named .nii", "MIScnn#7", lambda path: save(path / "volume-0.nii"))
 of(
     "masks beside, with a pattern",
     "TotalSegmentator#440, MSD",
     lambda path: (
-        (save(path.parent / "s1/ct.nii.gz"), save(path.parent / "s1/segmentations/liver.nii.gz", volume() > 0)) and None
+        (save(path.parent / "s1/ct.nii.gz"), save(path.parent / "s1/segmentations/liver.nii.gz", volume() > 0))
     ),
     pattern="*/ct.nii.gz",
     told="1 files that anatomy.pattern",
@@ -226,12 +226,12 @@ of(
     "masks beside, without",
     "TotalSegmentator#440, MSD",
     lambda path: (
-        (save(path.parent / "s1/ct.nii.gz"), save(path.parent / "s1/segmentations/liver.nii.gz", volume() > 0)) and None
+        (save(path.parent / "s1/ct.nii.gz"), save(path.parent / "s1/segmentations/liver.nii.gz", volume() > 0))
     ),
     rf"liver{NOT_HU}",
 )
-of("upper case", "kits19#25", lambda path: (save(path), path.rename(path.with_name("C.NII"))) and None)
-of("not compressed, though it says so", "kits19#25", lambda path: (save(path), path.rename(path.with_name("c.nii.gz"))) and None,
+of("upper case", "kits19#25", lambda path: (save(path), path.rename(path.with_name("C.NII"))))
+of("not compressed, though it says so", "kits19#25", lambda path: (save(path), path.rename(path.with_name("c.nii.gz"))),
    r"c\.nii\.gz: .*not a gzip.*Replace")  # fmt: skip
 of("broken links", "pybids#632", lambda path: path.symlink_to("annex"), "no .*nii.* 1 broken links")
 of(
@@ -250,7 +250,8 @@ of(
 _PUBLIC = Path(nibabel.__file__).parent / "tests" / "data"
 for file in ("anatomical.nii", "example4d.nii.gz", "functional.nii", "standard.nii.gz", "example_nifti2.nii.gz"):
     if (_PUBLIC / file).is_file():
-        of(f"the real file {file}, no CT", "nibabel", lambda path, file=file: path.with_name(file).symlink_to(_PUBLIC / file),
+        of(f"the real file {file}, no CT", "nibabel",
+           lambda path, file=file: path.with_name(file).symlink_to(_PUBLIC / file),
            rf"{file}: expected .*(HU|three-dimensional)")  # fmt: skip
 
 # DeepLesion.

@@ -143,10 +143,14 @@ class DicomFolder(SliceCollection):
         kept: list[DicomSlice] = []
         for here in by_place.values():
             # Most places have one slice, and its pixels need not be read.
-            unlike = {pixel_digest(one): one for one in reversed(here)}.values() if len(here) > 1 else here
-            kept += unlike
-            if len(unlike) < len(here):
-                self.skipped["copies of a slice"] += len(here) - len(unlike)
+            digests: set[bytes] = set()
+            for stored in here:
+                digest = pixel_digest(stored) if len(here) > 1 else b""
+                if digest in digests:
+                    self.skipped["copies of a slice"] += 1
+                else:
+                    kept.append(stored)
+                digests.add(digest)
         return kept
 
 

@@ -29,9 +29,6 @@ Order = tuple[int, str, float, int]
 Place = tuple[float | None, int]
 """Position along the patient and instance number: where copies of a slice lie, whatever else they are called."""
 
-LOSSY_PADDING_HU = 500.0
-"""How far lossy compression blurs padding, which lies thousands of HU below air."""
-
 
 @dataclass(frozen=True)
 class DicomSlice:
@@ -165,9 +162,8 @@ def _padding(
     limit = _padding_number(header, "PixelPaddingRangeLimit")
     ends = sorted((value, value if limit is None else limit))
     marked = (stored >= ends[0]) & (stored <= ends[1])
-    level = slope * value + intercept
-    if level + LOSSY_PADDING_HU < LOWEST_AIR_HU:
-        marked |= np.abs(image - level) < LOSSY_PADDING_HU
+    if header.get("LossyImageCompression") == "01" and slope * value + intercept < LOWEST_AIR_HU:
+        marked |= image < LOWEST_AIR_HU  # compression has blurred the edges of the padding
     labels, _ = ndimage.label(marked, structure=np.ones((3, 3)))
     border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     outside: NDArray[np.bool_] = np.isin(labels, border[border > 0])
