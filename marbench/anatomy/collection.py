@@ -278,10 +278,10 @@ class SliceCollection(ABC):
         return {patient: tuple(one.slice_id for one in examined[patient]) for patient in order}
 
     def _refuse_unproven(self, patient_id: str) -> None:
-        """Raise an error for a patient of whom all slices were looked at and none is in HU: that is no single slip."""
+        """Raise an error for a patient without a usable slice, most of them for not being in HU: that is no slip."""
         examined = {key: one for key, one in self._examined.items() if key[0] == patient_id}
         doubted = {name for (_, name), one in examined.items() if one.kind in ("not in HU", "pixel size")}
-        if doubted and all(one.reason for one in examined.values()):
+        if 2 * len(doubted) >= len(examined) > 0 and all(one.reason for one in examined.values()):
             first = next(stored for stored in self._slices_of(patient_id) if stored.name in doubted)
             reason = self._examined[patient_id, first.name].reason
             raise UnreadableFile(

@@ -141,8 +141,8 @@ def _advice(syntax: Any) -> str:
             return f"Decompress the file: {syntax.name} has no decoder here."
         if not available:
             return (
-                f'{syntax.name} needs a decoder: pip install "marbench[dicom]" brings those for JPEG 2000 '
-                "(pylibjpeg-openjpeg) and JPEG-LS (pyjpegls), pip install pylibjpeg-libjpeg that for JPEG. Or decompress "
+                f'{syntax.name} needs a decoder. pip install "marbench[dicom]" brings those for JPEG 2000 and JPEG-LS '
+                "(pylibjpeg-openjpeg, pyjpegls), pip install pylibjpeg pylibjpeg-libjpeg that for JPEG. Or decompress "
                 "the file."
             )
     return "Replace the file, which may be truncated, or take it out of the folder."

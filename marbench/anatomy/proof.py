@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from marbench.anatomy.screening import METAL_HU
+
 __all__ = ["doubt", "unlikely_size"]
 
 PIXEL_CM = (0.005, 1.0)
@@ -135,6 +137,8 @@ def _faults_of_tissue(seen: Image) -> Iterator[str]:
     if body.size > PLATEAU * seen.size and (share := np.mean((body > low) & (body < high))) < SOFT_TISSUE:
         yield f"{share:.1%} of the body are soft tissue, within {low:g} to {high:g}"
     top = seen.max()
+    if top > METAL_HU:
+        return  # where metal begins, and the scale of many a scanner ends
     highest = np.count_nonzero(body == top)
     if highest >= max(20, 10 * _density_below(body, top)) and _share_of_commonest(body) < PHANTOM:
         yield f"the highest value, {top:g}, fills {highest} pixels: clipped to a window"
