@@ -31,6 +31,7 @@ from marbench.spec_sections import (
     MetalsSection,
     MetricsSection,
     PhysicsSection,
+    ReconstructionSection,
     ReportSection,
     Section,
     SplitSection,
@@ -58,12 +59,17 @@ class Spec(Section):
     """A benchmark. Immutable; equal specs have equal `hash`."""
 
     name: Name
+    """Of files and folders; lower case."""
     title: str
+    """Of pages and tables."""
     summary: str = ""
+    """One sentence."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Of patients, places and noise."""
     geometry_section: GeometrySection = Field(alias="geometry")
     grid_section: GridSection = Field(alias="grid")
     physics: PhysicsSection = PhysicsSection()
+    reconstruction: ReconstructionSection = ReconstructionSection()
     metals: MetalsSection
     anatomy: AnatomySection = AnatomySection()
     split: SplitSection
@@ -81,11 +87,14 @@ class Spec(Section):
                 f"the source, {fan.source_distance:g} cm from the isocentre, would pass through the image, whose "
                 f"corners are {reach:.2f} cm away. Use a larger source_distance_cm or a smaller pixel"
             )
-        if fan.field_radius < inscribed:
+        if fan.field_radius < inscribed and self.reconstruction.truncation == "refuse":
             raise ValueError(
                 f"the fan sees a circle of radius {fan.field_radius:.2f} cm, but the image reaches {inscribed:.2f} cm "
-                "from its centre: the scan would be truncated. Use more bins, a larger pitch or a smaller pixel"
+                "from its centre: the scan would be truncated. Use more bins, a larger pitch or a smaller pixel, or "
+                'choose reconstruction.truncation = "extrapolate"'
             )
+        if unmeasured := fan.unmeasured(inscribed):
+            raise ValueError(f'{unmeasured}. Use a larger arc_deg; "short" is the least that suffices')
         # Rebinned to parallel rays of the pitch at the isocentre, the scan needs one on either side of the centre.
         if fan.field_radius * (1 + 1e-9) < fan.isocentre_pitch:
             raise ValueError(f"{fan.bins} bins {fan.isocentre_pitch:.2f} cm apart are too few. Use more and finer bins")

@@ -20,6 +20,7 @@ from marbench.metrics.conventions import CONVENTIONS
 from marbench.physics.hounsfield import WATER_ATTENUATION
 from marbench.physics.materials import MATERIALS, METALS, mass_attenuation
 from marbench.physics.spectrum import spectra
+from marbench.reconstruction import Window
 
 __all__ = [
     "AnatomySection",
@@ -29,6 +30,7 @@ __all__ = [
     "MetalsSection",
     "MetricsSection",
     "PhysicsSection",
+    "ReconstructionSection",
     "ReportSection",
     "Section",
     "SplitSection",
@@ -48,20 +50,39 @@ WATER_TOLERANCE = 0.01
 class Section(BaseModel):
     """A table: frozen, without unknown keys, NaN or infinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+    # What stands below a key is what the manual says of it, see docs/benchmarks.md.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=False, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class GeometrySection(Section):
-    """``[geometry]``: a full-circle fan beam."""
+    """``[geometry]``: a fan beam, see `marbench.geometry.FanBeam`."""
 
     detector: Literal["arc", "flat"] = "arc"
+    """Cells on an arc around the source, or on a straight line."""
     views: Annotated[int, Field(ge=1, le=20_000)]
+    """Positions of the source."""
     bins: Annotated[int, Field(ge=2, le=20_000)]
+    """Cells of the detector."""
     source_distance_cm: Distance
+    """From the source to the isocentre. The source must stay outside the image."""
     pitch_deg: Annotated[float, Field(gt=0, le=45)] | None = None
+    """Angle between neighbouring cells of an arc."""
     pitch_cm: Annotated[float, Field(gt=0, le=10)] | None = None
+    """Distance of neighbouring cells of a flat detector."""
     detector_distance_cm: Distance | None = None
+    """From the source to a flat detector."""
     start_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
+    """Where the source begins: 0 is above the image."""
+    offset_bins: Annotated[float, Field(ge=-10_000, le=10_000)] = 0.0
+    """Shift of the detector in cells; 0.25 is the quarter shift, nearly half of the bins a half fan."""
+    arc_deg: Annotated[float, Field(gt=0, le=360)] | Literal["short"] = 360.0
+    """What the views cover. "short" is half a turn and the opening of the fan, with Parker's weights."""
+    clockwise: bool = False
+    """Which way the source turns."""
+    angles_deg: Annotated[tuple[float, ...], Field(max_length=20_000)] = ()
+    """Where every view is, in place of start_deg and arc_deg."""
 
     @model_validator(mode="after")
     def _one_pitch(self) -> Self:
@@ -75,8 +96,23 @@ class GeometrySection(Section):
             raise ValueError('detector_distance_cm belongs to a "flat" detector, which needs it')
         return self
 
+    @model_validator(mode="after")
+    def _one_way_to_say_the_angles(self) -> Self:
+        if self.angles_deg and (self.start_deg or self.arc_deg != 360.0):
+            raise ValueError("angles_deg says where every view is: it takes neither start_deg nor arc_deg")
+        return self
+
     def fan_beam(self) -> FanBeam:
         """Return the geometry as a value in cm and radians."""
+        circle = self._fan_beam(360.0)
+        if self.arc_deg != "short":
+            return circle if self.arc_deg == 360.0 else self._fan_beam(self.arc_deg)
+        # Half a turn and the opening of the fan, from the first view to the last (Parker 1982).
+        gamma = circle.gamma
+        turn = math.pi + 2 * min(-gamma[0], gamma[-1])
+        return self._fan_beam(math.degrees(turn) * self.views / max(1, self.views - 1))
+
+    def _fan_beam(self, arc_deg: float) -> FanBeam:
         pitch = math.radians(self.pitch_deg) if self.pitch_deg is not None else self.pitch_cm
         assert pitch is not None  # by the validator
         return FanBeam(
@@ -87,6 +123,10 @@ class GeometrySection(Section):
             detector=self.detector,
             detector_distance=self.detector_distance_cm or 0.0,
             start=math.radians(self.start_deg),
+            offset=self.offset_bins,
+            arc=math.radians(arc_deg),
+            clockwise=self.clockwise,
+            angles=tuple(map(math.radians, self.angles_deg)),
         )
 
 
@@ -94,7 +134,9 @@ class GridSection(Section):
     """``[grid]``: the square image."""
 
     size: Annotated[int, Field(ge=8, le=8192)]
+    """Rows, and columns."""
     pixel_cm: PixelSize
+    """Side of a pixel."""
 
 
 class PhysicsSection(Section):
@@ -151,6 +193,15 @@ class PhysicsSection(Section):
 def _water(kev: float) -> float:
     """Return µ of water in 1/cm; rounded, so that the last bits of a table lookup are no part of a benchmark."""
     return round(float(mass_attenuation("water", np.array([kev]))[0]) * MATERIALS["water"].density, 6)
+
+
+class ReconstructionSection(Section):
+    """``[reconstruction]``: the filtered back-projection of scans and of the truth."""
+
+    window: Window = "ram-lak"
+    """Of the ramp filter; the later ones pass less of the high frequencies."""
+    truncation: Literal["refuse", "extrapolate"] = "refuse"
+    """What becomes of a scan that does not see the circle that fits into the image: every view may be continued."""
 
 
 class MetalsSection(Section):
@@ -214,7 +265,9 @@ class Counts(Section):
     """How many patients and slices a split takes; ``"all"`` takes what is left."""
 
     patients: Annotated[int, Field(ge=0, le=100_000)] | Literal["all"]
+    """Of files "all" that the splits before this one leave."""
     slices: Annotated[int, Field(ge=0, le=1_000_000)] | Literal["all"]
+    """Of all these patients together, spread evenly."""
 
     def limits(self) -> tuple[int | None, int | None]:
         """Return the counts with None for ``"all"``."""
@@ -228,8 +281,11 @@ class SplitSection(Section):
     """``[split]``: patients, not slices, are divided."""
 
     test: Counts
+    """What results are of."""
     val: Counts = Counts(patients=0, slices=0)
+    """What hyperparameters are chosen on."""
     train: Counts = Counts(patients=0, slices=0)
+    """What networks learn from."""
 
     def counts(self) -> dict[Split, tuple[int | None, int | None]]:
         """Return the limits of the three splits."""
@@ -237,19 +293,19 @@ class SplitSection(Section):
 
 
 class TruthSection(Section):
-    """``[truth]``: what a method is scored against.
-
-    ``"reconstruction"`` is the simulated scan without metal; ``"anatomy"`` is the clean slice itself.
-    """
+    """``[truth]``: what a method is scored against."""
 
     image: Literal["reconstruction", "anatomy"] = "reconstruction"
+    """The simulated scan without metal, or the clean slice itself."""
     noise: bool = True
+    """Whether that scan has photon noise."""
 
 
 class MetricsSection(Section):
     """``[metrics]``: the conventions of PSNR and SSIM; the first one ranks."""
 
     conventions: Annotated[tuple[str, ...], Field(min_length=1)] = ("dudonet2019",)
+    """Names of conventions."""
 
     @field_validator("conventions")
     @classmethod
@@ -266,3 +322,4 @@ class ReportSection(Section):
     """``[report]``: which slices the gallery shows."""
 
     gallery_slices: Annotated[tuple[Annotated[int, Field(ge=0, le=1_000_000)], ...], Field(max_length=1000)] = (0,)
+    """Test slices by their position, from 0."""

@@ -17,8 +17,8 @@ from marbench.bench.plan import Task, Unit
 from marbench.bench.producers import InlineProducer
 from marbench.bench.work import Conditions, Result, Session, Work, do
 from marbench.cases.case import Case, Scan
+from marbench.cases.scanner import operators_of
 from marbench.cases.suite import Suite
-from marbench.ct.operators import Operators
 from marbench.errors import MethodError
 from marbench.machine.devices import device_of
 from marbench.method.card import MethodCard
@@ -146,6 +146,6 @@ def _loaded(method: object, spec: Spec, device: torch.device) -> LoadedMethod:
         )
     named = method.function if isinstance(method, FunctionMethod) else type(method)
     name = getattr(named, "__name__", type(named).__name__)
-    method.load(Context(spec, device, Operators(spec.geometry, spec.grid, spec.physics.water_attenuation)))
+    method.load(Context(spec, device, operators_of(spec)))
     card = MethodCard.model_construct(name=name, title=name, summary="", domain="dual")
     return LoadedMethod(FittedMethod(MethodRequest(MethodEntry(card, Path())), NO_WEIGHTS), method)

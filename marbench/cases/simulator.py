@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Slice
-from marbench.ct.operators import Operators
+from marbench.cases.scanner import operators_of
 from marbench.machine.devices import device_of
 from marbench.physics.beam_hardening import correct_water
 from marbench.physics.hounsfield import hu_to_mu, split_tissue
@@ -52,7 +52,7 @@ class Simulator:
     def __init__(self, spec: Spec, device: torch.device | str = "cpu") -> None:
         self.spec = spec
         self.device = device_of(device)
-        self.operators = Operators(spec.geometry, spec.grid, spec.physics.water_attenuation)
+        self.operators = operators_of(spec)
         self._energies = load_spectrum(spec.physics.spectrum).energies
 
     def without_metal(self, slice_: Slice) -> MetalFree:

@@ -61,7 +61,7 @@ def _benchmark(spec: Spec, cases: str, notices: Sequence[str] = ()) -> Iterator[
         yield "files", "\n".join(notices)
     fan, grid = spec.geometry, spec.grid
     yield "field of view", f"{grid.field_of_view[0]:.2f} × {grid.field_of_view[1]:.2f} cm"
-    yield "circle seen by every view", f"{2 * fan.field_radius:.2f} cm across"
+    yield "circle that is measured", f"{2 * fan.field_radius:.2f} cm across"
     content = spec.model_dump(mode="json", by_alias=True, exclude={"title", "summary"}, exclude_none=True)
     yield from _flat("", content)
 
