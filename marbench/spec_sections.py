@@ -238,6 +238,7 @@ class AnatomySection(Section):
     source: Literal["procedural", "dicom", "nifti", "deeplesion"] = "procedural"
     path: Annotated[str, Field(min_length=1)] | None = None
     pattern: Annotated[str, Field(min_length=1)] | None = None
+    """Which files below ``path`` are meant, of "dicom" and "nifti": ``"*/ct.nii.gz"``; all without it."""
     data: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     fit: Literal["physical", "image"] = "physical"
 

@@ -64,6 +64,18 @@ def circle(data: Image, value: int) -> Image:
     return np.where((np.hypot(x, y) > len(data) / 2)[:, :, None], value, data)
 
 
+def with_hole() -> Image:
+    """Return a volume in whose front something was erased."""
+    data = volume()
+    data[30:90, 20:50] = 0
+    return data
+
+
+def body_only(quantity: Image) -> Image:
+    """Return another quantity in the body and air around it."""
+    return np.where(volume() > -300, quantity, -1024)
+
+
 def with_value(value: float, where: tuple[int, int, int]) -> Callable[[Path], Path]:
     """Return what writes a volume with another voxel."""
 
@@ -109,6 +121,18 @@ of(
     lambda path: save(path, ndimage.shift(volume(), (20, 0, 0), order=0, cval=0)),
     NOT_HU,
 )
+of("a face filled with 0", "defacing (≈)", lambda path: save(path, with_hole()), NOT_HU)
+of("100 HU too much", "–", lambda path: save(path, volume() + 100), NOT_HU)
+of("four fifths", "–", lambda path: save(path, (volume() + 1000) * 0.8 - 1000), NOT_HU)
+of("iodine, −1024 around the body", "–", lambda path: save(path, body_only(np.clip(volume() / 50, 0, 20))), NOT_HU)
+of(
+    "effective Z, −1024 around the body",
+    "–",
+    lambda path: save(path, body_only(7.4 + volume() / 400), kind=np.float32),
+    NOT_HU,
+)
+of("cast to 8 bits", "–", lambda path: save(path, volume().astype(np.uint8), kind=np.uint8), NOT_HU)
+of("of the opposite sign", "–", lambda path: save(path, -volume()), NOT_HU)
 of(
     "slices of 0 at the end",
     "dicom2nifti#90",
@@ -234,6 +258,7 @@ of("upper case", "kits19#25", lambda path: (save(path), path.rename(path.with_na
 of("not compressed, though it says so", "kits19#25", lambda path: (save(path), path.rename(path.with_name("c.nii.gz"))),
    r"c\.nii\.gz: .*not a gzip.*Replace")  # fmt: skip
 of("broken links", "pybids#632", lambda path: path.symlink_to("annex"), "no .*nii.* 1 broken links")
+of("a volume under two names", "–", lambda path: (save(path), save(path.with_name("d.nii"))), told="1 copies")
 of(
     "a volume and a link to it",
     "pybids#632",

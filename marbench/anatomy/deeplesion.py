@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from marbench.anatomy.collection import NativeSlice, SliceCollection, UnreadableFile, content_of
+from marbench.anatomy.collection import SliceCollection
+from marbench.anatomy.native import NativeSlice, UnreadableFile, content_of
 from marbench.anatomy.resample import Fit
 from marbench.anatomy.slices import Split
 from marbench.anatomy.split import Counts, divided_officially

@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from marbench.anatomy.collection import SliceCollection, UnreadableFile
+from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.dicom_header import frames_of, read_header, reason_to_skip
 from marbench.anatomy.dicom_slice import DicomSlice, pixel_digest
 from marbench.anatomy.dicom_values import calibration, position, whole
 from marbench.anatomy.files import files_below
+from marbench.anatomy.native import UnreadableFile
 from marbench.anatomy.pseudonyms import patient_label
 from marbench.anatomy.resample import Fit
 from marbench.anatomy.split import Counts

@@ -37,6 +37,9 @@ QUANTITIES = frozenset({
 })  # fmt: skip
 """Of ImageType or RescaleType (PS3.3, C.8.15.2.1.4 and C.11.1.1.2): maps of something else than attenuation."""
 
+UNITS = ("", "HU", "US", "UNSPECIFIED", "HOUNSFIELD", "HOUNSFIELD UNITS")
+"""Of RescaleType: HU, and what is written where nobody said; the picture has to prove it."""
+
 SEQUENCES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 HEADER = [
     "BitsAllocated", "BodyPartExamined", "Columns", "ImageOrientationPatient", "ImagePositionPatient", "ImageType",
@@ -137,7 +140,7 @@ def reason_to_skip(header: Any) -> str | None:
     kinds = [str(value).strip().upper() for value in np.atleast_1d(header.get("ImageType") or "").tolist()]
     if "LOCALIZER" in kinds:
         return "CT localizers"
-    if QUANTITIES & {*kinds, _unit(header)} or _unit(header) not in ("", "HU", "US"):
+    if QUANTITIES & {*kinds, _unit(header)} or _unit(header) not in UNITS:
         return "CT maps that are not in HU (RescaleType)"
     if abs(np.cross(*axes_of(header))[2]) < 0.7:
         return "CT reformats that are not axial"
@@ -145,5 +148,5 @@ def reason_to_skip(header: Any) -> str | None:
 
 
 def _unit(header: Any) -> str:
-    """Return RescaleType: HU, or US, unspecified, where many systems leave it."""
+    """Return RescaleType in capitals."""
     return str(header.get("RescaleType") or "").strip().upper()

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from marbench.anatomy.collection import NativeSlice, content_of
 from marbench.anatomy.dicom_header import frames_of, pydicom
 from marbench.anatomy.dicom_values import calibration, numbers
+from marbench.anatomy.native import NativeSlice, content_of
 from marbench.anatomy.proof import LOWEST_AIR_HU
 from marbench.anatomy.resample import Fit
 from marbench.errors import DataError

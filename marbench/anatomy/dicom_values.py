@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.anatomy.collection import DEFAULT_WINDOW
+from marbench.anatomy.native import DEFAULT_WINDOW
 from marbench.anatomy.proof import unlikely_size
 from marbench.anatomy.regions import region_of
 from marbench.anatomy.resample import Fit

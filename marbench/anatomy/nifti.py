@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.anatomy.collection import NativeSlice, SliceCollection, UnreadableFile
+from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.files import files_below
+from marbench.anatomy.native import NativeSlice, UnreadableFile, content_of
 from marbench.anatomy.pseudonyms import patient_label
 from marbench.anatomy.resample import Fit
 from marbench.anatomy.split import Counts
@@ -63,6 +65,7 @@ class NiftiFolder(SliceCollection):
         self.skipped.update(below.skipped)
         if len(files) < len(below.found):
             self.skipped["files of another kind"] = len(below.found) - len(files)
+        files = self._without_copies(files)
         if not files:
             raise DataError(
                 f"no *.nii or *.nii.gz file in {self.path}{self._passed_over()}. Name a folder that holds CT volumes."
@@ -98,6 +101,17 @@ class NiftiFolder(SliceCollection):
     @cached_property
     def _patient_ids(self) -> tuple[str, ...]:
         return tuple(sorted(self._volumes))
+
+    def _without_copies(self, files: Sequence[Path]) -> list[Path]:
+        """Return files without those of the same content: under two names one patient would be two, in two splits."""
+        sizes = Counter(file.stat().st_size for file in files)
+        kept: dict[object, Path] = {}
+        for file in files:
+            same_size = sizes[file.stat().st_size] > 1
+            kept.setdefault(hashlib.sha256(content_of(file)).digest() if same_size else file, file)
+        if len(kept) < len(files):
+            self.skipped["copies of a volume"] = len(files) - len(kept)
+        return list(kept.values())
 
     def _identity_of(self, file: Path) -> str:
         subject = re.match(r"(sub-[A-Za-z0-9]+)_", file.name)

@@ -48,8 +48,11 @@ COMMONEST = 3
 PADDING, PHANTOM = 0.75, 0.5
 """Shares of the few commonest values: in padding that resampling has blurred, and in a body without noise."""
 
-CORNER = 0.001
-"""Share of the picture; the smallest wedge in a corner that counts as filled."""
+LEANEST_HU, FLATTEST_HU = -140.0, 20.0
+"""Half of any body is denser than pure fat (−120 HU), and fat, muscle and bone are far apart."""
+
+CORNER, HOLE = 0.001, 0.01
+"""Shares of the picture: the smallest wedge in a corner, and the smallest region elsewhere, that count as filled."""
 
 Image = NDArray[np.floating[Any]]
 
@@ -102,10 +105,10 @@ def _faults(image: Image, scanned: Image, padding: NDArray[np.bool_]) -> Iterato
         return
     if scanned.max() > HIGHEST_HU:
         yield f"CT ends at {HIGHEST_HU:g} HU (padding that no attribute names, or a window)"
-    filling = _corner_filling(image, padding)
+    filling = _filling(image, padding)
     if filling is not None:
         guess = _guess(filling) or " (padding that no attribute names)"
-        yield f"the corners are filled with {filling:g}, where air is near -1000{guess}"
+        yield f"a part of the picture is filled with {filling:g}, where air is near -1000{guess}"
     below = scanned[scanned < LOWEST_AIR_HU]
     if below.size > PLATEAU * scanned.size and _share_of_commonest(below) < PADDING:
         yield f"values far below air fill {below.size / scanned.size:.0%} of the picture, and no padding is like that"
@@ -136,6 +139,11 @@ def _faults_of_tissue(seen: Image) -> Iterator[str]:
     low, high = SOFT_TISSUE_HU
     if body.size > PLATEAU * seen.size and (share := np.mean((body > low) & (body < high))) < SOFT_TISSUE:
         yield f"{share:.1%} of the body are soft tissue, within {low:g} to {high:g}"
+    if not body.size:
+        return
+    first, middle, last = np.percentile(body, (1, 50, 99))
+    if middle < LEANEST_HU or 0 < last - first < FLATTEST_HU:
+        yield f"the body lies at {middle:.4g}, from {first:.4g} to {last:.4g}, and is no fat, muscle and bone"
     top = seen.max()
     if top > METAL_HU:
         return  # where metal begins, and the scale of many a scanner ends
@@ -161,19 +169,27 @@ def _share_of_commonest(values: Image) -> float:
     return float(np.sort(counts)[-COMMONEST:].sum() / values.size)
 
 
-def _corner_filling(image: Image, padding: NDArray[np.bool_]) -> float | None:
-    """Return the one value, not air, of a region that begins in a corner: what registration fills with."""
+def _filling(image: Image, padding: NDArray[np.bool_]) -> float | None:
+    """Return the one value, not air, of a region that begins in a corner or, where there is noise, lies anywhere."""
     for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
         value = float(image[row, column])
-        if padding[row, column] or value <= HIGHEST_AIR_HU:
-            continue
-        same = image == value
-        if same.sum() < max(9, CORNER * image.size):
-            continue
-        labels, _ = ndimage.label(same)
-        if np.count_nonzero(labels == labels[row, column]) >= max(9, CORNER * image.size):
-            return value
-    return None
+        if not padding[row, column] and value > HIGHEST_AIR_HU:
+            labels, _ = ndimage.label(image == value)
+            if np.count_nonzero(labels == labels[row, column]) >= max(9, CORNER * image.size):
+                return value
+    inner = image[1:-1, 1:-1]
+    flat = (inner > HIGHEST_AIR_HU) & (inner < METAL_HU) & ~padding[1:-1, 1:-1]
+    body = inner[flat]
+    for row, column in ((0, 1), (2, 1), (1, 0), (1, 2)):
+        flat &= inner == image[row : row + inner.shape[0], column : column + inner.shape[1]]
+    if np.count_nonzero(flat) < HOLE * image.size or _share_of_commonest(body) > PHANTOM:
+        return None
+    values, counts = np.unique(inner[flat], return_counts=True)
+    value = float(values[counts.argmax()])
+    if value and SOFT_TISSUE_HU[0] < value < SOFT_TISSUE_HU[1]:
+        return None  # strong compression makes soft tissue even too, at its own value
+    labels, _ = ndimage.label(flat & (inner == value))
+    return value if np.bincount(labels[labels > 0]).max() > HOLE * image.size else None
 
 
 def _density_below(body: Image, top: float) -> float:
