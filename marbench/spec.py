@@ -178,7 +178,7 @@ class Spec(Section):
                 "title": True,
                 "summary": True,
                 "report": True,
-                "anatomy": {"path"},
+                "anatomy": {"path", "pattern"},
                 "metals": {"own": {"__all__": {"title", "masks"}}},
             },
         )

@@ -30,7 +30,8 @@ def spec_toml(spec: Spec) -> str:
     """
     if spec.anatomy.source != "procedural" and spec.anatomy.data is None:
         raise SpecError(f"{spec.name} is not bound to its data: open it with marbench.Suite, and take its .spec.")
-    content = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"anatomy": {"path"}})
+    own = {"anatomy": {"path", "pattern"}}
+    content = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=own)
     lines = [f"# marbench protocol {PROTOCOL}, hash {spec.hash}"]
     lines += [f"{key} = {_value(value)}" for key, value in content.items() if not isinstance(value, dict)]
     for section, table in content.items():

@@ -7,6 +7,7 @@ pixel of 1e-300 cm gives NaN, a photon count of 1e19 is more than generators of 
 from __future__ import annotations
 
 import math
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -259,13 +260,16 @@ class MetalsSection(Section):
 class AnatomySection(Section):
     """``[anatomy]``: where slices come from.
 
-    ``path`` says where the files lie, and is nobody else's business: runs keep ``data`` instead, the SHA-256 of the
-    chosen test slices (see `marbench.anatomy.collection.SliceCollection.data`). A file that gives both holds the files
-    to the digest.
+    ``path`` says where the files lie, ``pattern`` which of them are meant: ``"*/ct.nii.gz"`` below ``path`` (see
+    `marbench.anatomy.files.files_below`). Both are nobody else's business: runs keep ``data`` instead, the SHA-256 of
+    the chosen test slices (see `marbench.anatomy.collection.SliceCollection.data`). A file that gives both holds the
+    files to the digest.
     """
 
     source: Literal["procedural", "dicom", "nifti", "deeplesion"] = "procedural"
     path: Annotated[str, Field(min_length=1)] | None = None
+    pattern: Annotated[str, Field(min_length=1)] | None = None
+    """Which files below ``path`` are meant, of "dicom" and "nifti": ``"*/ct.nii.gz"``; all without it."""
     data: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     fit: Literal["physical", "image"] = "physical"
 
@@ -276,6 +280,16 @@ class AnatomySection(Section):
             raise ValueError('"procedural" patients come from no files: they take neither path nor data')
         if self.source != "procedural" and not named:
             raise ValueError(f'path is needed for "{self.source}": the folder of the slices')
+        return self
+
+    @model_validator(mode="after")
+    def _pattern_below_path(self) -> Self:
+        if self.pattern is None:
+            return self
+        if self.path is None or self.source not in ("dicom", "nifti"):
+            raise ValueError('pattern says which files below path are meant, of "dicom" and "nifti"')
+        if PurePosixPath(self.pattern).is_absolute() or ".." in PurePosixPath(self.pattern).parts:
+            raise ValueError(f'pattern is relative to path, for example "*/ct.nii.gz"; got {self.pattern!r}')
         return self
 
 

@@ -16,6 +16,7 @@ from typing import get_args, overload
 import numpy as np
 import torch
 
+from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.slices import Slice, Split
 from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
 from marbench.cases.own_metals import AnyMetal, MaskMetal, draw, hold_inside, metals_of
@@ -87,6 +88,11 @@ class Suite(Sequence[Case]):
             f"<Suite {self.spec.name!r}, {self.split}: {len(self)} cases = {len(self._slices)} slices of {patients} "
             f"patients × {len(self.metals)} metals>"
         )
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What of the files was passed over, left out or assumed; the lines name no file and may be published."""
+        return self.source.notices if isinstance(self.source, SliceCollection) else ()
 
     @cached_property
     def case_keys(self) -> tuple[CaseKey, ...]:
