@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError, model_validator
 from marbench.errors import DataError, MarbenchError, SpecError, nearest
 from marbench.geometry import FanBeam, ImageGrid
 from marbench.mask_files import mask_digest
-from marbench.phantoms import METALS_VERSION, PHANTOMS_VERSION
+from marbench.phantoms import IMPLANTS_VERSION, METALS_VERSION, PHANTOMS_VERSION
 from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
 from marbench.physics.materials import METALS, Material, find_material, materials_digest
 from marbench.physics.spectrum import spectrum_digest
@@ -194,6 +194,8 @@ class Spec(Section):
             "materials": materials_digest(made_of),
             "metals": METALS_VERSION,
         }
+        if self.metals.placement == "anatomical":
+            content["implants"] = IMPLANTS_VERSION
         if self.anatomy.source == "procedural":
             content["phantoms"] = PHANTOMS_VERSION
         if self.metals.own:

@@ -222,8 +222,10 @@ class ReconstructionSection(Section):
 
 
 class MetalsSection(Section):
-    """``[metals]``: of what the implants are, how large, and into how many size groups they fall.
+    """``[metals]``: of what the implants are, how large, where, and into how many size groups they fall.
 
+    ``placement`` "any" takes the same implants for every slice and looks for their tissue, as published benchmarks do;
+    "anatomical" takes implants of the slice's region of the body and puts them where surgeons do.
     A ray belongs to the metal trace if its line integral through metal alone, at the reference energy, is above
     ``trace_threshold``. Published code takes 0. On a coarse grid that widens the trace of a wire to several times the
     wire, at the cost of all methods that replace the trace.
@@ -233,6 +235,8 @@ class MetalsSection(Section):
     """What all metals of the library are made of; "own" is what each consists of. See docs/own_physics.md."""
     reference_pixel_cm: PixelSize
     """Pixel of the 416 × 416 grid on which the library's metals have their sizes."""
+    placement: Literal["any", "anatomical"] = "any"
+    """Implants for any slice alike, by their tissue, or those of the slice's region, where surgeons put them."""
     tissue_under_metal: Literal["removed", "kept"] = "removed"
     """Whether metal takes the place of tissue, or is added to it."""
     trace_threshold: Annotated[float, Field(ge=0, le=100)] = 0.0

@@ -69,13 +69,13 @@ class MaskMetal:
 AnyMetal = Metal | MaskMetal
 
 
-def metals_of(spec: Spec, split: Split) -> tuple[AnyMetal, ...]:
+def metals_of(spec: Spec, split: Split, region: str | None = None) -> tuple[AnyMetal, ...]:
     """Return the metals of a split: those of the library, or to test with those that the benchmark brings along.
 
     Its own metals are never trained on or validated with, which stays with the library.
     """
     if split != "test" or not spec.metals.own:
-        return library(split)
+        return library(split, region)
     own = [_mask_metal(section, spec.metals.reference_pixel_cm) for section in spec.metals.own]
     # As in the library, the largest ones come first: size group 1.
     return tuple(sorted(own, key=lambda metal: -metal.area_px))
