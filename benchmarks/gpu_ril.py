@@ -40,7 +40,7 @@ from gpu_clock import (
 )
 from gpu_peers import PEERS
 
-from marbench.ct.backends import Backend, Kind, build, obstacles
+from marbench.ct.backends import Backend, Kind, Operator, build, obstacles
 from marbench.ct.linear import LinearMap
 from marbench.ct.rebinning import parallel_beam_of
 from marbench.geometry import FanBeam, ImageGrid
@@ -102,7 +102,7 @@ class Measurement:
     def _row(self, kind: Kind, backend: Backend, adjoint: bool) -> Row:
         task = f"{kind}, {'backward' if adjoint else 'forward'}"
         try:
-            linear = build(kind, self.fan, self.grid, backend, self.device, torch.float32)
+            linear = build(Operator(kind, self.fan, self.grid, backend), self.device, torch.float32)
             apply = linear.adjoint if adjoint else linear.forward
             return [self.size, self.batch, task, backend, *self._figures(kind, backend, adjoint, linear, apply)]
         except torch.OutOfMemoryError:
@@ -134,7 +134,7 @@ class Measurement:
 
     def _reference(self, kind: Kind, adjoint: bool, x: torch.Tensor) -> torch.Tensor:
         if (kind, adjoint) not in self._expected:
-            plain = build(kind, self.fan, self.grid, "reference", self.device, torch.float32)
+            plain = build(Operator(kind, self.fan, self.grid, "reference"), self.device, torch.float32)
             self._expected[kind, adjoint] = (plain.adjoint if adjoint else plain.forward)(x)
         return self._expected[kind, adjoint]
 
@@ -186,7 +186,7 @@ def tuned(device: torch.device, seconds: float) -> Iterator[Row]:
             )
             if rows * columns >= 32 * warps
         }
-        linear = build(kind, fan, grid, "triton", device, torch.float32)
+        linear = build(Operator(kind, fan, grid, "triton"), device, torch.float32)
         x = torch.randn(batch, *(linear.range_shape if adjoint else linear.domain_shape), device=device)
         times = {}
         for plan in plans:

@@ -70,12 +70,12 @@ class ImageGrid:
 
 @dataclass(frozen=True)
 class FanBeam:
-    """A full-circle fan-beam scan: ``views`` equally spaced source positions over 2π.
+    """A fan-beam scan: a full circle of source positions, a part of one, or a list of them.
 
     Parameters
     ----------
     views, bins : int
-        Number of source positions and of detector cells. The cells are symmetric about the central ray.
+        Number of source positions and of detector cells.
     source_distance : float
         D, from the source to the isocentre, cm.
     pitch : float
@@ -86,6 +86,16 @@ class FanBeam:
         From the source to the flat detector, cm. Unused, and 0, for an arc detector.
     start : float
         β of view 0, radians.
+    offset : float
+        How far the detector is shifted towards positive γ, in cells: 0 is symmetric about the central ray. A quarter
+        makes opposite views interleave; half of the bins, nearly, doubles the field of view of a full circle.
+    arc : float
+        What the views cover, radians: they are ``arc / views`` apart. 2π is a full circle.
+    clockwise : bool
+        The source turns towards smaller β.
+    angles : tuple of float
+        β of every view in radians, each further on than the one before by less than half a turn; then ``start`` and
+        ``arc`` are 0. Views that leave no larger gap than those between them close the circle.
     """
 
     views: int
@@ -95,6 +105,10 @@ class FanBeam:
     detector: Literal["arc", "flat"] = "arc"
     detector_distance: float = 0.0
     start: float = 0.0
+    offset: float = 0.0
+    arc: float = 2 * math.pi
+    clockwise: bool = False
+    angles: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         _check_counts("FanBeam", self.views, self.bins)
@@ -106,10 +120,35 @@ class FanBeam:
             _check_positive("FanBeam detector_distance (cm) of a flat detector", self.detector_distance)
         elif self.detector_distance != 0.0:
             raise GeometryError("FanBeam detector_distance belongs to a flat detector; leave it 0 for an arc.")
-        if self.detector == "arc" and self.gamma[-1] >= math.pi / 2:
+        if not abs(self.offset) <= (self.bins - 1) / 2:
             raise GeometryError(
-                f"FanBeam opens to ±{math.degrees(self.gamma[-1]):.1f}°; it must stay below ±90°. "
+                "FanBeam offset, in cells, must leave the central ray on the detector: at most "
+                f"{(self.bins - 1) / 2:g} either way. Got {self.offset!r}."
+            )
+        if self.detector == "arc" and self.widest >= math.pi / 2:
+            raise GeometryError(
+                f"FanBeam opens to ±{math.degrees(self.widest):.1f}°; it must stay below ±90°. "
                 "The pitch of an arc detector is in radians."
+            )
+        self._check_angles()
+
+    def _check_angles(self) -> None:
+        if not self.angles:
+            if not (math.isfinite(self.start) and 0 < self.arc <= 2 * math.pi * (1 + 1e-12)):
+                raise GeometryError(f"FanBeam arc lies between 0 and 2π, in radians. Got {self.arc!r}.")
+            return
+        # A list, as from JSON, could not be hashed.
+        object.__setattr__(self, "angles", tuple(map(float, self.angles)))
+        object.__setattr__(self, "start", 0.0)
+        object.__setattr__(self, "arc", 0.0)
+        if len(self.angles) != self.views:
+            raise GeometryError(f"FanBeam angles names {len(self.angles)} views; views is {self.views}.")
+        steps = np.diff(self.angles) * self._sense
+        # NaN fails every comparison.
+        if not ((steps > 0).all() and (steps < math.pi).all() and steps.sum() < 2 * math.pi):
+            raise GeometryError(
+                f"FanBeam angles must {'fall' if self.clockwise else 'rise'} from view to view, by less than half a "
+                "turn each and less than a whole one together, in radians."
             )
 
     @property
@@ -118,20 +157,69 @@ class FanBeam:
         return self.views, self.bins
 
     @property
+    def _sense(self) -> int:
+        return -1 if self.clockwise else 1
+
+    @property
     def beta(self) -> FloatArray:
         """Source angles β in radians, shape ``(views,)``."""
-        return self.start + np.arange(self.views) * (2 * math.pi / self.views)
+        if self.angles:
+            return np.array(self.angles)
+        return self.start + np.arange(self.views) * (self._sense * self.arc / self.views)
+
+    @property
+    def is_circle(self) -> bool:
+        """Whether the views close a circle, so that every line is measured from both ends."""
+        if not self.angles:
+            return self.arc > 2 * math.pi * (1 - 1e-9)
+        travelled = self.travel(self.beta)
+        return self.views > 2 and bool(2 * math.pi - travelled[-1] <= 1.5 * np.diff(travelled).max())
+
+    def travel(self, beta: FloatArray) -> FloatArray:
+        """Return how far the source has turned since view 0 when it is at β: 0 … 2π, whichever way it turns."""
+        return np.asarray((self._sense * (beta - self.beta[0])) % (2 * math.pi))
+
+    @property
+    def mean_step(self) -> float:
+        """Mean distance of neighbouring views, radians."""
+        if not self.angles:
+            return self.arc / self.views
+        if self.is_circle:
+            return 2 * math.pi / self.views
+        return float(self.travel(self.beta)[-1]) / max(1, self.views - 1)
+
+    def view_of_beta(self, beta: FloatArray) -> FloatArray:
+        """Return the fractional view index at which the source is at β (radians).
+
+        Of a circle it is meant modulo ``views``. Of a part of one it is NaN where the source never was.
+        """
+        if self.is_circle and not self.angles:
+            # Not by `travel`: its remainder of radians would cost the last bits.
+            return np.asarray(self._sense * (beta - self.start) * (self.views / (2 * math.pi)))
+        travelled, there = self.travel(self.beta), self.travel(beta)
+        index = np.arange(self.views, dtype=float)
+        if self.is_circle:
+            travelled, index = np.append(travelled, 2 * math.pi), np.append(index, float(self.views))
+        # What rounding has put just before view 0 is at view 0.
+        there = np.where(there > 2 * math.pi - 1e-9, 0.0, there)
+        return np.asarray(np.interp(there, travelled, index, right=math.nan))
 
     @property
     def gamma(self) -> FloatArray:
-        """Fan angles γ of the cell centres in radians, increasing and symmetric, shape ``(bins,)``."""
-        u = (np.arange(self.bins) - (self.bins - 1) / 2) * self.pitch
+        """Fan angles γ of the cell centres in radians, increasing, shape ``(bins,)``."""
+        u = (np.arange(self.bins) - (self.bins - 1) / 2 + self.offset) * self.pitch
         return u if self.detector == "arc" else np.arctan(u / self.detector_distance)
+
+    @property
+    def widest(self) -> float:
+        """The largest fan angle on either side, radians."""
+        gamma = self.gamma
+        return float(max(-gamma[0], gamma[-1]))
 
     def bin_of_gamma(self, gamma: FloatArray) -> FloatArray:
         """Return the fractional cell index at which a ray of fan angle ``gamma`` (radians) lands."""
         u = gamma if self.detector == "arc" else np.tan(gamma) * self.detector_distance
-        return u / self.pitch + (self.bins - 1) / 2
+        return u / self.pitch + (self.bins - 1) / 2 - self.offset
 
     @property
     def isocentre_pitch(self) -> float:
@@ -142,8 +230,25 @@ class FanBeam:
 
     @property
     def field_radius(self) -> float:
-        """Radius in cm of the circle that every view sees whole."""
-        return self.source_distance * math.sin(self.gamma[-1])
+        """Radius in cm of the circle whose every line is measured, if those through it are at all."""
+        # On a circle a line that passes one end of the detector comes again from the other side, at −γ.
+        gamma = self.gamma
+        return self.source_distance * math.sin(self.widest if self.is_circle else min(-gamma[0], gamma[-1]))
+
+    def unmeasured(self, radius: float) -> str | None:
+        """Tell what is missing to measure every line through a circle (cm), as far as the detector sees it; or None.
+
+        That takes a turn of π and the opening of the fan: a line (θ, γ) is seen from β = θ − γ or from β = θ + π + γ
+        (Parker 1982).
+        """
+        opening = 2 * math.asin(min(1.0, min(radius, self.field_radius) / self.source_distance))
+        covered = 2 * math.pi if self.is_circle else float(self.travel(self.beta)[-1])
+        if covered >= math.pi + opening - 1e-6:
+            return None
+        return (
+            f"The views turn by {math.degrees(covered):.1f}° from the first to the last, but lines through the image "
+            f"are all measured only from {180 + math.degrees(opening):.1f}° on: half a turn and the opening of the fan"
+        )
 
     def lines(self) -> tuple[FloatArray, FloatArray]:
         """Return ``(θ, t)`` of every ray, each of shape ``(views, bins)``."""
@@ -189,6 +294,11 @@ class ParallelBeam:
     def t(self) -> FloatArray:
         """Ray offsets from the isocentre in cm, shape ``(bins,)``."""
         return (np.arange(self.bins) - (self.bins - 1) / 2) * self.spacing
+
+    @property
+    def field_radius(self) -> float:
+        """Radius in cm of the circle whose every line is measured."""
+        return float(self.t[-1])
 
     def lines(self) -> tuple[FloatArray, FloatArray]:
         """Return ``(θ, t)`` of every ray, each of shape ``(views, bins)``."""

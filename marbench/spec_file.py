@@ -10,10 +10,11 @@ from typing import Any
 from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import read_file, write_once
 from marbench.spec import PROTOCOL, Spec, load_spec
+from marbench.spec_inputs import files_named
 
 __all__ = ["hold_to_spec", "read_spec", "spec_toml"]
 
-_FILE_BYTES = 2**20
+_FILE_BYTES = 2**22
 
 
 def spec_toml(spec: Spec) -> str:
@@ -29,7 +30,8 @@ def spec_toml(spec: Spec) -> str:
     """
     if spec.anatomy.source != "procedural" and spec.anatomy.data is None:
         raise SpecError(f"{spec.name} is not bound to its data: open it with marbench.Suite, and take its .spec.")
-    content = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"anatomy": {"path"}})
+    own = {"anatomy": {"path", "pattern"}}
+    content = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=own)
     lines = [f"# marbench protocol {PROTOCOL}, hash {spec.hash}"]
     lines += [f"{key} = {_value(value)}" for key, value in content.items() if not isinstance(value, dict)]
     for section, table in content.items():
@@ -51,6 +53,8 @@ def read_spec(folder: Path) -> Spec | None:
         content = tomllib.loads(read_file(path, _FILE_BYTES).decode())
         if "extends" in content:
             raise StoreError("spec.toml extends another file; that of a results folder stands alone")
+        if named := files_named(content):
+            raise StoreError(f"spec.toml names a file in {', '.join(named)}; that of a results folder stands alone")
         return load_spec(path)
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -7,18 +7,22 @@ pixel of 1e-300 cm gives NaN, a photon count of 1e19 is more than generators of 
 from __future__ import annotations
 
 import math
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from marbench.anatomy.slices import Split
-from marbench.errors import nearest
+from marbench.errors import DataError, nearest
 from marbench.geometry import FanBeam
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.physics.hounsfield import WATER_ATTENUATION
-from marbench.physics.materials import MATERIALS, METALS, mass_attenuation
-from marbench.physics.spectrum import spectra
+from marbench.physics.materials import MATERIALS, mass_attenuation
+from marbench.physics.spectrum import Detector, Spectrum, SpectrumTable, canonical_spectrum, weighted_spectrum
+from marbench.reconstruction import Window
+from marbench.spec_implants import OwnMetalSection, plain_name
+from marbench.spec_table import Section
 
 __all__ = [
     "AnatomySection",
@@ -28,6 +32,7 @@ __all__ = [
     "MetalsSection",
     "MetricsSection",
     "PhysicsSection",
+    "ReconstructionSection",
     "ReportSection",
     "Section",
     "SplitSection",
@@ -40,27 +45,39 @@ Distance = Annotated[float, Field(gt=0, le=1e4)]
 MOST_PHOTONS = 1e18
 """NumPy draws Poisson numbers up to about 9.2e18, the largest of 63 bits; photons and scatter add up."""
 
+_MASK_TEXT = 2**21
+
 WATER_TOLERANCE = 0.01
 """How far µ of water may lie from the tables at the reference energy: published simulators take 0.192 for 0.1929."""
 
 
-class Section(BaseModel):
-    """A table: frozen, without unknown keys, NaN or infinity."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
-
-
 class GeometrySection(Section):
-    """``[geometry]``: a full-circle fan beam."""
+    """``[geometry]``: a fan beam, see `marbench.geometry.FanBeam`."""
 
     detector: Literal["arc", "flat"] = "arc"
+    """Cells on an arc around the source, or on a straight line."""
     views: Annotated[int, Field(ge=1, le=20_000)]
+    """Positions of the source."""
     bins: Annotated[int, Field(ge=2, le=20_000)]
+    """Cells of the detector."""
     source_distance_cm: Distance
+    """From the source to the isocentre. The source must stay outside the image."""
     pitch_deg: Annotated[float, Field(gt=0, le=45)] | None = None
+    """Angle between neighbouring cells of an arc."""
     pitch_cm: Annotated[float, Field(gt=0, le=10)] | None = None
+    """Distance of neighbouring cells of a flat detector."""
     detector_distance_cm: Distance | None = None
+    """From the source to a flat detector."""
     start_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
+    """Where the source begins: 0 is above the image."""
+    offset_bins: Annotated[float, Field(ge=-10_000, le=10_000)] = 0.0
+    """Shift of the detector in cells; 0.25 is the quarter shift, nearly half of the bins a half fan."""
+    arc_deg: Annotated[float, Field(gt=0, le=360)] | Literal["short"] = 360.0
+    """What the views cover. "short" is half a turn and the opening of the fan, with Parker's weights."""
+    clockwise: bool = False
+    """Which way the source turns."""
+    angles_deg: Annotated[tuple[float, ...], Field(max_length=20_000)] = ()
+    """Where every view is, in place of start_deg and arc_deg."""
 
     @model_validator(mode="after")
     def _one_pitch(self) -> Self:
@@ -74,8 +91,23 @@ class GeometrySection(Section):
             raise ValueError('detector_distance_cm belongs to a "flat" detector, which needs it')
         return self
 
+    @model_validator(mode="after")
+    def _one_way_to_say_the_angles(self) -> Self:
+        if self.angles_deg and (self.start_deg or self.arc_deg != 360.0):
+            raise ValueError("angles_deg says where every view is: it takes neither start_deg nor arc_deg")
+        return self
+
     def fan_beam(self) -> FanBeam:
         """Return the geometry as a value in cm and radians."""
+        circle = self._fan_beam(360.0)
+        if self.arc_deg != "short":
+            return circle if self.arc_deg == 360.0 else self._fan_beam(self.arc_deg)
+        # Half a turn and the opening of the fan, from the first view to the last (Parker 1982).
+        gamma = circle.gamma
+        turn = math.pi + 2 * min(-gamma[0], gamma[-1])
+        return self._fan_beam(math.degrees(turn) * self.views / max(1, self.views - 1))
+
+    def _fan_beam(self, arc_deg: float) -> FanBeam:
         pitch = math.radians(self.pitch_deg) if self.pitch_deg is not None else self.pitch_cm
         assert pitch is not None  # by the validator
         return FanBeam(
@@ -86,6 +118,10 @@ class GeometrySection(Section):
             detector=self.detector,
             detector_distance=self.detector_distance_cm or 0.0,
             start=math.radians(self.start_deg),
+            offset=self.offset_bins,
+            arc=math.radians(arc_deg),
+            clockwise=self.clockwise,
+            angles=tuple(map(math.radians, self.angles_deg)),
         )
 
 
@@ -93,7 +129,9 @@ class GridSection(Section):
     """``[grid]``: the square image."""
 
     size: Annotated[int, Field(ge=8, le=8192)]
+    """Rows, and columns."""
     pixel_cm: PixelSize
+    """Side of a pixel."""
 
 
 class PhysicsSection(Section):
@@ -103,12 +141,20 @@ class PhysicsSection(Section):
     is that of the tables; where both are, they must agree.
     """
 
-    spectrum: str = "w120_al2.8"
+    spectrum: str | SpectrumTable = "w120_al2.8"
+    """A tube spectrum by name, one energy like "70 keV", a file like "my_tube.csv", or a list of keV and photons."""
+    detector: Detector = "counting"
+    """Whether photons are counted, or their energies added up."""
     reference_kev: Annotated[float, Field(ge=20, le=150)] = 70.0
+    """The energy at which HU are defined, and to which the correction of beam hardening leads."""
     water_attenuation: Annotated[float, Field(gt=0, le=10)] = WATER_ATTENUATION
+    """µ of water at that energy, 1/cm."""
     photons: Annotated[float, Field(gt=0)] = 2e7
+    """Per cell and view, without a patient."""
     scatter: Annotated[float, Field(ge=0)] = 20.0
+    """Photons that every cell counts besides."""
     noise: bool = True
+    """Whether photons are counted with the noise of Poisson."""
 
     @model_validator(mode="before")
     @classmethod
@@ -120,12 +166,13 @@ class PhysicsSection(Section):
             return values  # the published pair of 70 keV and 0.192 1/cm, or a mistake that is told below
         return {**values, "water_attenuation": _water(float(kev))}
 
-    @field_validator("spectrum")
+    @field_validator("spectrum", mode="before")
     @classmethod
-    def _known_spectrum(cls, value: str) -> str:
-        if value not in spectra():
-            raise ValueError(f"unknown spectrum {value!r}; {nearest(value, spectra())}")
-        return value
+    def _known_spectrum(cls, value: Any) -> str | SpectrumTable:
+        try:
+            return canonical_spectrum(value)
+        except DataError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("photons", "scatter")
     @classmethod
@@ -146,10 +193,32 @@ class PhysicsSection(Section):
                 )
         return self
 
+    @property
+    def beam(self) -> Spectrum:
+        """The spectrum as the detector weights it."""
+        return weighted_spectrum(self.spectrum, self.detector)
+
+    @property
+    def spectrum_title(self) -> str:
+        """The spectrum in words: its name, or what its table is."""
+        if isinstance(self.spectrum, str):
+            return self.spectrum
+        low, high = self.spectrum[0][0], self.spectrum[-1][0]
+        return f"a table of {len(self.spectrum)} energies, {low:g} to {high:g} keV"
+
 
 def _water(kev: float) -> float:
     """Return µ of water in 1/cm; rounded, so that the last bits of a table lookup are no part of a benchmark."""
     return round(float(mass_attenuation("water", np.array([kev]))[0]) * MATERIALS["water"].density, 6)
+
+
+class ReconstructionSection(Section):
+    """``[reconstruction]``: the filtered back-projection of scans and of the truth."""
+
+    window: Window = "ram-lak"
+    """Of the ramp filter; the later ones pass less of the high frequencies."""
+    truncation: Literal["refuse", "extrapolate"] = "refuse"
+    """What becomes of a scan that does not see the circle that fits into the image: every view may be continued."""
 
 
 class MetalsSection(Section):
@@ -162,31 +231,49 @@ class MetalsSection(Section):
     wire, at the cost of all methods that replace the trace.
     """
 
-    material: str = "own"
+    material: Annotated[str, Field(max_length=64)] = "own"
+    """What all metals of the library are made of; "own" is what each consists of. See docs/own_physics.md."""
     reference_pixel_cm: PixelSize
+    """Pixel of the 416 × 416 grid on which the library's metals have their sizes."""
     placement: Literal["any", "anatomical"] = "any"
+    """Implants for any slice alike, by their tissue, or those of the slice's region, where surgeons put them."""
     tissue_under_metal: Literal["removed", "kept"] = "removed"
+    """Whether metal takes the place of tissue, or is added to it."""
     trace_threshold: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Line integral of metal above which a ray belongs to the trace."""
     size_groups: Annotated[int, Field(ge=1, le=100)] = 5
+    """Groups of metals by size, 1 being the largest."""
+    own: Annotated[tuple[OwnMetalSection, ...], Field(max_length=100)] = ()
 
     @field_validator("material")
     @classmethod
-    def _known_material(cls, value: str) -> str:
-        if value not in ("own", *METALS):
-            raise ValueError(f"unknown material {value!r}; {nearest(value, ('own', *METALS))}")
+    def _one_name_of_each(cls, value: str) -> str:
+        return plain_name(value)
+
+    @field_validator("own")
+    @classmethod
+    def _distinct(cls, value: tuple[OwnMetalSection, ...]) -> tuple[OwnMetalSection, ...]:
+        if len({metal.id for metal in value}) < len(value):
+            raise ValueError("two metals have one id")
+        size = sum(len(text) for metal in value for text in metal.masks.values())
+        if size > _MASK_TEXT:
+            raise ValueError(f"the masks take {size:,} characters, {_MASK_TEXT:,} at most: crop them to the metal")
         return value
 
 
 class AnatomySection(Section):
     """``[anatomy]``: where slices come from.
 
-    ``path`` says where the files lie, and is nobody else's business: runs keep ``data`` instead, the SHA-256 of the
-    chosen test slices (see `marbench.anatomy.collection.SliceCollection.data`). A file that gives both holds the files
-    to the digest.
+    ``path`` says where the files lie, ``pattern`` which of them are meant: ``"*/ct.nii.gz"`` below ``path`` (see
+    `marbench.anatomy.files.files_below`). Both are nobody else's business: runs keep ``data`` instead, the SHA-256 of
+    the chosen test slices (see `marbench.anatomy.collection.SliceCollection.data`). A file that gives both holds the
+    files to the digest.
     """
 
     source: Literal["procedural", "dicom", "nifti", "deeplesion"] = "procedural"
     path: Annotated[str, Field(min_length=1)] | None = None
+    pattern: Annotated[str, Field(min_length=1)] | None = None
+    """Which files below ``path`` are meant, of "dicom" and "nifti": ``"*/ct.nii.gz"``; all without it."""
     data: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     fit: Literal["physical", "image"] = "physical"
 
@@ -199,12 +286,24 @@ class AnatomySection(Section):
             raise ValueError(f'path is needed for "{self.source}": the folder of the slices')
         return self
 
+    @model_validator(mode="after")
+    def _pattern_below_path(self) -> Self:
+        if self.pattern is None:
+            return self
+        if self.path is None or self.source not in ("dicom", "nifti"):
+            raise ValueError('pattern says which files below path are meant, of "dicom" and "nifti"')
+        if PurePosixPath(self.pattern).is_absolute() or ".." in PurePosixPath(self.pattern).parts:
+            raise ValueError(f'pattern is relative to path, for example "*/ct.nii.gz"; got {self.pattern!r}')
+        return self
+
 
 class Counts(Section):
     """How many patients and slices a split takes; ``"all"`` takes what is left."""
 
     patients: Annotated[int, Field(ge=0, le=100_000)] | Literal["all"]
+    """Of files "all" that the splits before this one leave."""
     slices: Annotated[int, Field(ge=0, le=1_000_000)] | Literal["all"]
+    """Of all these patients together, spread evenly."""
 
     def limits(self) -> tuple[int | None, int | None]:
         """Return the counts with None for ``"all"``."""
@@ -218,8 +317,11 @@ class SplitSection(Section):
     """``[split]``: patients, not slices, are divided."""
 
     test: Counts
+    """What results are of."""
     val: Counts = Counts(patients=0, slices=0)
+    """What hyperparameters are chosen on."""
     train: Counts = Counts(patients=0, slices=0)
+    """What networks learn from."""
 
     def counts(self) -> dict[Split, tuple[int | None, int | None]]:
         """Return the limits of the three splits."""
@@ -227,19 +329,19 @@ class SplitSection(Section):
 
 
 class TruthSection(Section):
-    """``[truth]``: what a method is scored against.
-
-    ``"reconstruction"`` is the simulated scan without metal; ``"anatomy"`` is the clean slice itself.
-    """
+    """``[truth]``: what a method is scored against."""
 
     image: Literal["reconstruction", "anatomy"] = "reconstruction"
+    """The simulated scan without metal, or the clean slice itself."""
     noise: bool = True
+    """Whether that scan has photon noise."""
 
 
 class MetricsSection(Section):
     """``[metrics]``: the conventions of PSNR and SSIM; the first one ranks."""
 
     conventions: Annotated[tuple[str, ...], Field(min_length=1)] = ("dudonet2019",)
+    """Names of conventions."""
 
     @field_validator("conventions")
     @classmethod
@@ -256,3 +358,4 @@ class ReportSection(Section):
     """``[report]``: which slices the gallery shows."""
 
     gallery_slices: Annotated[tuple[Annotated[int, Field(ge=0, le=1_000_000)], ...], Field(max_length=1000)] = (0,)
+    """Test slices by their position, from 0."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
+from marbench.anatomy.native import NativeSlice, StoredSlice, UnreadableFile
 from marbench.anatomy.regions import region_of_slice
 from marbench.anatomy.resample import Fit, resample
 from marbench.anatomy.screening import unfit
@@ -22,74 +21,10 @@ from marbench.errors import DataError, nearest
 from marbench.geometry import ImageGrid
 from marbench.machine.text import clean_line
 
-__all__ = ["DEFAULT_WINDOW", "NativeSlice", "SliceCollection", "StoredSlice", "UnreadableFile", "content_of"]
-
-DEFAULT_WINDOW = (-160.0, 240.0)
-"""Soft tissue, width 400 HU at level 40."""
+__all__ = ["SliceCollection"]
 
 DIGITS_OF_ID = 12
 """Hex digits of the pixels' digest in a slice id: 48 bits, which a million slices share by chance once in 500."""
-
-
-@dataclass(frozen=True, eq=False)
-class NativeSlice:
-    """A slice as the scanner reconstructed it.
-
-    Attributes
-    ----------
-    image : float32 array ``(rows, columns)``
-        HU, nothing below −1000; the patient's right on the left, anterior (or whatever the file shows on top) up.
-    spacing : (row, column)
-        Pixel size in cm.
-    window : (low, high)
-        HU.
-    region : str
-    """
-
-    image: NDArray[np.float32]
-    spacing: tuple[float, float]
-    window: tuple[float, float] = DEFAULT_WINDOW
-    region: str = "unknown"
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of the pixels in HU, their number and their size; 64 hex digits.
-
-        Nothing else counts: no name of a file or folder, no text of a header.
-        """
-        # Six digits: a spacing that was computed from an affine differs in its last bits from machine to machine.
-        size = f"{self.image.shape} {self.spacing[0]:.6g} {self.spacing[1]:.6g}"
-        pixels = np.ascontiguousarray(self.image, dtype="<f4") + np.float32(0)  # there is no −0 HU
-        return hashlib.sha256(size.encode() + pixels.tobytes()).hexdigest()
-
-
-class StoredSlice(Protocol):
-    """Where one slice lies on disk. Cheap to hold; only ``read`` touches pixels."""
-
-    @property
-    def name(self) -> str:
-        """Which slice of its patient it is, in safe characters and without the patient's name: ``s4-i0012``."""
-        ...
-
-    @property
-    def file(self) -> Path:
-        """The file that it lies in."""
-        ...
-
-    def read(self) -> NativeSlice:
-        """Read and check the slice; DataError says what is wrong with it, and not where it lies."""
-        ...
-
-
-class UnreadableFile(DataError):
-    """A file of a collection cannot be used. Its place is kept apart: it is for the owner of the data alone."""
-
-    def __init__(self, file: Path, reason: str) -> None:
-        super().__init__(file, reason)
-        self.file, self.reason = file, reason
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +36,11 @@ class _Examined:
     window: tuple[float, float]
     region: str
     reason: str | None
+
+    @property
+    def kind(self) -> str:
+        """The reason without its figures; empty for a slice that can be used."""
+        return (self.reason or "").split(":")[0]
 
 
 class SliceCollection(ABC):
@@ -118,6 +58,15 @@ class SliceCollection(ABC):
         Decides which patients go where.
     fit : {"physical", "image"}
         See `marbench.anatomy.resample.resample`.
+    pattern : str, optional
+        Of DICOM and NIfTI: which files, see `marbench.anatomy.files.files_below`.
+
+    Attributes
+    ----------
+    skipped : Counter
+        Number of files passed over, by reason.
+    remarks : Counter
+        Number of slices of which something had to be assumed, by what.
     """
 
     def __init__(self, path: str | Path, counts: Counts, seed: int, fit: Fit) -> None:
@@ -129,6 +78,8 @@ class SliceCollection(ABC):
         self.counts = dict(counts)
         self.seed = seed
         self.fit: Fit = fit
+        self.skipped: Counter[str] = Counter()
+        self.remarks: Counter[str] = Counter()
         self._stored: dict[str, tuple[StoredSlice, ...]] = {}
         self._examined: dict[tuple[str, str], _Examined] = {}
         self._owners: dict[str, str] = {}
@@ -151,8 +102,21 @@ class SliceCollection(ABC):
 
     @property
     def left_out(self) -> dict[str, str]:
-        """Why slices that were examined so far are not used, by slice id: metal, or no patient in the picture."""
+        """Why slices that were examined so far are not used, by slice id: metal, no patient there, not in HU."""
         return {one.slice_id: one.reason for one in self._examined.values() if one.reason is not None}
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was passed over, left out and assumed so far, in lines that name no file and may be published."""
+        lines = [f"Passed over: {_listed(self.skipped)}."] if self.skipped.total() else []
+        lines += [f"Assumed: {_listed(self.remarks)}."] if self.remarks.total() else []
+        kinds = Counter(one.kind for one in self._examined.values() if one.reason)
+        if kinds:
+            lines.append(f"Left out of {len(self._examined)} slices that were looked at: {_listed(kinds)}.")
+        # Of these kinds there should be none, so the first of each is named.
+        odd = {one.kind: one for one in reversed(self._examined.values()) if one.reason and ":" in one.reason}
+        odd.pop("metal", None)
+        return (*lines, *(f"{one.slice_id} is left out, {one.reason}." for one in odd.values()))
 
     def patients(self, split: Split) -> Mapping[str, Sequence[str]]:
         """Return the slice ids of every patient of a split, in anatomical order.
@@ -219,6 +183,8 @@ class SliceCollection(ABC):
         patients = self.division[split] if wanted != 0 else ()
         candidates = {patient: [(patient, one) for one in self._slices_of(patient)] for patient in patients}
         chosen = choose_evenly(candidates, wanted, lambda pair: self._examine(*pair).reason is None)
+        for patient in patients:
+            self._refuse_unproven(patient)
         found = sum(map(len, chosen.values()))
         if found < (wanted if wanted is not None else min(1, len(candidates))):
             asked = "all slices" if wanted is None else f"{wanted} slices"
@@ -230,9 +196,25 @@ class SliceCollection(ABC):
         order = sorted(examined, key=lambda patient: min(one.digest for one in examined[patient]))
         return {patient: tuple(one.slice_id for one in examined[patient]) for patient in order}
 
+    def _refuse_unproven(self, patient_id: str) -> None:
+        """Raise an error for a patient without a usable slice, most of them for not being in HU: that is no slip."""
+        examined = {key: one for key, one in self._examined.items() if key[0] == patient_id}
+        doubted = {name for (_, name), one in examined.items() if one.kind in ("not in HU", "pixel size")}
+        if 2 * len(doubted) >= len(examined) > 0 and all(one.reason for one in examined.values()):
+            first = next(stored for stored in self._slices_of(patient_id) if stored.name in doubted)
+            reason = self._examined[patient_id, first.name].reason
+            raise UnreadableFile(
+                first.file,
+                f"expected HU, with air near -1000, in pixels of a scanner's size. {len(doubted)} of {len(examined)} "
+                f"slices are not; {first.name} is {reason}. {first.remedy}",
+            )
+
     def _reasons(self) -> str:
-        reasons = sorted({reason.split(":")[0] for reason in self.left_out.values()})
-        return f"{len(self.left_out)} left out{': ' if reasons else ''}{', or '.join(reasons)}"
+        kinds = Counter(one.kind for one in self._examined.values() if one.reason)
+        return f"{kinds.total()} left out{': ' if kinds else ''}{', or '.join(sorted(kinds))}"
+
+    def _passed_over(self) -> str:
+        return f": {_listed(self.skipped)}" if self.skipped.total() else ""
 
     def _slices_of(self, patient_id: str) -> tuple[StoredSlice, ...]:
         if patient_id not in self._stored:
@@ -251,7 +233,7 @@ class SliceCollection(ABC):
             if self._owners.setdefault(slice_id, patient_id) != patient_id:
                 # Two patients with the very same picture: copies, or a phantom. Ids are unique all the same.
                 slice_id += f".{patient_id[-DIGITS_OF_ID:]}"
-            reason = unfit(native.image, native.spacing)
+            reason = native.doubt or unfit(native.image, native.spacing)
             region = region_of_slice(native.region, native.image, native.spacing) if reason is None else native.region
             self._examined[key] = _Examined(slice_id, native.digest, native.window, region, reason)
         return self._examined[key]
@@ -275,14 +257,8 @@ class SliceCollection(ABC):
         raise DataError(f"patient {patient_id} has no slice {slice_id!r}.")
 
 
-def content_of(file: Path) -> bytes:
-    """Return what a file holds; DataError says why it cannot be read."""
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"the file cannot be read ({error.strerror}). Restore it or take it out of the folder."
-        ) from error
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in counts.most_common() if count)
 
 
 def _anonymous(text: str, file: Path) -> str:

@@ -6,12 +6,13 @@ lesion detection with deep learning", Journal of Medical Imaging 5 (3), 036501, 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from marbench.anatomy.collection import NativeSlice, SliceCollection, UnreadableFile, content_of
-from marbench.anatomy.resample import AIR_HU, Fit
+from marbench.anatomy.collection import SliceCollection
+from marbench.anatomy.native import NativeSlice, UnreadableFile, content_of
+from marbench.anatomy.resample import Fit
 from marbench.anatomy.slices import Split
 from marbench.anatomy.split import Counts, divided_officially
 from marbench.errors import DataError
@@ -35,6 +37,8 @@ FILE_NAME = re.compile(r"(\d+_\d+_\d+)_(\d+)\.png")
 
 OFFICIAL: Mapping[int, Split] = {1: "train", 2: "val", 3: "test"}
 
+ABSENT = "series that were not downloaded"
+
 OFFSET = 32768
 """A stored value is HU + 32768."""
 
@@ -44,18 +48,13 @@ class DeepLesion(SliceCollection):
 
     The official split of the patients is kept, and ``counts`` choose within it. Every slice of the series that the
     table names is used, the neighbours of the key slices too: 12 patients have no 200 key slices. A series whose
-    folder is absent was not downloaded and is passed over; a key slice missing from its folder is an error.
+    folder is absent was not downloaded, which is counted in ``skipped``; a key slice that its folder lacks is an error.
 
     Parameters
     ----------
     path : str or Path
     counts, seed, fit
         See `SliceCollection`. Published work uses ``fit="image"``.
-
-    Attributes
-    ----------
-    absent : int
-        Number of series of the table that were not downloaded.
 
     Raises
     ------
@@ -69,8 +68,10 @@ class DeepLesion(SliceCollection):
         named = _read_table(self.path / TABLE)
         images = self.path / IMAGES
         downloaded = {folder.name for folder in images.iterdir()} if images.is_dir() else set()
-        self.absent = sum(series not in downloaded for series in named)
-        if self.absent == len(named):
+        absent = sum(series not in downloaded for series in named)
+        if absent:
+            self.skipped[ABSENT] = absent
+        if absent == len(named):
             raise DataError(
                 f"{images} holds none of the {len(named)} series that {TABLE} names. Unpack the DeepLesion images so "
                 f"that {IMAGES}/{next(iter(named))}/*.png exists."
@@ -125,6 +126,8 @@ class _Png:
     spacing: tuple[float, float]
     window: tuple[float, float]
 
+    remedy = f"DeepLesion stores HU + {OFFSET}: use the pictures and the table as published."
+
     def read(self) -> NativeSlice:
         content = content_of(self.file)
         try:
@@ -136,8 +139,7 @@ class _Png:
                 f"wrong bit depth: expected a grey PNG of 16 bits (HU + {OFFSET}). Got {stored.dtype}, "
                 f"shape {stored.shape}. Use the pictures as published; viewers save 8 bits."
             )
-        image = np.maximum(stored.astype(np.float32) - OFFSET, np.float32(AIR_HU))
-        return NativeSlice(image, self.spacing, self.window)
+        return NativeSlice.of(stored.astype(np.float32) - OFFSET, self.spacing, self.window)
 
 
 def _pixels(content: bytes) -> NDArray[np.unsignedinteger]:
@@ -152,28 +154,44 @@ def _read_table(path: Path) -> dict[str, _Series]:
         raise DataError(f"{path} does not exist. DeepLesion is a folder with {TABLE} and {IMAGES}.")
     series: dict[str, _Series] = {}
     splits: dict[str, Split] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file, restval="")
-        missing = [column for column in COLUMNS if column not in (table.fieldnames or ())]
-        if missing:
-            raise DataError(
-                f"{path}: expected the columns {', '.join(COLUMNS)}; {', '.join(missing)} is missing. "
-                "Use the table as published."
-            )
-        for row in table:
-            try:
-                key = _parse_row(row)
-            except (KeyError, ValueError) as error:
-                raise DataError(
-                    f"{path}, line {table.line_num}: cannot be read ({error!r}). Download it again."
-                ) from error
-            if splits.setdefault(key.patient_id, key.split) != key.split:
-                raise DataError(f"{path}, line {table.line_num}: patient {key.patient_id} is in two splits.")
-            known = series.get(key.name, key)
-            series[key.name] = replace(known, key_slices=known.key_slices | key.key_slices)
+    for line, row in _rows(path):
+        try:
+            key = _parse_row(row)
+        except (KeyError, ValueError) as error:
+            raise DataError(f"{path}, line {line}: cannot be read ({error!r}). Download it again.") from error
+        if splits.setdefault(key.patient_id, key.split) != key.split:
+            raise DataError(f"{path}, line {line}: patient {key.patient_id} is in two splits.")
+        known = series.get(key.name, key)
+        series[key.name] = replace(known, key_slices=known.key_slices | key.key_slices)
     if not series:
         raise DataError(f"{path} has no rows. Download it again.")
     return series
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows of the table with the numbers of their lines."""
+    try:
+        table = csv.DictReader(io.StringIO(_decoded(path.read_bytes()), newline=""), restval="")
+        missing = [column for column in COLUMNS if column not in (table.fieldnames or ())]
+        if missing:
+            raise DataError(
+                f"{path}: expected the columns {', '.join(COLUMNS)}, separated by commas; {', '.join(missing)} is "
+                "missing. Use the table as published."
+            )
+        for row in table:
+            yield table.line_num, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read ({error}). Use the table as published: CSV in UTF-8.") from error
+
+
+def _decoded(content: bytes) -> str:
+    """Return the text of a table; spreadsheets save it as UTF-16 or in the code page of western Europe too."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")  # of what is read here, all is ASCII
 
 
 def _parse_row(row: Mapping[str, str]) -> _Series:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -14,18 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.anatomy.collection import NativeSlice, SliceCollection, UnreadableFile
+from marbench.anatomy.collection import SliceCollection
+from marbench.anatomy.files import files_below
+from marbench.anatomy.native import NativeSlice, UnreadableFile, content_of
 from marbench.anatomy.pseudonyms import patient_label
-from marbench.anatomy.resample import AIR_HU, Fit
+from marbench.anatomy.resample import Fit
 from marbench.anatomy.split import Counts
 from marbench.errors import DataError
 
 __all__ = ["NiftiFolder"]
 
-CM_PER_UNIT = {"unknown": 0.1, "mm": 0.1, "meter": 100.0, "micron": 1e-4}
+CM_PER_UNIT = {0: 0.1, 1: 100.0, 2: 0.1, 3: 1e-4}
+"""Of xyzt_units & 7: unknown, which everybody takes for mm, metre, mm, µm."""
 
-HIGHEST_MINIMUM_HU = -200.0
-"""Every CT slice shows some gas or surrounding air below it; masks and label maps do not."""
+SUFFIXES = (".nii", ".nii.gz")
 
 VOLUMES_IN_MEMORY = 2
 
@@ -33,30 +36,40 @@ VOLUMES_IN_MEMORY = 2
 class NiftiFolder(SliceCollection):
     """The axial slices of every ``*.nii`` and ``*.nii.gz`` below a folder, in HU.
 
-    A volume is turned by its affine to the nearest anatomical axes and shown as radiologists see it: the patient's
-    right on the left, anterior up. A volume is a patient, but volumes whose names start with the same
-    ``sub-<label>_`` (the BIDS convention) belong to one. Names of files and folders may be names of people, so patients
-    are known by a salted digest of them alone (see `marbench.anatomy.pseudonyms`).
+    A volume is turned by its affine (the sform, or the qform where that is all there is) to the nearest anatomical
+    axes and shown as radiologists see it: the patient's right on the left, anterior up. A volume is a patient, but
+    volumes whose names start with the same ``sub-<label>_`` (the BIDS convention) belong to one. Names of files and
+    folders may be names of people, so patients are known by a salted digest of them alone (see
+    `marbench.anatomy.pseudonyms`).
 
     Parameters
     ----------
     path : str or Path
         Searched recursively.
-    counts, seed, fit
+    counts, seed, fit, pattern
         See `SliceCollection`.
 
     Raises
     ------
     DataError
-        For a folder without volumes, a volume that is not three-dimensional or cannot be read, NaN voxels, values
-        that are not HU, or when nibabel is not installed.
+        For a folder without volumes, a volume that is not three-dimensional or cannot be read, that does not tell its
+        unit or its orientation, NaN or infinite voxels, values that are not HU, or when nibabel is not installed.
     """
 
-    def __init__(self, path: str | Path, counts: Counts, seed: int, fit: Fit = "physical") -> None:
+    def __init__(
+        self, path: str | Path, counts: Counts, seed: int, fit: Fit = "physical", pattern: str | None = None
+    ) -> None:
         super().__init__(path, counts, seed, fit)
-        files = sorted(file for file in self.path.rglob("*") if file.name.endswith((".nii", ".nii.gz")))
+        below = files_below(self.path, pattern)
+        files = [file for file in below.found if file.name.lower().endswith(SUFFIXES)]
+        self.skipped.update(below.skipped)
+        if len(files) < len(below.found):
+            self.skipped["files of another kind"] = len(below.found) - len(files)
+        files = self._without_copies(files)
         if not files:
-            raise DataError(f"no *.nii or *.nii.gz file in {self.path}. Name a folder that holds CT volumes.")
+            raise DataError(
+                f"no *.nii or *.nii.gz file in {self.path}{self._passed_over()}. Name a folder that holds CT volumes."
+            )
         by_identity: defaultdict[str, list[Path]] = defaultdict(list)
         for file in files:
             by_identity[self._identity_of(file)].append(file)
@@ -76,7 +89,7 @@ class NiftiFolder(SliceCollection):
                 volume = _open(file)
             except DataError as error:
                 raise UnreadableFile(file, str(error)) from error
-            depth = volume.shape[_axes(volume)[2]]
+            depth = volume.shape[_axes(_affine(volume))[2]]
             which = f"v{number}-" if len(volumes) > 1 else ""
             slices += [_NiftiSlice(file, index, f"{which}z{index:04d}") for index in range(depth)]
         return slices
@@ -89,9 +102,21 @@ class NiftiFolder(SliceCollection):
     def _patient_ids(self) -> tuple[str, ...]:
         return tuple(sorted(self._volumes))
 
+    def _without_copies(self, files: Sequence[Path]) -> list[Path]:
+        """Return files without those of the same content: under two names one patient would be two, in two splits."""
+        sizes = Counter(file.stat().st_size for file in files)
+        kept: dict[object, Path] = {}
+        for file in files:
+            same_size = sizes[file.stat().st_size] > 1
+            kept.setdefault(hashlib.sha256(content_of(file)).digest() if same_size else file, file)
+        if len(kept) < len(files):
+            self.skipped["copies of a volume"] = len(files) - len(kept)
+        return list(kept.values())
+
     def _identity_of(self, file: Path) -> str:
         subject = re.match(r"(sub-[A-Za-z0-9]+)_", file.name)
-        return subject.group(1) if subject else file.relative_to(self.path).as_posix().removesuffix(".gz")
+        name = file.relative_to(self.path).as_posix()
+        return subject.group(1) if subject else re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -100,17 +125,18 @@ class _NiftiSlice:
     index: int
     name: str
 
+    remedy = (
+        "Rescale the volume to HU (scl_slope, scl_inter) and millimetres (pixdim, xyzt_units); keep masks and label "
+        'maps in another folder, or say which files are meant: anatomy.pattern = "*/ct.nii.gz".'
+    )
+
     def read(self) -> NativeSlice:
         volume = _Volume.of(self.file)
         image = volume.axial(self.index)
-        if np.isnan(image).any():
-            raise DataError(f"expected HU in every voxel; axial slice {self.index} holds NaN. Fill it.")
-        if image.min() > HIGHEST_MINIMUM_HU:
-            raise DataError(
-                f"expected HU, with air near -1000; axial slice {self.index} runs from {image.min():g} to "
-                f"{image.max():g}. Keep masks and label maps in another folder, and rescale the volume to HU."
-            )
-        return NativeSlice(np.maximum(image, np.float32(AIR_HU)), volume.spacing)
+        if not np.isfinite(image).all():
+            what = "NaN" if np.isnan(image).any() else "infinite values"
+            raise DataError(f"expected HU in every voxel; axial slice {self.index} holds {what}. Fill them with air.")
+        return NativeSlice.of(image, volume.spacing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,10 +168,11 @@ def _read_volume(file: Path, modified: int, size: int) -> _Volume:
         stored = np.asarray(volume.dataobj.get_unscaled())
     except Exception as error:  # the decompressors raise many kinds
         raise DataError(f"the voxels cannot be read ({error}). Replace the file or remove it.") from error
-    sizes = _nibabel().affines.voxel_sizes(volume.affine) * CM_PER_UNIT[volume.header.get_xyzt_units()[0]]
-    column, row, _ = _axes(volume)
+    affine = _affine(volume)
+    sizes = _nibabel().affines.voxel_sizes(affine) * _unit(volume)
+    column, row, _ = _axes(affine)
     return _Volume(
-        _nibabel().orientations.apply_orientation(stored.reshape(stored.shape[:3]), _turn(volume)),
+        _nibabel().orientations.apply_orientation(stored.reshape(stored.shape[:3]), _turn(affine)),
         float(volume.dataobj.slope),
         float(volume.dataobj.inter),
         (float(sizes[row]), float(sizes[column])),
@@ -166,23 +193,56 @@ def _open(file: Path) -> Any:
             f"expected a three-dimensional volume of numbers. Got shape {shape}, type {kind}. "
             "Split a series of volumes, and keep vector and colour maps in another folder."
         )
-    if not np.isfinite(volume.affine).all() or np.linalg.det(volume.affine[:3, :3]) == 0:
-        raise DataError(f"expected an affine that can be inverted. Got {volume.affine.tolist()}.")
+    _affine(volume), _unit(volume)
     return volume
 
 
-def _turn(volume: Any) -> NDArray[Any]:
+def _affine(volume: Any) -> NDArray[np.float64]:
+    """Return voxel → (right, anterior, superior): the sform where it is one, else the qform.
+
+    A header whose codes are both 0 says nothing of the orientation; software guesses then, not all the same way.
+    """
+    coded: list[NDArray[np.float64]] = []
+    for form in (volume.header.get_sform, volume.header.get_qform):
+        try:
+            affine, code = form(coded=True)
+        except Exception:  # a quaternion that is none
+            continue
+        if code:
+            coded.append(affine)
+    for affine in coded:
+        if np.isfinite(affine).all() and np.linalg.det(affine[:3, :3]) != 0:
+            return affine
+    found = "sform_code and qform_code are 0" if not coded else f"got {[each.tolist() for each in coded]}"
+    raise DataError(
+        f"expected an affine that can be inverted, without which left and right are unknown; {found}. Set the sform "
+        "(nibabel: image.set_sform(affine, 1)), or take the file out of the folder."
+    )
+
+
+def _unit(volume: Any) -> float:
+    """Return the volume's unit of length in cm."""
+    code = int(volume.header["xyzt_units"]) & 7
+    if code not in CM_PER_UNIT:
+        raise DataError(
+            f"expected 0, 1, 2 or 3 (unknown, metre, mm, µm) as the unit of length in xyzt_units. Got {code}. "
+            "Set it to mm (nibabel: image.header.set_xyzt_units('mm'))."
+        )
+    return CM_PER_UNIT[code]
+
+
+def _turn(affine: NDArray[np.float64]) -> NDArray[Any]:
     """Return the flips and swaps of axes that lead to (left, posterior, superior)."""
     orientations = _nibabel().orientations
     turn: NDArray[Any] = orientations.ornt_transform(
-        orientations.io_orientation(volume.affine), orientations.axcodes2ornt("LPS")
+        orientations.io_orientation(affine), orientations.axcodes2ornt("LPS")
     )
     return turn
 
 
-def _axes(volume: Any) -> tuple[int, int, int]:
+def _axes(affine: NDArray[np.float64]) -> tuple[int, int, int]:
     """Return which stored axes become (column, row, slice)."""
-    column, row, depth = (int(axis) for axis in np.argsort(_turn(volume)[:, 0]))
+    column, row, depth = (int(axis) for axis in np.argsort(_turn(affine)[:, 0]))
     return column, row, depth
 
 

@@ -137,6 +137,7 @@ def register(campaign: Campaign, new_rows: bool) -> None:
     campaign.store.write_host(host_id(host), host)
     for fitted in campaign.conditions.methods:
         campaign.store.write_method(fitted.label, _card(fitted))
+    campaign.store.write_notices(campaign.suite.notices)
     if campaign.options.command:
         campaign.store.write_command(campaign.options.command)
 

@@ -20,6 +20,7 @@ from marbench.bench.parameters import parameter_count
 from marbench.cases.case import Scan
 from marbench.errors import MethodError
 from marbench.machine.channel import Channel, ChannelClosed
+from marbench.machine.interrupts import Interrupted
 from marbench.machine.memory import release_free_memory
 from marbench.machine.threads import set_threads
 from marbench.method.discovery import MethodEntry
@@ -107,7 +108,11 @@ def _parameters(loaded: LoadedMethod) -> int | None:
 def _call(loaded: LoadedMethod, device: torch.device, seed: int, arrays: dict[str, np.ndarray[Any, Any]]) -> Outcome:
     entry = loaded.fitted.request.entry
     scan = Scan(*(torch.from_numpy(arrays[name]) for name in FIELDS))
-    return call_method(loaded.method, scan, device, seed, entry.folder or entry.module.parent)
+    home = entry.folder or entry.module.parent
+    try:
+        return call_method(loaded.method, scan, device, seed, home)
+    except Interrupted as error:  # signals end this process: it is the plugin that has raised it
+        return Outcome(failure=describe(error, home))
 
 
 def _answer(

@@ -12,13 +12,13 @@ import pandas as pd
 import torch
 
 from marbench.bench.limits import Limits
-from marbench.bench.outcome import InvalidImage, check_image
+from marbench.bench.outcome import InvalidImage, check_image, check_unit
 from marbench.bench.plan import Task, Unit
 from marbench.bench.producers import InlineProducer
 from marbench.bench.work import Conditions, Result, Session, Work, do
 from marbench.cases.case import Case, Scan
+from marbench.cases.scanner import operators_of
 from marbench.cases.suite import Suite
-from marbench.ct.operators import Operators
 from marbench.errors import MethodError
 from marbench.machine.devices import device_of
 from marbench.method.card import MethodCard
@@ -123,7 +123,7 @@ def score(
     shape = tuple(case.scan.image.shape)
     is_single = isinstance(image_hu, torch.Tensor | np.ndarray) and tuple(image_hu.shape) == shape[1:]
     try:
-        image = check_image(image_hu[None] if is_single else image_hu, shape)[0]
+        image = check_unit(check_image(image_hu[None] if is_single else image_hu, shape)[0])
     except InvalidImage as error:
         raise InvalidImage(f"case {case.id}: {error}") from None
     return score_image(image, case, measures)
@@ -146,6 +146,6 @@ def _loaded(method: object, spec: Spec, device: torch.device) -> LoadedMethod:
         )
     named = method.function if isinstance(method, FunctionMethod) else type(method)
     name = getattr(named, "__name__", type(named).__name__)
-    method.load(Context(spec, device, Operators(spec.geometry, spec.grid, spec.physics.water_attenuation)))
+    method.load(Context(spec, device, operators_of(spec)))
     card = MethodCard.model_construct(name=name, title=name, summary="", domain="dual")
     return LoadedMethod(FittedMethod(MethodRequest(MethodEntry(card, Path())), NO_WEIGHTS), method)

@@ -83,7 +83,7 @@ def run_benchmark(
     stopwatch = Stopwatch()
     campaign = prepare(spec, requests, folder, options)
     table, problems = campaign.store.stored()
-    for problem in problems:
+    for problem in (*campaign.suite.notices, *problems):
         progress.note(problem)
     stored = Stored(table)
     units = pending(campaign, stored)

@@ -20,6 +20,7 @@ from marbench.cases.case import Case, CaseInfo
 from marbench.cases.recorded import read_facts
 from marbench.cases.suite import Suite
 from marbench.errors import DataError
+from marbench.geometry import FanBeam
 from marbench.machine.arrays import npz
 from marbench.machine.files import write_atomically
 from marbench.spec import Spec
@@ -49,8 +50,8 @@ Arrays of a case
 Conventions
   Images: row 0 is the top, x points right, y points up, the isocentre is the centre of the image; pixel {pixel:g} cm.
   A ray (theta, t) is the line x cos(theta) + y sin(theta) = t.
-  Fan beam, {detector} detector: view k has the source angle beta = start + 2 pi k / views and the source at
-  D (-sin(beta), cos(beta)), D = {distance:g} cm, start = {start:g} rad. A ray at fan angle gamma has
+  Fan beam, {detector} detector: view k has the source angle beta = {beta_text}, and the source at
+  D (-sin(beta), cos(beta)), D = {distance:g} cm. A ray at fan angle gamma has
   theta = beta + gamma, t = D sin(gamma). {bin_text}
   HU = 1000 (mu / mu_water - 1) with mu_water = {water:g} 1/cm.
 """
@@ -91,11 +92,12 @@ def export_cases(
 
 def _readme(spec: Spec) -> str:
     fan, grid = spec.geometry, spec.grid
+    place = f"(j - (bins - 1) / 2{f' + {fan.offset:g}' if fan.offset else ''})"
     if fan.detector == "arc":
-        bin_text = f"Bin j is at gamma = (j - (bins - 1) / 2) {fan.pitch:.9g} rad."
+        bin_text = f"Bin j is at gamma = {place} {fan.pitch:.9g} rad."
     else:
         bin_text = (
-            f"Bin j is at gamma = arctan((j - (bins - 1) / 2) {fan.pitch:.9g} cm / {fan.detector_distance:g} cm), "
+            f"Bin j is at gamma = arctan({place} {fan.pitch:.9g} cm / {fan.detector_distance:g} cm), "
             "the flat detector's distance from the source."
         )
     return README.format(
@@ -108,10 +110,17 @@ def _readme(spec: Spec) -> str:
         pixel=grid.pixel,
         detector=fan.detector,
         distance=fan.source_distance,
-        start=fan.start,
+        beta_text=_beta_text(fan),
         bin_text=bin_text,
         water=spec.physics.water_attenuation,
     )
+
+
+def _beta_text(fan: FanBeam) -> str:
+    if fan.angles:
+        return "the k-th of angles_deg in spec.toml"
+    turn = "2 pi" if fan.is_circle else f"{fan.arc:.9g}"
+    return f"{fan.start:g} {'-' if fan.clockwise else '+'} {turn} k / views rad"
 
 
 def _arrays(case: Case, index: int) -> bytes:

@@ -17,10 +17,10 @@ from scipy import fft, ndimage
 
 from marbench.anatomy.body import body_mask
 from marbench.anatomy.resample import resample
+from marbench.cases.own_metals import AnyMetal, MaskMetal, draw
 from marbench.errors import DataError, GeometryError
 from marbench.geometry import ImageGrid
-from marbench.phantoms.implants.metal import Metal, Site
-from marbench.phantoms.metals import coverage
+from marbench.phantoms.implants.metal import Site
 
 __all__ = [
     "CELLS",
@@ -67,7 +67,7 @@ class Pose:
 
 
 def place(
-    metal: Metal,
+    metal: AnyMetal,
     image_hu: NDArray[np.floating[Any]],
     grid: ImageGrid,
     reference_pixel: float,
@@ -81,11 +81,11 @@ def place(
     The mask lies within the body (table and outside air excluded), and in gas only where nothing else is left. "bone"
     prefers bone and marrow under much of the mask, "teeth" the densest bone in front, "soft" what is neither bone nor
     gas, "any" all tissue alike. One of the good places is drawn, the better the likelier: p ∝ exp(score/temperature).
-    A metal too large for the body lies where it sticks out least.
+    A metal too large for the body lies where it sticks out least. One with a place of its own lies there.
 
     Parameters
     ----------
-    metal : Metal
+    metal : Metal or MaskMetal
     image_hu : array ``(rows, columns)``
         HU; the patient lies on the back, anterior is up.
     grid : ImageGrid
@@ -108,7 +108,10 @@ def place(
     DataError
         If the image is not finite.
     """
-    merit = merit_map(coarse(image_hu, grid), metal.site)
+    picture = coarse(image_hu, grid)
+    if isinstance(metal, MaskMetal) and metal.centre is not None:
+        return metal.centre
+    merit = merit_map(picture, metal.site)
     spectrum, allowed = _footprint(metal, reference_pixel * CELLS / max(grid.field_of_view), angle, scale, mirror)
     score = fft.irfft2(fft.rfft2(merit) * spectrum, merit.shape)
     best = score[allowed].max()
@@ -173,7 +176,7 @@ def _anterior(body: NDArray[np.bool_]) -> FloatArray:
 
 @lru_cache(maxsize=64)
 def _footprint(
-    metal: Metal, reference_cells: float, angle: float, scale: float, mirror: bool
+    metal: AnyMetal, reference_cells: float, angle: float, scale: float, mirror: bool
 ) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
     """Return the conjugate spectrum of a metal's normalised footprint, and the shifts that keep it on the raster."""
     covered = covered_cells(metal, reference_cells, angle, scale, mirror)
@@ -185,7 +188,9 @@ def _footprint(
     return spectrum, allowed_rows[:, None] & allowed_columns[None, :]
 
 
-def covered_cells(metal: Metal, reference_cells: float, angle: float, scale: float, mirror: bool) -> NDArray[np.bool_]:
+def covered_cells(
+    metal: AnyMetal, reference_cells: float, angle: float, scale: float, mirror: bool
+) -> NDArray[np.bool_]:
     """Return the cells of the raster that a metal in its middle touches; a reference pixel is that many cells long.
 
     Raises
@@ -194,7 +199,7 @@ def covered_cells(metal: Metal, reference_cells: float, angle: float, scale: flo
         There is none.
     """
     grid = ImageGrid(CELLS, CELLS, 1.0)
-    areas = coverage(metal, grid, reference_cells, (0.0, 0.0), angle, scale, mirror)
+    areas = draw(metal, grid, reference_cells, (0.0, 0.0), angle, scale, mirror)
     covered: NDArray[np.bool_] = np.add.reduce(list(areas.values())) > 0
     if not covered.any():
         raise GeometryError(

@@ -50,6 +50,7 @@ def open_source(spec: Spec) -> SliceSource:
         The folder that the spec names has no usable slices.
     """
     counts, path, fit = spec.split.counts(), spec.anatomy.path, spec.anatomy.fit
+    pattern = spec.anatomy.pattern
     if spec.anatomy.source == "procedural":
         from marbench.phantoms.patients import ProceduralPatients
 
@@ -67,11 +68,11 @@ def open_source(spec: Spec) -> SliceSource:
     if spec.anatomy.source == "dicom":
         from marbench.anatomy.dicom import DicomFolder
 
-        return DicomFolder(path, counts, spec.seed, fit)
+        return DicomFolder(path, counts, spec.seed, fit, pattern)
     if spec.anatomy.source == "nifti":
         from marbench.anatomy.nifti import NiftiFolder
 
-        return NiftiFolder(path, counts, spec.seed, fit)
+        return NiftiFolder(path, counts, spec.seed, fit, pattern)
     from marbench.anatomy.deeplesion import DeepLesion
 
     return DeepLesion(path, counts, spec.seed, fit)

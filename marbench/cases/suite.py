@@ -16,15 +16,18 @@ from typing import get_args, overload
 import numpy as np
 import torch
 
+from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.slices import Slice, Split
 from marbench.cases.anatomical import pose
 from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
+from marbench.cases.own_metals import AnyMetal, MaskMetal, draw, hold_inside, metals_of
 from marbench.cases.placement import Pose, place
 from marbench.cases.simulator import MetalFree, Simulator
 from marbench.cases.sources import bind, open_source
 from marbench.errors import DataError, SpecError, nearest
 from marbench.machine.text import clean_line
-from marbench.phantoms.metals import Metal, coverage, library, mask
+from marbench.phantoms.implants.metal import Metal
+from marbench.phantoms.metals import mask
 from marbench.spec import Spec, load_spec
 
 __all__ = ["Suite"]
@@ -50,8 +53,9 @@ class Suite(Sequence[Case]):
     ----------
     spec : Spec
         The benchmark, bound to its data: see `marbench.cases.sources.bind`.
-    metals : tuple of Metal
-        The set of the first slice. All sets are of one size; where `metals.placement` is "any" there is but one.
+    metals : tuple of Metal or MaskMetal
+        The set of the first slice. All sets are of one size; where `metals.placement` is "any" there is but one, and
+        to test with, that of ``[[metals.own]]`` where the benchmark has it.
 
     Raises
     ------
@@ -77,8 +81,9 @@ class Suite(Sequence[Case]):
         self.spec = bind(named, self.source)
         self.split: Split = split
         self.simulator = Simulator(self.spec, device)
+        self._sets: dict[str | None, tuple[AnyMetal, ...]] = {}
         self._slices = [(patient, name) for patient, names in self.source.patients(split).items() for name in names]
-        self.metals = self.metals_of(*self._slices[0]) if self._slices else library(split)
+        self.metals: tuple[AnyMetal, ...] = self.metals_of(*self._slices[0]) if self._slices else ()
         self._recent: OrderedDict[str, tuple[MetalFree, torch.Tensor, torch.Tensor]] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -87,6 +92,11 @@ class Suite(Sequence[Case]):
             f"<Suite {self.spec.name!r}, {self.split}: {len(self)} cases = {len(self._slices)} slices of {patients} "
             f"patients × {len(self.metals)} metals>"
         )
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What of the files was passed over, left out or assumed; the lines name no file and may be published."""
+        return self.source.notices if isinstance(self.source, SliceCollection) else ()
 
     @cached_property
     def case_keys(self) -> tuple[CaseKey, ...]:
@@ -99,10 +109,13 @@ class Suite(Sequence[Case]):
             for k in orders
         )
 
-    def metals_of(self, patient_id: str, slice_id: str) -> tuple[Metal, ...]:
+    def metals_of(self, patient_id: str, slice_id: str) -> tuple[AnyMetal, ...]:
         """Return the metals that go into a slice: those of its region of the body, or the same for all."""
         anatomical = self.spec.metals.placement == "anatomical"
-        return library(self.split, self.source.region(patient_id, slice_id) if anatomical else None)
+        region = self.source.region(patient_id, slice_id) if anatomical else None
+        if region not in self._sets:
+            self._sets[region] = metals_of(self.spec, self.split, region)
+        return self._sets[region]
 
     def __len__(self) -> int:
         return len(self._slices) * len(self.metals)
@@ -128,13 +141,15 @@ class Suite(Sequence[Case]):
         metal = self.metals_of(*where)[order]
         return self._simulate(self._key(where, metal, order), metal)
 
-    def pose_of(self, metal: Metal, one: Slice) -> Pose:
+    def pose_of(self, metal: AnyMetal, one: Slice) -> Pose:
         """Return how a metal lies in a slice, without simulating it."""
         rng = self._rng("placement", _origin(one), metal.id)
-        arguments = metal, one.image, self.spec.grid, self.spec.metals.reference_pixel_cm, rng
-        return pose(*arguments) if metal.place else Pose(place(*arguments))
+        arguments = one.image, self.spec.grid, self.spec.metals.reference_pixel_cm, rng
+        if isinstance(metal, Metal) and metal.place:
+            return pose(metal, *arguments)
+        return Pose(place(metal, *arguments))
 
-    def _key(self, where: tuple[str, str], metal: Metal, order: int) -> CaseKey:
+    def _key(self, where: tuple[str, str], metal: AnyMetal, order: int) -> CaseKey:
         count = len(self.metals)
         # Group 1 is to hold the largest metals; only those to train with begin with the smallest.
         rank = count - 1 - order if self.split == "train" else order
@@ -142,13 +157,15 @@ class Suite(Sequence[Case]):
         patient_id, slice_id = where
         return CaseKey(f"{slice_id}_{metal.id}", patient_id, slice_id, metal.id, group)
 
-    def _simulate(self, key: CaseKey, metal: Metal) -> Case:
+    def _simulate(self, key: CaseKey, metal: AnyMetal) -> Case:
         spec, grid = self.spec, self.spec.grid
         free, truth_image, truth_sinogram = self._without_metal(key.patient_id, key.slice_id)
         origin = _origin(free.slice)
         lies = self.pose_of(metal, free.slice)
-        areas = coverage(metal, grid, spec.metals.reference_pixel_cm, lies.shift, lies.angle, mirror=lies.mirror)
-        if spec.metals.material != "own":
+        areas = draw(metal, grid, spec.metals.reference_pixel_cm, lies.shift, lies.angle, mirror=lies.mirror)
+        if isinstance(metal, MaskMetal):
+            hold_inside(metal, np.sum(list(areas.values()), axis=0), free.slice.image, grid)
+        elif spec.metals.material != "own":
             areas = {spec.metals.material: np.sum(list(areas.values()), axis=0, dtype=np.float32)}
         metal_mask, total = mask(areas), np.sum(list(areas.values()), axis=0)
         sinogram, trace = self.simulator.with_metal(free, areas, self._rng("noise", origin, metal.id))

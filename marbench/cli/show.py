@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,22 @@ __all__ = ["command"]
 @options.plugins_option
 def command(name: str, plugins: tuple[Path, ...]) -> None:
     """Show NAME in full: a benchmark (its name or TOML file) or a method."""
-    from marbench.errors import MarbenchError, nearest
+    from marbench.cases.suite import Suite
+    from marbench.errors import DataError, MarbenchError, nearest
     from marbench.method.discovery import discover
     from marbench.spec import builtin_specs, load_spec
 
     if name in builtin_specs() or name.endswith(".toml"):
-        _print(name, dict(_benchmark(load_spec(name))))
+        spec = load_spec(name)
+        try:
+            suite = Suite(spec) if spec.anatomy.source == "procedural" or spec.anatomy.path is not None else None
+        except DataError as error:
+            _print(name, dict(_benchmark(spec, "unknown: its data cannot be used")))
+            raise error
+        if suite is None:
+            _print(name, dict(_benchmark(spec, "unknown: where its data lie is not named here")))
+        else:
+            _print(name, dict(_benchmark(suite.spec, str(len(suite)), suite.notices)))
         return
     found = discover(plugins)
     if name not in found.entries:
@@ -37,29 +47,25 @@ def command(name: str, plugins: tuple[Path, ...]) -> None:
     _print(name, dict(_method(found.entries[name])))
 
 
-def _benchmark(spec: Spec) -> Iterator[tuple[str, str]]:
-    """Yield what defines a benchmark, key by key."""
-    from marbench.cases.suite import Suite
-    from marbench.errors import DataError
+def _benchmark(spec: Spec, cases: str, notices: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """Yield what defines a benchmark, key by key, and what of its files is not used."""
     from marbench.spec import PROTOCOL
 
-    cases = "unknown: where its data lie is not named here"
-    if spec.anatomy.source == "procedural" or spec.anatomy.path is not None:
-        try:
-            suite = Suite(spec)
-            spec, cases = suite.spec, str(len(suite))
-        except DataError as error:
-            cases = f"unknown: {error}"
     whole = spec.anatomy.source == "procedural" or spec.anatomy.data is not None
     yield "title", spec.title
     yield "summary", spec.summary
     yield "hash", spec.hash if whole else "unknown without its data"
     yield "protocol", str(PROTOCOL)
     yield "test cases", cases
+    if notices:
+        yield "files", "\n".join(notices)
     fan, grid = spec.geometry, spec.grid
     yield "field of view", f"{grid.field_of_view[0]:.2f} × {grid.field_of_view[1]:.2f} cm"
-    yield "circle seen by every view", f"{2 * fan.field_radius:.2f} cm across"
+    yield "circle that is measured", f"{2 * fan.field_radius:.2f} cm across"
     content = spec.model_dump(mode="json", by_alias=True, exclude={"title", "summary"}, exclude_none=True)
+    # In words: tables and masks are long.
+    content["physics"]["spectrum"] = spec.physics.spectrum_title
+    content["metals"]["own"] = [f"{metal.id} ({', '.join(metal.masks)})" for metal in spec.metals.own]
     yield from _flat("", content)
 
 

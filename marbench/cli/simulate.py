@@ -32,6 +32,8 @@ def command(spec: str, out: Path, limit: int | None, split: Split) -> None:
 
     suite = Suite(spec, split)
     with TerminalProgress() as progress:
+        for notice in suite.notices:
+            progress.note(notice)
         progress.begin("Simulating", len(suite.case_keys[:limit]))
         count = export_cases(suite, out, limit, progress.advance, progress.note)
     click.echo(f"{count} cases in {options.shown(out)}; README.txt there says what the files hold.")

@@ -2,7 +2,7 @@
 
 ===============  =========================================================================================
 ``triton``       kernels for CUDA devices: what "auto" takes there
-``sparse``       stored weights with the symmetry of the square (CSR): what "auto" takes elsewhere
+``sparse``       stored weights (CSR), an eighth of them where there is symmetry: what "auto" takes elsewhere
 ``reference``    weights computed on the fly: any geometry, any device, the yardstick of all others
 ``torch_radon``  the package of that name for projection and back-projection, only where it is asked for
 ===============  =========================================================================================
@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -19,18 +20,19 @@ import torch
 
 from marbench.ct import brackets, torch_radon
 from marbench.ct.batches import SmallerBatches
-from marbench.ct.filtering import BinMatrix, filter_matrix, resampling_matrix
+from marbench.ct.filtering import BinMatrix, filtering
 from marbench.ct.linear import Adjoint, Composed, LinearMap
-from marbench.ct.rebinning import parallel_beam_of, rebinning_matrix
+from marbench.ct.rebinning import parallel_beam_of, rebinning_matrix, symmetric
 from marbench.ct.reference import OnTheFly
-from marbench.ct.sparse import SparseMatrix, SymmetricSparse
+from marbench.ct.sparse import Sparse, SparseMatrix, SymmetricSparse
 from marbench.ct.symmetry import obstacle as asymmetry_of
 from marbench.ct.taps import TapFunction, interpolation_taps, joseph_taps
 from marbench.errors import GeometryError, MarbenchError, nearest
 from marbench.geometry import FanBeam, Geometry, ImageGrid
 from marbench.machine.devices import check_device, why_not_triton
+from marbench.reconstruction import Window
 
-__all__ = ["Backend", "BackendChoice", "Kind", "backend_for", "build", "check_backend", "obstacles"]
+__all__ = ["Backend", "BackendChoice", "Kind", "Operator", "backend_for", "build", "check_backend", "obstacles"]
 
 Kind = Literal["project", "invert"]
 Backend = Literal["auto", "reference", "sparse", "torch_radon", "triton"]
@@ -85,9 +87,10 @@ def backend_for(
     passed_over = f"; no Triton kernels: {why_not['triton']}" if device.type == "cuda" else ""
     if why_not["sparse"]:
         return BackendChoice("reference", f"no stored weights: {why_not['sparse']}{passed_over}")
+    asymmetry = asymmetry_of(_stored_scan(kind, geometry), grid)
+    shared = f"no symmetry: {asymmetry}" if asymmetry else "views and image share the symmetry of the square"
     megabytes = _matrix_bytes(kind, geometry, grid) / 1e6
-    reason = f"views and image share the symmetry of the square; {megabytes:.0f} MB a matrix{passed_over}"
-    return BackendChoice("sparse", reason)
+    return BackendChoice("sparse", f"{shared}; {megabytes:.0f} MB a matrix{passed_over}")
 
 
 def obstacles(
@@ -112,43 +115,68 @@ def check_backend(kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Back
         raise GeometryError(f"The {backend} backend cannot serve {geometry!r} on {grid!r}: {why_not}.")
 
 
-def build(
-    kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Backend, device: torch.device, dtype: torch.dtype
-) -> LinearMap:
-    """Build an operator: image → sinogram for "project", sinogram → image for "invert"."""
-    name = backend_for(kind, geometry, grid, device, backend).name
-    if name == "triton":
+@dataclass(frozen=True)
+class Operator:
+    """Which operator is meant: image → sinogram for "project", sinogram → image for "invert".
+
+    ``window`` and ``extrapolate`` are of inversions, see `marbench.ct.RadonInversion`.
+    """
+
+    kind: Kind
+    geometry: Geometry
+    grid: ImageGrid
+    backend: Backend = "auto"
+    window: Window = "ram-lak"
+    extrapolate: bool = False
+
+    def __post_init__(self) -> None:
+        # A ray begins at the source. One that is followed to both ends of the image would count what lies behind it.
+        reach = math.hypot(*self.grid.field_of_view) / 2
+        if isinstance(self.geometry, FanBeam) and self.geometry.source_distance <= reach:
+            raise GeometryError(
+                f"The source, {self.geometry.source_distance:g} cm from the isocentre, would pass through the image, "
+                f"whose corners are {reach:.2f} cm away. Move the source out, or use a smaller image."
+            )
+
+
+def build(operator: Operator, device: torch.device, dtype: torch.dtype) -> LinearMap:
+    """Build an operator."""
+    kind, geometry, grid = operator.kind, operator.geometry, operator.grid
+    name = backend_for(kind, geometry, grid, device, operator.backend).name
+    if name != "triton":
+        built = _built_of_torch(operator, name, device, dtype)
+    else:
         from marbench.ct import triton
 
-        kernels = triton.JosephProjection if kind == "project" else triton.inversion
-        built: LinearMap = kernels(geometry, grid, device, dtype)
-    else:
-        built = _built_of_torch(kind, geometry, grid, name, device, dtype)
+        if kind == "project":
+            built = triton.JosephProjection(geometry, grid, device, dtype)
+        else:
+            built = triton.inversion(geometry, grid, device, dtype, operator.window, operator.extrapolate)
     # Memory that runs out is an error which can be caught on GPUs alone; a CPU swaps, or ends the process.
     return SmallerBatches(built) if device.type == "cuda" else built
 
 
-def _built_of_torch(
-    kind: Kind, geometry: Geometry, grid: ImageGrid, name: Backend, device: torch.device, dtype: torch.dtype
-) -> LinearMap:
+def _built_of_torch(operator: Operator, name: Backend, device: torch.device, dtype: torch.dtype) -> LinearMap:
+    geometry, grid = operator.geometry, operator.grid
+
     def system(taps: TapFunction, scan: Geometry) -> LinearMap:
         if name == "torch_radon":
             return torch_radon.TorchRadonProjection(scan, grid, device, dtype, taps is interpolation_taps)
-        return (SymmetricSparse if name == "sparse" else OnTheFly)(taps, scan, grid, device, dtype)
+        if name != "sparse":
+            return OnTheFly(taps, scan, grid, device, dtype)
+        return (Sparse if asymmetry_of(scan, grid) else SymmetricSparse)(taps, scan, grid, device, dtype)
 
-    if kind == "project":
+    if operator.kind == "project":
         return system(joseph_taps, geometry)
     # f = Bᵀ H p: H the ramp filter, B the interpolation of an image to a sinogram, whose adjoint back-projects.
-    if not isinstance(geometry, FanBeam):
-        ramp = BinMatrix(filter_matrix(geometry), geometry.views, device, dtype)
-        return Composed(ramp, Adjoint(system(interpolation_taps, geometry)))
-    parallel = parallel_beam_of(geometry)
-    rebinning = SparseMatrix(
-        rebinning_matrix(geometry, parallel.views), geometry.shape, (parallel.views, geometry.bins), device, dtype
-    )
     # Rebinned rays lie at t = D sin γ, not equally spaced. Resampling and ramp both act along the bins: one matrix.
-    ramp = BinMatrix(resampling_matrix(geometry, parallel) @ filter_matrix(parallel), parallel.views, device, dtype)
-    return Composed(rebinning, ramp, Adjoint(system(interpolation_taps, parallel)))
+    parallel, matrix = filtering(geometry, grid, operator.window, operator.extrapolate)
+    inversion = BinMatrix(matrix, parallel.views, device, dtype), Adjoint(system(interpolation_taps, parallel))
+    if not isinstance(geometry, FanBeam):
+        return Composed(*inversion)
+    rebinned = parallel.views, symmetric(geometry).bins
+    rebinning = SparseMatrix(rebinning_matrix(geometry, parallel.views), geometry.shape, rebinned, device, dtype)
+    return Composed(rebinning, *inversion)
 
 
 def _missing_here(backend: Backend, device: torch.device) -> str | None:
@@ -162,12 +190,12 @@ def _missing_here(backend: Backend, device: torch.device) -> str | None:
     return None
 
 
-def _why_not_sparse(kind: Kind, geometry: Geometry, grid: ImageGrid) -> str | None:
+def _stored_scan(kind: Kind, geometry: Geometry) -> Geometry:
     # What is stored for an inversion is the back-projection of the rebinned, parallel scan.
-    scan = parallel_beam_of(geometry) if kind == "invert" and isinstance(geometry, FanBeam) else geometry
-    asymmetry = asymmetry_of(scan, grid)
-    if asymmetry:
-        return asymmetry
+    return parallel_beam_of(geometry) if kind == "invert" and isinstance(geometry, FanBeam) else geometry
+
+
+def _why_not_sparse(kind: Kind, geometry: Geometry, grid: ImageGrid) -> str | None:
     needed = _matrix_bytes(kind, geometry, grid)
     if needed > MEMORY_LIMIT_BYTES:
         return f"a matrix would take {needed / 1e9:.1f} GB, more than {MEMORY_LIMIT_BYTES / 1e9:.0f} GB"
@@ -193,9 +221,10 @@ _OBSTACLES: dict[Backend, Callable[[Kind, Geometry, ImageGrid], str | None]] = {
 
 
 def _matrix_bytes(kind: Kind, geometry: Geometry, grid: ImageGrid) -> float:
-    """Upper estimate: two taps of 8 bytes a pixel column, or a pixel, for an eighth of the rays."""
+    """Upper estimate: two taps of 8 bytes a pixel column, or a pixel, for all rays or an eighth of them."""
+    scan = _stored_scan(kind, geometry)
+    share = 1 if asymmetry_of(scan, grid) else 1 / 8
     if kind == "invert":
-        views = parallel_beam_of(geometry).views if isinstance(geometry, FanBeam) else geometry.views
-        return views / 8 * grid.rows * grid.columns * 2 * 8
+        return share * scan.views * grid.rows * grid.columns * 2 * 8
     # A ray meets two pixels in every row, or column, that it crosses.
-    return float(np.prod(geometry.shape)) / 8 * max(grid.shape) * 2 * 8
+    return share * float(np.prod(geometry.shape)) * max(grid.shape) * 2 * 8

@@ -30,8 +30,10 @@ class Bracket(NamedTuple):
     distance : float
         From the source to the isocentre, in pixels.
     scale : float
-        Bins per radian, per tangent, or per pixel: the bin of a pixel is ``(bins − 1)/2 + scale · g``, where g is the
-        fan angle (arc), its tangent (flat), or t in pixels (parallel).
+        Bins per radian, per tangent, or per pixel: the bin of a pixel is ``centre + scale · g``, where g is the fan
+        angle (arc), its tangent (flat), or t in pixels (parallel).
+    centre : float
+        The bin of the ray through the isocentre.
     reach : float
         Half the width of the interval, in bins.
     rays : int
@@ -44,6 +46,7 @@ class Bracket(NamedTuple):
     detector: str
     distance: float
     scale: float
+    centre: float
     reach: float
     rays: int
     views: NDArray[np.float64]
@@ -61,7 +64,7 @@ class Bracket(NamedTuple):
             else:
                 scale = geometry.detector_distance / geometry.pitch
                 # The tangent grows fastest at the edge of the detector, where the interval is widest.
-                edge = geometry.gamma[-1]
+                edge = geometry.widest
                 reach = scale * (math.tan(edge + spread) - math.tan(edge))
         else:
             angles, detector, distance = geometry.theta, "", 0.0
@@ -69,7 +72,8 @@ class Bracket(NamedTuple):
             scale = reach = grid.pixel / geometry.spacing
         reach += _SLACK
         views = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        return cls(bool(detector), detector, distance, scale, reach, math.ceil(2 * reach), views)
+        centre = (geometry.bins - 1) / 2 - (geometry.offset if isinstance(geometry, FanBeam) else 0.0)
+        return cls(bool(detector), detector, distance, scale, centre, reach, math.ceil(2 * reach), views)
 
 
 def obstacle(geometry: Geometry, grid: ImageGrid) -> str | None:
@@ -79,8 +83,8 @@ def obstacle(geometry: Geometry, grid: ImageGrid) -> str | None:
     # The angle under which a pixel is seen has no value where the source is nearer than a pixel.
     if geometry.source_distance <= _radius(grid) + 2 * grid.pixel:
         return "the source stands inside the image"
-    if geometry.gamma[-1] + _spread(geometry, grid) >= _WIDEST:
-        return f"the fan opens to ±{math.degrees(geometry.gamma[-1]):.0f}°, beyond ±{math.degrees(_WIDEST):.0f}°"
+    if geometry.widest + _spread(geometry, grid) >= _WIDEST:
+        return f"the fan opens to ±{math.degrees(geometry.widest):.0f}°, beyond ±{math.degrees(_WIDEST):.0f}°"
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,29 +11,62 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from marbench.ct.linear import LinearMap
-from marbench.geometry import FanBeam, ParallelBeam
+from marbench.ct.rebinning import parallel_beam_of, symmetric
+from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
+from marbench.reconstruction import Window
 
-__all__ = ["BinMatrix", "filter_matrix", "ram_lak", "resampling_matrix"]
+__all__ = ["BinMatrix", "extension_matrix", "filtering", "ramp", "resampling_matrix"]
 
 FloatArray = NDArray[np.float64]
 
+# W(f) = Σ_k c_k cos(2π f s_k d), as {s_k: c_k}. Hamming's 0.54 is the usual rounding of 25/46.
+_COSINES: dict[Window, dict[float, float]] = {
+    "ram-lak": {0.0: 1.0},
+    "cosine": {0.5: 1.0},
+    "hamming": {0.0: 0.54, 1.0: 0.46},
+    "hann": {0.0: 0.5, 1.0: 0.5},
+}
 
-def ram_lak(bins: int, spacing: float) -> FloatArray:
-    """Return the Ram-Lak convolution matrix, shape ``(bins, bins)``, in 1/cm².
 
-    The band-limited ramp is sampled in space, which keeps its mean right, and the convolution is linear
-    (zero padded), never circular: h(0) = 1/(4 d²), h(n) = −1/(π n d)² for odd n, else 0.
+def ramp(bins: int, spacing: float, window: Window = "ram-lak") -> FloatArray:
+    """Return the convolution matrix of the band-limited ramp, shape ``(bins, bins)``, in 1/cm².
+
+    The filter is sampled in space, which keeps its mean right, and the convolution is linear (zero padded), never
+    circular. Ram-Lak: h(0) = 1/(4 d²), h(n) = −1/(π n d)² for odd n, else 0.
+
+    Parameters
+    ----------
+    window : str
+        ``ram-lak`` (none), ``shepp-logan``: sinc(f/2f_N), ``cosine``: cos(π f/2f_N), ``hamming``: 0.54 + 0.46 cos(π
+        f/f_N), ``hann``: 0.5 + 0.5 cos(π f/f_N). The later ones pass less of the high frequencies.
 
     References
     ----------
-    G. N. Ramachandran and A. V. Lakshminarayanan, PNAS 68(9), 1971; Kak & Slaney 1988, eq. 3-61.
+    G. N. Ramachandran and A. V. Lakshminarayanan, PNAS 68(9), 1971; L. A. Shepp and B. F. Logan, IEEE Trans. Nucl.
+    Sci. 21(3), 1974; Kak & Slaney 1988, eq. 3-61.
     """
-    # h(n) is the inverse Fourier transform of |f|, cut at the Nyquist frequency 1/(2d), at n·d: 0 for even n ≠ 0.
     n = np.subtract.outer(np.arange(bins), np.arange(bins))
-    odd = n % 2 == 1
+    if window == "shepp-logan":
+        # The inverse transform of |f| sinc(f / 2 f_N) at n d, in closed form.
+        return np.asarray(-2 / (math.pi**2 * spacing**2 * (4.0 * n**2 - 1)))
+    # A cosine in frequency shifts the kernel in space by as much as it turns, half to either side.
     kernel = np.zeros((bins, bins))
+    for shift, share in _COSINES[window].items():
+        kernel += share / 2 * (_ram_lak(n + shift, spacing) + _ram_lak(n - shift, spacing))
+    return kernel
+
+
+def _ram_lak(n: NDArray[np.int64] | FloatArray, spacing: float) -> FloatArray:
+    """Return the inverse Fourier transform of |f|, cut at f_N, at n·d, for whole and half n."""
+    n = np.asarray(n, dtype=np.float64)
+    whole = n == np.floor(n)
+    odd = whole & (n % 2 == 1)
+    kernel = np.zeros(n.shape)
     kernel[odd] = -1 / (math.pi * n[odd] * spacing) ** 2
-    np.fill_diagonal(kernel, 1 / (4 * spacing**2))
+    kernel[n == 0] = 1 / (4 * spacing**2)
+    # ∫ |f| e^{2πi f n d} df = sin(πn)/(2πn d²) − (1 − cos πn)/(2π²n² d²), where sin(πn) = ±1 and cos(πn) = 0.
+    turn = math.pi * n[~whole]
+    kernel[~whole] = (np.sin(turn) / turn - 1 / turn**2) / (2 * spacing**2)
     return kernel
 
 
@@ -51,12 +85,47 @@ def resampling_matrix(fan: FanBeam, parallel: ParallelBeam) -> FloatArray:
     return matrix
 
 
-def filter_matrix(parallel: ParallelBeam) -> FloatArray:
-    """Return Ram-Lak with the scales of the filtered back-projection sum, ``(bins, bins)``, in 1/cm.
+def extension_matrix(measured: int, bins: int) -> FloatArray:
+    """Return the continuation of a truncated projection by as many bins on either side, ``(measured, bins)``.
+
+    A step at the end of the detector would be filtered to a bright rim, and to a cup over the whole field. So the last
+    value falls like cos² over what lies beyond: the mean of the field stays right within some percent.
+
+    References
+    ----------
+    B. Ohnesorge et al., "Efficient correction for CT image artifacts caused by objects extending outside the scan field
+    of view", Med. Phys. 27(1), 2000, whose idea of a smooth end this takes, in its simplest, linear form.
+    """
+    beyond = (bins - measured) // 2
+    matrix = np.zeros((measured, bins))
+    matrix[np.arange(measured), beyond + np.arange(measured)] = 1.0
+    # 1 at the last cell, 0 one cell beyond the last of the continuation.
+    falling = np.cos(math.pi / 2 * np.arange(1, beyond + 1) / (beyond + 1)) ** 2
+    matrix[0, :beyond], matrix[-1, bins - beyond :] = falling[::-1], falling
+    return matrix
+
+
+def filtering(
+    geometry: Geometry, grid: ImageGrid, window: Window = "ram-lak", extrapolate: bool = False
+) -> tuple[ParallelBeam, FloatArray]:
+    """Return the parallel scan that is back-projected, and the matrix to its bins in 1/cm.
+
+    The matrix takes the bins of a parallel view, or of a fan's rebinned one (see `symmetric`). It holds the resampling
+    to equal t, the continuation of what is truncated, and the `ramp` with the scales of the sum
 
     f(x, y) = ∫₀^π (h ∗ p)(t) dθ ≈ (π / views) Σ_θ spacing Σ_i h(t − t_i) p(t_i)   (Kak & Slaney 1988, §3.3).
     """
-    return ram_lak(parallel.bins, parallel.spacing) * (parallel.spacing * math.pi / parallel.views)
+    parallel = parallel_beam_of(geometry) if isinstance(geometry, FanBeam) else geometry
+    # Products are taken in float64, from left to right as a row vector meets the matrices.
+    matrix = resampling_matrix(symmetric(geometry), parallel) if isinstance(geometry, FanBeam) else None
+    if extrapolate:
+        # A body that fills the image ends within its corners.
+        missing = math.hypot(*grid.field_of_view) / 2 - parallel.t[-1]
+        wider = replace(parallel, bins=parallel.bins + 2 * max(0, math.ceil(missing / parallel.spacing)))
+        extension = extension_matrix(parallel.bins, wider.bins)
+        matrix, parallel = extension if matrix is None else matrix @ extension, wider
+    scaled = ramp(parallel.bins, parallel.spacing, window) * (parallel.spacing * math.pi / parallel.views)
+    return parallel, scaled if matrix is None else matrix @ scaled
 
 
 class BinMatrix(LinearMap):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from torch import Tensor, nn
 
 from marbench.ct import ops
 from marbench.ct.backends import Backend, check_backend
-from marbench.geometry import Geometry, ImageGrid
+from marbench.errors import GeometryError, nearest
+from marbench.geometry import FanBeam, Geometry, ImageGrid
+from marbench.reconstruction import Truncation, Window
 
 __all__ = ["RadonInversion"]
 
@@ -18,12 +22,24 @@ class RadonInversion(nn.Module):
     twice; then, as for a parallel-beam sinogram, follow the Ram-Lak filter and back-projection over
     [0, π) with linear interpolation. The layer has no parameters and is linear.
 
+    What a part of a circle measures twice is weighted as in Parker 1982, see `marbench.ct.rebinning`.
+
     Parameters
     ----------
     geometry : FanBeam or ParallelBeam
     grid : ImageGrid
+    window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}
+        Of the ramp filter, see `marbench.ct.filtering.ramp`.
+    truncation : {"refuse", "extrapolate", "ignore"}
+        Where the scan does not see the circle that fits into the image: refuse it; continue every view smoothly beyond
+        its ends; or take what lies there for empty, which is right for objects that the scan sees whole.
     backend : {"auto", "reference", "sparse", "torch_radon", "triton"}
         See `marbench.ct.backend_for`.
+
+    Raises
+    ------
+    GeometryError
+        Lines through the image are not measured, or the backend cannot serve the geometry.
 
     References
     ----------
@@ -31,11 +47,33 @@ class RadonInversion(nn.Module):
     A. C. Kak and M. Slaney, "Principles of Computerized Tomographic Imaging", 1988, §3.3 and §3.4.3.
     """
 
-    def __init__(self, geometry: Geometry, grid: ImageGrid, *, backend: Backend = "auto") -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        grid: ImageGrid,
+        *,
+        window: Window = "ram-lak",
+        truncation: Truncation = "refuse",
+        backend: Backend = "auto",
+    ) -> None:
         super().__init__()
+        for what, value, choices in (("window", window, Window), ("truncation", truncation, Truncation)):
+            if value not in get_args(choices):
+                raise GeometryError(f"Unknown {what} {value!r}: {nearest(value, get_args(choices))}.")
         check_backend("invert", geometry, grid, backend)  # a backend that cannot serve is refused here
-        self.geometry, self.grid, self.backend = geometry, grid, backend
-        self._key = ops.operator_key("invert", geometry, grid, backend)
+        inscribed = min(grid.field_of_view) / 2
+        unmeasured = geometry.unmeasured(inscribed) if isinstance(geometry, FanBeam) else None
+        if unmeasured:
+            raise GeometryError(f"{unmeasured}. Use more of the circle.")
+        # The outermost pixels of the circle that fits into the image are half outside.
+        if truncation == "refuse" and geometry.field_radius < inscribed - grid.pixel:
+            raise GeometryError(
+                f"The scan sees a circle of radius {geometry.field_radius:.2f} cm, but the image reaches "
+                f"{inscribed:.2f} cm from its centre: what lies beyond would be truncated. Choose truncation = "
+                "'extrapolate', or 'ignore' for an object that is seen whole."
+            )
+        self.geometry, self.grid, self.window, self.backend = geometry, grid, window, backend
+        self._key = ops.operator_key("invert", geometry, grid, backend, window, truncation == "extrapolate")
 
     def forward(self, sinogram: Tensor) -> Tensor:
         """Reconstruct ``(..., views, bins)`` line integrals to ``(..., rows, columns)`` µ in 1/cm.
@@ -54,4 +92,4 @@ class RadonInversion(nn.Module):
 
     def extra_repr(self) -> str:
         """Say what is inverted, for ``print(module)``."""
-        return f"{self.geometry}, {self.grid}, backend={self.backend!r}"
+        return f"{self.geometry}, {self.grid}, window={self.window!r}, backend={self.backend!r}"

@@ -11,6 +11,7 @@ from marbench.ct.inversion import RadonInversion
 from marbench.ct.projection import project
 from marbench.geometry import Geometry, ImageGrid
 from marbench.physics.hounsfield import WATER_ATTENUATION, hu_to_mu, mu_to_hu
+from marbench.reconstruction import Truncation, Window
 
 __all__ = ["Operators"]
 
@@ -25,16 +26,20 @@ class Operators:
     grid : ImageGrid
     water : float
         Attenuation of water in 1/cm, which defines the HU scale.
+    window, truncation : str
+        Of the inversion, see `RadonInversion`.
     """
 
     geometry: Geometry
     grid: ImageGrid
     water: float = WATER_ATTENUATION
+    window: Window = "ram-lak"
+    truncation: Truncation = "refuse"
 
     @cached_property
     def inversion(self) -> RadonInversion:
         """The Radon inversion layer, attenuation in 1/cm out."""
-        return RadonInversion(self.geometry, self.grid)
+        return RadonInversion(self.geometry, self.grid, window=self.window, truncation=self.truncation)
 
     def project(self, image_hu: torch.Tensor) -> torch.Tensor:
         """Return the line integrals of an image in HU: ``(..., rows, columns)`` → ``(..., views, bins)``, no unit.

@@ -17,20 +17,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marbench.ct.backends import Backend, Kind, build
+from marbench.ct.backends import Backend, Kind, Operator, build
 from marbench.ct.linear import LinearMap, Shape
 from marbench.errors import GeometryError
 from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
+from marbench.reconstruction import Window
 
 __all__ = ["apply", "apply_adjoint", "check_array", "operator", "operator_key"]
 
 _GEOMETRIES: dict[str, type[FanBeam] | type[ParallelBeam]] = {"fan": FanBeam, "parallel": ParallelBeam}
 
 
-def operator_key(kind: Kind, geometry: Geometry, grid: ImageGrid, backend: Backend = "auto") -> str:
+def operator_key(
+    kind: Kind,
+    geometry: Geometry,
+    grid: ImageGrid,
+    backend: Backend = "auto",
+    window: Window = "ram-lak",
+    extrapolate: bool = False,
+) -> str:
     """Return the text that names an operator. Numbers are written in full, so equal keys are equal operators."""
-    beam = "fan" if isinstance(geometry, FanBeam) else "parallel"
-    parts = {"kind": kind, "beam": beam, "geometry": asdict(geometry), "grid": asdict(grid), "backend": backend}
+    parts = {"beam": "fan" if isinstance(geometry, FanBeam) else "parallel"}
+    parts |= asdict(Operator(kind, geometry, grid, backend, window, extrapolate))
     return json.dumps(parts, default=lambda number: number.item())  # NumPy scalars
 
 
@@ -42,7 +50,7 @@ operator_key._dynamo_marked_constant = True  # type: ignore[attr-defined]
 @lru_cache(maxsize=16)
 def operator(key: str, device: torch.device, dtype: torch.dtype) -> LinearMap:
     """Return the operator of a key, built once per device and dtype (float32 or float64)."""
-    return build(*_parse(key), device, dtype)
+    return build(_parse(key), device, dtype)
 
 
 def _forward(x: Tensor, key: str) -> Tensor:
@@ -87,17 +95,55 @@ for _name, _kernel, _fake, _backward in (
     torch.library.register_autograd(_name, _backward, setup_context=_keep_key)
 
 
+class _Linear(torch.autograd.Function):
+    """An operator (or its adjoint) as `torch.func` wants it: an op alone gives no forward derivatives, and no vmap."""
+
+    @staticmethod
+    def forward(x: Tensor, key: str, transposed: bool) -> Tensor:
+        op = torch.ops.marbench.adjoint if transposed else torch.ops.marbench.forward
+        result: Tensor = op(x, key)
+        return result
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, str, bool], output: Tensor) -> None:
+        _, ctx.key, ctx.transposed = inputs
+
+    # A linear map is its own derivative forwards, and its adjoint is the one backwards.
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return _applied(gradient, ctx.key, not ctx.transposed), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
+        return _applied(tangent, ctx.key, ctx.transposed)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int, ...], x: Tensor, key: str, transposed: bool) -> tuple[Tensor, int]:
+        # Any number of leading axes is a batch.
+        return _applied(x.movedim(in_dims[0], 0), key, transposed), 0
+
+
+def _applied(x: Tensor, key: str, transposed: bool) -> Tensor:
+    result: Tensor = _Linear.apply(x, key, transposed)  # type: ignore[no-untyped-call]
+    return result
+
+
 def apply(x: Tensor, key: str) -> Tensor:
     """Apply an operator; the gradient comes back in the dtype of ``x``."""
-    # Converted out here, where autograd sees it; inside the op it would not.
-    result: Tensor = torch.ops.marbench.forward(x.to(_working_dtype(x.dtype)), key)
-    return result
+    return _apply(x, key, transposed=False)
 
 
 def apply_adjoint(y: Tensor, key: str) -> Tensor:
     """Apply the transposed operator; the gradient comes back in the dtype of ``y``."""
-    result: Tensor = torch.ops.marbench.adjoint(y.to(_working_dtype(y.dtype)), key)
-    return result
+    return _apply(y, key, transposed=True)
+
+
+def _apply(x: Tensor, key: str, transposed: bool) -> Tensor:
+    # Converted out here, where autograd sees it; inside the op it would not.
+    x = x.to(_working_dtype(x.dtype))
+    if torch.compiler.is_compiling():  # the compiler takes ops as they are, and functions with a jvp not at all
+        return _Linear.forward(x, key, transposed)
+    return _applied(x, key, transposed)
 
 
 def _working_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -106,7 +152,9 @@ def _working_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def check_array(what: str, array: Tensor, shape: Shape) -> None:
-    """Raise GeometryError unless the array is ``(..., *shape)`` and floating-point."""
+    """Raise GeometryError unless the array is a floating-point tensor ``(..., *shape)``."""
+    if not isinstance(array, Tensor):
+        raise GeometryError(f"Expected {what} as a torch.Tensor. Got {type(array).__name__}; see torch.from_numpy.")
     if tuple(array.shape[-2:]) != shape:
         expected = ", ".join(map(str, shape))
         raise GeometryError(f"Expected {what} (..., {expected}). Got {tuple(array.shape)}.")
@@ -128,9 +176,10 @@ def _compute(x: Tensor, key: str, shape_in: Shape, shape_out: Shape, *, adjoint:
 
 @contextmanager
 def _full_precision(device: torch.device) -> Iterator[None]:
-    """Switch autocast and TF32 off."""
+    """Switch autocast, TF32 and bfloat16 off."""
     with torch.autocast(device.type, enabled=False):
-        if device.type != "cuda":
+        # On CPUs with matrix units for bfloat16 "medium" costs hundreds of HU; nobody has touched what is as it was.
+        if device.type != "cuda" and _is_untouched():
             yield
             return
         # PyTorch has two switches for TF32, and cuBLAS refuses to work while they differ. The old one sets both, and
@@ -150,13 +199,18 @@ def _full_precision(device: torch.device) -> Iterator[None]:
                 backend.fp32_precision = precision
 
 
+def _is_untouched() -> bool:
+    return torch.backends.mkldnn.matmul.fp32_precision in ("none", "ieee")  # type: ignore[attr-defined]
+
+
 @lru_cache(maxsize=256)
-def _parse(key: str) -> tuple[Kind, Geometry, ImageGrid, Backend]:
+def _parse(key: str) -> Operator:
     parts = json.loads(key)
-    geometry = _GEOMETRIES[parts["beam"]](**parts["geometry"])
-    return parts["kind"], geometry, ImageGrid(**parts["grid"]), parts["backend"]
+    parts["geometry"] = _GEOMETRIES[parts.pop("beam")](**parts["geometry"])
+    return Operator(**{**parts, "grid": ImageGrid(**parts["grid"])})
 
 
 def _shapes(key: str) -> tuple[Shape, Shape]:
-    kind, geometry, grid, _ = _parse(key)
-    return (grid.shape, geometry.shape) if kind == "project" else (geometry.shape, grid.shape)
+    meant = _parse(key)
+    image, sinogram = meant.grid.shape, meant.geometry.shape
+    return (image, sinogram) if meant.kind == "project" else (sinogram, image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from functools import cached_property
 from typing import Any
@@ -18,7 +19,7 @@ from marbench.ct.symmetry import copies, representatives, sum_of_copies
 from marbench.ct.taps import TapFunction
 from marbench.geometry import Geometry, ImageGrid
 
-__all__ = ["SparseMatrix", "SymmetricSparse"]
+__all__ = ["Sparse", "SparseMatrix", "SymmetricSparse"]
 
 IntArray = NDArray[np.int64]
 
@@ -48,6 +49,36 @@ class SparseMatrix(LinearMap):
     def adjoint(self, y: Tensor) -> Tensor:
         """Multiply by the transposed matrix, one item of the batch at a time."""
         return _item_by_item(self._transpose, y, self.domain_shape)
+
+
+class Sparse(LinearMap):
+    """Image → sinogram with the weights of all rays stored. The matrix and its transpose are built when first used."""
+
+    def __init__(
+        self, taps: TapFunction, geometry: Geometry, grid: ImageGrid, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.domain_shape, self.range_shape = grid.shape, geometry.shape
+        self._system = taps, geometry, grid
+        self._device, self._dtype = device, dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply every image by the matrix."""
+        return _item_by_item(self._matrix, x, self.range_shape)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Multiply every sinogram by the transposed matrix."""
+        return _item_by_item(self._transpose, y, self.domain_shape)
+
+    @cached_property
+    def _matrix(self) -> Tensor:
+        return to_torch(self._rows(), self._device, self._dtype)
+
+    @cached_property
+    def _transpose(self) -> Tensor:
+        return to_torch(self._rows().T.tocsr(), self._device, self._dtype)
+
+    def _rows(self) -> scipy.sparse.csr_matrix:
+        return stored_rows(*self._system, np.arange(math.prod(self.range_shape)))
 
 
 class SymmetricSparse(LinearMap):

@@ -27,6 +27,12 @@ def obstacle(geometry: Geometry, grid: ImageGrid) -> str | None:
     """Return why the symmetries of the square do not map this scan onto itself, or None if they do."""
     if grid.rows != grid.columns:
         return f"the image is not square ({grid.rows} × {grid.columns})"
+    if isinstance(geometry, FanBeam):
+        # A turn by 90° needs the whole circle, a reflection a detector that is its own mirror image.
+        if geometry.angles or not geometry.is_circle:
+            return "the views are not those of an evenly divided circle"
+        if geometry.offset:
+            return f"the detector is shifted by {geometry.offset:g} cells"
     divisor = 4 if isinstance(geometry, FanBeam) else 2
     if geometry.views % divisor:
         return f"{geometry.views} views are not divisible by {divisor}"
@@ -44,11 +50,13 @@ def orbits(geometry: Geometry) -> IntArray:
     circle = geometry.views if fan else 2 * geometry.views
     bins = geometry.bins
     view, column = np.divmod(np.arange(geometry.views * bins), bins)
-    mirror = (3 * circle // 4 if fan else circle // 4) - round(_start_in_half_steps(geometry))
+    # Views of a clockwise source count down where β counts up.
+    sense = -1 if isinstance(geometry, FanBeam) and geometry.clockwise else 1
+    mirror = sense * ((3 * circle // 4 if fan else circle // 4) - round(_start_in_half_steps(geometry)))
     table = np.empty((8, view.size), np.int64)
     for g in range(8):
         turns, reflected = divmod(g, 2)
-        there = view + turns * (circle // 4)
+        there = view + sense * turns * (circle // 4)
         there = mirror - there if reflected else there
         # What a parallel view beyond π and the reflection of a fan have in common: the bins run the other way.
         beyond, there = np.divmod(there % circle, geometry.views)

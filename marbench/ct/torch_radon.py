@@ -53,6 +53,8 @@ def obstacle(geometry: Geometry) -> str | None:
     """Return why torch-radon cannot project this scan, or None if it can."""
     if isinstance(geometry, FanBeam) and geometry.detector == "arc":
         return "torch_radon has flat detectors only"
+    if isinstance(geometry, FanBeam) and geometry.offset:
+        return "torch_radon has detectors that are symmetric about the central ray only"
     return None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from marbench.cases.case import Scan, Truth
-from marbench.ct.operators import Operators
+from marbench.cases.scanner import operators_of
 from marbench.errors import MarbenchError
 from marbench.learning.augmentation import SquareSymmetries
 from marbench.learning.cases import BLOCK, World
@@ -110,7 +110,7 @@ class BatchStream:
         spec = world.spec
         self._plan, self._feeder, self._device, self._note = plan, feeder, device, note
         self._part = slice(rank * plan.batch // ranks, (rank + 1) * plan.batch // ranks)
-        self._operators = Operators(spec.geometry, spec.grid, spec.physics.water_attenuation)
+        self._operators = operators_of(spec)
         self._symmetries = SquareSymmetries(spec.geometry, spec.grid, device)
         self._held: list[int | None] = [None] * plan.blocks
         self._tensors: dict[str, torch.Tensor] = {}

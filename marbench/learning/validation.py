@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from marbench.cases.case import Case, Scan
+from marbench.cases.scanner import operators_of
 from marbench.cases.suite import Suite
-from marbench.ct.operators import Operators
 from marbench.metrics.measure import measures_of
 from marbench.metrics.scoring import score_image
 from marbench.spec import Spec
@@ -41,7 +41,7 @@ class Validation:
         # Sorted, so that cases that share a slice follow each other; drawn, so that all metals are among them.
         chosen = np.random.default_rng(0).permutation(len(suite))[:cases]
         self._cases: list[Case] = [suite[int(index)] for index in sorted(chosen)]
-        self._operators = Operators(spec.geometry, spec.grid, spec.physics.water_attenuation)
+        self._operators = operators_of(spec)
         self._baseline_images = self._images(self._interpolate, torch.device("cpu"))
         self.baseline = self._scores(self._baseline_images)
 

@@ -168,7 +168,7 @@ def import_method(entry: MethodEntry) -> Callable[..., Method]:
 def _expanded(path: str | Path) -> Path:
     try:
         return Path(path).expanduser().absolute()  # a plugin may change the working folder
-    except RuntimeError as error:  # ~nouser
+    except (RuntimeError, ValueError) as error:  # ~nouser, NUL
         raise MethodError(f"{str(path)!r} cannot be found: {error}") from None
 
 
@@ -194,14 +194,14 @@ def _describe_folder(folder: Path, origin: Origin) -> MethodEntry:
 def _read_card(path: Path) -> MethodCard:
     try:
         return MethodCard.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MethodError(f"{path} is not valid TOML: {error}") from None
-    except OSError as error:
-        raise MethodError(f"{path} cannot be read: {error.strerror}") from None
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         allowed = ", ".join(MethodCard.model_fields)
         raise MethodError(f"{path}: {'; '.join(faults)}. Keys: {allowed}") from None
+    except (ValueError, RecursionError) as error:  # no UTF-8, numbers of 5,000 digits
+        raise MethodError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise MethodError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _entry_points() -> Iterator[Callable[[], MethodEntry]]:

@@ -240,7 +240,7 @@ def context_for(
     request: MethodRequest, spec: Spec, device: str | torch.device = "cpu", found: WeightsSearch | None = None
 ) -> Context:
     """Return what a method needs to load itself for a benchmark; without ``found`` it has no weights."""
-    from marbench.ct.operators import Operators
+    from marbench.cases.scanner import operators_of
     from marbench.machine.devices import device_of
     from marbench.method.contract import Context
     from marbench.method.weights import NO_WEIGHTS
@@ -248,7 +248,7 @@ def context_for(
     return Context(
         spec,
         device_of(device),
-        Operators(spec.geometry, spec.grid, spec.physics.water_attenuation),
+        operators_of(spec),
         label=request.label,
         preset=request.preset or next(iter(request.entry.card.presets), None),
         found=found or NO_WEIGHTS,

@@ -47,6 +47,8 @@ class Benchmark:
         Entries that gave way to newer or more complete ones.
     commands : tuple of str
         What filled the folders.
+    notices : tuple of str
+        What of the files and slices is not used, and why.
     """
 
     spec: Spec
@@ -60,6 +62,7 @@ class Benchmark:
     problems: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @classmethod
     def of_rows(cls, spec: Spec, rows: pd.DataFrame) -> Benchmark:
@@ -164,6 +167,7 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
         problems=tuple(dict.fromkeys([*unmade, *(text for run in own for text in run.problems), *refused])),
         replaced=tuple(replaced),
         commands=tuple(dict.fromkeys(text for run in own for text in run.commands)),
+        notices=tuple(dict.fromkeys(text for run in own for text in run.notices)),
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from marbench.geometry import FanBeam
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.report.commands import command_text, pasted_folder
 from marbench.report.findings import Findings
@@ -44,6 +46,12 @@ def _power(value: float) -> str:
     return f"{mantissa} × 10{str(int(exponent)).translate(_RAISED)}" if exponent else mantissa
 
 
+def _turn(fan: FanBeam) -> str:
+    """Say how far the source turns, and which way if it is not the usual one."""
+    turn = "over a full circle" if fan.is_circle else f"over {math.degrees(fan.travel(fan.beta)[-1]):.1f}°"
+    return f"{turn}{', unevenly' if fan.angles else ''}{', clockwise' if fan.clockwise else ''}"
+
+
 def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
     benchmark = findings.benchmark
     fan, grid, metals = benchmark.spec.geometry, benchmark.spec.grid, benchmark.spec.metals
@@ -52,10 +60,10 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
         "toml": spec_toml(benchmark.spec),
         "geometry": [
             ("Image", f"{grid.rows} × {grid.columns} pixels of {grid.pixel:g} cm"),
-            ("Detector", f"{fan.bins} bins, {fan.detector}"),
-            ("Views", f"{fan.views} over a full circle"),
+            ("Detector", f"{fan.bins} bins, {fan.detector}{f', shifted by {fan.offset:g}' if fan.offset else ''}"),
+            ("Views", f"{fan.views} {_turn(fan)}"),
             ("Source to isocentre", f"{fan.source_distance:g} cm"),
-            ("Spectrum", benchmark.spec.physics.spectrum),
+            ("Spectrum", benchmark.spec.physics.spectrum_title),
             ("Photons per ray", _power(benchmark.spec.physics.photons)),
             ("Metals", f"{'each of its own material' if metals.material == 'own' else metals.material}, {groups}"),
             ("Anatomy", benchmark.spec.anatomy.source),

@@ -20,6 +20,7 @@ from marbench.machine.files import safe_name, within, write_atomically
 from marbench.machine.text import clean_line
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.gallery_store import Note, read_case, read_method, stored_cases
+from marbench.results.descriptions import COMMANDS, NOTICES
 from marbench.results.part_file import SCHEMAS, Kind, encode
 from marbench.results.pictures import CASE_FILE, encode_case, encode_image, image_file
 from marbench.results.store import open_run
@@ -88,7 +89,9 @@ def _texts(benchmark: Benchmark) -> dict[str, bytes]:
     """Return what describes the rows: name → content of a file."""
     files = {"spec.toml": spec_toml(_public(benchmark.spec)).encode()}
     if benchmark.commands:
-        files["commands.txt"] = "".join(f"{command}\n" for command in benchmark.commands).encode()
+        files[COMMANDS] = "".join(f"{command}\n" for command in benchmark.commands).encode()
+    if benchmark.notices:
+        files[NOTICES] = "".join(f"{notice}\n" for notice in benchmark.notices).encode()
     for host, facts in benchmark.hosts.items():
         files[f"hosts/{host}.json"] = _json(facts)
     for method, card in benchmark.cards.items():

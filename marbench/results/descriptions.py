@@ -13,7 +13,9 @@ from marbench.machine.files import find_files, read_file
 from marbench.machine.text import clean, clean_line
 from marbench.method.card import MethodCard
 
-__all__ = ["HOST_KEYS", "plain_json", "read_cards", "read_commands", "read_hosts"]
+__all__ = ["COMMANDS", "HOST_KEYS", "NOTICES", "plain_json", "read_cards", "read_hosts", "read_lines"]
+
+COMMANDS, NOTICES = "commands.txt", "slices.txt"
 
 _HARDWARE = ("cpu", "cores", "usable_cores", "memory_gb", "gpus", "cuda", "system", "architecture")
 HOST_KEYS = frozenset({*_HARDWARE, "python", "packages", "threads"})
@@ -22,7 +24,7 @@ HOST_KEYS = frozenset({*_HARDWARE, "python", "packages", "threads"})
 # What the pages show of a method: its ``method.toml``, and what the run adds.
 _CARD_KEYS = frozenset({*MethodCard.model_fields, "authors", "label", "method_hash", "values", "preset", "trained"})
 _FILE_BYTES, _TEXT, _ITEMS, _DEPTH = 2**22, 20_000, 1_000, 8
-_COMMANDS, _COMMAND = 1_000, 4_000
+_LINES, _LINE = 1_000, 4_000
 _HOST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -68,18 +70,18 @@ def read_cards(folder: Path, problems: list[str]) -> dict[str, dict[str, Any]]:
     return cards
 
 
-def read_commands(folder: Path, problems: list[str]) -> list[str]:
-    """Return the command lines that filled a folder, oldest first."""
-    path = folder / "commands.txt"
+def read_lines(folder: Path, name: str, problems: list[str]) -> list[str]:
+    """Return the lines of a text of the folder; none where there is no such file."""
+    path = folder / name
     try:
         text = read_file(path, _FILE_BYTES).decode("utf-8", errors="replace")
     except FileNotFoundError:
         return []
     except OSError as error:
-        problems.append(f"commands.txt is skipped: {error.strerror}")
+        problems.append(f"{name} is skipped: {error.strerror}")
         return []
     # Not splitlines(): a form feed or a line separator inside a command ends no line.
-    lines = (clean_line(line, _COMMAND) for line in text.split("\n")[:_COMMANDS])
+    lines = (clean_line(line, _LINE) for line in text.split("\n")[:_LINES])
     return [line for line in lines if line]
 
 

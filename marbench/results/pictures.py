@@ -18,6 +18,7 @@ __all__ = ["CASE_FILE", "StoredCase", "encode_case", "encode_image", "image_file
 CASE_FILE = "_case.npz"
 """What the methods' images of a case lie beside; no label has a safe name that begins so."""
 
+# Wider windows are no patient's: a file of somebody else must not make a slider of 1e300 HU.
 _WINDOW_HU = 1e6
 
 

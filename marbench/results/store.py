@@ -9,6 +9,7 @@
     methods/<label>.json  the cards of the methods, so that pages need no plugin
     images/<case>/…       what the gallery shows
     commands.txt          the command lines that filled the folder
+    slices.txt            what of the data's files and slices is not used, and why
     report/index.html     the page
 
 Several processes may fill one folder at once. A folder may come from anyone: what stands in it is checked when it is
@@ -21,7 +22,7 @@ import contextlib
 import json
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from marbench.errors import StoreError
 from marbench.machine.files import read_file, safe_name, within, writable_folder, write_atomically
 from marbench.machine.text import clean, clean_line
 from marbench.results.admission import admit
-from marbench.results.descriptions import read_cards, read_commands, read_hosts
+from marbench.results.descriptions import COMMANDS, NOTICES, read_cards, read_hosts, read_lines
 from marbench.results.part_file import Piece
 from marbench.results.parts import MANY, merge_pieces, read_parts, write_part
 from marbench.results.rows import PLAN_COLUMNS, Row, TimingRow, metric_names
@@ -71,6 +72,8 @@ class Run:
         Files and rows that were left out, and why.
     commands : list of str
         The command lines that filled the folder, oldest first.
+    notices : list of str
+        What of the files and slices was passed over, left out or assumed.
     faults : DataFrame
         One row, of no method, per case that could not be made and has no result; columns as ``rows``.
     """
@@ -83,6 +86,7 @@ class Run:
     cards: dict[str, dict[str, Any]]
     problems: list[str]
     commands: list[str]
+    notices: list[str] = field(default_factory=list)
     faults: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
@@ -171,10 +175,16 @@ class Store:
         """Keep the command line with the first rows or timings that it brings: one that brings none fills nothing."""
         self._command = command
 
+    def write_notices(self, notices: Sequence[str]) -> None:
+        """Keep what of the data is not used; the benchmark is of the slices that are, so it is the same each time."""
+        told = [clean_line(notice) for notice in notices]
+        if told and told != read_lines(self.folder, NOTICES, []):
+            write_atomically(self.folder / NOTICES, "\n".join([*told, ""]).encode())
+
     def _keep_command(self) -> None:
-        commands, command = read_commands(self.folder, []), clean_line(self._command)
+        commands, command = read_lines(self.folder, COMMANDS, []), clean_line(self._command)
         if command and command not in commands:
-            write_atomically(self.folder / "commands.txt", "\n".join([*commands, command, ""]).encode())
+            write_atomically(self.folder / COMMANDS, "\n".join([*commands, command, ""]).encode())
         self._command = ""
 
 
@@ -241,7 +251,7 @@ def _read(folder: Path, merge: bool) -> Run:
     timings = read_parts(folder / "timing", "timing", spec.hash, merge=merge)
     problems = [*results.problems, *timings.problems]
     hosts, cards = read_hosts(folder, problems), read_cards(folder, problems)
-    commands = read_commands(folder, problems)
+    commands, notices = (read_lines(folder, name, problems) for name in (COMMANDS, NOTICES))
     rows, refused = admit(results.table)
     columns = list(dict.fromkeys([*rows.columns, *metric_names(spec.metrics.conventions)]))
     rows = rows.reindex(columns=columns)
@@ -261,6 +271,7 @@ def _read(folder: Path, merge: bool) -> Run:
         cards=cards,
         problems=[clean_line(problem) for problem in (*problems, *refused, *_told(faults))],
         commands=commands,
+        notices=notices,
     )
 
 

@@ -22,7 +22,8 @@ HEADER = [
 
 def picture(hu=40):
     y, x = np.mgrid[:64, :64] - 31.5
-    image = np.where(np.hypot(x, y) < 22, hu, -3024)
+    image = np.where(np.hypot(x, y) < 32, -1000, -3024)
+    image[np.hypot(x, y) < 22] = hu
     image[(np.hypot(x, y) < 22) & (y < 0)] += 100
     return image
 
@@ -106,7 +107,7 @@ def test_series_that_were_not_downloaded_are_passed_over(folder):
     write_table(folder, [row(5, 9, 3), row(7, 9, 3), row(8, 9, 1)])
     source = DeepLesion(folder, ALL, seed=0)
     assert list(source.patients("test")) == ["000005"]
-    assert source.absent == 2
+    assert source.skipped == {"series that were not downloaded": 2}
 
 
 def test_slices_with_metal_are_left_out(folder):

@@ -18,11 +18,12 @@ def test_symmetric_scan_is_served_by_stored_weights() -> None:
         assert backend_for(kind, FAN, GRID).name == "sparse"
 
 
-def test_inversion_of_an_asymmetric_scan_still_uses_symmetric_parallel_views() -> None:
+def test_an_asymmetric_scan_is_stored_whole_and_inverted_through_symmetric_parallel_views() -> None:
     odd = FanBeam(321, 321, 39.69, FAN.pitch, start=0.1)
-    assert backend_for("invert", odd, GRID).name == "sparse"
-    assert backend_for("project", odd, GRID).name == "reference"
-    assert "321 views are not divisible by 4" in backend_for("project", odd, GRID).reason
+    assert "share the symmetry" in backend_for("invert", odd, GRID).reason
+    choice = backend_for("project", odd, GRID)
+    assert choice.name == "sparse"
+    assert choice.reason == "no symmetry: 321 views are not divisible by 4; 686 MB a matrix"
 
 
 def test_weights_that_would_not_fit_are_not_stored() -> None:
@@ -32,8 +33,8 @@ def test_weights_that_would_not_fit_are_not_stored() -> None:
 
 
 def test_backend_that_cannot_serve_is_refused_with_the_reason() -> None:
-    with pytest.raises(GeometryError, match="not square"):
-        RadonInversion(FAN, ImageGrid(10, 12, 1.0), backend="sparse")
+    with pytest.raises(GeometryError, match="more than 1 GB"):
+        RadonInversion(FAN, ImageGrid(1400, 1600, 0.01), backend="sparse")
     with pytest.raises(GeometryError, match="did you mean 'sparse'"):
         project(torch.zeros(GRID.shape), FAN, GRID, backend="sparce")  # type: ignore[arg-type]
 

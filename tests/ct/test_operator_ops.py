@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from ct_phantoms import dudonet
 from torch import Tensor
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
 from marbench.ct import RadonInversion, back_project, ops, project
+from marbench.errors import GeometryError
 from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
 
 TINY = FanBeam(8, 7, 10.0, 0.1)
@@ -168,3 +171,74 @@ def test_operators_are_built_once_and_shared() -> None:
     assert ops.operator(key, cpu, torch.float32) is ops.operator(same, cpu, torch.float32)
     other = ops.operator_key("invert", FanBeam(8, 7, 10.0, 0.1 + 1e-16 * 2), GRID)
     assert other != key
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # PyTorch's own
+@pytest.mark.parametrize("name", NAMES)
+def test_torch_func_and_forward_mode_give_the_derivatives_of_a_linear_map(name: str) -> None:
+    torch.manual_seed(0)
+    function, shape = maps(TINY, GRID)[name]
+    x, v = torch.randn(2, *shape, dtype=torch.float64)
+    # Of a linear map the derivative in a direction is the map of that direction; the rows of its matrix are jacobians.
+    assert torch.allclose(torch.func.jvp(function, (x,), (v,))[1], function(v))
+    with forward_ad.dual_level():
+        tangent = forward_ad.unpack_dual(function(forward_ad.make_dual(x, v))).tangent
+        assert torch.allclose(tangent, function(v))
+    image, pull_back = torch.func.vjp(function, x)
+    assert torch.allclose((pull_back(image)[0] * v).sum(), (image * function(v)).sum())
+    matrix = torch.func.jacrev(function)(x)
+    assert torch.allclose(torch.einsum("abcd,cd->ab", matrix, v), function(v))
+    assert torch.allclose(torch.func.jacfwd(function)(x), matrix)
+    # ‖A x‖²: gradient 2 Aᵀ A x, Hessian 2 Aᵀ A.
+    assert torch.allclose(
+        torch.func.hessian(lambda z: function(z).square().sum())(x).flatten(2).flatten(0, 1),
+        2 * matrix.flatten(2).flatten(0, 1).T @ matrix.flatten(2).flatten(0, 1),
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_vmap_over_any_axis_equals_a_batch(name: str) -> None:
+    torch.manual_seed(0)
+    function, shape = maps(TINY, GRID)[name]
+    batch = torch.randn(3, *shape)
+    assert torch.equal(torch.func.vmap(function)(batch), function(batch))
+    assert torch.equal(
+        torch.func.vmap(function, in_dims=2, out_dims=1)(batch.movedim(0, 2)), function(batch).movedim(0, 1)
+    )
+    loss = torch.func.grad(lambda z: function(z).square().sum())
+    assert torch.allclose(torch.func.vmap(loss)(batch), torch.stack([loss(each) for each in batch]))
+
+
+@pytest.mark.parametrize("switch", ["medium", "high", "bf16"])
+def test_products_are_taken_in_full_precision_whatever_the_process_has_set(
+    switch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few CPUs have the units that would round to bfloat16, so this looks at what is set while the product is taken."""
+    seen = []
+    multiply = torch.mm
+    mkldnn = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+
+    def watched(*arguments: Any, **named: Any) -> Tensor:
+        seen.append(mkldnn.fp32_precision)
+        return multiply(*arguments, **named)
+
+    monkeypatch.setattr(torch, "mm", watched)
+    before = torch.get_float32_matmul_precision()
+    try:
+        if switch == "bf16":
+            mkldnn.fp32_precision = "bf16"
+        else:
+            torch.set_float32_matmul_precision(switch)
+        chosen = mkldnn.fp32_precision
+        RadonInversion(TINY, GRID)(torch.ones(TINY.shape))
+        assert set(seen) == {"ieee"}
+        assert mkldnn.fp32_precision == chosen  # and it is as it was for everybody else
+    finally:
+        mkldnn.fp32_precision = "none"
+        torch.set_float32_matmul_precision(before)
+
+
+def test_what_is_no_tensor_is_refused() -> None:
+    for wrong in (np.zeros(GRID.shape, np.float32), [[0.0]]):
+        with pytest.raises(GeometryError, match=r"Expected image as a torch\.Tensor"):
+            project(wrong, TINY, GRID)

@@ -12,7 +12,7 @@ from torch.autograd import gradcheck, gradgradcheck
 pytest.importorskip("triton", reason='no triton here: pip install "marbench[triton]"')
 
 from marbench.ct import RadonInversion, backend_for, project
-from marbench.ct.backends import Kind, build
+from marbench.ct.backends import Kind, Operator, build
 from marbench.ct.linear import LinearMap
 from marbench.ct.triton import BackProjection, JosephProjection, launch
 from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
@@ -27,6 +27,9 @@ SCANS = {
     "arc": (ARC, SQUARE),
     "arc, odd views, even bins, start between views": (FanBeam(7, 8, 10.0, 0.07, start=0.3), OBLONG),
     "flat": (FanBeam(6, 7, 10.0, 1.8, "flat", 18.0, start=math.pi / 6), OBLONG),
+    "shifted, clockwise": (FanBeam(8, 7, 10.0, 0.1, offset=0.25, clockwise=True), SQUARE),
+    "short, flat, shifted": (FanBeam(7, 8, 10.0, 1.8, "flat", 18.0, start=0.3, offset=-0.5, arc=5.0), OBLONG),
+    "list of angles": (FanBeam(5, 7, 10.0, 0.1, angles=(0.1, 1.4, 2.2, 3.6, 5.0)), SQUARE),
     "parallel, bins finer than pixels": (ParallelBeam(5, 12, 0.45, start=0.2), OBLONG),
     "parallel, bins coarser than pixels": (ParallelBeam(3, 5, 1.2), SQUARE),
     # There cos and sin differ by rounding alone, and both directions must take the same side.
@@ -48,7 +51,7 @@ def cut(monkeypatch: pytest.MonkeyPatch, rows: int, columns: int, group: int) ->
 def both(
     kind: Kind, geometry: Geometry, grid: ImageGrid, dtype: torch.dtype = torch.float32
 ) -> tuple[LinearMap, LinearMap]:
-    ours, reference = (build(kind, geometry, grid, name, DEVICE, dtype) for name in ("triton", "reference"))
+    ours, reference = (build(Operator(kind, geometry, grid, name), DEVICE, dtype) for name in ("triton", "reference"))
     return ours, reference
 
 

@@ -234,3 +234,12 @@ def test_methods_of_installed_packages_are_found_without_importing_them(tmp_path
     assert not {"coolmar", "brokenmar"} & set(sys.modules)
     scan = Suite("mini")[0].scan
     assert torch.equal(load_method("coolmar", "mini")(scan), scan.image + 1)  # with its relative import
+
+
+def test_a_number_that_is_too_long_and_a_path_that_is_none_are_refused_by_name(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "method.toml").write_text(f"year = {'9' * 5000}")
+    (problem,) = discover([tmp_path]).problems
+    assert "is not valid TOML" in problem
+    with pytest.raises(MethodError, match="cannot be found"):
+        parse_methods("~\0/x.py:F")

@@ -57,7 +57,7 @@ class JosephProjection(LinearMap):
         with on_device_of(y):
             project_adjoint[grid](
                 y, out, self._rays, self._sources, batch, *self.range_shape, rows, columns,
-                bracket.distance, bracket.scale, bracket.reach,
+                bracket.distance, bracket.scale, bracket.centre, bracket.reach,
                 RAYS=bracket.rays, FAN=bracket.fan, ARC_DETECTOR=bracket.detector == ARC, GROUP=group,
                 TILE_ROWS=plan.rows, TILE_COLUMNS=plan.columns, UNROLL=plan.unroll, num_warps=plan.warps,
                 num_stages=1,
@@ -125,7 +125,7 @@ def project(
 @triton.jit
 def project_adjoint(
     sinograms, images, table, sources, batch, views, bins, rows, columns,
-    distance, scale, reach,
+    distance, scale, centre, reach,
     RAYS: tl.constexpr, FAN: tl.constexpr, ARC_DETECTOR: tl.constexpr, GROUP: tl.constexpr,
     TILE_ROWS: tl.constexpr, TILE_COLUMNS: tl.constexpr, UNROLL: tl.constexpr,
 ):  # fmt: skip
@@ -148,7 +148,7 @@ def project_adjoint(
             place_on_detector = place_on_detector / (distance + x * sin - y * cos)
             if ARC_DETECTOR:
                 place_on_detector = _arc_tangent(place_on_detector)
-        first = tl.floor(place_on_detector * scale + (bins - 1) * 0.5 - reach).to(tl.int32) + 1
+        first = tl.floor(place_on_detector * scale + centre - reach).to(tl.int32) + 1
         for candidate in tl.static_range(RAYS):
             bin_ = first + candidate
             exists = (bin_ >= 0) & (bin_ < bins)
