@@ -28,7 +28,7 @@ from marbench.spec import PROTOCOL, Spec, load_spec
 FILE = Path(__file__).resolve().parents[1] / "tests" / "golden" / "worlds.json"
 
 CASES: Mapping[str, tuple[tuple[int, int], ...]] = {
-    # Every slice of `mini` once and every metal twice, where such metals are found: (slice, number of the metal).
+    # Every slice of `mini` once and every size of implant twice: (slice, number of the metal).
     "mini": (
         (0, 2), (1, 1), (2, 3), (3, 5), (4, 8), (5, 9), (6, 4), (7, 10), (8, 6), (9, 10),
         (10, 3), (11, 6), (12, 2), (13, 7), (14, 1), (15, 5), (16, 9), (17, 4), (18, 7), (19, 8),
