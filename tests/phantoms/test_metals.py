@@ -69,7 +69,7 @@ def test_metals_of_a_region_to_train_and_to_validate_with_have_about_the_sizes_o
         assert np.mean(alike) >= least
         for metal in metals:
             found = mask(coverage(metal, REFERENCE, REFERENCE_CM)).sum()
-            assert found == pytest.approx(metal.area_px, rel=0.08, abs=4), metal.id
+            assert found == pytest.approx(metal.area_px, rel=0.15, abs=6), metal.id
             # No larger than such implants get: drawings are in mm, and augmented by a quarter more.
             assert 0.6 < metal.unit < 1.6, metal.id
 
