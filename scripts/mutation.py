@@ -41,6 +41,7 @@ class Mutation(NamedTuple):
 
 # Which tests are asked, after the golden worlds, about a change below a folder: the first that fits.
 TESTS = {
+    "marbench/cases/anatomical.py": ("tests/cases/test_anatomical.py",),
     "marbench/cases/placement.py": ("tests/cases/test_placement.py",),
     "marbench/cases": ("tests/cases/test_suite.py",),
     "marbench/ct": ("tests/ct/test_projection.py", "tests/ct/test_inversion.py", "tests/ct/test_symmetry.py"),
