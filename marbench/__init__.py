@@ -14,6 +14,7 @@ from marbench.version import __version__
 
 if TYPE_CHECKING:
     from marbench.bench.evaluate import evaluate, score
+    from marbench.cases.batch import collate
     from marbench.cases.case import Case, Scan, Truth
     from marbench.cases.suite import Suite
     from marbench.errors import MarbenchError
@@ -34,6 +35,7 @@ _HOMES = {
     "Spec": "spec",
     "Suite": "cases.suite",
     "Truth": "cases.case",
+    "collate": "cases.batch",
     "evaluate": "bench.evaluate",
     "load_method": "method.request",
     "load_spec": "spec",
@@ -55,6 +57,7 @@ __all__ = [
     "Suite",
     "Truth",
     "__version__",
+    "collate",
     "evaluate",
     "load_method",
     "load_spec",

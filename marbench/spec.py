@@ -13,17 +13,20 @@ import math
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args, get_origin
 
 from pydantic import Field, ValidationError, model_validator
 
-from marbench.errors import MarbenchError, SpecError, nearest
+from marbench.errors import DataError, MarbenchError, SpecError, nearest
 from marbench.geometry import FanBeam, ImageGrid
-from marbench.phantoms import METALS_VERSION, PHANTOMS_VERSION
+from marbench.mask_files import mask_digest
+from marbench.phantoms import IMPLANTS_VERSION, METALS_VERSION, PHANTOMS_VERSION
 from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
-from marbench.physics.materials import materials_digest
+from marbench.physics.materials import METALS, Material, find_material, materials_digest
 from marbench.physics.spectrum import spectrum_digest
 from marbench.resources import resource_folder
+from marbench.spec_implants import MaterialSection
+from marbench.spec_inputs import UNSET, path_of, resolve_paths, shown
 from marbench.spec_sections import (
     AnatomySection,
     GeometrySection,
@@ -33,10 +36,10 @@ from marbench.spec_sections import (
     PhysicsSection,
     ReconstructionSection,
     ReportSection,
-    Section,
     SplitSection,
     TruthSection,
 )
+from marbench.spec_table import Name, Section
 
 __all__ = ["PROTOCOL", "Spec", "builtin_specs", "load_spec"]
 
@@ -44,15 +47,11 @@ PROTOCOL = 1
 """Version of everything that turns a spec into cases and scores. Raised whenever results would change, be it by code or
 by another default of an option."""
 
-UNSET = "unset"
-
 _TISSUES = ("water", "bone")
 _REFERENCE_GRID = 416
 """Pixels of the grid on which metal sizes are declared (Lin et al., CVPR 2019)."""
 _REFERENCE_WIDTHS = (0.1, 1.5)
 _COARSEST = 25
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
 class Spec(Section):
@@ -69,6 +68,7 @@ class Spec(Section):
     geometry_section: GeometrySection = Field(alias="geometry")
     grid_section: GridSection = Field(alias="grid")
     physics: PhysicsSection = PhysicsSection()
+    materials: dict[Name, MaterialSection] = Field(default_factory=dict)
     reconstruction: ReconstructionSection = ReconstructionSection()
     metals: MetalsSection
     anatomy: AnatomySection = AnatomySection()
@@ -118,6 +118,41 @@ class Spec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _implants_can_be_made(self) -> Self:
+        for name in self.materials:
+            with contextlib.suppress(DataError):
+                raise ValueError(
+                    f"materials.{name}: {find_material(name).name!r} has that name already. Choose another"
+                )
+        if self.metals.material != "own":
+            self._implant("metals.material", self.metals.material)
+        for metal in self.metals.own:
+            metal.hold_within(self.grid.field_of_view)
+            for name in metal.masks:
+                self._implant(f"metals.own {metal.id}", name)
+        return self
+
+    def _implant(self, key: str, name: str) -> Material:
+        """Return what an implant is made of, or raise ValueError with the key that names it."""
+        try:
+            found = self.material(name)
+        except DataError as error:
+            raise ValueError(f"{key}: {error}") from None
+        if found.name not in (*METALS, *self.materials):
+            raise ValueError(f"{key}: implants are not made of {found.name}; {nearest(name, METALS)}")
+        return found
+
+    def material(self, name: str) -> Material:
+        """Return a material that the benchmark defines or marbench knows.
+
+        Raises
+        ------
+        DataError
+            There is none of that name.
+        """
+        return find_material(name, {own: section.material(own) for own, section in self.materials.items()})
+
     @property
     def geometry(self) -> FanBeam:
         """The scan geometry."""
@@ -139,20 +174,34 @@ class Spec(Section):
             mode="json",
             by_alias=True,
             exclude_defaults=True,
-            exclude={"title": True, "summary": True, "report": True, "anatomy": {"path", "pattern"}},
+            exclude={
+                "title": True,
+                "summary": True,
+                "report": True,
+                "anatomy": {"path", "pattern"},
+                "metals": {"own": {"__all__": {"title", "masks"}}},
+            },
         )
         return {"protocol": PROTOCOL, **values, "content": self._content()}
 
     def _content(self) -> dict[str, Any]:
         """Return digests of the tables and versions of the generators that the values name."""
-        implants = IMPLANT_MATERIALS if self.metals.material == "own" else (self.metals.material,)
+        implants: list[str] = list(IMPLANT_MATERIALS) if self.metals.material == "own" else [self.metals.material]
+        implants += [name for metal in self.metals.own for name in metal.masks]
+        made_of = [self.material(name) for name in (*_TISSUES, *implants)]
         content: dict[str, Any] = {
             "spectrum": spectrum_digest(self.physics.spectrum),
-            "materials": materials_digest((*_TISSUES, *implants)),
+            "materials": materials_digest(made_of),
             "metals": METALS_VERSION,
         }
+        if self.metals.placement == "anatomical":
+            content["implants"] = IMPLANTS_VERSION
         if self.anatomy.source == "procedural":
             content["phantoms"] = PHANTOMS_VERSION
+        if self.metals.own:
+            content["masks"] = [
+                {name: mask_digest(text) for name, text in metal.masks.items()} for metal in self.metals.own
+            ]
         return content
 
     @property
@@ -197,24 +246,12 @@ def _locate(name: str, base: Path) -> Path:
         path = resource_folder("data_specs") / f"{name}.toml"
         if _exists(path):
             return path
-    path = _path(name, base)
+    path = path_of(name, base)
     if path.is_file():
         return path
     if path.is_dir():
         raise SpecError(f"{path} is a folder. Give a TOML file, or the name of a benchmark: {_names()}")
-    raise SpecError(f"There is no benchmark and no file {_shown(name)}; {nearest(name, builtin_specs())}")
-
-
-def _path(text: str, base: Path) -> Path:
-    """Return a path as a user wrote it; SpecError for what no file system takes: NUL, too long, ``~nobody``."""
-    try:
-        path = base / Path(text).expanduser()
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            path.stat()
-    except (OSError, RuntimeError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise SpecError(f"{_shown(text)} cannot be a path: {why}") from None
-    return path
+    raise SpecError(f"There is no benchmark and no file {shown(name)}; {nearest(name, builtin_specs())}")
 
 
 def _exists(path: Path) -> bool:
@@ -222,11 +259,6 @@ def _exists(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a name that is too long
         return False
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
 
 
 def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -240,12 +272,12 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, tables nested 1,000 deep
         raise SpecError(f"{path} is not valid TOML: {error}") from None
-    _absolute_data_path(content, path)
+    resolve_paths(content, path)
     base = content.pop("extends", None)
     if base is None:
         return _merge({}, content)
     if not isinstance(base, str):
-        raise SpecError(f"{path}: 'extends' must be the name or path of a benchmark, got {_shown(base)}")
+        raise SpecError(f"{path}: 'extends' must be the name or path of a benchmark, got {shown(base)}")
     try:
         below = _locate(base, base=path.parent)
     except SpecError as error:
@@ -253,16 +285,6 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     inherited = _resolve(below, (*seen, resolved))
     inherited.pop("summary", None)  # it describes the other benchmark
     return _merge(inherited, content)
-
-
-def _absolute_data_path(content: dict[str, Any], path: Path) -> None:
-    """Make ``anatomy.path`` absolute: it is meant relative to the file in which it stands."""
-    anatomy = content.get("anatomy")
-    if isinstance(anatomy, dict) and isinstance(anatomy.get("path"), str) and anatomy["path"] not in ("", UNSET):
-        try:
-            anatomy["path"] = str(_path(anatomy["path"], path.parent).resolve())
-        except SpecError as error:
-            raise SpecError(f"{path}: anatomy.path: {error}") from None
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -286,12 +308,12 @@ def _explain(path: Path, error: ValidationError) -> str:
         location = [str(part) for part in fault["loc"]]
         key = ".".join(location) or "(file)"
         if fault["type"] == "extra_forbidden":
-            lines.append(f"{path}: unknown key {_shown(key)}; {nearest(location[-1], _keys_at(location[:-1]))}")
+            lines.append(f"{path}: unknown key {shown(key)}; {nearest(location[-1], _keys_at(location[:-1]))}")
         elif fault["type"] == "missing":
             lines.append(f"{path}: the key {key!r} is missing")
         else:
             message = fault["msg"].removeprefix("Value error, ")
-            got = "" if isinstance(fault["input"], dict) else f" (got {_shown(fault['input'])})"
+            got = "" if isinstance(fault["input"], dict) else f" (got {shown(fault['input'])})"
             lines.append(f"{path}: {key}: {message}{got}")
     return "\n".join(lines)
 
@@ -300,6 +322,9 @@ def _keys_at(location: list[str]) -> list[str]:
     """Return the keys that are allowed in the table at a location."""
     model: Any = Spec
     for part in location:
+        if get_origin(model) is not None:  # a table of tables, or a list of them
+            model = next(one for one in get_args(model) if one is not Ellipsis and hasattr(one, "model_fields"))
+            continue
         fields = {field.alias or name: field for name, field in model.model_fields.items()}
         model = fields[part].annotation
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -10,10 +10,11 @@ from typing import Any
 from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import read_file, write_once
 from marbench.spec import PROTOCOL, Spec, load_spec
+from marbench.spec_inputs import files_named
 
 __all__ = ["hold_to_spec", "read_spec", "spec_toml"]
 
-_FILE_BYTES = 2**20
+_FILE_BYTES = 2**22
 
 
 def spec_toml(spec: Spec) -> str:
@@ -52,6 +53,8 @@ def read_spec(folder: Path) -> Spec | None:
         content = tomllib.loads(read_file(path, _FILE_BYTES).decode())
         if "extends" in content:
             raise StoreError("spec.toml extends another file; that of a results folder stands alone")
+        if named := files_named(content):
+            raise StoreError(f"spec.toml names a file in {', '.join(named)}; that of a results folder stands alone")
         return load_spec(path)
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -11,16 +11,18 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from marbench.anatomy.slices import Split
-from marbench.errors import nearest
+from marbench.errors import DataError, nearest
 from marbench.geometry import FanBeam
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.physics.hounsfield import WATER_ATTENUATION
-from marbench.physics.materials import MATERIALS, METALS, mass_attenuation
-from marbench.physics.spectrum import spectra
+from marbench.physics.materials import MATERIALS, mass_attenuation
+from marbench.physics.spectrum import Detector, Spectrum, SpectrumTable, canonical_spectrum, weighted_spectrum
 from marbench.reconstruction import Window
+from marbench.spec_implants import OwnMetalSection, plain_name
+from marbench.spec_table import Section
 
 __all__ = [
     "AnatomySection",
@@ -43,17 +45,10 @@ Distance = Annotated[float, Field(gt=0, le=1e4)]
 MOST_PHOTONS = 1e18
 """NumPy draws Poisson numbers up to about 9.2e18, the largest of 63 bits; photons and scatter add up."""
 
+_MASK_TEXT = 2**21
+
 WATER_TOLERANCE = 0.01
 """How far µ of water may lie from the tables at the reference energy: published simulators take 0.192 for 0.1929."""
-
-
-class Section(BaseModel):
-    """A table: frozen, without unknown keys, NaN or infinity."""
-
-    # What stands below a key is what the manual says of it, see docs/benchmarks.md.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=False, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class GeometrySection(Section):
@@ -146,12 +141,20 @@ class PhysicsSection(Section):
     is that of the tables; where both are, they must agree.
     """
 
-    spectrum: str = "w120_al2.8"
+    spectrum: str | SpectrumTable = "w120_al2.8"
+    """A tube spectrum by name, one energy like "70 keV", a file like "my_tube.csv", or a list of keV and photons."""
+    detector: Detector = "counting"
+    """Whether photons are counted, or their energies added up."""
     reference_kev: Annotated[float, Field(ge=20, le=150)] = 70.0
+    """The energy at which HU are defined, and to which the correction of beam hardening leads."""
     water_attenuation: Annotated[float, Field(gt=0, le=10)] = WATER_ATTENUATION
+    """µ of water at that energy, 1/cm."""
     photons: Annotated[float, Field(gt=0)] = 2e7
+    """Per cell and view, without a patient."""
     scatter: Annotated[float, Field(ge=0)] = 20.0
+    """Photons that every cell counts besides."""
     noise: bool = True
+    """Whether photons are counted with the noise of Poisson."""
 
     @model_validator(mode="before")
     @classmethod
@@ -163,12 +166,13 @@ class PhysicsSection(Section):
             return values  # the published pair of 70 keV and 0.192 1/cm, or a mistake that is told below
         return {**values, "water_attenuation": _water(float(kev))}
 
-    @field_validator("spectrum")
+    @field_validator("spectrum", mode="before")
     @classmethod
-    def _known_spectrum(cls, value: str) -> str:
-        if value not in spectra():
-            raise ValueError(f"unknown spectrum {value!r}; {nearest(value, spectra())}")
-        return value
+    def _known_spectrum(cls, value: Any) -> str | SpectrumTable:
+        try:
+            return canonical_spectrum(value)
+        except DataError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("photons", "scatter")
     @classmethod
@@ -189,6 +193,19 @@ class PhysicsSection(Section):
                 )
         return self
 
+    @property
+    def beam(self) -> Spectrum:
+        """The spectrum as the detector weights it."""
+        return weighted_spectrum(self.spectrum, self.detector)
+
+    @property
+    def spectrum_title(self) -> str:
+        """The spectrum in words: its name, or what its table is."""
+        if isinstance(self.spectrum, str):
+            return self.spectrum
+        low, high = self.spectrum[0][0], self.spectrum[-1][0]
+        return f"a table of {len(self.spectrum)} energies, {low:g} to {high:g} keV"
+
 
 def _water(kev: float) -> float:
     """Return µ of water in 1/cm; rounded, so that the last bits of a table lookup are no part of a benchmark."""
@@ -205,24 +222,42 @@ class ReconstructionSection(Section):
 
 
 class MetalsSection(Section):
-    """``[metals]``: of what the implants are, how large, and into how many size groups they fall.
+    """``[metals]``: of what the implants are, how large, where, and into how many size groups they fall.
 
+    ``placement`` "any" takes the same implants for every slice and looks for their tissue, as published benchmarks do;
+    "anatomical" takes implants of the slice's region of the body and puts them where surgeons do.
     A ray belongs to the metal trace if its line integral through metal alone, at the reference energy, is above
     ``trace_threshold``. Published code takes 0. On a coarse grid that widens the trace of a wire to several times the
     wire, at the cost of all methods that replace the trace.
     """
 
-    material: str = "own"
+    material: Annotated[str, Field(max_length=64)] = "own"
+    """What all metals of the library are made of; "own" is what each consists of. See docs/own_physics.md."""
     reference_pixel_cm: PixelSize
+    """Pixel of the 416 × 416 grid on which the library's metals have their sizes."""
+    placement: Literal["any", "anatomical"] = "any"
+    """Implants for any slice alike, by their tissue, or those of the slice's region, where surgeons put them."""
     tissue_under_metal: Literal["removed", "kept"] = "removed"
+    """Whether metal takes the place of tissue, or is added to it."""
     trace_threshold: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Line integral of metal above which a ray belongs to the trace."""
     size_groups: Annotated[int, Field(ge=1, le=100)] = 5
+    """Groups of metals by size, 1 being the largest."""
+    own: Annotated[tuple[OwnMetalSection, ...], Field(max_length=100)] = ()
 
     @field_validator("material")
     @classmethod
-    def _known_material(cls, value: str) -> str:
-        if value not in ("own", *METALS):
-            raise ValueError(f"unknown material {value!r}; {nearest(value, ('own', *METALS))}")
+    def _one_name_of_each(cls, value: str) -> str:
+        return plain_name(value)
+
+    @field_validator("own")
+    @classmethod
+    def _distinct(cls, value: tuple[OwnMetalSection, ...]) -> tuple[OwnMetalSection, ...]:
+        if len({metal.id for metal in value}) < len(value):
+            raise ValueError("two metals have one id")
+        size = sum(len(text) for metal in value for text in metal.masks.values())
+        if size > _MASK_TEXT:
+            raise ValueError(f"the masks take {size:,} characters, {_MASK_TEXT:,} at most: crop them to the metal")
         return value
 
 

@@ -52,6 +52,7 @@ def _table(name: str, model: dict[str, Any], schema: dict[str, Any]) -> Iterator
 def _model(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
     """Return the model of a key that is a table; None of any other."""
     parts = [field, field.get("items", {}), field.get("additionalProperties") or {}, *field.get("allOf", ())]
+    parts += field.get("patternProperties", {}).values()
     for part in parts:
         if isinstance(part, dict) and "$ref" in part:
             found: dict[str, Any] = schema["$defs"][part["$ref"].rpartition("/")[2]]

@@ -14,6 +14,7 @@ NAMES = {
     "Spec",
     "Suite",
     "Truth",
+    "collate",
     "evaluate",
     "load_method",
     "load_spec",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import get_args
 
 from marbench.anatomy.native import NativeSlice, StoredSlice, UnreadableFile
+from marbench.anatomy.regions import region_of_slice
 from marbench.anatomy.resample import Fit, resample
 from marbench.anatomy.screening import unfit
 from marbench.anatomy.slices import Slice, Split
@@ -28,11 +29,12 @@ DIGITS_OF_ID = 12
 
 @dataclass(frozen=True)
 class _Examined:
-    """What is known of a slice that was read: its id, its digest, its window, and why it is left out."""
+    """What is known of a slice that was read: its id, digest, window and region, and why it is left out."""
 
     slice_id: str
     digest: str
     window: tuple[float, float]
+    region: str
     reason: str | None
 
     @property
@@ -125,17 +127,34 @@ class SliceCollection(ABC):
             self._chosen[split] = self._choose(split)
         return self._chosen[split]
 
-    @cached_property
-    def data(self) -> str:
-        """SHA-256 of the test slices: their pixels and windows, and which of them are of one patient.
+    def data(self, regions: bool = False) -> str:
+        """Return the SHA-256 of the test slices: their pixels and windows, and which of them are of one patient.
 
-        That is what scores depend on. What the patients are called, what the files are called and in which order they
-        lie does not count.
+        That is what scores depend on; and on the ``regions``, where these choose the implants. What the patients are
+        called, what the files are called and in which order they lie does not count.
         """
         chosen = self.patients("test")
-        lines = {(name, one.slice_id): f"{one.digest} {_text(one.window)}" for (name, _), one in self._examined.items()}
+        lines = {
+            (name, one.slice_id): f"{one.digest} {_text(one.window)}{f' {one.region}' if regions else ''}"
+            for (name, _), one in self._examined.items()
+        }
         patients = ["\n".join(sorted(lines[name, one] for one in slices)) for name, slices in chosen.items()]
         return hashlib.sha256("\n\n".join(sorted(patients)).encode()).hexdigest()
+
+    def region(self, patient_id: str, slice_id: str) -> str:
+        """Return the body region of a slice of a split: of its header, or else told from its pixels when it is read.
+
+        Raises
+        ------
+        DataError
+            No split has this slice.
+        """
+        for split in self.counts:
+            self.patients(split)
+            for (patient, _), one in self._examined.items():
+                if (patient, one.slice_id) == (patient_id, slice_id):
+                    return one.region
+        raise DataError(f"patient {patient_id} has no slice {slice_id!r}.")
 
     def load(self, patient_id: str, slice_id: str, grid: ImageGrid) -> Slice:
         """Return one slice on a grid.
@@ -215,7 +234,8 @@ class SliceCollection(ABC):
                 # Two patients with the very same picture: copies, or a phantom. Ids are unique all the same.
                 slice_id += f".{patient_id[-DIGITS_OF_ID:]}"
             reason = native.doubt or unfit(native.image, native.spacing)
-            self._examined[key] = _Examined(slice_id, native.digest, native.window, reason)
+            region = region_of_slice(native.region, native.image, native.spacing) if reason is None else native.region
+            self._examined[key] = _Examined(slice_id, native.digest, native.window, region, reason)
         return self._examined[key]
 
     def _find(self, patient_id: str, slice_id: str) -> NativeSlice:

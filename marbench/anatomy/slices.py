@@ -51,6 +51,10 @@ class SliceSource(Protocol):
         """Return the slice ids of every patient of a split, in a fixed order."""
         ...
 
+    def region(self, patient_id: str, slice_id: str) -> str:
+        """Return the body region of a slice without loading it: told by the source, or at worst from the picture."""
+        ...
+
     def load(self, patient_id: str, slice_id: str, grid: ImageGrid) -> Slice:
         """Return one slice on a grid: a pure function of its arguments."""
         ...

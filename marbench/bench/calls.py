@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from marbench.bench.outcome import Outcome, check_image, describe
+from marbench.bench.outcome import Outcome, check_image, check_unit, describe
 from marbench.cases.case import Scan
 from marbench.machine.interrupts import Interrupted
 from marbench.machine.memory import PeakMemory
@@ -52,7 +52,7 @@ def call_method(method: Method, scan: Scan, device: torch.device, seed: int = 0,
             _synchronize(device)
         seconds = time.perf_counter() - start
         peak = memory.megabytes()
-        return Outcome(check_image(result, shape)[0], None, seconds, peak)
+        return Outcome(check_unit(check_image(result, shape)[0]), None, seconds, peak)
     except Interrupted:
         raise
     except BaseException as error:  # SystemExit and the like included: a plugin ends its call, never the run

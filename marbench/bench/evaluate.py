@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from marbench.bench.limits import Limits
-from marbench.bench.outcome import InvalidImage, check_image
+from marbench.bench.outcome import InvalidImage, check_image, check_unit
 from marbench.bench.plan import Task, Unit
 from marbench.bench.producers import InlineProducer
 from marbench.bench.work import Conditions, Result, Session, Work, do
@@ -123,7 +123,7 @@ def score(
     shape = tuple(case.scan.image.shape)
     is_single = isinstance(image_hu, torch.Tensor | np.ndarray) and tuple(image_hu.shape) == shape[1:]
     try:
-        image = check_image(image_hu[None] if is_single else image_hu, shape)[0]
+        image = check_unit(check_image(image_hu[None] if is_single else image_hu, shape)[0])
     except InvalidImage as error:
         raise InvalidImage(f"case {case.id}: {error}") from None
     return score_image(image, case, measures)

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from marbench.errors import MarbenchError
+from marbench.errors import DataError, MarbenchError
 from marbench.machine.text import clean
 from marbench.results.rows import Status
+from marbench.tensors import refuse_attenuation
 
-__all__ = ["Failure", "Image", "InvalidImage", "Outcome", "check_image", "describe"]
+__all__ = ["Failure", "Image", "InvalidImage", "Outcome", "check_image", "check_unit", "describe"]
 
 MESSAGE_LIMIT, TRACE_LIMIT = 2_000, 20_000
 
@@ -71,6 +72,15 @@ def check_image(result: Any, shape: tuple[int, ...]) -> Image:
     broken = image.size - int(np.count_nonzero(np.isfinite(image)))
     if broken:
         raise InvalidImage(f"{expected}; {broken} of {image.size} values are NaN, infinite or beyond float32")
+    return image
+
+
+def check_unit(image: Image) -> Image:
+    """Return an image that may be in HU, or raise `InvalidImage`: attenuation would be scored without a word."""
+    try:
+        refuse_attenuation(torch.from_numpy(image), "the image")
+    except DataError as error:
+        raise InvalidImage(str(error)) from None
     return image
 
 

@@ -7,13 +7,22 @@ from dataclasses import dataclass
 import torch
 
 from marbench.errors import DataError
+from marbench.tensors import as_mask, check_alike, check_batch, check_finite, check_real, refuse_attenuation
 
 __all__ = ["Case", "CaseInfo", "CaseKey", "Scan", "Truth"]
+
+
+_STARVED = (
+    "Rays that no photon came through have no logarithm: count one photon for them, or fill them, as methods do that "
+    "replace the trace."
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
     """What a method may see. Every tensor has a leading batch axis.
+
+    Masks of 0 and 1, or of 0 and 255, are made boolean; nothing else is converted.
 
     Attributes
     ----------
@@ -25,12 +34,32 @@ class Scan:
         Rays that meet metal, see `marbench.spec.MetalsSection`.
     image : float32 Tensor ``(batch, rows, columns)``
         The uncorrected reconstruction of ``sinogram``, HU.
+
+    Raises
+    ------
+    DataError
+        A part is not as described: no tensor, without a batch axis, of another shape or type, not finite, or an image
+        in other units than HU. (Values are looked at on the CPU only.)
     """
 
     sinogram: torch.Tensor
     metal_mask: torch.Tensor
     metal_trace: torch.Tensor
     image: torch.Tensor
+
+    def __post_init__(self) -> None:
+        sinogram, image = check_real(self.sinogram, "Scan.sinogram"), check_real(self.image, "Scan.image")
+        check_batch(sinogram, "Scan.sinogram", "batch, views, bins")
+        check_batch(image, "Scan.image", "batch, rows, columns")
+        for name, beside, other in (("metal_trace", sinogram, "sinogram"), ("metal_mask", image, "image")):
+            mask = as_mask(getattr(self, name), f"Scan.{name}")
+            check_alike(mask, beside, f"Scan.{name} and Scan.{other}")
+            object.__setattr__(self, name, mask)  # the dataclass is frozen
+        if len(sinogram) != len(image):
+            raise DataError(f"Scan: expected as many sinograms as images. Got {len(sinogram)} and {len(image)}.")
+        check_finite(sinogram, "Scan.sinogram", _STARVED)
+        check_finite(image, "Scan.image")
+        refuse_attenuation(image, "Scan.image")
 
     def __len__(self) -> int:
         return self.sinogram.shape[0]

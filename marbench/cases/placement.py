@@ -1,4 +1,4 @@
-"""Where an implant goes in a slice, told from the HU image alone.
+"""Where an implant of the set for any slice goes, told from the HU image alone.
 
 All places are judged at once: the score of a place is the mean of a merit map under the implant, a correlation.
 The map is made on a raster of fixed size, whatever the image's resolution, so that the same slice on another grid
@@ -7,6 +7,7 @@ yields (nearly) the same place.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -16,12 +17,24 @@ from scipy import fft, ndimage
 
 from marbench.anatomy.body import body_mask
 from marbench.anatomy.resample import resample
+from marbench.cases.own_metals import AnyMetal, MaskMetal, draw
 from marbench.errors import DataError, GeometryError
 from marbench.geometry import ImageGrid
-from marbench.phantoms.implants.metal import Metal, Site
-from marbench.phantoms.metals import coverage
+from marbench.phantoms.implants.metal import Site
 
-__all__ = ["place"]
+__all__ = [
+    "CELLS",
+    "CELL_CM",
+    "GAS",
+    "OUTSIDE",
+    "Pose",
+    "coarse",
+    "covered_cells",
+    "marrow",
+    "merit_map",
+    "place",
+    "whole_pixels",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -44,8 +57,17 @@ SPREAD = 0.07
 """Temperature of the draw relative to how far the best place stands above the average one."""
 
 
+@dataclass(frozen=True)
+class Pose:
+    """How a metal lies in a slice, as `marbench.phantoms.metals.coverage` takes it: cm and radians."""
+
+    shift: tuple[float, float]
+    angle: float = 0.0
+    mirror: bool = False
+
+
 def place(
-    metal: Metal,
+    metal: AnyMetal,
     image_hu: NDArray[np.floating[Any]],
     grid: ImageGrid,
     reference_pixel: float,
@@ -59,11 +81,11 @@ def place(
     The mask lies within the body (table and outside air excluded), and in gas only where nothing else is left. "bone"
     prefers bone and marrow under much of the mask, "teeth" the densest bone in front, "soft" what is neither bone nor
     gas, "any" all tissue alike. One of the good places is drawn, the better the likelier: p ∝ exp(score/temperature).
-    A metal too large for the body lies where it sticks out least.
+    A metal too large for the body lies where it sticks out least. One with a place of its own lies there.
 
     Parameters
     ----------
-    metal : Metal
+    metal : Metal or MaskMetal
     image_hu : array ``(rows, columns)``
         HU; the patient lies on the back, anterior is up.
     grid : ImageGrid
@@ -86,14 +108,11 @@ def place(
     DataError
         If the image is not finite.
     """
-    if image_hu.shape != grid.shape:
-        raise GeometryError(f"place needs an image of the grid's shape {grid.shape}. Got {image_hu.shape}.")
-    if not np.isfinite(image_hu).all():
-        raise DataError(f"place needs finite HU. Got {np.count_nonzero(~np.isfinite(image_hu))} pixels that are not.")
-    raster = ImageGrid(CELLS, CELLS, max(grid.field_of_view) / CELLS)
-    coarse = image_hu if grid == raster else resample(image_hu, (grid.pixel, grid.pixel), raster, "image")
-    merit = _merit_map(coarse.astype(np.float64), metal.site)
-    spectrum, allowed = _footprint(metal, reference_pixel / raster.pixel, angle, scale, mirror)
+    picture = coarse(image_hu, grid)
+    if isinstance(metal, MaskMetal) and metal.centre is not None:
+        return metal.centre
+    merit = merit_map(picture, metal.site)
+    spectrum, allowed = _footprint(metal, reference_pixel * CELLS / max(grid.field_of_view), angle, scale, mirror)
     score = fft.irfft2(fft.rfft2(merit) * spectrum, merit.shape)
     best = score[allowed].max()
     # Merits of tissue lie between 0 and 1, so what is worse by more than 1 sticks out, or lies in gas.
@@ -109,14 +128,25 @@ def place(
     return x * grid.pixel, y * grid.pixel
 
 
-def _merit_map(hu: FloatArray, site: Site) -> FloatArray:
+def coarse(image_hu: NDArray[np.floating[Any]], grid: ImageGrid) -> FloatArray:
+    """Return an image on the raster; GeometryError or DataError where it is none that metal can be put into."""
+    if image_hu.shape != grid.shape:
+        raise GeometryError(f"place needs an image of the grid's shape {grid.shape}. Got {image_hu.shape}.")
+    if not np.isfinite(image_hu).all():
+        raise DataError(f"place needs finite HU. Got {np.count_nonzero(~np.isfinite(image_hu))} pixels that are not.")
+    raster = ImageGrid(CELLS, CELLS, max(grid.field_of_view) / CELLS)
+    image = image_hu if grid == raster else resample(image_hu, (grid.pixel, grid.pixel), raster, "image")
+    return image.astype(np.float64)
+
+
+def merit_map(hu: FloatArray, site: Site) -> FloatArray:
     """Return how well each cell of the raster suits a site: 0 … 1 in tissue."""
     body = body_mask(hu, (CELL_CM, CELL_CM))
     # One cell of margin: pixels of a finer grid may lie outside a cell that is mostly body.
     inner = ndimage.binary_erosion(body, np.ones((3, 3))) if body.any() else np.ones_like(body)
     bone = np.clip((hu - 150.0) / 100.0, 0.0, 1.0)
     if site == "bone":
-        merit = np.maximum(bone, _marrow(bone > 0.5))
+        merit = np.maximum(bone, marrow(bone > 0.5))
     elif site == "teeth":
         merit = np.clip((hu - 300.0) / 1200.0, 0.0, 1.0) * _anterior(body) ** 2
     elif site == "soft":
@@ -127,12 +157,12 @@ def _merit_map(hu: FloatArray, site: Site) -> FloatArray:
     return np.where(inner, merit + GAS * gas, OUTSIDE)
 
 
-def _marrow(bone: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the small spaces that bone encloses."""
+def marrow(bone: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the small spaces that bone on the raster encloses."""
     spaces, _ = ndimage.label(~bone)
     small = np.bincount(spaces.ravel()) * CELL_CM**2 <= MARROW_CM2
-    marrow: NDArray[np.bool_] = ~bone & small[spaces]
-    return marrow
+    enclosed: NDArray[np.bool_] = ~bone & small[spaces]
+    return enclosed
 
 
 def _anterior(body: NDArray[np.bool_]) -> FloatArray:
@@ -146,16 +176,10 @@ def _anterior(body: NDArray[np.bool_]) -> FloatArray:
 
 @lru_cache(maxsize=64)
 def _footprint(
-    metal: Metal, reference_cells: float, angle: float, scale: float, mirror: bool
+    metal: AnyMetal, reference_cells: float, angle: float, scale: float, mirror: bool
 ) -> tuple[NDArray[np.complex128], NDArray[np.bool_]]:
     """Return the conjugate spectrum of a metal's normalised footprint, and the shifts that keep it on the raster."""
-    grid = ImageGrid(CELLS, CELLS, 1.0)
-    covered = np.add.reduce(list(coverage(metal, grid, reference_cells, (0.0, 0.0), angle, scale, mirror).values())) > 0
-    if not covered.any():
-        raise GeometryError(
-            f"The metal {metal.id!r} covers nothing of a picture that is {CELLS / reference_cells:.3g} reference "
-            "pixels wide: metals.reference_pixel_cm does not fit the grid."
-        )
+    covered = covered_cells(metal, reference_cells, angle, scale, mirror)
     rows, columns = (np.flatnonzero(covered.any(axis=axis)) for axis in (1, 0))
     steps = _signed(np.arange(CELLS))
     allowed_rows = (rows[0] + steps >= 0) & (rows[-1] + steps < CELLS)
@@ -164,6 +188,32 @@ def _footprint(
     return spectrum, allowed_rows[:, None] & allowed_columns[None, :]
 
 
+def covered_cells(
+    metal: AnyMetal, reference_cells: float, angle: float, scale: float, mirror: bool
+) -> NDArray[np.bool_]:
+    """Return the cells of the raster that a metal in its middle touches; a reference pixel is that many cells long.
+
+    Raises
+    ------
+    GeometryError
+        There is none.
+    """
+    grid = ImageGrid(CELLS, CELLS, 1.0)
+    areas = draw(metal, grid, reference_cells, (0.0, 0.0), angle, scale, mirror)
+    covered: NDArray[np.bool_] = np.add.reduce(list(areas.values())) > 0
+    if not covered.any():
+        raise GeometryError(
+            f"The metal {metal.id!r} covers nothing of a picture that is {CELLS / reference_cells:.3g} reference "
+            "pixels wide: metals.reference_pixel_cm does not fit the grid."
+        )
+    return covered
+
+
 def _signed(step: Any) -> Any:
     """Return a circular shift 0 … CELLS − 1 as a shift to either side."""
     return (step + CELLS // 2) % CELLS - CELLS // 2
+
+
+def whole_pixels(x: float, y: float, length: float, grid: ImageGrid) -> tuple[float, float]:
+    """Return a shift in units of ``length`` (cm) as a whole number of image pixels, in cm."""
+    return round(x * length / grid.pixel) * grid.pixel, round(y * length / grid.pixel) * grid.pixel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Slice
 from marbench.cases.scanner import operators_of
+from marbench.errors import DataError
 from marbench.machine.devices import device_of
+from marbench.masks import area_fractions
 from marbench.physics.beam_hardening import correct_water
 from marbench.physics.hounsfield import hu_to_mu, split_tissue
 from marbench.physics.materials import relative_attenuation
-from marbench.physics.spectrum import load_spectrum
 from marbench.physics.transmission import photon_noise, polychromatic
 from marbench.spec import Spec
 
@@ -53,7 +55,7 @@ class Simulator:
         self.spec = spec
         self.device = device_of(device)
         self.operators = operators_of(spec)
-        self._energies = load_spectrum(spec.physics.spectrum).energies
+        self.beam = spec.physics.beam
 
     def without_metal(self, slice_: Slice) -> MetalFree:
         """Project a slice as it is."""
@@ -61,7 +63,7 @@ class Simulator:
         image = torch.from_numpy(slice_.image).to(self.device)
         water, bone = split_tissue(hu_to_mu(image, physics.water_attenuation), physics.water_attenuation)
         paths = self.operators.project_mu(torch.stack([water, bone]))
-        line_integrals = polychromatic(paths, _TISSUES, physics.spectrum, physics.reference_kev)
+        line_integrals = polychromatic(paths, _TISSUES, self.beam, physics.reference_kev)
         return MetalFree(slice_, water, bone, paths, line_integrals)
 
     def truth(self, free: MetalFree, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -73,7 +75,7 @@ class Simulator:
         return self.operators.reconstruct(sinogram), sinogram
 
     def with_metal(
-        self, free: MetalFree, metal: Mapping[str, NDArray[np.float32]], rng: np.random.Generator
+        self, free: MetalFree, metal: Mapping[str, NDArray[Any]], rng: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Scan a slice with metal in it.
 
@@ -81,7 +83,8 @@ class Simulator:
         ----------
         free : MetalFree
         metal : mapping
-            Material → fraction of each pixel's area, ``(rows, columns)``.
+            Material → fraction of each pixel's area, ``(rows, columns)``; masks will do, see
+            `marbench.masks.area_fractions`.
         rng : numpy Generator
             Source of the photon noise.
 
@@ -89,13 +92,18 @@ class Simulator:
         -------
         sinogram, trace : Tensor ``(views, bins)``
             Corrected line integrals, and whether a ray belongs to the metal trace.
+
+        Raises
+        ------
+        DataError
+            A material is unknown, a mask is none or has another shape, or they add up to more than 1.
         """
-        physics, materials = self.spec.physics, tuple(metal)
-        areas = torch.stack([torch.from_numpy(metal[name]) for name in materials]).to(self.device)
+        physics, materials = self.spec.physics, tuple(self.spec.material(name) for name in metal)
+        areas = self._areas(metal).to(self.device)
         total = areas.sum(dim=0)
         paths = self.operators.project_mu(torch.cat([areas, torch.stack([free.water * total, free.bone * total])]))
         metal_paths, displaced = paths[: len(materials)], paths[len(materials) :]
-        attenuation = [relative_attenuation(name, self._energies, physics.reference_kev)[1] for name in materials]
+        attenuation = [relative_attenuation(one, self.beam.energies, physics.reference_kev)[1] for one in materials]
         metal_paths = metal_paths * torch.tensor(attenuation, dtype=areas.dtype, device=self.device)[:, None, None]
         whole_metal = metal_paths.sum(dim=0)
         # Joseph's weights are not negative, so a ray that misses the metal sums to exactly 0.
@@ -108,13 +116,28 @@ class Simulator:
         line_integrals[meets] = polychromatic(
             torch.cat([tissue_paths[:, meets], metal_paths[:, meets]]),
             (*_TISSUES, *materials),
-            physics.spectrum,
+            self.beam,
             physics.reference_kev,
         )
         return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
+
+    def _areas(self, metal: Mapping[str, NDArray[Any]]) -> torch.Tensor:
+        """Return what each material covers, ``(materials, rows, columns)``."""
+        if not metal:
+            raise DataError("with_metal needs a mask of at least one material. Got none.")
+        fractions = [area_fractions(mask, f"with_metal: {name}") for name, mask in metal.items()]
+        for name, area in zip(metal, fractions, strict=True):
+            if area.shape != self.spec.grid.shape:
+                raise DataError(
+                    f"with_metal: {name}: expected a mask of shape {self.spec.grid.shape}. Got {area.shape}."
+                )
+        areas = torch.from_numpy(np.stack(fractions))
+        if float(areas.sum(dim=0).max()) > 1 + 1e-3:
+            raise DataError(f"with_metal: the masks of {', '.join(metal)} overlap: a pixel is covered once at most.")
+        return areas
 
     def measure(self, line_integrals: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
         """Count photons, without noise where ``rng`` is None or the spec says so, and correct for beam hardening."""
         physics = self.spec.physics
         noisy = photon_noise(line_integrals, physics.photons, physics.scatter, rng if physics.noise else None)
-        return correct_water(noisy, physics.spectrum, physics.reference_kev)
+        return correct_water(noisy, self.beam, physics.reference_kev)

@@ -97,10 +97,11 @@ def bind(spec: Spec, source: SliceSource | None = None) -> Spec:
         return spec
     opened = source or open_source(spec)
     assert isinstance(opened, SliceCollection)  # as all sources of files are
-    if spec.anatomy.data not in (None, opened.data):
+    data = opened.data(regions=spec.metals.placement == "anatomical")
+    if spec.anatomy.data not in (None, data):
         raise DataError(
             f"{spec.name}: the benchmark is of test slices with the digest anatomy.data = {spec.anatomy.data}; those "
-            f"in {spec.anatomy.path} have {opened.data}. Give the right folder, or leave anatomy.data out, which makes "
+            f"in {spec.anatomy.path} have {data}. Give the right folder, or leave anatomy.data out, which makes "
             "a benchmark of its own."
         )
-    return spec.model_copy(update={"anatomy": spec.anatomy.model_copy(update={"data": opened.data})})
+    return spec.model_copy(update={"anatomy": spec.anatomy.model_copy(update={"data": data})})

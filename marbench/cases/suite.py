@@ -18,13 +18,16 @@ import torch
 
 from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.slices import Slice, Split
+from marbench.cases.anatomical import pose
 from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
-from marbench.cases.placement import place
+from marbench.cases.own_metals import AnyMetal, MaskMetal, draw, hold_inside, metals_of
+from marbench.cases.placement import Pose, place
 from marbench.cases.simulator import MetalFree, Simulator
 from marbench.cases.sources import bind, open_source
 from marbench.errors import DataError, SpecError, nearest
 from marbench.machine.text import clean_line
-from marbench.phantoms.metals import Metal, coverage, library, mask
+from marbench.phantoms.implants.metal import Metal
+from marbench.phantoms.metals import mask
 from marbench.spec import Spec, load_spec
 
 __all__ = ["Suite"]
@@ -35,7 +38,7 @@ _MESSAGE_LIMIT = 1000
 
 
 class Suite(Sequence[Case]):
-    """The cases of a benchmark: every slice of a split with every metal, slices outermost.
+    """The cases of a benchmark: every slice of a split with every metal of its set, slices outermost.
 
     Parameters
     ----------
@@ -50,7 +53,9 @@ class Suite(Sequence[Case]):
     ----------
     spec : Spec
         The benchmark, bound to its data: see `marbench.cases.sources.bind`.
-    metals : tuple of Metal
+    metals : tuple of Metal or MaskMetal
+        The set of the first slice. All sets are of one size; where `metals.placement` is "any" there is but one, and
+        to test with, that of ``[[metals.own]]`` where the benchmark has it.
 
     Raises
     ------
@@ -65,7 +70,7 @@ class Suite(Sequence[Case]):
     >>> suite
     <Suite 'mini', test: 200 cases = 20 slices of 12 patients × 10 metals>
     >>> suite.case_keys[0].case_id
-    'test-p000-s0_test-01-hip'
+    'test-p000-s0_test-abdomen-01-drug-pump'
     """
 
     def __init__(self, spec: str | Path | Spec, split: Split = "test", device: torch.device | str = "cpu") -> None:
@@ -76,8 +81,9 @@ class Suite(Sequence[Case]):
         self.spec = bind(named, self.source)
         self.split: Split = split
         self.simulator = Simulator(self.spec, device)
-        self.metals: tuple[Metal, ...] = library(split)
+        self._sets: dict[str | None, tuple[AnyMetal, ...]] = {}
         self._slices = [(patient, name) for patient, names in self.source.patients(split).items() for name in names]
+        self.metals: tuple[AnyMetal, ...] = self.metals_of(*self._slices[0]) if self._slices else ()
         self._recent: OrderedDict[str, tuple[MetalFree, torch.Tensor, torch.Tensor]] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -95,7 +101,21 @@ class Suite(Sequence[Case]):
     @cached_property
     def case_keys(self) -> tuple[CaseKey, ...]:
         """The ids of all cases, without simulating any."""
-        return tuple(self._key(*where, *metal) for where in self._slices for metal in self._groups)
+        orders = range(len(self.metals))
+        return tuple(
+            self._key(where, metals[k], k)
+            for where in self._slices
+            for metals in [self.metals_of(*where)]
+            for k in orders
+        )
+
+    def metals_of(self, patient_id: str, slice_id: str) -> tuple[AnyMetal, ...]:
+        """Return the metals that go into a slice: those of its region of the body, or the same for all."""
+        anatomical = self.spec.metals.placement == "anatomical"
+        region = self.source.region(patient_id, slice_id) if anatomical else None
+        if region not in self._sets:
+            self._sets[region] = metals_of(self.spec, self.split, region)
+        return self._sets[region]
 
     def __len__(self) -> int:
         return len(self._slices) * len(self.metals)
@@ -117,28 +137,35 @@ class Suite(Sequence[Case]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"The suite {self.spec.name!r} ({self.split}) has {len(self)} cases. Got index {index}.")
         which, order = divmod(index % len(self), len(self.metals))
-        return self._simulate(self._key(*self._slices[which], *self._groups[order]), self.metals[order])
+        where = self._slices[which]
+        metal = self.metals_of(*where)[order]
+        return self._simulate(self._key(where, metal, order), metal)
 
-    @cached_property
-    def _groups(self) -> list[tuple[str, int]]:
-        """The id and the size group of every metal."""
+    def pose_of(self, metal: AnyMetal, one: Slice) -> Pose:
+        """Return how a metal lies in a slice, without simulating it."""
+        rng = self._rng("placement", _origin(one), metal.id)
+        arguments = one.image, self.spec.grid, self.spec.metals.reference_pixel_cm, rng
+        if isinstance(metal, Metal) and metal.place:
+            return pose(metal, *arguments)
+        return Pose(place(metal, *arguments))
+
+    def _key(self, where: tuple[str, str], metal: AnyMetal, order: int) -> CaseKey:
+        count = len(self.metals)
         # Group 1 is to hold the largest metals; only those to train with begin with the smallest.
-        ranks = reversed(range(len(self.metals))) if self.split == "train" else range(len(self.metals))
-        groups = (rank * self.spec.metals.size_groups // len(self.metals) + 1 for rank in ranks)
-        return [(metal.id, group) for metal, group in zip(self.metals, groups, strict=True)]
+        rank = count - 1 - order if self.split == "train" else order
+        group = rank * self.spec.metals.size_groups // count + 1
+        patient_id, slice_id = where
+        return CaseKey(f"{slice_id}_{metal.id}", patient_id, slice_id, metal.id, group)
 
-    @staticmethod
-    def _key(patient_id: str, slice_id: str, metal_id: str, group: int) -> CaseKey:
-        return CaseKey(f"{slice_id}_{metal_id}", patient_id, slice_id, metal_id, group)
-
-    def _simulate(self, key: CaseKey, metal: Metal) -> Case:
+    def _simulate(self, key: CaseKey, metal: AnyMetal) -> Case:
         spec, grid = self.spec, self.spec.grid
         free, truth_image, truth_sinogram = self._without_metal(key.patient_id, key.slice_id)
-        origin = _origin(free)
-        reference_pixel = spec.metals.reference_pixel_cm
-        shift = place(metal, free.slice.image, grid, reference_pixel, self._rng("placement", origin, metal.id))
-        areas = coverage(metal, grid, reference_pixel, shift)
-        if spec.metals.material != "own":
+        origin = _origin(free.slice)
+        lies = self.pose_of(metal, free.slice)
+        areas = draw(metal, grid, spec.metals.reference_pixel_cm, lies.shift, lies.angle, mirror=lies.mirror)
+        if isinstance(metal, MaskMetal):
+            hold_inside(metal, np.sum(list(areas.values()), axis=0), free.slice.image, grid)
+        elif spec.metals.material != "own":
             areas = {spec.metals.material: np.sum(list(areas.values()), axis=0, dtype=np.float32)}
         metal_mask, total = mask(areas), np.sum(list(areas.values()), axis=0)
         sinogram, trace = self.simulator.with_metal(free, areas, self._rng("noise", origin, metal.id))
@@ -165,7 +192,7 @@ class Suite(Sequence[Case]):
     def _without_metal(self, patient_id: str, slice_id: str) -> tuple[MetalFree, torch.Tensor, torch.Tensor]:
         if slice_id not in self._recent:
             free = self.simulator.without_metal(self._load(patient_id, slice_id))
-            self._recent[slice_id] = (free, *self.simulator.truth(free, self._rng("truth", _origin(free))))
+            self._recent[slice_id] = (free, *self.simulator.truth(free, self._rng("truth", _origin(free.slice))))
             if len(self._recent) > _KEPT_SLICES:
                 self._recent.popitem(last=False)
         return self._recent[slice_id]
@@ -185,6 +212,6 @@ class Suite(Sequence[Case]):
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.spec.seed, *words])))
 
 
-def _origin(free: MetalFree) -> str:
+def _origin(one: Slice) -> str:
     """Return what the random numbers of a slice's cases are drawn from: its pixels, or the id of a procedural one."""
-    return free.slice.content or free.slice.slice_id
+    return one.content or one.slice_id

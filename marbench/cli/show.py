@@ -63,6 +63,9 @@ def _benchmark(spec: Spec, cases: str, notices: Sequence[str] = ()) -> Iterator[
     yield "field of view", f"{grid.field_of_view[0]:.2f} × {grid.field_of_view[1]:.2f} cm"
     yield "circle that is measured", f"{2 * fan.field_radius:.2f} cm across"
     content = spec.model_dump(mode="json", by_alias=True, exclude={"title", "summary"}, exclude_none=True)
+    # In words: tables and masks are long.
+    content["physics"]["spectrum"] = spec.physics.spectrum_title
+    content["metals"]["own"] = [f"{metal.id} ({', '.join(metal.masks)})" for metal in spec.metals.own]
     yield from _flat("", content)
 
 

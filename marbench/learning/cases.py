@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Slice, SliceSource
-from marbench.cases.placement import place
+from marbench.cases.anatomical import pose
+from marbench.cases.placement import Pose, place
 from marbench.cases.simulator import MetalFree, Simulator
 from marbench.cases.sources import open_source
 from marbench.errors import SpecError
@@ -98,7 +99,6 @@ class TrainingCases:
     def __init__(self, world: World) -> None:
         self.world = world
         self.simulator = Simulator(world.spec)
-        self._metals = library("train")
         self._sources = _open_sources(world)
 
     def block(self, number: int) -> Packed:
@@ -110,26 +110,36 @@ class TrainingCases:
     def cases_of_slice(self, number: int) -> list[Packed]:
         """Simulate the cases that share the slice drawn as the ``number``-th."""
         rng = self._rng("slice", number)
-        free = self.simulator.without_metal(self._draw_slice(rng))
+        one, metals = self._draw_slice(rng)
+        free = self.simulator.without_metal(one)
         image, sinogram = self.simulator.truth(free, rng)
         first = number * METALS_PER_SLICE
-        return [self._case(free, image, sinogram, first + k) for k in range(METALS_PER_SLICE)]
+        return [self._case(free, metals, image, sinogram, first + k) for k in range(METALS_PER_SLICE)]
 
-    def _draw_slice(self, rng: np.random.Generator) -> Slice:
+    def _draw_slice(self, rng: np.random.Generator) -> tuple[Slice, tuple[Metal, ...]]:
+        """Return a slice and the metals that may go into it."""
         names = list(self._sources)
         name = names[int(rng.choice(len(names), p=[self.world.mix[name] for name in names]))]
         slices = self.world.slices[name]
         patient_id, slice_id = slices[int(rng.integers(len(slices)))]
-        return self._sources[name].load(patient_id, slice_id, self.world.spec.grid)
+        spec, source = self.world.spec, self._sources[name]
+        region = source.region(patient_id, slice_id) if spec.metals.placement == "anatomical" else None
+        return source.load(patient_id, slice_id, spec.grid), library("train", region)
 
-    def _case(self, free: MetalFree, image: torch.Tensor, sinogram: torch.Tensor, index: int) -> Packed:
+    def _case(
+        self, free: MetalFree, metals: tuple[Metal, ...], image: torch.Tensor, sinogram: torch.Tensor, index: int
+    ) -> Packed:
         spec, rng = self.world.spec, self._rng("metal", index)
-        metal: Metal = self._metals[int(rng.integers(len(self._metals)))]
+        metal = metals[int(rng.integers(len(metals)))]
         angle, mirror = float(rng.uniform(0, 2 * np.pi)), bool(rng.random() < 0.5)
         scale = float(np.exp(rng.uniform(*np.log(_SCALE))))
         pixel = spec.metals.reference_pixel_cm
-        shift = place(metal, free.slice.image, spec.grid, pixel, rng, angle, scale, mirror)
-        areas = coverage(metal, spec.grid, pixel, shift, angle, scale, mirror)
+        if metal.place:  # which decides how it is turned
+            lies = pose(metal, free.slice.image, spec.grid, pixel, rng, scale)
+        else:
+            shift = place(metal, free.slice.image, spec.grid, pixel, rng, angle, scale, mirror)
+            lies = Pose(shift, angle, mirror)
+        areas = coverage(metal, spec.grid, pixel, lies.shift, lies.angle, scale, lies.mirror)
         total: NDArray[np.float32] = np.asarray(np.sum(list(areas.values()), axis=0, dtype=np.float32))
         if spec.metals.material != "own":
             areas = {spec.metals.material: total}

@@ -35,10 +35,18 @@ SAMPLES_PER_SIDE_COARSE = 16
 
 
 @cache
-def library(split: Split) -> tuple[Metal, ...]:
+def library(split: Split, region: str | None = None) -> tuple[Metal, ...]:
     """Return the metals of a split, none of which stands in another.
 
     90 to train with, by increasing size; 10 to validate and 10 to test with, by decreasing size.
+
+    Parameters
+    ----------
+    split : {"train", "val", "test"}
+    region : str, optional
+        A region of the body, for the metals that surgeons put there (the neck takes those of the spine). Left out, or
+        where a region has none (a scene, say), they are those for any slice. Test metals of all regions have the same
+        sizes. Those to train and to validate with have the sizes of the set for any slice, as far as such implants go.
 
     Raises
     ------
@@ -47,7 +55,9 @@ def library(split: Split) -> tuple[Metal, ...]:
     """
     if split not in get_args(Split):
         raise DataError(f"The metal library has the splits {', '.join(get_args(Split))}. Got {split!r}.")
-    return catalogue.metals(split)
+    general = catalogue.metals(split)
+    own = next((one for one in get_args(catalogue.Region) if one == ("spine" if region == "neck" else region)), None)
+    return general if own is None else catalogue.regional(split, own, [metal.area_px for metal in general])
 
 
 def coverage(

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from marbench.physics.hounsfield import WATER_ATTENUATION
+from marbench.physics.spectrum import Spectrum
 from marbench.physics.transmission import polychromatic
 
 __all__ = ["correct_water", "water_coefficients"]
@@ -18,7 +19,7 @@ _MAX_WATER_CM = 50.0
 
 
 @lru_cache(maxsize=8)
-def water_coefficients(spectrum: str, reference_kev: float = 70.0) -> tuple[float, float, float]:
+def water_coefficients(spectrum: str | Spectrum, reference_kev: float = 70.0) -> tuple[float, float, float]:
     """Return c1, c2, c3 of ``p_mono ≈ c1 p + c2 p² + c3 p³``.
 
     Least squares over 0 … 50 cm of water, without a constant term, so that air stays 0.
@@ -31,8 +32,8 @@ def water_coefficients(spectrum: str, reference_kev: float = 70.0) -> tuple[floa
     return c1, c2, c3
 
 
-def correct_water(line_integrals: torch.Tensor, spectrum: str, reference_kev: float = 70.0) -> torch.Tensor:
-    """Apply the water correction to polychromatic line integrals."""
+def correct_water(line_integrals: torch.Tensor, spectrum: str | Spectrum, reference_kev: float = 70.0) -> torch.Tensor:
+    """Apply the water correction to the polychromatic line integrals of a spectrum."""
     c1, c2, c3 = water_coefficients(spectrum, reference_kev)
     # Horner's scheme, in the dtype of the line integrals.
     return line_integrals * (c1 + line_integrals * (c2 + line_integrals * c3))

@@ -1,32 +1,57 @@
-"""X-ray tube spectra, committed as tables with the recipe that made them."""
+"""X-ray spectra: tube spectra that ship as tables with the recipe that made them, tables of others, single energies.
+
+A spectrum is named ("w120_al2.8"), a single energy ("70 keV"), or a table of pairs (keV, photons).
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marbench.errors import DataError, nearest
 
-__all__ = ["Spectrum", "load_spectrum", "spectra", "spectrum_digest"]
+__all__ = [
+    "Detector",
+    "Spectrum",
+    "SpectrumTable",
+    "canonical_spectrum",
+    "load_spectrum",
+    "parse_spectrum",
+    "spectra",
+    "spectrum_digest",
+    "weighted_spectrum",
+]
 
+Detector = Literal["counting", "integrating"]
+"""What a detector adds up: photons, or the energy that they carry."""
+
+SpectrumTable = tuple[tuple[float, float], ...]
+"""Pairs of keV and photons, by increasing energy."""
+
+LOWEST_KEV, HIGHEST_KEV = 10.0, 200.0
+_MOST_ROWS = 2000
 _FOLDER = Path(__file__).parent
+_SINGLE = re.compile(r"\s*(\d{1,4}(?:\.\d{1,6})?)\s*keV\s*")
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Photons per energy bin, normalised to a sum of 1.
+    """What a detector weights the energies of a beam with, normalised to a sum of 1.
 
     Attributes
     ----------
     energies : tuple of float
         Bin centres in keV.
     photons : float64 array, same length
-        Share of the photons in each bin.
+        Share of each bin, above 0.
     """
 
     energies: tuple[float, ...]
@@ -39,36 +64,143 @@ def spectra() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=8)
-def load_spectrum(name: str) -> Spectrum:
-    """Return a spectrum by name, e.g. ``w120_al2.8`` (tungsten, 120 kVp, 2.8 mm Al).
+def load_spectrum(name: str | SpectrumTable) -> Spectrum:
+    """Return a spectrum of photons, e.g. ``w120_al2.8`` (tungsten, 120 kVp, 2.8 mm Al) or ``70 keV``.
 
     Raises
     ------
     DataError
-        There is no spectrum of that name.
+        There is no spectrum of that name, or a table is none.
     """
-    # The table is rounded to seven digits; a ray through nothing must have a line integral of 0.
     table = _table(name)
+    # Bins without photons carry nothing, and have no logarithm.
+    table = table[table[:, 1] > 0]
+    # The table is rounded to seven digits; a ray through nothing must have a line integral of 0.
     photons = table[:, 1] / table[:, 1].sum()
     photons.flags.writeable = False
     return Spectrum(tuple(table[:, 0].tolist()), photons)
 
 
 @lru_cache(maxsize=8)
-def spectrum_digest(name: str) -> str:
+def weighted_spectrum(name: str | SpectrumTable, detector: Detector = "counting") -> Spectrum:
+    """Return a spectrum as a detector weights it.
+
+    A counting detector gives every photon the same weight, η(E), as the DuDoNet family of simulators does; an
+    integrating one, as scanners mostly have, weights it with its energy, η(E)·E/Σ η(E)·E. Either is taken to stop
+    every photon.
+
+    Raises
+    ------
+    DataError
+        As `load_spectrum`.
+    """
+    source = load_spectrum(name)
+    if detector == "counting":
+        return source
+    weighted = source.photons * source.energies
+    weighted /= weighted.sum()
+    weighted.flags.writeable = False
+    return Spectrum(source.energies, weighted)
+
+
+@lru_cache(maxsize=8)
+def spectrum_digest(name: str | SpectrumTable) -> str:
     """Return the SHA-256 of a spectrum's table as numbers: comments, blanks and digits that say nothing do not count.
 
     Raises
     ------
     DataError
-        There is no spectrum of that name.
+        As `load_spectrum`.
     """
     # Before it is normalised: sums differ in their last bit from machine to machine.
     return hashlib.sha256(_table(name).astype("<f8").tobytes()).hexdigest()
 
 
-def _table(name: str) -> NDArray[np.float64]:
+def canonical_spectrum(value: Any) -> str | SpectrumTable:
+    """Return what names a spectrum in the one form in which equal spectra are equal.
+
+    >>> canonical_spectrum("70.0keV"), canonical_spectrum([[60, 1]])
+    ('70 keV', ((60.0, 1.0),))
+
+    Raises
+    ------
+    DataError
+        There is no such spectrum, or the table is none.
+    """
+    if isinstance(value, str):
+        _table(value)
+        energy = _single_energy(value)
+        return value if energy is None else f"{energy:g} keV"
+    numbers = isinstance(value, Sequence) and all(
+        isinstance(pair, Sequence) and len(pair) == 2 and all(type(one) in (int, float) for one in pair)
+        for pair in value
+    )
+    if not numbers:
+        raise DataError('A spectrum is a name, a single energy like "70 keV", or a table of pairs of keV and photons')
+    return _checked([(float(energy), float(photons)) for energy, photons in value])
+
+
+def parse_spectrum(text: str) -> SpectrumTable:
+    """Return the table in a text: two columns, keV and photons, parted by commas, semicolons or blanks.
+
+    What follows ``#`` is a comment; the first line may name the columns.
+
+    Raises
+    ------
+    DataError
+        A line is no pair of numbers, energies do not increase or leave 10 … 200 keV, photons are negative or not
+        finite, or there are none; the message names the line.
+    """
+    lines = [(number, line.partition("#")[0].strip()) for number, line in enumerate(text.splitlines(), start=1)]
+    lines = [(number, line) for number, line in lines if line]
+    if lines and not re.search(r"\d", lines[0][1]):
+        del lines[0]
+    return _checked([_pair(number, line) for number, line in lines])
+
+
+def _checked(table: Sequence[tuple[float, float]]) -> SpectrumTable:
+    """Return a table of keV and photons, or raise DataError where no X-ray tube could have it."""
+    if not 1 <= len(table) <= _MOST_ROWS:
+        raise DataError(f"A spectrum is a table of 1 to {_MOST_ROWS} pairs of keV and photons. Got {len(table)}.")
+    values = np.array(table, dtype=np.float64)
+    energies, photons = values.T
+    if not ((energies >= LOWEST_KEV) & (energies <= HIGHEST_KEV)).all():
+        raise DataError(
+            f"The energies of a spectrum lie between {LOWEST_KEV:g} and {HIGHEST_KEV:g} keV. Got {energies.min():g} to "
+            f"{energies.max():g}. Are they in keV?"
+        )
+    steps = np.diff(energies)
+    if not (steps > 0).all():
+        at = int(np.argmin(steps > 0))
+        raise DataError(f"The energies of a spectrum increase. Got {energies[at + 1]:g} keV after {energies[at]:g}.")
+    if not (np.isfinite(photons).all() and (photons >= 0).all() and 0 < photons.sum() < np.inf):
+        raise DataError("The photons of a spectrum are finite numbers, none below 0 and at least one above it.")
+    return tuple((float(energy), float(count)) for energy, count in values)
+
+
+def _single_energy(name: str) -> float | None:
+    found = _SINGLE.fullmatch(name)
+    return float(found[1]) if found else None
+
+
+def _pair(number: int, line: str) -> tuple[float, float]:
+    try:
+        energy, photons = map(float, re.split(r"\s*[,;]\s*|\s+", line))
+    except ValueError:
+        raise DataError(f"Line {number} of the spectrum is no pair of keV and photons: {line[:60]!r}.") from None
+    return energy, photons
+
+
+def _table(name: str | SpectrumTable) -> NDArray[np.float64]:
     """Return the energies in keV and the photons of a spectrum, ``(energies, 2)``."""
+    if not isinstance(name, str):
+        return np.array(_checked(name))
+    energy = _single_energy(name)
+    if energy is not None:
+        return np.array(_checked([(energy, 1.0)]))
     if name not in spectra():
-        raise DataError(f"Unknown spectrum {name!r}; {nearest(name, spectra())}")
-    return np.genfromtxt(_FOLDER / f"{name}.csv", delimiter=",", comments="#", skip_header=5)
+        raise DataError(
+            f'unknown spectrum {name!r}; {nearest(name, spectra())}. Or give a single energy, like "70 keV", or a .csv '
+            "file of keV and photons"
+        )
+    return np.array(parse_spectrum((_FOLDER / f"{name}.csv").read_text(encoding="utf-8")))

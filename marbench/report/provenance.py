@@ -63,7 +63,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
             ("Detector", f"{fan.bins} bins, {fan.detector}{f', shifted by {fan.offset:g}' if fan.offset else ''}"),
             ("Views", f"{fan.views} {_turn(fan)}"),
             ("Source to isocentre", f"{fan.source_distance:g} cm"),
-            ("Spectrum", benchmark.spec.physics.spectrum),
+            ("Spectrum", benchmark.spec.physics.spectrum_title),
             ("Photons per ray", _power(benchmark.spec.physics.photons)),
             ("Metals", f"{'each of its own material' if metals.material == 'own' else metals.material}, {groups}"),
             ("Anatomy", benchmark.spec.anatomy.source),

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from marbench.cases.own_metals import metals_of
 from marbench.metrics.measure import Measure
-from marbench.phantoms.metals import library
 from marbench.report.benchmark import Benchmark
 
 __all__ = ["Coverage", "ScoreTable", "case_scores", "coverage", "expected_cases", "score_table"]
@@ -105,4 +105,4 @@ def coverage(benchmark: Benchmark, measures: Sequence[Measure]) -> dict[str, Cov
 def expected_cases(benchmark: Benchmark) -> int | None:
     """Return how many test cases the spec promises; None where that depends on the data."""
     slices = benchmark.spec.split.test.slices
-    return None if slices == "all" else slices * len(library("test"))
+    return None if slices == "all" else slices * len(metals_of(benchmark.spec, "test"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from marbench.tensors import as_mask, check_alike, check_batch, check_finite, check_real
 from marbench.toolbox.interpolation import linear_interpolation
 
 __all__ = ["metal_beam_hardening"]
@@ -22,11 +23,20 @@ def metal_beam_hardening(sinogram: torch.Tensor, trace: torch.Tensor, metal_path
     metal_path : Tensor, same shape
         m, the length in metal of every ray; in any unit.
 
+    Raises
+    ------
+    DataError
+        An argument is not as described, or the sinogram is not finite: one value would spoil the fit, and the image.
+
     References
     ----------
     Y. Zhang, H. Yu, "Convolutional Neural Network based Metal Artifact Reduction in X-ray Computed Tomography", IEEE
     Trans. Med. Imaging 37 (2018) 1370–1381.
     """
+    check_batch(check_real(sinogram, "sinogram"), "sinogram", "batch, views, bins")
+    check_alike(check_real(metal_path, "metal_path"), sinogram, "metal_path and sinogram")
+    check_finite(sinogram, "sinogram")
+    trace = as_mask(trace, "trace")
     excess = (sinogram - linear_interpolation(sinogram, trace)).double().flatten(1)
     m = metal_path.double().flatten(1)
     m = torch.where(trace.flatten(1), m / m.amax(dim=1, keepdim=True).clamp(min=1e-12), 0)

@@ -7,7 +7,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+from marbench.errors import DataError
 from marbench.physics.hounsfield import hu_to_mu, mu_to_hu
+from marbench.tensors import as_mask, check_alike, check_batch, check_finite, check_real
 
 __all__ = ["flat_water_prior", "tissue_prior"]
 
@@ -28,11 +30,16 @@ def tissue_prior(image: torch.Tensor, metal_mask: torch.Tensor) -> torch.Tensor:
     -------
     Tensor ``(batch, rows, columns)``
         The prior in HU.
+
+    Raises
+    ------
+    DataError
+        An argument is not as described.
     """
+    metal_mask = _checked(image, metal_mask)
     # In units of µw, where water is 1: the thresholds need no HU scale.
     relative = torch.where(metal_mask, 1.0, hu_to_mu(image, 1.0)).cpu().numpy()
-    prior = np.stack([_flatten_tissue(single) for single in relative])
-    return mu_to_hu(torch.from_numpy(prior).to(image), 1.0)
+    return mu_to_hu(_stacked([_flatten_tissue(single) for single in relative], image), 1.0)
 
 
 def flat_water_prior(image: torch.Tensor, metal_mask: torch.Tensor, transition: float) -> torch.Tensor:
@@ -55,12 +62,34 @@ def flat_water_prior(image: torch.Tensor, metal_mask: torch.Tensor, transition: 
     Tensor ``(batch, rows, columns)``
         The prior in HU.
 
+    Raises
+    ------
+    DataError
+        An argument is not as described.
+
     References
     ----------
     Y. Zhang, H. Yu, IEEE Trans. Med. Imaging 37 (2018) 1370–1381, §II.C.
     """
+    metal_mask = _checked(image, metal_mask)
+    if not transition > 0:
+        raise DataError(f"transition: expected a length above 0, in pixels. Got {transition!r}.")
     pairs = zip(image.float().cpu().numpy(), metal_mask.cpu().numpy(), strict=True)
-    return torch.from_numpy(np.stack([_flatten_water(hu, metal, transition) for hu, metal in pairs])).to(image)
+    return _stacked([_flatten_water(hu, metal, transition) for hu, metal in pairs], image)
+
+
+def _checked(image: torch.Tensor, metal_mask: torch.Tensor) -> torch.Tensor:
+    """Return the mask as booleans; DataError where what is given does not fit together."""
+    check_batch(check_real(image, "image"), "image", "batch, rows, columns")
+    check_finite(image, "image")
+    metal_mask = as_mask(metal_mask, "metal_mask")
+    check_alike(metal_mask, image, "metal_mask and image")
+    return metal_mask
+
+
+def _stacked(priors: list[NDArray[np.float32]], image: torch.Tensor) -> torch.Tensor:
+    """Return the priors of a batch, which may be empty."""
+    return torch.from_numpy(np.stack(priors)).to(image) if priors else torch.empty_like(image)
 
 
 def _flatten_water(hu: NDArray[np.float32], metal: NDArray[np.bool_], transition: float) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from marbench.anatomy.resample import resample
-from marbench.cases.placement import _merit_map, place
+from marbench.cases.placement import merit_map, place
 from marbench.errors import DataError, GeometryError
 from marbench.geometry import ImageGrid
 from marbench.phantoms.metals import coverage, library, mask
@@ -174,7 +174,7 @@ def test_teeth_count_by_their_density_and_by_how_far_in_front_they_stand() -> No
     hu = np.full((60, 60), -1000.0)
     hu[10:50, 10:50] = 40.0
     hu[11, 30] = hu[30, 30] = 900.0  # half way from 300 to 1500 HU, at the front and in the middle
-    merit = _merit_map(hu, "teeth")
+    merit = merit_map(hu, "teeth")
     assert merit[11, 30] == pytest.approx(0.5, abs=0.03)
     assert merit[30, 30] == pytest.approx(0.5 * (20 / 39) ** 2, abs=0.03)
     assert merit[20, 20] == 0.0

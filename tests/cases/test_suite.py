@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from marbench.anatomy.slices import Split
 from marbench.cases.case import Case
+from marbench.cases.simulator import Simulator
 from marbench.cases.sources import open_source
 from marbench.cases.suite import Suite
 from marbench.errors import SpecError
@@ -61,14 +62,26 @@ def test_a_case_is_the_same_in_another_process_with_another_number_of_threads(mi
     assert digests == {here + "\n"}
 
 
-def test_water_comes_back_as_water(mini: Suite) -> None:
+@pytest.mark.parametrize(
+    "physics",
+    [
+        "",
+        'spectrum = "w80_al2.8"\nreference_kev = 60',
+        'spectrum = "w140_al2.8"\nreference_kev = 100\ndetector = "integrating"',
+        'spectrum = "70 keV"',
+    ],
+)
+def test_water_comes_back_as_water(physics: str, tmp_path: Path) -> None:
     """Metal-free simulation with noise and beam-hardening correction: a 30 cm water cylinder at 0 ± 5 HU."""
     from marbench.anatomy.slices import Slice
 
-    grid = mini.spec.grid
+    path = tmp_path / "own.toml"
+    path.write_text(f'extends = "mini"\n[physics]\n{physics}\n', encoding="utf-8")
+    spec = load_spec(path)
+    grid = spec.grid
     distance = np.hypot(grid.x[None, :], grid.y[:, None])
     cylinder = np.where(distance < 15, 0, -1000).astype(np.float32)
-    simulator = mini.simulator
+    simulator = Simulator(spec)
     free = simulator.without_metal(Slice(cylinder, (-160, 240), "water", "water"))
     measured = simulator.measure(free.polychromatic, np.random.default_rng(0))
     image = simulator.operators.reconstruct(measured).numpy()

@@ -10,8 +10,7 @@ from typing import Any
 import golden
 import pytest
 
-from marbench.phantoms.metals import library
-from marbench.physics.materials import METALS
+from marbench.phantoms.metals import MATERIALS, library
 from marbench.spec import PROTOCOL, Spec
 
 
@@ -34,7 +33,7 @@ def test_pinned_cases_of_mini_show_every_region_and_every_test_metal() -> None:
     cases = [golden.case_of(suite, *numbers).info for numbers in golden.CASES["mini"]]
     assert {case.region for case in cases} == {"abdomen", "hip", "dental", "thorax", "shoulder", "head", "pelvis"}
     assert {case.metal_id for case in cases} == {metal.id for metal in library("test")}
-    assert {material for case in cases for material in case.materials} == set(METALS)
+    assert {material for case in cases for material in case.materials} == set(MATERIALS)
 
 
 def test_a_difference_is_more_than_rounding() -> None:
@@ -63,7 +62,7 @@ def test_what_a_benchmark_leaves_out_means_what_it_meant() -> None:
     physics = {"spectrum": "w120_al2.8", "reference_kev": 70.0, "water_attenuation": 0.192, "photons": 2e7}
     defaults = {
         "geometry": {"detector": "arc", "start_deg": 0.0},
-        "physics": physics | {"scatter": 20.0, "noise": True},
+        "physics": physics | {"detector": "counting", "scatter": 20.0, "noise": True},
         "metals": {"material": "own", "tissue_under_metal": "removed", "trace_threshold": 0.0, "size_groups": 5},
         "anatomy": {"source": "procedural", "fit": "physical"},
         "truth": {"image": "reconstruction", "noise": True},

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from functools import cache
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,13 +12,16 @@ from scipy import ndimage
 from marbench.errors import DataError, GeometryError
 from marbench.geometry import ImageGrid
 from marbench.phantoms import shapes
+from marbench.phantoms.implants.catalogue import Region, implants
 from marbench.phantoms.implants.metal import CENTRE
 from marbench.phantoms.metals import MATERIALS, Metal, Part, coverage, library, mask
 
 REFERENCE_CM = 0.098462
 REFERENCE = ImageGrid(416, 416, REFERENCE_CM)
 COARSE = ImageGrid(128, 128, 0.32)
-ALL = (*library("test"), *library("val"), *library("train"))
+GENERAL = (*library("test"), *library("val"), *library("train"))
+ALL = tuple(implant.metal(name) for name, implant in implants().items())
+REGIONS = get_args(Region)
 SOME = (*library("test"), *library("val"), *library("train")[::9])
 
 
@@ -45,6 +49,42 @@ def ids(metals):
 def test_test_metals_have_the_sizes_of_the_paper():
     """Lin et al., CVPR 2019, section 5.1."""
     assert [metal.area_px for metal in library("test")] == [2054, 879, 878, 448, 242, 115, 115, 111, 53, 32]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_test_metals_of_every_region_have_the_sizes_of_the_paper_to_the_pixel(region):
+    sizes = [2054, 879, 878, 448, 242, 115, 115, 111, 53, 32]
+    metals = library("test", region)
+    assert [metal.area_px for metal in metals] == sizes
+    assert [mask(coverage(metal, REFERENCE, REFERENCE_CM)).sum() for metal in metals] == sizes
+    assert len({metal.title for metal in metals}) == 10
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_metals_of_a_region_to_train_and_to_validate_with_have_about_the_sizes_of_those_for_any_slice(region):
+    for split, least in (("train", 0.6), ("val", 0.8)):
+        metals, general = library(split, region), library(split)
+        assert len(metals) == len(general)
+        alike = [abs(math.log(one.area_px / other.area_px)) < 0.01 for one, other in zip(metals, general, strict=True)]
+        assert np.mean(alike) >= least
+        for metal in metals:
+            found = mask(coverage(metal, REFERENCE, REFERENCE_CM)).sum()
+            assert found == pytest.approx(metal.area_px, rel=0.08, abs=4), metal.id
+            # No larger than such implants get: drawings are in mm, and augmented by a quarter more.
+            assert 0.6 < metal.unit < 1.6, metal.id
+
+
+def test_metals_of_regions_are_named_by_them_and_no_drawing_serves_two_splits():
+    metals = [metal for split in ("train", "val", "test") for region in REGIONS for metal in library(split, region)]
+    assert len({metal.id for metal in metals}) == len(metals) == 9 * 110
+    parts = [{metal.parts for r in REGIONS for metal in library(split, r)} for split in ("train", "val", "test")]
+    assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
+    assert all(metal.place and metal.id.split("-")[1] in REGIONS for metal in metals)
+
+
+def test_the_neck_takes_the_metals_of_the_spine_and_a_scene_those_for_any_slice():
+    assert library("test", "neck") == library("test", "spine")
+    assert library("train", "scene") == library("train", "unknown") == library("train")
 
 
 def test_training_sizes_spread_evenly_on_a_logarithmic_scale_between_the_papers_limits():
@@ -98,7 +138,9 @@ def test_one_drawing_is_known_whatever_its_pose():
 
 def test_no_drawing_stands_in_two_splits():
     """Up to size, turn and mirror image: the same drawing would correlate by more than 0.99 (the test above)."""
-    train, val, test = ({metal.id: polar(metal) for metal in library(split)} for split in ("train", "val", "test"))
+    train, val, test = (
+        {metal.id: polar(metal) for metal in ALL if metal.id.startswith(split)} for split in ("train", "val", "test")
+    )
     # Nobody would call those for validation copies of others; of the test's, some are near a training implant.
     for one, other, least in ((val, train, 0.92), (val, test, 0.92), (train, test, 0.99)):
         for name, metal in one.items():
@@ -121,7 +163,7 @@ def test_the_size_holds_at_any_pixel_size_and_place_on_the_reference_grid():
 
 
 def test_metals_are_unique_and_of_known_materials_and_sites():
-    assert len({metal.id for metal in ALL}) == len({metal.title for metal in library("train")}) + 20 == 110
+    assert len({metal.id for metal in GENERAL}) == len({metal.title for metal in library("train")}) + 20 == 110
     assert {material for metal in ALL for material in metal.materials} == set(MATERIALS)
     assert {metal.site for metal in ALL} == {"bone", "teeth", "soft", "any"}
     for split in ("train", "val", "test"):

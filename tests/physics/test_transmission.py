@@ -1,4 +1,5 @@
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,19 +9,21 @@ from scipy.integrate import quad
 
 from marbench.physics.beam_hardening import correct_water
 from marbench.physics.hounsfield import WATER_ATTENUATION
-from marbench.physics.spectrum import load_spectrum
+from marbench.physics.spectrum import Detector, load_spectrum, weighted_spectrum
 from marbench.physics.transmission import photon_noise, polychromatic
 
 SPECTRUM = "w120_al2.8"
 
 
-def independent_line_integral(water_cm: float, titanium_cm: float) -> float:
+def independent_line_integral(
+    water_cm: float, titanium_cm: float, name: str = SPECTRUM, detector: Detector = "counting"
+) -> float:
     """Integrate the polychromatic law by adaptive quadrature, straight from xraydb and the committed table.
 
     The spectrum is piecewise constant over its 1 keV bins and attenuation is taken at each bin's centre, as the table
     defines them; path lengths scale with the linear attenuation at 70 keV (water 0.192/cm).
     """
-    spectrum = load_spectrum(SPECTRUM)
+    spectrum = load_spectrum(name)
 
     def attenuation(element_fractions: dict[str, float], kev: float) -> float:
         return sum(f * float(xraydb.mu_elam(e, kev * 1000)) for e, f in element_fractions.items())
@@ -33,10 +36,12 @@ def independent_line_integral(water_cm: float, titanium_cm: float) -> float:
 
     def integrand(kev: float) -> float:
         centre = float(round(kev))
-        return density[centre] * math.exp(-mu_water[centre] * water_cm - mu_titanium[centre] * titanium_cm)
+        weight = centre if detector == "integrating" else 1.0
+        return weight * density[centre] * math.exp(-mu_water[centre] * water_cm - mu_titanium[centre] * titanium_cm)
 
     transmitted = sum(quad(integrand, kev - 0.4999999, kev + 0.4999999)[0] for kev in spectrum.energies)
-    return -math.log(transmitted)
+    weights = spectrum.photons * (spectrum.energies if detector == "integrating" else 1.0)
+    return -math.log(transmitted / weights.sum())
 
 
 @pytest.mark.parametrize(("water_cm", "titanium_cm"), [(1, 0), (20, 0), (45, 0), (14, 2), (30, 5), (0, 1)])
@@ -45,6 +50,28 @@ def test_law_agrees_with_independent_integration(water_cm: float, titanium_cm: f
     paths = torch.tensor([water_cm * WATER_ATTENUATION, titanium_cm * titanium_at_70])
     computed = float(polychromatic(paths[:, None], ["water", "titanium"], SPECTRUM)[0])
     assert computed == pytest.approx(independent_line_integral(water_cm, titanium_cm), rel=1e-4)
+
+
+@pytest.mark.parametrize("detector", get_args(Detector))
+@pytest.mark.parametrize("kvp", [70, 80, 100, 140])
+@pytest.mark.parametrize(("water_cm", "titanium_cm"), [(20, 0), (30, 5)])
+def test_law_of_every_tube_voltage_and_detector(
+    water_cm: float, titanium_cm: float, kvp: int, detector: Detector
+) -> None:
+    titanium_at_70 = 4.5 * float(xraydb.mu_elam("Ti", 70000))
+    paths = torch.tensor([[water_cm * WATER_ATTENUATION], [titanium_cm * titanium_at_70]])
+    name = f"w{kvp}_al2.8"
+    computed = float(polychromatic(paths, ["water", "titanium"], weighted_spectrum(name, detector)))
+    assert computed == pytest.approx(independent_line_integral(water_cm, titanium_cm, name, detector), rel=1e-4)
+
+
+def test_one_energy_obeys_beers_law_and_the_correction_takes_it_to_the_reference() -> None:
+    mono = torch.linspace(0, 9, 10, dtype=torch.float64)
+    assert torch.allclose(polychromatic(mono[None], ["water"], "70 keV"), mono)
+    at_100 = polychromatic(mono[None], ["water"], "100 keV")
+    # XCOM, cm²/g: 0.1707 at 100 keV, 0.1929 at 70 keV.
+    assert torch.allclose(at_100, mono * 0.1707 / 0.1929, rtol=1e-3)
+    assert torch.allclose(correct_water(at_100, "100 keV"), mono, atol=1e-9)
 
 
 def test_published_photon_count_behind_water_and_titanium() -> None:

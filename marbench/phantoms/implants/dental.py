@@ -11,7 +11,7 @@ from marbench.phantoms.implants.metal import Material, Part
 from marbench.phantoms.implants.outlines import irregular, rectangle
 from marbench.phantoms.shapes import Difference, Point, Shape, Stroke, disc, moved, union
 
-__all__ = ["braces", "bridge", "crowns", "fillings", "roots"]
+__all__ = ["braces", "bridge", "crowns", "fillings", "place", "roots"]
 
 # Width along the arch and depth across it of teeth 1 to 8.
 SIZES = ((8.0, 6.5), (6.5, 6.0), (7.5, 7.5), (7.0, 8.5), (7.0, 8.5), (10.5, 10.0), (10.0, 9.5), (9.0, 9.0))
@@ -21,7 +21,7 @@ def fillings(teeth: tuple[int, ...], size: float, material: Material = "amalgam"
     """Return ragged fillings of about ``size`` in the given teeth, no two alike."""
     shapes: list[Shape] = []
     for k, tooth in enumerate(teeth):
-        x, y, turn = _place(tooth)
+        x, y, turn = place(tooth)
         grown = size * (1.0 + 0.18 * math.cos(2.1 * k + tooth))
         shapes.append(moved(irregular(grown, seed=k + abs(tooth)), x, y, turn))
     return (Part(material, union(*shapes)),)
@@ -40,13 +40,13 @@ def crowns(
 
 def bridge(teeth: tuple[int, ...], material: Material = "cocr", wall: float = 0.0) -> tuple[Part, ...]:
     """Return a bridge: crowns of neighbouring teeth, joined."""
-    bar = Stroke(tuple(_place(tooth)[:2] for tooth in teeth), 3.6 / 2)
+    bar = Stroke(tuple(place(tooth)[:2] for tooth in teeth), 3.6 / 2)
     return (Part(material, union(*(_crown(tooth, wall) for tooth in teeth), bar)),)
 
 
 def roots(teeth: tuple[int, ...], diameter: float, material: Material = "titanium") -> tuple[Part, ...]:
     """Return dental implants in cross-section: a round fixture in the place of each root."""
-    return (Part(material, union(*(disc(*_place(tooth)[:2], diameter / 2) for tooth in teeth))),)
+    return (Part(material, union(*(disc(*place(tooth)[:2], diameter / 2) for tooth in teeth))),)
 
 
 def braces(last: int, wire: float, bracket: float) -> tuple[Part, ...]:
@@ -55,7 +55,7 @@ def braces(last: int, wire: float, bracket: float) -> tuple[Part, ...]:
     path: list[Point] = []
     shapes: list[Shape] = []
     for tooth in teeth:
-        x, y, turn = _place(tooth)
+        x, y, turn = place(tooth)
         depth = SIZES[abs(tooth) - 1][1]
         face = turn + math.pi / 2
         x, y = x + 0.5 * depth * math.cos(face), y + 0.5 * depth * math.sin(face)
@@ -66,7 +66,7 @@ def braces(last: int, wire: float, bracket: float) -> tuple[Part, ...]:
 
 def _crown(tooth: int, wall: float) -> Shape:
     width, depth = SIZES[abs(tooth) - 1]
-    x, y, turn = _place(tooth)
+    x, y, turn = place(tooth)
     rounding = 0.32 * min(width, depth)
     shape: Shape = rectangle(width, depth, rounding)
     if wall:
@@ -74,7 +74,7 @@ def _crown(tooth: int, wall: float) -> Shape:
     return moved(shape, x, y, turn)
 
 
-def _place(tooth: int) -> tuple[float, float, float]:
+def place(tooth: int) -> tuple[float, float, float]:
     """Return where a tooth stands on the arch (half an ellipse), and how it is turned."""
     angle = math.radians(math.copysign(11.6 * abs(tooth) - 6.0, tooth))
     x, y = 27.5 * math.sin(angle), 44.0 * math.cos(angle) - 30.0

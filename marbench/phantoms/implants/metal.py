@@ -7,10 +7,17 @@ from typing import Literal
 
 from marbench.phantoms.shapes import Shape
 
-__all__ = ["CENTRE", "MATERIALS", "Material", "Metal", "Part", "Site"]
+__all__ = ["CENTRE", "MATERIALS", "Material", "Metal", "Part", "Place", "Site"]
 
 Material = Literal["titanium", "steel", "cocr", "amalgam", "gold"]
 Site = Literal["bone", "teeth", "soft", "any"]
+Place = Literal[
+    "aorta", "back-pocket", "belly", "belly-pocket", "belly-skin", "both-hips", "brain-base", "cava", "chest-pocket",
+    "chest-skin", "clavicle", "deep-brain", "descending-aorta", "femur", "femur-side", "glenoid", "groin", "heart",
+    "heart-apex", "hip-joint", "humerus", "humerus-side", "iliac-vessels", "ilium", "jaw", "knee", "laminae",
+    "long-bone", "long-bone-side", "muscle", "pedicle", "pedicles", "pelvic-organ", "pelvic-wall", "sacroiliac",
+    "sacrum", "scalp", "skin", "skull", "sternum", "teeth", "trochanter", "vertebra", "vertebra-front",
+]  # fmt: skip
 
 MATERIALS: tuple[Material, ...] = ("titanium", "steel", "cocr", "amalgam", "gold")
 
@@ -40,13 +47,17 @@ class Metal:
     kind : str
         Family of implants, e.g. ``"plate"``.
     site : {"bone", "teeth", "soft", "any"}
-        Where it is found.
+        The tissue that it is found in.
     area_px : int
         Pixels of its mask on the reference grid.
     parts : tuple of Part
         What it is made of; where parts overlap, the later one is seen.
     unit : float
         Reference pixels per unit of the drawing (about a millimetre), such that the mask has exactly ``area_px``.
+    place : str, optional
+        Where surgeons put it in its region of the body; None in a set for any slice.
+    anchor : (x, y)
+        The point of the drawing that comes to lie in that place.
     """
 
     id: str
@@ -56,6 +67,8 @@ class Metal:
     area_px: int
     parts: tuple[Part, ...]
     unit: float = 1.0
+    place: Place | None = None
+    anchor: tuple[float, float] = (0.0, 0.0)
 
     @property
     def materials(self) -> tuple[Material, ...]:

@@ -63,10 +63,11 @@ def arranged(parts: tuple[Part, ...], x: float = 0.0, y: float = 0.0, turn: floa
     return tuple(Part(part.material, moved(part.shape, x, y, turn)) for part in parts)
 
 
-def centred(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """Return parts shifted so that the middle of the box about them is the origin."""
+def centred(parts: tuple[Part, ...]) -> tuple[tuple[Part, ...], Point]:
+    """Return parts shifted so that the middle of the box about them is the origin, and where the old origin then is."""
     left, right, bottom, top = Union(tuple(part.shape for part in parts)).bounds
-    return arranged(parts, -(left + right) / 2, -(bottom + top) / 2)
+    x, y = -(left + right) / 2, -(bottom + top) / 2
+    return arranged(parts, x, y), (x, y)
 
 
 def mirrored_pair(parts: tuple[Part, ...], x: float, turn: float = 0.0) -> tuple[Part, ...]:

@@ -48,6 +48,10 @@ class RandomScenes:
         """Return the slice ids of every patient of a split, e.g. ``{"train-r000": ("train-r000-s0", …)}``."""
         return self._roster.patients(split)
 
+    def region(self, patient_id: str, slice_id: str) -> str:
+        """Return "scene": no region of a body."""
+        return "scene"
+
     def load(self, patient_id: str, slice_id: str, grid: ImageGrid) -> Slice:
         """Return a slice on a grid.
 

@@ -84,6 +84,10 @@ class ProceduralPatients:
         """Return the slice ids of every patient of a split, e.g. ``{"test-p000": ("test-p000-s0", …)}``."""
         return self._roster.patients(split)
 
+    def region(self, patient_id: str, slice_id: str) -> str:
+        """Return the body region of a slice, one of `REGIONS`."""
+        return list(REGIONS)[self._roster.find(patient_id, slice_id)[1] % len(REGIONS)]
+
     def load(self, patient_id: str, slice_id: str, grid: ImageGrid) -> Slice:
         """Return a slice on a grid.
 
@@ -93,8 +97,7 @@ class ProceduralPatients:
             The ids are not those that `patients` returns.
         """
         split, patient, number = self._roster.find(patient_id, slice_id)
-        turn, which = divmod(patient, len(REGIONS))
-        name = list(REGIONS)[which]
+        turn, name = patient // len(REGIONS), self.region(patient_id, slice_id)
         region = REGIONS[name]
         entropy, own = self._roster.entropy(split, patient), self._roster.slices(split, patient)
         person = _person(entropy, turn, number, own, region)

@@ -1,0 +1,69 @@
+"""Cases side by side, as a `torch.utils.data.DataLoader` hands them to a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from marbench.cases.case import Case, CaseInfo, Scan, Truth
+from marbench.errors import DataError
+
+__all__ = ["CaseBatch", "collate"]
+
+
+@dataclass(frozen=True, eq=False)
+class CaseBatch:
+    """Several cases of one benchmark, in order.
+
+    Attributes
+    ----------
+    scan : Scan
+        Of all cases, along the batch axis.
+    truth : Truth or None
+        Likewise; None where the truth is not known.
+    infos : tuple of CaseInfo
+    """
+
+    scan: Scan
+    truth: Truth | None
+    infos: tuple[CaseInfo, ...]
+
+    def __len__(self) -> int:
+        return len(self.infos)
+
+
+def collate(cases: Sequence[Case]) -> CaseBatch:
+    """Return cases as one batch: ``DataLoader(suite, batch_size=8, num_workers=2, collate_fn=marbench.collate)``.
+
+    Raises
+    ------
+    DataError
+        There are none, they are of different geometries, or only of some the truth is known.
+
+    Examples
+    --------
+    >>> import marbench
+    >>> batch = collate(marbench.Suite("mini")[:2])
+    >>> batch.scan.sinogram.shape, len(batch.infos)
+    (torch.Size([2, 256, 192]), 2)
+    """
+    if not cases:
+        raise DataError("collate needs at least one case. Got none.")
+    if len({(case.scan.sinogram.shape[1:], case.scan.image.shape[1:]) for case in cases}) > 1:
+        raise DataError(f"cases of different geometries are no batch: {', '.join(case.id for case in cases)}.")
+    known = [case.truth for case in cases if case.truth is not None]
+    if len(known) not in (0, len(cases)):
+        raise DataError(f"the truth of only {len(known)} of {len(cases)} cases is known: batch them apart.")
+    scan = Scan(*(torch.cat(parts) for parts in zip(*(_scan_parts(case.scan) for case in cases), strict=True)))
+    truth = Truth(*(torch.cat(parts) for parts in zip(*map(_truth_parts, known), strict=True))) if known else None
+    return CaseBatch(scan, truth, tuple(case.info for case in cases))
+
+
+def _scan_parts(scan: Scan) -> tuple[torch.Tensor, ...]:
+    return scan.sinogram, scan.metal_mask, scan.metal_trace, scan.image
+
+
+def _truth_parts(truth: Truth) -> tuple[torch.Tensor, ...]:
+    return truth.image, truth.sinogram, truth.metal

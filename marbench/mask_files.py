@@ -1,0 +1,137 @@
+"""Masks of metal in files (PNG, NPY, NIfTI), and as text within a benchmark.
+
+As text a mask is a data URI of a grey PNG, which browsers show: fractions in steps of 1/255.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import importlib
+import io
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from marbench.errors import DataError
+from marbench.machine.files import read_file
+from marbench.masks import area_fractions
+
+__all__ = ["decode_mask", "encode_mask", "mask_digest", "read_mask"]
+
+_FILE_BYTES = 2**26
+_LONGEST_SIDE = 4096
+_PREFIX = "data:image/png;base64,"
+
+
+def read_mask(path: Path) -> NDArray[np.float32]:
+    """Return the mask in a file: the share of each pixel's area, ``(rows, columns)``.
+
+    A PNG is grey or palette indices; a NIfTI volume has one axial slice that is not empty, and is turned so that rows
+    run to posterior and columns to the patient's left, as slices of CT are shown. See `area_fractions` for the values.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, is of another kind, or holds no mask.
+    """
+    kinds = {".png": _png, ".npy": _npy, ".nii": _nifti, ".gz": _nifti}
+    if path.suffix.lower() not in kinds:
+        raise DataError(f"{path}: masks are read from .png, .npy, .nii and .nii.gz")
+    try:
+        array = kinds[path.suffix.lower()](path)
+    except DataError:
+        raise
+    except Exception as error:  # the readers raise a dozen kinds
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+        raise DataError(f"{path} cannot be read: {said}") from None
+    return _bounded(area_fractions(array, str(path)), str(path))
+
+
+def encode_mask(fractions: NDArray[np.float32]) -> str:
+    """Return a mask as text."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.rint(fractions * 255).astype(np.uint8)).save(buffer, format="png", optimize=True)
+    return _PREFIX + base64.b64encode(buffer.getvalue()).decode()
+
+
+@lru_cache(maxsize=64)
+def decode_mask(text: str) -> NDArray[np.float32]:
+    """Return the mask that a text holds, read-only.
+
+    Raises
+    ------
+    DataError
+        It holds none.
+    """
+    if not text.startswith(_PREFIX):
+        raise DataError(f"a mask is named by its file in a spec file (.png, .npy, .nii, .nii.gz). Got {text[:60]!r}")
+    try:
+        levels = _grey(io.BytesIO(base64.b64decode(text.removeprefix(_PREFIX), validate=True)))
+    except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"the text of a mask is damaged: {error}") from None
+    fractions = _bounded(np.asarray(levels / 255, dtype=np.float32), "the mask")
+    fractions.flags.writeable = False
+    return fractions
+
+
+def mask_digest(text: str) -> str:
+    """Return the SHA-256 of a mask's pixels, however they are compressed."""
+    levels = np.rint(decode_mask(text) * 255).astype(np.uint8)
+    return hashlib.sha256(repr(levels.shape).encode() + levels.tobytes()).hexdigest()
+
+
+def _png(path: Path) -> NDArray[Any]:
+    return _grey(io.BytesIO(read_file(path, _FILE_BYTES)))
+
+
+def _grey(content: io.BytesIO) -> NDArray[Any]:
+    """Return the levels, or the indices, of a PNG without colours."""
+    with Image.open(content, formats=["PNG"]) as image:
+        if max(image.size) > _LONGEST_SIDE:  # before it is unpacked
+            raise DataError(f"a mask has at most {_LONGEST_SIDE} rows and columns. Got {image.size}")
+        if image.mode not in ("RGB", "RGBA", "LA"):
+            return np.asarray(image)
+        channels: NDArray[np.uint8] = np.asarray(image.convert("RGBA"))
+        red, green, blue, opacity = np.moveaxis(channels, -1, 0)
+    if (red != green).any() or (red != blue).any() or (opacity != 255).any():
+        raise DataError("a mask has no colours and no transparent pixels: save it in grey")
+    return channels[..., 0]
+
+
+def _npy(path: Path) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(io.BytesIO(read_file(path, _FILE_BYTES)), allow_pickle=False)
+    return array
+
+
+def _nifti(path: Path) -> NDArray[Any]:
+    try:
+        nibabel: Any = importlib.import_module("nibabel")
+    except ImportError:
+        raise DataError('reading NIfTI needs nibabel, which is not installed: pip install "marbench[dicom]"') from None
+    volume = nibabel.load(path)
+    stored = np.asarray(volume.dataobj)
+    orientations = nibabel.orientations
+    turn = orientations.ornt_transform(
+        orientations.io_orientation(volume.affine), orientations.axcodes2ornt(("L", "P", "S"))
+    )
+    columns_rows_slices = orientations.apply_orientation(stored.reshape((*stored.shape, 1, 1)[:3]), turn)
+    filled = np.flatnonzero(columns_rows_slices.any(axis=(0, 1)))
+    if filled.size != 1:
+        raise DataError(f"{path}: a mask has one axial slice that is not empty. Got {filled.size}")
+    mask: NDArray[Any] = columns_rows_slices[:, :, filled[0]].T
+    return mask
+
+
+def _bounded(fractions: NDArray[np.float32], what: str) -> NDArray[np.float32]:
+    if fractions.ndim != 2 or max(fractions.shape) > _LONGEST_SIDE or not fractions.any():
+        raise DataError(
+            f"{what}: a mask has the shape (rows, columns), at most {_LONGEST_SIDE} each, and a pixel of metal. Got "
+            f"shape {fractions.shape}{'' if fractions.any() else ', which is empty'}."
+        )
+    return fractions

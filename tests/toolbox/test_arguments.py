@@ -1,0 +1,80 @@
+"""The building blocks of classical methods refuse what would silently make another algorithm of them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from marbench import classical
+from marbench.errors import DataError
+
+SINOGRAM = torch.rand(2, 8, 20, generator=torch.Generator().manual_seed(0)) + 1
+TRACE = torch.zeros(2, 8, 20, dtype=torch.bool)
+TRACE[:, :, 7:11] = True
+IMAGE = torch.rand(2, 16, 16, generator=torch.Generator().manual_seed(1)) * 2000 - 1000
+MASK = torch.zeros(2, 16, 16, dtype=torch.bool)
+MASK[:, 4:6, 4:6] = True
+
+CALLS: dict[str, tuple[Any, ...]] = {
+    "linear_interpolation": (SINOGRAM, TRACE),
+    "normalized_interpolation": (SINOGRAM, TRACE, SINOGRAM + 1),
+    "additive_interpolation": (SINOGRAM, TRACE, SINOGRAM + 1),
+    "metal_beam_hardening": (SINOGRAM, TRACE, SINOGRAM),
+    "tissue_prior": (IMAGE, MASK),
+    "flat_water_prior": (IMAGE, MASK, 2.0),
+}
+
+
+def call(name: str, *changed: tuple[int, Any]) -> torch.Tensor:
+    arguments = list(CALLS[name])
+    for position, value in changed:
+        arguments[position] = value
+    result: torch.Tensor = getattr(classical, name)(*arguments)
+    return result
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_masks_of_0_and_1_or_255_are_masks(name: str) -> None:
+    mask = CALLS[name][1]
+    for given in (mask.to(torch.uint8), mask.to(torch.uint8) * 255, mask.float(), mask.long() * 255):
+        assert torch.equal(call(name, (1, given)), call(name))
+    with pytest.raises(DataError, match="a mask is boolean, 0 and 1, or 0 and 255"):
+        call(name, (1, mask.to(torch.uint8) * 2))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_is_no_tensor_or_does_not_fit_is_refused(name: str) -> None:
+    first, mask = CALLS[name][:2]
+    for changed, message in (
+        ((0, first.numpy()), r"expected a torch\.Tensor\. Got numpy\.ndarray"),
+        ((1, mask.numpy()), r"expected a torch\.Tensor of booleans"),
+        ((0, np.asarray(first).tolist()), r"Got builtins\.list"),
+        ((0, first.int()), "expected float32"),
+        ((1, mask[:, 1:]), "expected the same shape and device"),
+    ):
+        with pytest.raises(DataError, match=message):
+            call(name, changed)
+
+
+@pytest.mark.parametrize("name", ["metal_beam_hardening", "tissue_prior", "flat_water_prior"])
+def test_what_is_done_scan_by_scan_needs_the_batch_axis(name: str) -> None:
+    single = [(position, value[0]) for position, value in enumerate(CALLS[name]) if isinstance(value, torch.Tensor)]
+    with pytest.raises(DataError, match=r"expected the shape \(batch, .*add the batch axis with \[None\]"):
+        call(name, *single)
+    spoiled = CALLS[name][0].clone()
+    spoiled[0, 5, 5] = torch.nan
+    with pytest.raises(DataError, match=r"1 of .* values are NaN or infinite"):
+        call(name, (0, spoiled))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_batch_may_be_empty(name: str) -> None:
+    empty = [(position, value[:0]) for position, value in enumerate(CALLS[name]) if isinstance(value, torch.Tensor)]
+    assert call(name, *empty).shape == CALLS[name][0][:0].shape
+
+
+def test_a_transition_has_a_length() -> None:
+    for length in (0.0, -1.0, float("nan")):
+        with pytest.raises(DataError, match="expected a length above 0"):
+            call("flat_water_prior", (2, length))
