@@ -271,11 +271,15 @@ class AnatomySection(Section):
     """
 
     source: Literal["procedural", "dicom", "nifti", "deeplesion"] = "procedural"
+    """Patients that are drawn, or files: a folder tree of DICOM or NIfTI, or the DeepLesion data set."""
     path: Annotated[str, Field(min_length=1)] | None = None
+    """The folder of the files; relative to the spec file."""
     pattern: Annotated[str, Field(min_length=1)] | None = None
     """Which files below ``path`` are meant, of "dicom" and "nifti": ``"*/ct.nii.gz"``; all without it."""
     data: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of the test slices, to which the files are held."""
     fit: Literal["physical", "image"] = "physical"
+    """True lengths with the body at the isocentre, or the whole picture scaled to the field of view."""
 
     @model_validator(mode="after")
     def _files_where_needed(self) -> Self:

