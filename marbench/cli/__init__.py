@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -64,6 +65,10 @@ class _Verbs(click.Group):
             return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> object:
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            raise _WrongUse("The working folder does not exist any more: change to one that does.") from None
         try:
             return super().invoke(ctx)
         except MarbenchError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ def lenient_streams() -> Iterator[None]:
 
     Characters that the terminal's encoding lacks become question marks.
     """
+    _open_standard_descriptors()
     kept = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _lenient(sys.stdout), _lenient(sys.stderr)
     try:
@@ -26,6 +28,15 @@ def lenient_streams() -> Iterator[None]:
             if stream is not None:
                 stream.flush()
         sys.stdout, sys.stderr = kept
+
+
+def _open_standard_descriptors() -> None:
+    """Open what the caller has closed of the descriptors 0, 1 and 2: whatever gets their numbers is overwritten."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
 class _Lenient(io.RawIOBase):

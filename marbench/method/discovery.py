@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ValidationError
 
 from marbench.errors import MethodError, nearest
+from marbench.machine.text import clean_line
 from marbench.method.card import MethodCard
 from marbench.resources import resource_folder
 
@@ -148,7 +149,7 @@ def entry_of_file(file: str, attribute: str) -> MethodEntry:
         exists = False
     if not exists:
         raise MethodError(f"The file {file} does not exist (asked for as '{file}:{attribute}').")
-    alias = f"{path.name}:{attribute}"
+    alias = f"{clean_line(path.name)}:{attribute}"  # of any bytes, but rows and pages are UTF-8
     return MethodEntry(_plain_card(alias, f"From {path.name}."), path.absolute(), "file", attribute, alias=alias)
 
 
@@ -205,8 +206,18 @@ def _read_card(path: Path) -> MethodCard:
 
 
 def _entry_points() -> Iterator[Callable[[], MethodEntry]]:
-    for point in sorted(importlib.metadata.entry_points(group=ENTRY_POINTS)):
+    try:
+        points = sorted(importlib.metadata.entry_points(group=ENTRY_POINTS))
+    except Exception as error:  # Python reads those of all packages at once, and one of them is broken
+        broken = MethodError(f"methods of installed packages: the entry points of one cannot be read ({error})")
+        yield lambda: _raise(broken)
+        return
+    for point in points:
         yield lambda point=point: _describe_entry_point(point)  # type: ignore[misc]
+
+
+def _raise(error: MethodError) -> MethodEntry:
+    raise error
 
 
 def _describe_entry_point(point: importlib.metadata.EntryPoint) -> MethodEntry:

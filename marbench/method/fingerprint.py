@@ -136,8 +136,11 @@ def _uncounted(path: Path) -> bool:
 def _content(path: Path) -> bytes:
     """Return what counts of a file: all of it, of code what runs."""
     if path.suffix != ".py":
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        try:
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").digest()
+        except OSError as error:  # the plugin will not read it either; what it is counts as long as it is so
+            return f"unreadable: {error.errno}".encode()
     raw = path.read_bytes()
     try:
         return code_without_prose(raw.decode()).encode()
