@@ -225,8 +225,8 @@ def _describe_entry_point(point: importlib.metadata.EntryPoint) -> MethodEntry:
     said = f"the entry point {point.name!r} of {ENTRY_POINTS}"
     try:
         module, package = _locate(point.module)
-    except (ImportError, ValueError, AttributeError, OSError) as error:
-        raise MethodError(f"{said}: the module {point.module!r} cannot be found ({error}).") from None
+    except (ImportError, ValueError, AttributeError, OSError) as error:  # what names no module has no `module`
+        raise MethodError(f"{said}: the module {point.value!r} cannot be found ({error}).") from None
     toml = module.parent / "method.toml"
     card = _read_card(toml) if toml.is_file() else _plain_card(point.name, f"From the package {point.module}.")
     return MethodEntry(card, module, "package", point.attr or None, package, point.module)
