@@ -65,8 +65,11 @@ class World:
             raise SpecError(f"The mix needs shares of {', '.join(_SOURCES)} that add up to 1. Got {dict(self.mix)}.")
 
     @cached_property
-    def slices(self) -> dict[str, list[tuple[str, str]]]:
-        """Source → its training slices, (patient, slice). Found once: worker processes get them with the world."""
+    def slices(self) -> dict[str, list[tuple[str, str, str | None]]]:
+        """Source → its training slices, (patient, slice, region whose implants it gets; None: those for any slice).
+
+        Found once: worker processes get them with the world.
+        """
         return {name: _slices_of(source, self.spec) for name, source in _open_sources(self).items()}
 
     @cached_property
@@ -87,7 +90,7 @@ class World:
             "version": POOL_VERSION,
             "block": BLOCK,
             "code": _code_digest(),
-            # Where the slices come from files, the benchmark's hash does not say which ones train.
+            # Where the slices come from files, the benchmark's hash does not say which ones train, nor their regions.
             "slices": self.slices,
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
@@ -121,10 +124,8 @@ class TrainingCases:
         names = list(self._sources)
         name = names[int(rng.choice(len(names), p=[self.world.mix[name] for name in names]))]
         slices = self.world.slices[name]
-        patient_id, slice_id = slices[int(rng.integers(len(slices)))]
-        spec, source = self.world.spec, self._sources[name]
-        region = source.region(patient_id, slice_id) if spec.metals.placement == "anatomical" else None
-        return source.load(patient_id, slice_id, spec.grid), library("train", region)
+        patient_id, slice_id, region = slices[int(rng.integers(len(slices)))]
+        return self._sources[name].load(patient_id, slice_id, self.world.spec.grid), library("train", region)
 
     def _case(
         self, free: MetalFree, metals: tuple[Metal, ...], image: torch.Tensor, sinogram: torch.Tensor, index: int
@@ -163,8 +164,13 @@ def _open_sources(world: World) -> dict[str, SliceSource]:
     return sources
 
 
-def _slices_of(source: SliceSource, spec: Spec) -> list[tuple[str, str]]:
-    slices = [(patient, name) for patient, names in source.patients("train").items() for name in names]
+def _slices_of(source: SliceSource, spec: Spec) -> list[tuple[str, str, str | None]]:
+    anatomical = spec.metals.placement == "anatomical"
+    slices = [
+        (patient, name, source.region(patient, name) if anatomical else None)
+        for patient, names in source.patients("train").items()
+        for name in names
+    ]
     if not slices:
         raise SpecError(f"The benchmark {spec.name!r} has no training slices: give split.train patients and slices.")
     return slices

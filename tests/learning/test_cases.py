@@ -133,20 +133,23 @@ def test_another_spectrum_of_the_same_name_is_another_world(
 class _Files:
     """Slices from files, of which the benchmark's hash tells nothing."""
 
-    def __init__(self, *slices: str) -> None:
-        self._slices = slices
+    def __init__(self, *slices: str, region: str = "hip") -> None:
+        self._slices, self._region = slices, region
+
+    def region(self, _patient: str, _slice: str) -> str:
+        return self._region
 
     def patients(self, _split: str) -> dict[str, tuple[str, ...]]:
         return {"p": self._slices} if self._slices else {}
 
 
 def test_other_files_are_another_world(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
-    def key(*slices: str) -> str:
-        monkeypatch.setattr("marbench.learning.cases.open_source", lambda _: _Files(*slices))
+    def key(*slices: str, **told: str) -> str:
+        monkeypatch.setattr("marbench.learning.cases.open_source", lambda _: _Files(*slices, **told))
         return World(spec, 3, MIX).key
 
     assert key("a-1", "b-2") == key("a-1", "b-2")
-    assert len({key("a-1"), key("a-2"), key("a-1", "b-2")}) == 3
+    assert len({key("a-1"), key("a-2"), key("a-1", "b-2"), key("a-1", region="head")}) == 4
     with pytest.raises(SpecError, match="no training slices"):
         key()
 
