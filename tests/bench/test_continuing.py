@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from running import run, table
 
+from marbench.cases.placement import Pose
 from marbench.cases.suite import Suite
 from marbench.errors import MethodError, StoreError
 from marbench.method.request import parse_methods
@@ -82,7 +83,7 @@ def test_force_runs_a_method_again_and_no_other(tmp_path, tiny):
 
 def test_results_of_other_data_are_refused_by_the_case(tmp_path, tiny, monkeypatch):
     run(tiny, tmp_path, "none", limit=2)
-    monkeypatch.setattr("marbench.cases.suite.place", lambda *_, **__: (0.0, 0.0))
+    monkeypatch.setattr(Suite, "pose_of", lambda *_: Pose((0.0, 0.0)))
     case = Suite(tiny).case_keys[0].case_id
     with pytest.raises(StoreError, match=f"results of the case {case} made from other data"):
         run(tiny, tmp_path, "li", limit=2)

@@ -74,7 +74,6 @@ def test_shipped_weights_are_loaded_and_small(name: str, weights: DeclaredWeight
     file = loaded.fitted.found.file
     assert file is not None and file.card.sha256 == weights.sha256
     assert file.path.stat().st_size <= 8e6
-    assert file.card.spec_hash == load_spec(weights.spec).hash
 
 
 @pytest.mark.parametrize("text", [*NARROW.values(), "dudonet[sinogram_width=4,image_width=4,body=rdn,input=raw]"])
