@@ -16,6 +16,8 @@ pitch_deg = 0.68
 [grid]
 size = 32
 pixel_cm = 1.28
+[metals]
+placement = "any"  # training simulates hundreds of cases, and looks for a place for each
 [split]
 test = { patients = 1, slices = 1 }
 val = { patients = 2, slices = 2 }
