@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -253,3 +254,13 @@ def test_no_number_of_a_timing_is_cut_on_a_narrow_terminal(columns):
     text = console.export_text()
     assert "28.3 [28.3, 28.3]" in text and "1234" in text and "25834251" in text and "parameters" in text
     assert "…" not in text
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_descriptors_that_the_caller_has_closed_are_open_before_anything_can_get_their_numbers(tmp_path, closed):
+    # A socket to a method's process that is number 0 would be overwritten in that process.
+    code = "import os; from marbench.cli.terminal import lenient_streams\n"
+    code += "with lenient_streams(): open('told', 'w').write(str([os.fstat(number).st_rdev for number in range(3)]))"
+    command = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} {closed}"
+    subprocess.run(["bash", "-c", command], cwd=tmp_path, check=True)
+    assert (tmp_path / "told").read_text().count(",") == 2

@@ -243,3 +243,16 @@ def test_a_number_that_is_too_long_and_a_path_that_is_none_are_refused_by_name(t
     assert "is not valid TOML" in problem
     with pytest.raises(MethodError, match="cannot be found"):
         parse_methods("~\0/x.py:F")
+
+
+def test_a_package_whose_entry_points_are_broken_is_told_and_the_shipped_methods_stay(tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "odd-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_bytes(b"[marbench.methods]\n\xff\xfe\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = discover()
+    assert "li" in found.entries
+    assert any("entry points of one cannot be read" in problem for problem in found.problems)
+    (folder / "entry_points.txt").write_text("[marbench.methods]\nr = ::::\n")
+    assert any("the module '::::' cannot be found" in problem for problem in discover().problems)
