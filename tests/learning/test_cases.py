@@ -144,6 +144,8 @@ class _Files:
 
 
 def test_other_files_are_another_world(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = spec.model_copy(update={"metals": spec.metals.model_copy(update={"placement": "anatomical"})})
+
     def key(*slices: str, **told: str) -> str:
         monkeypatch.setattr("marbench.learning.cases.open_source", lambda _: _Files(*slices, **told))
         return World(spec, 3, MIX).key
