@@ -83,6 +83,7 @@ class SliceCollection(ABC):
         self._stored: dict[str, tuple[StoredSlice, ...]] = {}
         self._examined: dict[tuple[str, str], _Examined] = {}
         self._owners: dict[str, str] = {}
+        self._regions: dict[tuple[str, str], str] = {}
         self._chosen: dict[Split, dict[str, tuple[str, ...]]] = {}
 
     def __repr__(self) -> str:
@@ -151,9 +152,8 @@ class SliceCollection(ABC):
         """
         for split in self.counts:
             self.patients(split)
-            for (patient, _), one in self._examined.items():
-                if (patient, one.slice_id) == (patient_id, slice_id):
-                    return one.region
+            if (patient_id, slice_id) in self._regions:
+                return self._regions[patient_id, slice_id]
         raise DataError(f"patient {patient_id} has no slice {slice_id!r}.")
 
     def load(self, patient_id: str, slice_id: str, grid: ImageGrid) -> Slice:
@@ -236,6 +236,8 @@ class SliceCollection(ABC):
             reason = native.doubt or unfit(native.image, native.spacing)
             region = region_of_slice(native.region, native.image, native.spacing) if reason is None else native.region
             self._examined[key] = _Examined(slice_id, native.digest, native.window, region, reason)
+            # Asked for once per slice: a search through all of them each time would be quadratic.
+            self._regions.setdefault((patient_id, slice_id), region)
         return self._examined[key]
 
     def _find(self, patient_id: str, slice_id: str) -> NativeSlice:
