@@ -134,7 +134,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_says_how_to_go_on(start, 
 
 
 def test_two_processes_in_one_folder_lose_nothing(start, tmp_path, undisturbed):
-    processes = [start("--shard", "1/2"), start()]
+    processes = [start("--shard", "1/2", "--workers", "2"), start("--workers", "2")]
     assert [ended(process) for process in processes] == [0, 0]
     read = open_run(tmp_path / "out")
     assert read.problems == []
