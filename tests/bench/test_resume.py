@@ -92,8 +92,8 @@ def ended(process: ForkServerProcess) -> int | None:
 def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(start, tmp_path, undisturbed):
     out, parts = tmp_path / "out", 0
     # Once before the first part, then at different distances after the next one.
-    for delay in (None, 0.0, 0.1):
-        process = start()
+    for delay, isolation in ((None, "inline"), (0.0, "process"), (0.1, "inline")):
+        process = start("--workers", "1", "--isolation", isolation)
         if delay is None:
             time.sleep(0.3)
         else:
