@@ -43,10 +43,12 @@ class Mutation(NamedTuple):
 TESTS = {
     "marbench/cases/anatomical.py": ("tests/cases/test_anatomical.py",),
     "marbench/cases/placement.py": ("tests/cases/test_placement.py",),
+    "marbench/cases/own_metals.py": ("tests/cases/test_own_metals.py",),
     "marbench/cases": ("tests/cases/test_suite.py",),
     "marbench/ct": ("tests/ct/test_projection.py", "tests/ct/test_inversion.py", "tests/ct/test_symmetry.py"),
     "marbench/geometry.py": ("tests/ct/test_projection.py", "tests/ct/test_inversion.py"),
     "marbench/learning": ("tests/learning/test_cases.py",),
+    "marbench/masks.py": ("tests/cases/test_own_metals.py",),
     "marbench/metrics": ("tests/metrics",),
     "marbench/phantoms": ("tests/phantoms",),
     "marbench/physics": ("tests/physics",),
