@@ -34,7 +34,7 @@ def run_options(tiny_file: Path, out: Path | bytes, methods: str = "none") -> li
     return ["run", "--spec", tiny_file, "--methods", methods, "--limit", "1", "--no-timing", "--out", out]
 
 
-@pytest.mark.parametrize("shell", ["| head -1", ">&- 2> /dev/full"])
+@pytest.mark.parametrize("shell", ["| head -1", "> /dev/full 2>&-"])
 def test_a_run_renders_its_page_whatever_its_folder_is_called_and_happens_to_its_output(tmp_path, tiny_file, shell):
     out = os.fsencode(tmp_path) + b"/\xff\xfe out"
     result = marbench(*run_options(tiny_file, out), shell=shell)
