@@ -119,7 +119,7 @@ def test_folders_that_are_links_are_not_published(run, tmp_path, names):
     publish([run], tmp_path / "site", published=DATE)
     assert not [name for name, data in contents(tmp_path / "site").items() if b"private key" in data]
     (copy,) = (tmp_path / "site" / "runs").iterdir()
-    assert not [path for folder in linked for path in (copy / folder.relative_to(run)).glob("*.json")]
+    assert not [path for folder in linked for path in (copy / folder.relative_to(run)).rglob("*") if path.is_file()]
     assert not [path for path in (tmp_path / "site").rglob("*") if path.is_symlink()]
 
 
