@@ -22,6 +22,8 @@ __all__ = ["main"]
 _VERBS = {
     "list": "Benchmarks and methods, and which of them can run here.",
     "show": "One benchmark or one method in full.",
+    "new": "Write a method to begin with.",
+    "check": "See whether a method keeps to the contract, and what is wrong where not.",
     "simulate": "Write the cases of a benchmark as files.",
     "run": "Run methods on a benchmark and publish the comparison.",
     "train": "Train a learned method on simulated cases.",
