@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
@@ -38,6 +40,7 @@ def command(
 
     from marbench.conformance.check import check
 
-    verdict = check(method, spec, plugins, device, timeout)
+    with redirect_stdout(sys.stderr):  # a method may print
+        verdict = check(method, spec, plugins, device, timeout)
     click.echo(json.dumps(verdict.record(), indent=1, ensure_ascii=False) if as_json else str(verdict))
     ctx.exit(1 if verdict.failed else 0)

@@ -94,9 +94,10 @@ def _other_seed(loaded: LoadedMethod, case: Case, device: torch.device) -> Image
     """Return the image under another seed; None where there is none."""
     try:
         raw = _reduce(loaded, case.scan.copy_to(device), seed_of(loaded.label, f"{case.id} again"))
-        return check_image(raw, tuple(case.scan.image.shape))[0]
+        image: Image = check_image(raw, tuple(case.scan.image.shape))[0]
     except Exception:
         return None
+    return image
 
 
 def _check_batch(

@@ -60,11 +60,9 @@ def check_weights(fitted: FittedMethod, spec: Spec, is_trained: bool) -> Finding
             read_weights(file)
         except MethodError as error:
             problems.append(str(error))
-        told = (entry.name, declared.spec, declared.preset)
-        if told != (file.card.method, file.card.spec, file.card.preset):
-            problems.append(
-                f"{file.path.name}: method.toml says (method, spec, preset) = {told}, its card something else"
-            )
+        told, says = (entry.name, declared.spec, declared.preset), (file.card.method, file.card.spec, file.card.preset)
+        if told != says:
+            problems.append(f"{file.path.name} is for {says} by its card, for {told} by method.toml")
     if problems:
         advice = "declare what marbench train wrote: its [[weights]] table stands beside the weights"
         return failed("weights", "; ".join(problems), advice)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.registration import phase_cross_correlation
+from skimage import registration
 
 from marbench.conformance.specimens import Pair
 from marbench.conformance.verdict import Finding, failed, ok
@@ -30,10 +30,7 @@ _TURNED: dict[str, tuple[Callable[[Array], Array], str]] = {
     "upside down": (np.flipud, "flip the rows: row 0 is anterior"),
     "mirrored left to right": (np.fliplr, "flip the columns: column 0 is the patient's right"),
     "transposed": (np.transpose, "exchange rows and columns: images are (rows, columns)"),
-    "transposed about the other diagonal": (
-        lambda image: np.rot90(image, 2).T,
-        "exchange rows and columns, and flip both",
-    ),
+    "transposed about the other diagonal": (lambda image: np.rot90(image, 2).T, "exchange rows and columns, flip both"),
     "rotated by 90° counter-clockwise": (lambda image: np.rot90(image, 1), "rotate it back: numpy.rot90(image, -1)"),
     "rotated by 180°": (lambda image: np.rot90(image, 2), "rotate it back: numpy.rot90(image, 2)"),
     "rotated by 90° clockwise": (lambda image: np.rot90(image, -1), "rotate it back: numpy.rot90(image, 1)"),
@@ -119,7 +116,9 @@ def _shift(pairs: Sequence[Pair]) -> tuple[float, float]:
     shifts = []
     for one in pairs:
         truth, answer = (np.where(one.metal, 0, np.clip(image, *_RANGE_HU)) for image in (one.truth, one.answer))
-        shift, *_ = phase_cross_correlation(answer, truth, upsample_factor=10, normalization=None)
+        shift, *_ = registration.phase_cross_correlation(  # type: ignore[no-untyped-call]
+            answer, truth, upsample_factor=10, normalization=None
+        )
         shifts.append(shift)
     rows, columns = np.median(shifts, axis=0).tolist()
     return rows, columns

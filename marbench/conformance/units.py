@@ -30,9 +30,8 @@ class _Values(NamedTuple):
 
 def check_units(pairs: Sequence[Pair]) -> Finding:
     """Find other units than HU, offsets, windows and 8 bits, by the medians of air and of soft tissue."""
-    values = _Values(
-        *(np.concatenate([getattr(one, name)[~one.metal] for one in pairs]) for name in ("answer", "truth"))
-    )
+    answers, truths = ([getattr(one, name)[~one.metal] for one in pairs] for name in ("answer", "truth"))
+    values = _Values(np.concatenate(answers), np.concatenate(truths))
     air, soft = values.truth < -900, np.abs(values.truth) < 150
     if min(np.count_nonzero(air), np.count_nonzero(soft)) < 20:
         return skipped(NAME, "the cases show too little air or soft tissue")
@@ -50,16 +49,12 @@ def _cut(values: _Values) -> Finding | None:
     below = _is_cut(values.answer[values.truth < low - TOLERANCE], low)
     above = _is_cut(values.answer[values.truth > high + TOLERANCE], high)
     if low > -1 and high < 256 and high > 100:
-        return failed(
-            NAME,
-            f"values lie in [{low:.0f}, {high:.0f}] like those of 8 bits, after a window; expected HU, air near -1000",
-            "return HU themselves, not a picture of them",
-        )
+        found = f"8 bits: values lie in [{low:.0f}, {high:.0f}] as in a windowed picture; expected HU, air near -1000"
+        return failed(NAME, found, "return HU themselves")
     if below or above:
         cuts = " and ".join([f"below {low:.0f} HU"] * below + [f"above {high:.0f} HU"] * above)
-        return failed(
-            NAME, f"clipped: all that lies {cuts} is cut off", "leave out the window, or widen it to [-1024, 4000] HU"
-        )
+        advice = "leave out the window, or widen it to [-1024, 4000] HU"
+        return failed(NAME, f"clipped: what lies {cuts} is cut off", advice)
     return None
 
 
@@ -75,9 +70,7 @@ def _levels(levels: Sequence[float], wanted: Sequence[float]) -> Finding:
     contrast = (soft - air) / (true_soft - true_air)
     offset = soft - true_soft
     if abs(contrast - 1) > _CONTRAST:
-        return failed(
-            NAME, f"scaled: {found}", f"divide the values by {contrast:.4g}, whatever they are, then see where air lies"
-        )
+        return failed(NAME, f"scaled: {found}", f"air and water are 1000 HU apart: divide by {contrast:.4g}")
     if abs(offset) > TOLERANCE or abs(air - true_air) > TOLERANCE:
         return failed(NAME, f"offset: {found}", f"subtract {offset:.0f}: files often store HU + 1024 or HU + 1000")
     return ok(NAME, found.partition(";")[0] + " HU")

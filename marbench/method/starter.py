@@ -34,9 +34,7 @@ def write_plugin(name: str, template: str, folder: Path) -> Path:
         raise MethodError(f"There is no template {template!r}; {nearest(template, known)}")
     _check_name(name, folder)
     plugin = folder / name
-    texts = {
-        path.name: path.read_text(encoding="utf-8") for path in sorted(known[template].iterdir()) if path.is_file()
-    }
+    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(known[template].glob("*.*"))}
     texts["method.toml"] = _renamed(texts["method.toml"], name)
     try:
         plugin.mkdir(parents=True)
