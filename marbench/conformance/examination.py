@@ -17,7 +17,7 @@ from marbench.bench.work import PRELOAD
 from marbench.conformance.inside import CHECKS, Image, check_inside, difference, tolerance
 from marbench.conformance.learned import check_training, check_weights, untrained
 from marbench.conformance.plausible import check_plausible
-from marbench.conformance.specimens import Specimens, pairs
+from marbench.conformance.specimens import Specimens
 from marbench.conformance.verdict import Finding, failed, ok, skipped
 from marbench.machine.forkserver import shared_server
 from marbench.method.request import FittedMethod, MethodRequest, load_method
@@ -68,11 +68,11 @@ class Examination:
             yield self._without_image(outcomes)
             return
         yield ok("image", f"{len(images)} of shape {images[0].shape}, finite")
-        plausible = list(self._plausible(images))
-        yield from plausible
+        plausible = self._plausible(images)
+        yield plausible
         yield self._repeated(producer, images)
         yield from self._inside(fitted, images)
-        if any(finding.outcome == "failed" for finding in plausible):
+        if plausible.outcome == "failed":
             yield skipped("geometry", "to be seen once all is well in this one")
         else:
             yield self._other_geometry(fitted)
@@ -126,13 +126,12 @@ class Examination:
         finding = _failed("image", first)
         return failed("image", f"{len(failures)} of {len(outcomes)} cases; {case_id}: {finding.found}", finding.advice)
 
-    def _plausible(self, images: Sequence[Image]) -> Iterator[Finding]:
-        if self._is_trained:
-            # Of large metal even a good method may leave little.
-            small = slice(1, None) if len(images) > 1 else slice(None)
-            yield from check_plausible(pairs(self._home.cases[small], images[small]))
-        else:
-            yield from (skipped(name, "its networks are not trained") for name in ("units", "position"))
+    def _plausible(self, images: Sequence[Image]) -> Finding:
+        if not self._is_trained:
+            return skipped("plausible", "its networks are not trained")
+        # Of large metal even a good method may leave little.
+        small = slice(1, None) if len(images) > 1 else slice(None)
+        return check_plausible(self._home.cases[small], images[small])
 
     def _repeated(self, producer: Producer, images: Sequence[Image]) -> Finding:
         """Call it again with what it has seen, after other scans, from the same seeds."""
@@ -168,8 +167,8 @@ class Examination:
         if outcome.failure is not None:
             wrong = [outcome.failure.message]
         elif outcome.image is not None and self._is_trained:
-            findings = check_plausible(pairs(where.cases, [outcome.image]))
-            wrong = [finding.found for finding in findings if finding.outcome == "failed"]
+            finding = check_plausible(where.cases, [outcome.image])
+            wrong = [finding.found] if finding.outcome == "failed" else []
         else:
             wrong = []
         geometry = f"{where.spec.geometry.views} views, {where.spec.grid.rows} × {where.spec.grid.columns} pixels"

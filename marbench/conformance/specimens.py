@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from marbench.cases.case import Case
 from marbench.cases.suite import Suite
 from marbench.errors import DataError
 from marbench.spec import Spec, load_spec
 
-__all__ = ["Pair", "Specimens", "pairs"]
+__all__ = ["Specimens"]
 
-# Streaks are strongest beside metal, and there a method may be as wrong as it likes.
-_MARGIN = 2
 # Fewer views, bins and pixels than any benchmark, over the same field of view as mini.
-_OTHER = {"views": 90, "bins": 72, "pitch_deg": 0.17 * 192 / 72}, {"size": 48, "pixel_cm": 0.32 * 128 / 48}
-
-
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """An answer and what it should have been, HU ``(rows, columns)``, and the pixels in and beside metal."""
-
-    answer: NDArray[np.float32]
-    truth: NDArray[np.float32]
-    metal: NDArray[np.bool_]
+_OTHER = {"views": 72, "bins": 60, "pitch_deg": 0.17 * 192 / 60}, {"size": 40, "pixel_cm": 0.32 * 128 / 40}
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +58,3 @@ class Specimens:
         own = {**values, **changed, **named, "split": {**split, "train": split["val"]}}
         one = cls.of(Spec.model_validate(own), patients=1)
         return cls(one.spec, one.cases[-1:])
-
-
-def pairs(cases: Sequence[Case], answers: Sequence[NDArray[np.float32]]) -> list[Pair]:
-    """Return answers beside the truths of their cases."""
-    return [
-        Pair(answer, case.known_truth.image[0].numpy(), _beside(case.known_truth.metal[0].numpy()))
-        for case, answer in zip(cases, answers, strict=True)
-    ]
-
-
-def _beside(metal: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    grown: NDArray[np.bool_] = ndimage.binary_dilation(metal, iterations=_MARGIN)
-    return grown
