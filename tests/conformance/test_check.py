@@ -55,7 +55,7 @@ WRONG = {
     ),
     "a window": ("return scan.image.clamp(-160, 240)", "plausible", "window: .*cut off below"),
     "no negative values": ("return scan.image.clamp(min=0)", "plausible", "(window|attenuation): "),
-    "halved": ("return scan.image / 2", "plausible", "scaled values: air is -(49|50)., "),
+    "halved": ("return scan.image / 2", "plausible", "scaled values: air is -(49|50)"),
     "transposed": ("return scan.image.mT", "plausible", "transposed: "),
     "upside down": ("return scan.image.flip(1)", "plausible", "flipped: taken as upside down.*row 0 is the top"),
     "mirrored": ("return scan.image.flip(2)", "plausible", "flipped: taken as mirrored.*column 0 is the left"),
