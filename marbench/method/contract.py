@@ -140,7 +140,7 @@ def _typed(kind: type[Method], parameters: Mapping[str, ParameterValue]) -> dict
                 values[name] = TypeAdapter(wanted).validate_python(parameters[name], strict=True)
             except ValidationError:
                 raise MethodError(
-                    f"{kind.__name__}.{name}: expected {getattr(wanted, '__name__', wanted)}, as method.py says. Got "
+                    f"{kind.__name__}.{name}: expected {wanted.__name__ if isinstance(wanted, type) else wanted}, as method.py says. Got "
                     f"{parameters[name]!r} from the parameters: let method.toml and method.py agree."
                 ) from None
     return values
