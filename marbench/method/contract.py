@@ -139,8 +139,9 @@ def _typed(kind: type[Method], parameters: Mapping[str, ParameterValue]) -> dict
             try:
                 values[name] = TypeAdapter(wanted).validate_python(parameters[name], strict=True)
             except ValidationError:
+                kind_of = wanted.__name__ if isinstance(wanted, type) else wanted
                 raise MethodError(
-                    f"{kind.__name__}.{name}: expected {wanted.__name__ if isinstance(wanted, type) else wanted}, as method.py says. Got "
-                    f"{parameters[name]!r} from the parameters: let method.toml and method.py agree."
+                    f"{kind.__name__}.{name}: expected {kind_of}, as method.py says. Got {parameters[name]!r} from the "
+                    "parameters: let method.toml and method.py agree."
                 ) from None
     return values
