@@ -22,7 +22,8 @@ __all__ = ["main"]
 _VERBS = {
     "list": "Benchmarks and methods, and which of them can run here.",
     "show": "One benchmark or one method in full.",
-    "simulate": "Write the cases of a benchmark as files.",
+    "export": "Write the scans of a benchmark as files for other programs.",
+    "simulate": "Write cases with their truth: export --truth.",
     "run": "Run methods on a benchmark and publish the comparison.",
     "train": "Train a learned method on simulated cases.",
     "time": "Time methods on this machine.",
