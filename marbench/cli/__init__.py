@@ -24,6 +24,7 @@ _VERBS = {
     "show": "One benchmark or one method in full.",
     "export": "Write the scans of a benchmark as files for other programs.",
     "simulate": "Write cases with their truth: export --truth.",
+    "score": "Score images that were made elsewhere.",
     "run": "Run methods on a benchmark and publish the comparison.",
     "train": "Train a learned method on simulated cases.",
     "time": "Time methods on this machine.",
