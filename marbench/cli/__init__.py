@@ -27,6 +27,7 @@ _VERBS = {
     "score": "Score images that were made elsewhere.",
     "run": "Run methods on a benchmark and publish the comparison.",
     "train": "Train a learned method on simulated cases.",
+    "merge": "Put several runs of one benchmark together.",
     "time": "Time methods on this machine.",
     "report": "Render the page of a results folder.",
     "figure": "Draw the pictures of one case for a paper.",
