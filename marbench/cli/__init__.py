@@ -28,6 +28,8 @@ _VERBS = {
     "run": "Run methods on a benchmark and publish the comparison.",
     "train": "Train a learned method on simulated cases.",
     "merge": "Put several runs of one benchmark together.",
+    "pack": "Write a run as one file to be sent to others.",
+    "verify": "Say whether a packed run is what it says.",
     "time": "Time methods on this machine.",
     "report": "Render the page of a results folder.",
     "figure": "Draw the pictures of one case for a paper.",

@@ -7,6 +7,7 @@ all. Hence runs may overlap, and be merged again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import secrets
@@ -14,16 +15,18 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from marbench.errors import StoreError
 from marbench.machine.files import find_files, read_file, safe_name, within, write_atomically
 from marbench.results.admission import admit
 from marbench.results.descriptions import COMMANDS, NOTICES
-from marbench.results.part_file import Kind, encode, join
+from marbench.results.part_file import Kind, Piece, encode, join
 from marbench.results.parts import usable_pieces
 from marbench.results.pictures import CASE_FILE, encode_case, encode_image, image_file, load_case, load_image
 from marbench.results.store import Run, open_run
@@ -132,7 +135,7 @@ def _files(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
     spec = runs[-1].spec
     yield "spec.toml", spec_toml(spec).encode()
     for kind in _KINDS:
-        found = (piece for run in runs for piece in usable_pieces(run.folder / kind, kind, spec.hash))
+        found = (_named(piece) for run in runs for piece in usable_pieces(run.folder / kind, kind, spec.hash))
         pieces = {piece.name: piece for piece in found if piece.table.num_rows}
         if pieces:
             ordered = sorted(pieces.values(), key=lambda piece: (piece.created, piece.name))
@@ -147,6 +150,17 @@ def _files(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
         if lines := dict.fromkeys(line for part in parts for line in part):
             yield name, "\n".join([*lines, ""]).encode()
     yield from _pictures(runs)
+
+
+def _named(piece: Piece) -> Piece:
+    """Return a piece under a name that no other has: published and packed runs all call their rows the same."""
+    if re.fullmatch(r"\d+-[0-9a-f]{8,}\.parquet", piece.name):
+        return piece
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, piece.table.schema) as stream:
+        stream.write_table(piece.table.combine_chunks())
+    digest = hashlib.sha256(sink.getvalue()).hexdigest()[:32]
+    return replace(piece, name=f"{piece.created}-{digest}.parquet")
 
 
 def _pictures(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
