@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,75 +109,86 @@ def score_folder(
     Raises
     ------
     DataError
-        Images are no pictures of their cases; the message groups what is wrong by its name.
+        Images are no pictures of their cases: the message groups what is wrong by its name. Or a truth is not known.
     """
-    files = match_cases(folder, source.case_keys)
-    made = _Images.read(files, source, offset)
-    method, wanted = Key(card.name, made.digest, ""), _wanted(source, images)
-    scored: list[_Scored] = []
-    progress.begin("Scoring", len(files))
-    for position, image in made.images.items():
-        scored.append(_scored(source, position, image, method, wanted))
-        progress.advance()
-        if sum(bool(each.faults) for each in scored) >= _ENOUGH:
-            break
-    _refuse_faulty(folder, files, scored)
-    store.prepare()
-    store.write_method(card.name, {**card.model_dump(mode="json", exclude={"python"}), "method_hash": made.digest})
-    store.write_command(command)
-    gallery = Gallery(store.folder / "images", wanted)
-    for each in scored:
-        gallery.write(each.pictures)
-        store.add(each.row)
+    files, keys = match_cases(folder, source.case_keys), source.case_keys
+    # What a method is made of whose code is elsewhere: all that is known of it are its images.
+    version = _digest(folder, {keys[position].case_id: path for position, path in files.items()}, source, offset)
+    method, wanted = Key(card.name, version, ""), _wanted(source, images)
+    with tempfile.TemporaryDirectory() as place:
+        # Pictures of thousands of cases do not fit into memory, and belong into the run only if all images are sound.
+        drawn = Gallery(Path(place) / "images", wanted)
+        scored = _score_all(files, source, method, drawn, offset, progress)
+        _refuse_faulty(folder, files, scored)
+        store.prepare()
+        store.write_method(card.name, {**card.model_dump(mode="json", exclude={"python"}), "method_hash": version})
+        store.write_command(command)
+        gallery = Gallery(store.folder / "images", wanted)
+        for path in sorted(drawn.folder.glob("*/*.npz")):
+            gallery.write({f"{path.parent.name}/{path.name}": path.read_bytes()})
+    rows = [each.row for each in scored]
     # A row for what is not there, too: a mean over fewer cases is to be seen as such, and takes no rank.
-    for position in range(len(source)):
-        if position not in files:
-            store.add(_row(source, position, method, status="unavailable", message="no image was handed in"))
+    absent = [position for position in range(len(source)) if position not in files]
+    told = {"status": "unavailable", "message": "no image was handed in"}
+    for row in (*rows, *(_row(source, position, method, **told) for position in absent)):
+        store.add(row)
     store.flush()
-    return [each.row for each in scored]
+    return rows
 
 
-@dataclass(frozen=True, eq=False)
-class _Images:
-    """Images by the position of their case, and a digest of all: what a method is made of whose code is elsewhere."""
-
-    images: Mapping[int, Image] = field(repr=False)
-    digest: str
-
-    @classmethod
-    def read(cls, files: Mapping[int, Path], source: CaseSource, offset: float | None) -> _Images:
-        images, wrong, digest = {}, [], hashlib.sha256()
-        for position, path in files.items():
-            try:
-                image = read_image(path, source.spec.grid.shape, offset)
-            except DataError as error:
-                wrong.append(str(error))
-                continue
-            images[position] = image
-            digest.update(source.case_keys[position].case_id.encode() + b"\0" + image.tobytes())
-        if wrong:
-            raise _refusal(path.parent, wrong)
-        return cls(images, digest.hexdigest())
+def _digest(folder: Path, files: Mapping[str, Path], source: CaseSource, offset: float | None) -> str:
+    """Return a digest of all images by case id; DataError where files hold no images of the benchmark's grid."""
+    wrong, digest = [], hashlib.sha256()
+    for case_id, path in files.items():
+        try:
+            digest.update(case_id.encode() + b"\0" + read_image(path, source.spec.grid.shape, offset).tobytes())
+        except DataError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise _refusal(folder, wrong)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class _Scored:
     row: Row
     faults: tuple[Fault, ...]
-    pictures: dict[str, bytes]
 
 
-def _scored(source: CaseSource, position: int, image: Image, method: Key, wanted: Container[str]) -> _Scored:
-    """Return the row of an image, what is wrong with it, and the pictures to keep."""
-    case, spec = source[position], source.spec
-    reference = case.scan.image if case.truth is None else case.truth.image
-    found = faults(image, reference[0].cpu().numpy(), case.scan.metal_mask[0].cpu().numpy())
+def _score(
+    source: CaseSource, position: int, image: Image, method: Key, wanted: Container[str]
+) -> tuple[_Scored, dict[str, bytes]]:
+    """Return the row of an image with what is wrong with it, and the pictures to keep."""
+    case, measures = source[position], measures_of(source.spec.metrics.conventions)
+    found = faults(image, case.known_truth.image[0].cpu().numpy(), case.scan.metal_mask[0].cpu().numpy())
     pictures: dict[str, bytes] = {}
-    if case.id in wanted and case.truth is not None:
+    if case.id in wanted and not found:
         pictures = case_picture(case) | method_picture(replace(method, case_id=case.id), image)
-    scores = {} if found else score_image(image, case, measures_of(spec.metrics.conventions))
-    row = _row(source, position, method, case_digest=case_digest(case), **properties(case.info), scores=scores)
-    return _Scored(row, found, pictures)
+    scores = {} if found else score_image(image, case, measures)
+    known = {"case_digest": case_digest(case), **properties(case.info), "scores": scores}
+    return _Scored(_row(source, position, method, **known), found), pictures
+
+
+def _score_all(
+    files: Mapping[int, Path],
+    source: CaseSource,
+    method: Key,
+    drawn: Gallery,
+    offset: float | None,
+    progress: Progress,
+) -> list[_Scored]:
+    """Return what came of each image, until enough are faulty; its pictures are written into ``drawn``."""
+    scored: list[_Scored] = []
+    progress.begin("Scoring", len(files))
+    for position, path in files.items():
+        image = read_image(path, source.spec.grid.shape, offset)
+        each, pictures = _score(source, position, image, method, drawn.cases)
+        drawn.write(pictures)
+        scored.append(each)
+        progress.advance()
+        if sum(bool(one.faults) for one in scored) >= _ENOUGH:
+            break
+    return scored
 
 
 def _row(source: CaseSource, position: int, method: Key, **known: Any) -> Row:
@@ -219,7 +231,9 @@ def _position(stem: str, positions: Mapping[str, int]) -> int | None:
         return int(stem) if int(stem) < len(positions) else None
     # The longest one: an id may be the beginning of another.
     inside = [
-        case_id for case_id in positions if re.search(rf"(?<![A-Za-z0-9]){re.escape(case_id)}(?![A-Za-z0-9])", stem)
+        case_id
+        for case_id in positions
+        if case_id in stem and re.search(rf"(?<![A-Za-z0-9]){re.escape(case_id)}(?![A-Za-z0-9])", stem)
     ]
     return positions[max(inside, key=len)] if inside else None
 
