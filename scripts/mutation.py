@@ -1,4 +1,4 @@
-"""Check that the tests hold the world still: ``nice python scripts/mutation.py [--only TEXT]``.
+"""Check that the tests hold the world still: ``nice python scripts/mutation.py [--only TEXT …]``.
 
 A mutation of ``mutations.toml`` is one small change to physics, operators, phantoms, placement, metals, correction
 methods, metrics or random streams: one that nobody would see in a picture, and that makes numbers incomparable all the
@@ -43,10 +43,12 @@ class Mutation(NamedTuple):
 TESTS = {
     "marbench/cases/anatomical.py": ("tests/cases/test_anatomical.py",),
     "marbench/cases/placement.py": ("tests/cases/test_placement.py",),
+    "marbench/cases/own_metals.py": ("tests/cases/test_own_metals.py",),
     "marbench/cases": ("tests/cases/test_suite.py",),
     "marbench/ct": ("tests/ct/test_projection.py", "tests/ct/test_inversion.py", "tests/ct/test_symmetry.py"),
     "marbench/geometry.py": ("tests/ct/test_projection.py", "tests/ct/test_inversion.py"),
     "marbench/learning": ("tests/learning/test_cases.py",),
+    "marbench/masks.py": ("tests/cases/test_own_metals.py",),
     "marbench/metrics": ("tests/metrics",),
     "marbench/phantoms": ("tests/phantoms",),
     "marbench/physics": ("tests/physics",),
@@ -130,9 +132,9 @@ def rows(chosen: list[Mutation], folder: Path) -> Iterator[tuple[str, str]]:
 def main() -> int:
     """Try all mutations, or those that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="mutations whose name or file contains this")
+    parser.add_argument("--only", nargs="+", default=[""], help="mutations whose name or file contains one of these")
     only = parser.parse_args().only
-    chosen = [mutation for mutation in mutations() if only in mutation.name or only in mutation.file]
+    chosen = [each for each in mutations() if any(text in each.name or text in each.file for text in only)]
     fates = []
     with tempfile.TemporaryDirectory(prefix="marbench-mutation-") as scratch:
         folder = Path(scratch)

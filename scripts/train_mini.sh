@@ -10,6 +10,7 @@
 # BATCH   cases a step, over all ranks (default 8)    DEVICE  cpu or cuda (default cpu)
 # RANKS   processes that share each step, through torchrun (default 1); on a CPU one for each core, with THREADS=1
 # PRECISION  32-true or bf16-mixed (default: the faster one on this machine)
+# START   weights that every method begins from: a file, or a benchmark as "mini" (default: random networks)
 # POOL    cases held at a time (default 8192)    SEED (default 0)    WORKERS, THREADS (default: all cores)
 #
 # The shipped weights were made with RANKS=2 THREADS=1; their cards tell the precision and the hardware.
@@ -39,6 +40,6 @@ for each in "${methods[@]}"; do
   echo "== $each"
   "${program[@]}" train "$method" --spec mini --preset "$preset" --steps "$steps" --out "$folder" \
     --device "${DEVICE:-cpu}" --batch "${BATCH:-8}" --pool "${POOL:-8192}" --seed "${SEED:-0}" \
-    ${PRECISION:+--precision "$PRECISION"} ${WORKERS:+--workers "$WORKERS"} ${THREADS:+--threads "$THREADS"} --no-install
+    ${START:+--start-from "$START"} ${PRECISION:+--precision "$PRECISION"} ${WORKERS:+--workers "$WORKERS"} ${THREADS:+--threads "$THREADS"} --no-install
 done
 echo "To ship the weights with their plugins: python3 scripts/ship_weights.py $out"

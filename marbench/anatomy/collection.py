@@ -183,8 +183,8 @@ class SliceCollection(ABC):
         patients = self.division[split] if wanted != 0 else ()
         candidates = {patient: [(patient, one) for one in self._slices_of(patient)] for patient in patients}
         chosen = choose_evenly(candidates, wanted, lambda pair: self._examine(*pair).reason is None)
-        for patient in patients:
-            self._refuse_unproven(patient)
+        for patient, slices in candidates.items():
+            self._refuse_unproven(patient, [one for _, one in slices if (patient, one.name) in self._examined])
         found = sum(map(len, chosen.values()))
         if found < (wanted if wanted is not None else min(1, len(candidates))):
             asked = "all slices" if wanted is None else f"{wanted} slices"
@@ -196,17 +196,18 @@ class SliceCollection(ABC):
         order = sorted(examined, key=lambda patient: min(one.digest for one in examined[patient]))
         return {patient: tuple(one.slice_id for one in examined[patient]) for patient in order}
 
-    def _refuse_unproven(self, patient_id: str) -> None:
+    def _refuse_unproven(self, patient_id: str, slices: Sequence[StoredSlice]) -> None:
         """Raise an error for a patient without a usable slice, most of them for not being in HU: that is no slip."""
-        examined = {key: one for key, one in self._examined.items() if key[0] == patient_id}
-        doubted = {name for (_, name), one in examined.items() if one.kind in ("not in HU", "pixel size")}
-        if 2 * len(doubted) >= len(examined) > 0 and all(one.reason for one in examined.values()):
-            first = next(stored for stored in self._slices_of(patient_id) if stored.name in doubted)
-            reason = self._examined[patient_id, first.name].reason
+        examined = [self._examine(patient_id, one) for one in slices]
+        doubted = [
+            one for one, found in zip(slices, examined, strict=True) if found.kind in ("not in HU", "pixel size")
+        ]
+        if 2 * len(doubted) >= len(examined) > 0 and all(found.reason for found in examined):
+            first = doubted[0]
             raise UnreadableFile(
                 first.file,
                 f"expected HU, with air near -1000, in pixels of a scanner's size. {len(doubted)} of {len(examined)} "
-                f"slices are not; {first.name} is {reason}. {first.remedy}",
+                f"slices are not; {first.name} is {self._examine(patient_id, first).reason}. {first.remedy}",
             )
 
     def _reasons(self) -> str:

@@ -56,14 +56,9 @@ def collate(cases: Sequence[Case]) -> CaseBatch:
     known = [case.truth for case in cases if case.truth is not None]
     if len(known) not in (0, len(cases)):
         raise DataError(f"the truth of only {len(known)} of {len(cases)} cases is known: batch them apart.")
-    scan = Scan(*(torch.cat(parts) for parts in zip(*(_scan_parts(case.scan) for case in cases), strict=True)))
-    truth = Truth(*(torch.cat(parts) for parts in zip(*map(_truth_parts, known), strict=True))) if known else None
-    return CaseBatch(scan, truth, tuple(case.info for case in cases))
+    truth = Truth(*_joined(known)) if known else None
+    return CaseBatch(Scan(*_joined([case.scan for case in cases])), truth, tuple(case.info for case in cases))
 
 
-def _scan_parts(scan: Scan) -> tuple[torch.Tensor, ...]:
-    return scan.sinogram, scan.metal_mask, scan.metal_trace, scan.image
-
-
-def _truth_parts(truth: Truth) -> tuple[torch.Tensor, ...]:
-    return truth.image, truth.sinogram, truth.metal
+def _joined(parts: Sequence[Scan | Truth]) -> list[torch.Tensor]:
+    return [torch.cat(tensors) for tensors in zip(*(vars(part).values() for part in parts), strict=True)]

@@ -66,12 +66,11 @@ class Scan:
 
     def to(self, device: torch.device | str) -> Scan:
         """Return the scan on another device."""
-        return Scan(*(tensor.to(device) for tensor in (self.sinogram, self.metal_mask, self.metal_trace, self.image)))
+        return Scan(*(tensor.to(device) for tensor in vars(self).values()))
 
     def copy_to(self, device: torch.device | str) -> Scan:
         """Return a copy on a device, on this one too: whoever gets it may work in place."""
-        tensors = (self.sinogram, self.metal_mask, self.metal_trace, self.image)
-        return Scan(*(tensor.to(device, copy=True) for tensor in tensors))
+        return Scan(*(tensor.to(device, copy=True) for tensor in vars(self).values()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ Lengths are in reference pixels, about millimetres; x to the right of the pictur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
@@ -12,13 +13,16 @@ from typing import Literal, NamedTuple
 from marbench.phantoms.implants.dental import place
 from marbench.phantoms.implants.metal import Place
 
-__all__ = ["SITES", "Disc", "Face", "Site"]
+__all__ = ["REACH", "SITES", "Disc", "Face", "Site", "Sought"]
+
+Sought = Literal["solid", "dense", "bone", "hard", "soft", "blood"]
+"""What a disc may be of."""
 
 
 class Disc(NamedTuple):
     """What is expected about a point at (x, y) from the place: the mean of a tissue within a radius, with a weight."""
 
-    tissue: Literal["solid", "dense", "bone", "hard", "soft", "blood"]
+    tissue: Sought
     radius: float
     x: float = 0.0
     y: float = 0.0
@@ -110,7 +114,7 @@ SITES: Mapping[Place, Site] = {
     "brain-base": Site((-0.3, 0.3), (0.4, 0.7), (Disc("soft", 10),), turn=_FREE),
     "deep-brain": Site((-0.08, 0.08), (0.42, 0.6), (Disc("soft", 14),), turn=10),
     "teeth": Site((-0.12, 0.12), (0.45, 1), _ROW, turn=3),
-    "jaw": Site((0, 0.75), (0.6, 1), face=Face("solid", 0, 0.3, 1)),
+    "jaw": Site((0, 0.75), (0.7, 1), face=Face("solid", 0, 0.3, 1)),
     "humerus": _HUMERUS,
     "glenoid": replace(_HUMERUS, offset=(-34, 0)),
     "humerus-side": Site((0.6, 1), (0.25, 0.85), (*_OUTERMOST, Disc("dense", 16, -18, 0, 3)), Face("dense", 0, 1, 0.1)),
@@ -133,3 +137,6 @@ SITES: Mapping[Place, Site] = {
     "long-bone": Site((-1, 1), (0, 1), _SHAFT, turn=_FREE),
     "long-bone-side": Site((-1, 1), (0, 1), face=Face("solid")),
 }  # fmt: skip
+
+REACH = max(math.hypot(disc.x, disc.y) + disc.radius for site in SITES.values() for disc in site.discs)
+"""How far from a place something is asked about, reference pixels."""

@@ -37,6 +37,7 @@ __all__ = ["command"]
 @click.option(
     "--scenes", type=options.FiniteRange(0, 1), default=0.5, show_default=True, help="Share of random scenes."
 )
+@click.option("--start-from", metavar="FILE|SPEC", help="Begin from weights: a safetensors file, or a benchmark's.")
 @click.option("--precision", metavar="32-true|bf16-mixed", help="[default: the faster one on this machine]")
 @click.option("--no-install", is_flag=True, help="Leave the weights in the folder only.")
 @options.threads_option
@@ -54,6 +55,7 @@ def command(
     batch: int,
     pool: int | None,
     scenes: float,
+    start_from: str | None,
     precision: str | None,
     no_install: bool,
 ) -> None:
@@ -65,6 +67,7 @@ def command(
     from marbench.cases.sources import bind
     from marbench.learning.artefact import artefact_name
     from marbench.learning.recipe import Recipe, faster_precision, pool_sizes, stored_recipe
+    from marbench.learning.start import named_start, starting_weights
     from marbench.learning.trainer import train
     from marbench.machine.devices import device_of
     from marbench.spec import load_spec
@@ -75,7 +78,8 @@ def command(
     folder = out or Path("runs").absolute() / "train" / artefact_name(request.label, request.preset, resolved.name)
     # What the machine decides is decided once: a run that goes on keeps it.
     stored: dict[str, Any] = stored_recipe(folder)
-    sizes = pool_sizes(resolved, device, pool)
+    sizes = pool_sizes(resolved, device, pool, steps and steps * batch)
+    start = starting_weights(start_from, request) if start_from else None
     if stored and pool is None:
         sizes = {name: stored.get(name, value) for name, value in sizes.items()}
     recipe = Recipe.of(
@@ -86,6 +90,7 @@ def command(
         steps=steps,
         batch=batch,
         mix={"spec": 1 - scenes, "scenes": scenes},
+        start=start and named_start(start),
         precision=precision or stored.get("precision") or faster_precision(place),
         **sizes,
     )
@@ -94,6 +99,7 @@ def command(
         resolved,
         recipe,
         folder,
+        start=start,
         device=device,
         workers=workers if workers is not None else os.cpu_count() or 1,
         installed=not no_install,

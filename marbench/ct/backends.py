@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -24,7 +25,7 @@ from marbench.ct.filtering import BinMatrix, filtering
 from marbench.ct.linear import Adjoint, Composed, LinearMap
 from marbench.ct.rebinning import parallel_beam_of, rebinning_matrix, symmetric
 from marbench.ct.reference import OnTheFly
-from marbench.ct.sparse import Sparse, SparseMatrix, SymmetricSparse
+from marbench.ct.sparse import Sparse, SymmetricSparse
 from marbench.ct.symmetry import obstacle as asymmetry_of
 from marbench.ct.taps import TapFunction, interpolation_taps, joseph_taps
 from marbench.errors import GeometryError, MarbenchError, nearest
@@ -164,7 +165,7 @@ def _built_of_torch(operator: Operator, name: Backend, device: torch.device, dty
             return torch_radon.TorchRadonProjection(scan, grid, device, dtype, taps is interpolation_taps)
         if name != "sparse":
             return OnTheFly(taps, scan, grid, device, dtype)
-        return (Sparse if asymmetry_of(scan, grid) else SymmetricSparse)(taps, scan, grid, device, dtype)
+        return (Sparse.projector if asymmetry_of(scan, grid) else SymmetricSparse)(taps, scan, grid, device, dtype)
 
     if operator.kind == "project":
         return system(joseph_taps, geometry)
@@ -175,8 +176,8 @@ def _built_of_torch(operator: Operator, name: Backend, device: torch.device, dty
     if not isinstance(geometry, FanBeam):
         return Composed(*inversion)
     rebinned = parallel.views, symmetric(geometry).bins
-    rebinning = SparseMatrix(rebinning_matrix(geometry, parallel.views), geometry.shape, rebinned, device, dtype)
-    return Composed(rebinning, *inversion)
+    rows = partial(rebinning_matrix, geometry, parallel.views)
+    return Composed(Sparse(rows, geometry.shape, rebinned, device, dtype), *inversion)
 
 
 def _missing_here(backend: Backend, device: torch.device) -> str | None:

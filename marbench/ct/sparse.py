@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from marbench.ct.symmetry import copies, representatives, sum_of_copies
 from marbench.ct.taps import TapFunction
 from marbench.geometry import Geometry, ImageGrid
 
-__all__ = ["Sparse", "SparseMatrix", "SymmetricSparse"]
+__all__ = ["Sparse", "SymmetricSparse"]
 
 IntArray = NDArray[np.int64]
 
@@ -27,20 +28,27 @@ IntArray = NDArray[np.int64]
 BAND_BYTES = 256 * 1024
 
 
-class SparseMatrix(LinearMap):
-    """A small matrix, stored with its transpose."""
+class Sparse(LinearMap):
+    """A stored matrix. It and its transpose are each built from ``rows()`` when first used."""
 
     def __init__(
         self,
-        matrix: scipy.sparse.csr_matrix,
+        rows: Callable[[], scipy.sparse.csr_matrix],
         domain_shape: Shape,
         range_shape: Shape,
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
         self.domain_shape, self.range_shape = domain_shape, range_shape
-        self._matrix = to_torch(matrix, device, dtype)
-        self._transpose = to_torch(matrix.T.tocsr(), device, dtype)
+        self._rows, self._device, self._dtype = rows, device, dtype
+
+    @classmethod
+    def projector(
+        cls, taps: TapFunction, geometry: Geometry, grid: ImageGrid, device: torch.device, dtype: torch.dtype
+    ) -> Sparse:
+        """Return image → sinogram with the weights of all rays."""
+        rows = partial(stored_rows, taps, geometry, grid, np.arange(math.prod(geometry.shape)))
+        return cls(rows, grid.shape, geometry.shape, device, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply by the matrix, one item of the batch at a time."""
@@ -50,25 +58,6 @@ class SparseMatrix(LinearMap):
         """Multiply by the transposed matrix, one item of the batch at a time."""
         return _item_by_item(self._transpose, y, self.domain_shape)
 
-
-class Sparse(LinearMap):
-    """Image → sinogram with the weights of all rays stored. The matrix and its transpose are built when first used."""
-
-    def __init__(
-        self, taps: TapFunction, geometry: Geometry, grid: ImageGrid, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        self.domain_shape, self.range_shape = grid.shape, geometry.shape
-        self._system = taps, geometry, grid
-        self._device, self._dtype = device, dtype
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Multiply every image by the matrix."""
-        return _item_by_item(self._matrix, x, self.range_shape)
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        """Multiply every sinogram by the transposed matrix."""
-        return _item_by_item(self._transpose, y, self.domain_shape)
-
     @cached_property
     def _matrix(self) -> Tensor:
         return to_torch(self._rows(), self._device, self._dtype)
@@ -76,9 +65,6 @@ class Sparse(LinearMap):
     @cached_property
     def _transpose(self) -> Tensor:
         return to_torch(self._rows().T.tocsr(), self._device, self._dtype)
-
-    def _rows(self) -> scipy.sparse.csr_matrix:
-        return stored_rows(*self._system, np.arange(math.prod(self.range_shape)))
 
 
 class SymmetricSparse(LinearMap):

@@ -125,7 +125,7 @@ class BatchStream:
 
         def progress(done: int) -> None:
             if done * 10 // len(places) != (done - 1) * 10 // len(places):
-                self._note(f"waiting for the simulation: {done * BLOCK} of {len(places) * BLOCK} cases")
+                self._note(self._waiting(done, len(places)))
 
         for place, block in zip(places, self._feeder.fetch([wanted[p] for p in places], progress), strict=True):
             self._hold(place, block)
@@ -160,6 +160,12 @@ class BatchStream:
         joined = -(-together // size)
         for at in range(0, len(steps), joined):
             yield _join([self[one] for one in steps[at : at + joined]])
+
+    def _waiting(self, done: int, blocks: int) -> str:
+        """Return what is waited for, and how long, once that can be told."""
+        rate = self._feeder.rate
+        left = f", about {(blocks - done) * BLOCK / rate / 60:.0f} min at {rate:.1f} cases/s" if rate else ""
+        return f"waiting for the simulation: {done * BLOCK} of {blocks * BLOCK} cases{left}"
 
     def _hold(self, place: int, block: dict[str, torch.Tensor]) -> None:
         if not self._tensors:

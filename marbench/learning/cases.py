@@ -179,7 +179,8 @@ def _slices_of(source: SliceSource, spec: Spec) -> list[tuple[str, str, str | No
 def _code_digest() -> str:
     """Return a hash of the code and tables that simulate, so that a changed simulator never meets cases of the old."""
     package = Path(__file__).resolve().parents[1]
-    files = [package / "geometry.py", Path(__file__), Path(__file__).with_name("packing.py")]
+    files = [package / f"{name}.py" for name in ("geometry", "masks", "reconstruction", "tensors")]
+    files += [Path(__file__), Path(__file__).with_name("packing.py")]
     for room in ("anatomy", "cases", "ct", "phantoms", "physics"):
         files += sorted(path for path in (package / room).rglob("*") if path.suffix in (".py", ".toml", ".csv"))
     digest = hashlib.sha256()

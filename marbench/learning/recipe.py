@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class Recipe:
     validation_cases : int
     clip : float
         Gradients longer than this many times their running mean are shortened to that.
+    start : mapping, optional
+        The weights that the networks begin from, see `marbench.learning.start.named_start`; None: random ones.
     """
 
     method: str
@@ -74,6 +77,7 @@ class Recipe:
     validations: int = 24
     validation_cases: int = 40
     clip: float = 4.0
+    start: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if (self.hours is None) == (self.steps is None):
@@ -111,11 +115,14 @@ class Recipe:
         )
 
 
-def pool_sizes(spec: Spec, device: str, cases: int | None = None) -> dict[str, int]:
-    """Return the settings of the pool: as asked for, or what suits the device, within memory and disk."""
+def pool_sizes(spec: Spec, device: str, cases: int | None = None, drawn: int | None = None) -> dict[str, int]:
+    """Return the settings of the pool: as asked for, or what suits the device, within memory and disk.
+
+    Where the whole training draws fewer cases (``drawn``), no more are simulated for it.
+    """
     size = bytes_per_case(spec.geometry, spec.grid)
-    wanted = cases or min(_POOL_CASES["cuda" if device.startswith("cuda") else "cpu"], int(_POOL_BYTES / size))
-    blocks = max(1, round(wanted / BLOCK))
+    fitting = min(_POOL_CASES["cuda" if device.startswith("cuda") else "cpu"], int(_POOL_BYTES / size))
+    blocks = max(1, round(cases / BLOCK) if cases else min(fitting // BLOCK, math.ceil((drawn or fitting) / BLOCK)))
     distinct = max(blocks, int(_CACHE_BYTES / size / BLOCK))
     return {
         "pool_blocks": blocks,
@@ -149,6 +156,8 @@ def hold_to_recipe(out: Path, recipe: Recipe) -> None:
     if not stored:
         write_atomically(out / "recipe.json", json.dumps(mine, indent=1, ensure_ascii=False).encode() + b"\n")
         return
+    # A setting that a later release added had its default before.
+    stored = {each.name: each.default for each in fields(Recipe) if each.default is not MISSING} | stored
     changed = [name for name in mine if stored.get(name) != mine[name]]
     if changed:
         differences = "; ".join(f"{name} is {stored.get(name)} there, {mine[name]} here" for name in changed)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,24 +12,22 @@ import torch
 from torch import nn
 
 from marbench.errors import MarbenchError, MethodError
-from marbench.learning.artefact import artefact_name, encode, install, stanza, write_card
+from marbench.learning.artefact import install
 from marbench.learning.batches import BatchStream
 from marbench.learning.cache import BlockCache
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
 from marbench.learning.feeder import Feeder
+from marbench.learning.judge import Judge
 from marbench.learning.optimisation import Optimisation
+from marbench.learning.outcome import hardware, read_outcome, write_outcome
 from marbench.learning.ranks import average_gradients, largest, launch
 from marbench.learning.recipe import Recipe, hold_to_recipe
-from marbench.learning.validation import Validation
-from marbench.machine.files import write_atomically
-from marbench.machine.host import describe_host, device_name
 from marbench.machine.interrupts import Interrupted, Interrupts
 from marbench.method.contract import Method
 from marbench.method.learned import LearnedMethod, recalibrate_batch_normalization
 from marbench.method.request import MethodRequest, context_for, instantiate
-from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, read_weights, scan_of
-from marbench.metrics.measure import Measure, measures_of
+from marbench.method.weights import WeightsFile, assign_weights, read_weights
 from marbench.spec import Spec
 
 if TYPE_CHECKING:
@@ -55,6 +51,7 @@ def train(
     recipe: Recipe,
     out: Path,
     *,
+    start: WeightsFile | None = None,
     device: str = "cpu",
     workers: int = 0,
     installed: bool = True,
@@ -70,6 +67,8 @@ def train(
     recipe : Recipe
     out : Path
         Takes the recipe, checkpoints, learning curves, pictures and, in the end, the weights.
+    start : WeightsFile, optional
+        What the networks begin from, where the recipe says that they begin from weights; random ones if left out.
     device : str
         ``cpu`` or ``cuda``; several GPUs through ``torchrun``.
     workers : int
@@ -82,7 +81,7 @@ def train(
     Raises
     ------
     MethodError
-        The method does not learn.
+        The method does not learn, or its networks are not those of ``start``.
     SpecError
         The folder holds another training, or the benchmark has no training slices.
     KeyboardInterrupt
@@ -102,7 +101,7 @@ def train(
             hold_to_recipe(out, recipe)
             cache.remove_unused()
         feeder.request(plan.pool(0))
-        trainer = Trainer(request, spec, recipe, out, fabric, (lambda _: None) if quiet else note)
+        trainer = Trainer(request, spec, recipe, out, fabric, start, (lambda _: None) if quiet else note)
         stream = BatchStream(world, plan, feeder, fabric.device, fabric.global_rank, fabric.world_size, trainer.note)
         trainer.run(stream, interrupts)
         fabric.barrier()
@@ -119,6 +118,7 @@ class Trainer:
         recipe: Recipe,
         out: Path,
         fabric: Fabric,
+        start: WeightsFile | None = None,
         note: Callable[[str], None] = print,
     ) -> None:
         self.recipe, self.note = recipe, note
@@ -127,16 +127,15 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.method = _learner(request, spec, fabric.device)
         self._modules = {**self.method.networks(), **self.method.auxiliaries()}
+        if start is not None:
+            assign_weights(self.method.networks(), read_weights(start), recipe.label)
         for module in self._modules.values():
             _use_channels_last(module)
         self._optimisation = Optimisation(self.method, recipe.clip, self._autocast, self._average)
         self._curves = LearningCurves(out)
-        self._validation = Validation(spec, recipe.validation_cases) if self._leads else None
+        self._judge = self._appointed() if self._leads else None
         self.step, self.seconds, self._validated = 0, 0.0, 0
         self._summed: dict[str, torch.Tensor] = {}
-        self._measures = measures_of(spec.metrics.conventions)
-        best = load_checkpoint(out / "best", note)
-        self._best = self._goodness(best["scores"]) if best else float("-inf")
         self._resume()
 
     @property
@@ -182,33 +181,23 @@ class Trainer:
 
     def finish(self, stream: BatchStream, installed: bool) -> WeightsFile:
         """Write the best weights and their card."""
-        name = artefact_name(self.recipe.label, self.recipe.preset, self.recipe.spec)
-        path = self._out / f"{name}.safetensors"
-        if not self._leads:
+        if self._judge is None:
             self._fabric.barrier()
-            return WeightsFile(path, WeightsCard.model_validate_json(path.with_suffix(".json").read_bytes()))
-        best = load_checkpoint(self._out / "best", self.note)
-        if best is not None:
-            for network_name, network in self.method.networks().items():
-                network.load_state_dict(best["modules"][network_name])
+            return read_outcome(self._out, self.recipe)
+        best_step = self._judge.bring_back_the_best()
         stream.prepare(self.step - 1)
         self._recalibrate(stream, _FINAL_RECALIBRATION_CASES)
-        identity = {"method": self.recipe.method, "label": self.recipe.label, "spec_hash": self.recipe.spec_hash}
-        content = encode(self.method.networks(), identity)
-        write_atomically(path, content)
-        card = self._card()
-        # The scores on the card are those of the numbers in the file, which are rounded.
-        assign_weights(self.method.networks(), read_weights(write_card(path, content, **card)), self.recipe.label)
-        card["validation"] = {
-            "cases": len(self._validated_cases()),
-            "step": self.step if best is None else int(best["step"]),
-            "scores": self._scores(self._out / "validation.png"),
-            "linear_interpolation": self._validated_cases().baseline,
+        self._train_mode(False)
+        spent = {
+            "steps": self.step,
+            "hours": round(self.seconds / 3600, 4),
+            "hardware": hardware(self._fabric.device, self._fabric.world_size),
         }
-        file = write_card(path, content, **card)
-        write_atomically(self._out / "weights.toml", stanza(file, _chosen(self._request)).encode())
-        told = _told(self._measures, card["validation"]["scores"], self._validated_cases().baseline)
-        self.note(f"{path} ({len(content) / 1e6:.2f} MB): validation {told}")
+        step = self.step if best_step is None else best_step
+        run = self.method, self._request, self._spec, self.recipe, self._out
+        file = write_outcome(*run, self._judge, step, spent)
+        told = self._judge.told(file.card.validation["scores"])
+        self.note(f"{file.path} ({file.path.stat().st_size / 1e6:.2f} MB): validation {told}")
         if installed:
             self.note(f"installed in {install(file)}; set MARBENCH_WEIGHTS={self._out} to prefer it to shipped weights")
         if self._fabric.world_size > 1:
@@ -234,43 +223,24 @@ class Trainer:
         return int(asked)
 
     def _validate(self, stream: BatchStream, interrupts: Interrupts) -> None:
-        if self._leads and len(self._validated_cases()):
+        if self._judge is not None and len(self._judge):
             stream.prepare(self.step - 1)
             self._recalibrate(stream, _RECALIBRATION_CASES)
-            scores = self._scores(self._out / "validation.png")
+            self._train_mode(False)
+            scores = self._judge.scores()
+            self._train_mode(True)
             with interrupts.shield():
-                self._keep_scores(scores)
+                self._note_progress(f"; validation {self._judge.keep(scores, self._position())}")
         self._validated = int(self.progress * self.recipe.validations)
         self._fabric.barrier()
 
-    def _keep_scores(self, scores: dict[str, float]) -> None:
-        self._curves.add("validation", {**self._position(), **scores})
-        convention = self._measures[0].convention
-        drawn = [measure for measure in self._measures if measure.convention in (convention, "")]
-        self._curves.plot(drawn, self._validated_cases().baseline)
-        mark = ""
-        if self._goodness(scores) > self._best:
-            mark = ", the best so far"
-            self._best = self._goodness(scores)
-            modules = {name: network.state_dict() for name, network in self.method.networks().items()}
-            save_checkpoint(self._out / "best", self.step, {"step": self.step, "scores": scores, "modules": modules})
-        told = _told(self._measures, scores, self._validated_cases().baseline)
-        self._note_progress(f"; validation {told}{mark}")
-
-    def _goodness(self, scores: Mapping[str, float]) -> float:
-        """Return what is to become large: the mean of the measure that ranks, turned round where lower is better."""
-        measure = self._measures[0]
-        return measure.sign * float(scores[measure.id])
+    def _appointed(self) -> Judge:
+        cases, device = self.recipe.validation_cases, self._fabric.device
+        return Judge(self.method, self._spec, cases, device, self._out, self._curves, self.note)
 
     def _recalibrate(self, stream: BatchStream, cases: int) -> None:
         with self._autocast():
             recalibrate_batch_normalization(self.method, stream.of_pass(self.step - 1, cases, _RECALIBRATED_TOGETHER))
-
-    def _scores(self, picture: Path) -> dict[str, float]:
-        self._train_mode(False)
-        scores = self._validated_cases().score(self.method.reduce, self._fabric.device, picture)
-        self._train_mode(True)
-        return scores
 
     def _save(self) -> None:
         if self._leads:
@@ -297,36 +267,6 @@ class Trainer:
             self.note(f"going on after step {self.step} ({self.progress:.0%} of the budget)")
         if self._leads:
             self._curves.rewind(self.step)
-
-    def _card(self) -> dict[str, Any]:
-        recipe = self.recipe
-        return {
-            "method": recipe.method,
-            "label": recipe.label,
-            "preset": recipe.preset,
-            "parameters": dict(recipe.parameters),
-            "spec": recipe.spec,
-            "spec_hash": recipe.spec_hash,
-            "scan": scan_of(self._spec),
-            "networks": {name: _size(network) for name, network in self.method.networks().items()},
-            "seed": recipe.seed,
-            "steps": self.step,
-            "samples": self.step * recipe.batch,
-            "hours": round(self.seconds / 3600, 4),
-            "precision": recipe.precision,
-            "hardware": {
-                "device": self._fabric.device.type,
-                "name": device_name(self._fabric.device),
-                "ranks": self._fabric.world_size,
-                **{key: value for key, value in describe_host().items() if key in ("cores", "packages", "threads")},
-            },
-            "recipe": asdict(recipe),
-            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        }
-
-    def _validated_cases(self) -> Validation:
-        assert self._validation is not None  # only the leading rank asks
-        return self._validation
 
     def _position(self) -> dict[str, float]:
         return {"step": self.step, "samples": self.step * self.recipe.batch, "hours": round(self.seconds / 3600, 6)}
@@ -372,21 +312,3 @@ def _use_channels_last(module: nn.Module) -> None:
     for parameter in module.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-
-
-def _size(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def _chosen(request: MethodRequest) -> dict[str, Any]:
-    """Return the parameters that a user set to something else than the default."""
-    defaults = request.entry.card.defaults()
-    return {name: value for name, value in sorted(request.parameters.items()) if value != defaults[name]}
-
-
-def _told(measures: Sequence[Measure], scores: Mapping[str, float], baseline: Mapping[str, float]) -> str:
-    return ", ".join(
-        f"{each.id} {scores[each.id]:.{each.digits}f} (LI {baseline[each.id]:.{each.digits}f})"
-        for each in measures
-        if each.id in scores
-    )

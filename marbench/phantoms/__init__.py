@@ -2,11 +2,11 @@
 
 __all__ = ["IMPLANTS_VERSION", "METALS_VERSION", "PHANTOMS_VERSION"]
 
-PHANTOMS_VERSION = 1
+PHANTOMS_VERSION = 2
 """Raised when a procedural patient looks different. Part of a benchmark's identity."""
 
 METALS_VERSION = 1
 """Raised when an implant of the library looks different, or is another one. Part of a benchmark's identity."""
 
-IMPLANTS_VERSION = 1
+IMPLANTS_VERSION = 2
 """Raised when an implant of a region looks different or goes elsewhere; part of the identity of benchmarks with it."""

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -331,10 +330,8 @@ def test_without_pydicom_the_error_says_what_to_install(tmp_path):
 
 @pytest.fixture(scope="module")
 def real(real_ct):
-    start = time.perf_counter()
     source = DicomFolder(real_ct, ALL_TEST, seed=0)
     source.patients("test")
-    source.seconds = time.perf_counter() - start
     return source
 
 
@@ -364,16 +361,6 @@ def test_real_bodies_lie_in_the_middle_face_up_in_hu(real):
             above, below = above + one.image[:50].mean(), below + one.image[-50:].mean()
         assert below > above  # the table lies below
     assert real.load(patient, name, grid).window == (-160, 240)
-
-
-def test_real_slices_are_indexed_and_loaded_fast(real):
-    # The target is 3 s and 60 ms on an idle core; the bounds leave room for a busy machine.
-    assert real.seconds < 9
-    (patient, names), *_ = real.patients("test").items()
-    start = time.perf_counter()
-    for name in names[:10]:
-        real.load(patient, name, ImageGrid(416, 416, 0.0369))
-    assert (time.perf_counter() - start) / 10 < 0.18
 
 
 def test_a_folder_without_a_usable_slice_says_why(tmp_path):

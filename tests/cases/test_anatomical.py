@@ -19,6 +19,7 @@ from marbench.cases.sites import SITES
 from marbench.cases.suite import Suite
 from marbench.errors import DataError, GeometryError
 from marbench.geometry import ImageGrid
+from marbench.phantoms import IMPLANTS_VERSION
 from marbench.phantoms.implants.catalogue import implants
 from marbench.phantoms.implants.metal import Place
 from marbench.phantoms.metals import Metal, coverage, library
@@ -197,7 +198,7 @@ def test_the_default_placement_leaves_the_identity_of_a_benchmark_alone() -> Non
     assert "placement" not in spec.identity()["metals"] and "implants" not in spec.identity()["content"]
     values = spec.model_dump(by_alias=True)
     values["metals"]["placement"] = "anatomical"
-    assert Spec.model_validate(values).identity()["content"]["implants"] == 1
+    assert Spec.model_validate(values).identity()["content"]["implants"] == IMPLANTS_VERSION
     assert Spec.model_validate(values).hash != spec.hash
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 
 from marbench.ct.filtering import filtering
 from marbench.ct.linear import Composed, LinearMap
 from marbench.ct.rebinning import rebinning_matrix
-from marbench.ct.sparse import SparseMatrix
+from marbench.ct.sparse import Sparse
 from marbench.ct.triton.backprojection import BackProjection
 from marbench.ct.triton.product import MatrixProduct, aligned
 from marbench.ct.triton.rebinning import Rebinning
@@ -46,6 +48,6 @@ def inversion(
     if fan.is_circle and not (fan.angles or fan.clockwise or fan.offset):
         rebinning: LinearMap = Rebinning(fan, parallel, height, device, dtype)
     else:
-        stored = rebinning_matrix(fan, parallel.views, height)
-        rebinning = SparseMatrix(stored, fan.shape, (parallel.views, height), device, dtype)
+        rows = partial(rebinning_matrix, fan, parallel.views, height)
+        rebinning = Sparse(rows, fan.shape, (parallel.views, height), device, dtype)
     return Composed(rebinning, product, back_projection)

@@ -32,7 +32,7 @@ class _Region:
 
     ``outline`` gives the skin contour, ``paint`` fills it; ``length`` (cm) is the stretch of body between levels 0
     and 1, ``width`` the range of body widths in cm, ``windows`` the display windows in HU; ``arms`` says whether the
-    section may show arms beside the body.
+    section may show arms beside the body. Slices lie between two ``levels``: where joints are, which get prostheses.
     """
 
     outline: Callable[[Person], Blob]
@@ -41,6 +41,7 @@ class _Region:
     width: tuple[float, float]
     windows: tuple[tuple[float, float], ...]
     arms: bool = False
+    levels: tuple[float, float] = (0.0, 1.0)
 
 
 _SOFT: tuple[tuple[float, float], ...] = ((-160.0, 240.0), (-175.0, 275.0))
@@ -49,10 +50,10 @@ _LUNG = (-1500.0, 500.0)
 
 REGIONS: Mapping[str, _Region] = {
     "abdomen": _Region(abdomen.outline, abdomen.paint, 24.0, (26.0, 38.5), _SOFT, arms=True),
-    "hip": _Region(hip.outline, hip.paint, 12.0, (30.0, 38.5), (*_SOFT, _BONE)),
+    "hip": _Region(hip.outline, hip.paint, 12.0, (30.0, 38.5), (*_SOFT, _BONE), levels=(0.37, 0.55)),
     "dental": _Region(dental.outline, dental.paint, 7.0, (14.8, 19.0), (_SOFT[0], _BONE)),
     "thorax": _Region(thorax.outline, thorax.paint, 18.0, (27.0, 38.5), (*_SOFT, _LUNG), arms=True),
-    "shoulder": _Region(shoulder.outline, shoulder.paint, 6.0, (33.0, 38.5), (*_SOFT, _BONE)),
+    "shoulder": _Region(shoulder.outline, shoulder.paint, 6.0, (33.0, 38.5), (*_SOFT, _BONE), levels=(0.12, 0.8)),
     "head": _Region(head.outline, head.paint, 12.0, (15.4, 19.5), (_SOFT[0], _BONE)),
     "pelvis": _Region(pelvis.outline, pelvis.paint, 12.0, (28.0, 38.5), (*_SOFT, _BONE)),
 }
@@ -109,11 +110,14 @@ class ProceduralPatients:
 def _person(entropy: tuple[int, ...], turn: int, number: int, slices: int, region: _Region) -> Person:
     """The patient at the table position of slice ``number``; patients of one region start at well-spread levels."""
     stream = Stream((*entropy, 0), 0.0)
-    spacing = min(stream.uniform(0.8, 2.5), 0.8 * region.length / max(slices - 1, 1))
-    span = spacing * (slices - 1) / region.length
+    low, high = region.levels
+    length = region.length * (high - low)
+    spacing = min(stream.uniform(0.8, 2.5), 0.8 * length / max(slices - 1, 1))
+    span = spacing * (slices - 1) / length
     # Steps by the golden ratio fill the region evenly, however many patients of it there are.
     start = (stream.uniform(0, 0.25) + entropy[0] * _GOLDEN + turn * _GOLDEN) % 1.0 * (1 - span)
-    return Person(entropy, number, number * spacing, start + number * spacing / region.length)
+    level = low + (high - low) * (start + number * spacing / length)
+    return Person(entropy, number, number * spacing, level)
 
 
 def _render(person: Person, region: _Region, grid: ImageGrid, width: float, texture_seed: int) -> NDArray[np.float32]:

@@ -1,0 +1,103 @@
+"""How good a network is on the way: validation scores, their curves, and the best weights so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
+from marbench.learning.curves import LearningCurves
+from marbench.learning.validation import Validation
+from marbench.metrics.measure import measures_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marbench.method.learned import LearnedMethod
+    from marbench.spec import Spec
+
+__all__ = ["Judge"]
+
+
+class Judge:
+    """Scores a method on the validation cases, and keeps the weights that were best in the folder of the run.
+
+    Parameters
+    ----------
+    method : LearnedMethod
+    spec : Spec
+    cases : int
+        At most how many validation cases.
+    device : torch.device
+    out : Path
+    curves : LearningCurves
+    note : callable
+        Hears of damaged files.
+    """
+
+    def __init__(
+        self,
+        method: LearnedMethod,
+        spec: Spec,
+        cases: int,
+        device: torch.device,
+        out: Path,
+        curves: LearningCurves,
+        note: Callable[[str], None],
+    ) -> None:
+        self._method, self._device, self._out, self._curves, self._note = method, device, out, curves, note
+        self._validation = Validation(spec, cases)
+        self._measures = measures_of(spec.metrics.conventions)
+        best = load_checkpoint(out / "best", note)
+        self._best = self._goodness(best["scores"]) if best else float("-inf")
+
+    def __len__(self) -> int:
+        return len(self._validation)
+
+    @property
+    def baseline(self) -> Mapping[str, float]:
+        """The scores of linear interpolation."""
+        return self._validation.baseline
+
+    def scores(self) -> dict[str, float]:
+        """Return the mean of every measure, and draw some of the images into ``validation.png``."""
+        return self._validation.score(self._method.reduce, self._device, self._out / "validation.png")
+
+    def keep(self, scores: Mapping[str, float], position: Mapping[str, float]) -> str:
+        """Add scores to the curves, keep the weights where they are the best so far; return what to tell."""
+        self._curves.add("validation", {**position, **scores})
+        convention = self._measures[0].convention
+        drawn = [measure for measure in self._measures if measure.convention in (convention, "")]
+        self._curves.plot(drawn, self.baseline)
+        if self._goodness(scores) <= self._best:
+            return self.told(scores)
+        self._best = self._goodness(scores)
+        modules = {name: network.state_dict() for name, network in self._method.networks().items()}
+        step = int(position["step"])
+        save_checkpoint(self._out / "best", step, {"step": step, "scores": dict(scores), "modules": modules})
+        return f"{self.told(scores)}, the best so far"
+
+    def bring_back_the_best(self) -> int | None:
+        """Give the networks the best weights, and return the step that they are of; None where none were kept."""
+        best = load_checkpoint(self._out / "best", self._note)
+        if best is None:
+            return None
+        for name, network in self._method.networks().items():
+            network.load_state_dict(best["modules"][name])
+        return int(best["step"])
+
+    def told(self, scores: Mapping[str, float]) -> str:
+        """Return scores beside those of linear interpolation, in words."""
+        return ", ".join(
+            f"{each.id} {scores[each.id]:.{each.digits}f} (LI {self.baseline[each.id]:.{each.digits}f})"
+            for each in self._measures
+            if each.id in scores
+        )
+
+    def _goodness(self, scores: Mapping[str, float]) -> float:
+        """Return what is to become large: the mean of the measure that ranks, turned round where lower is better."""
+        measure = self._measures[0]
+        return measure.sign * float(scores[measure.id])

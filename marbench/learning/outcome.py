@@ -1,0 +1,109 @@
+"""The end of a training: its best weights in a file, and a card that tells all that is needed to train them again."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from marbench.learning.artefact import artefact_name, encode, stanza, write_card
+from marbench.machine.files import write_atomically
+from marbench.machine.host import describe_host, device_name
+from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, read_weights, scan_of
+
+if TYPE_CHECKING:
+    from marbench.learning.judge import Judge
+    from marbench.learning.recipe import Recipe
+    from marbench.method.learned import LearnedMethod
+    from marbench.method.request import MethodRequest
+    from marbench.spec import Spec
+
+__all__ = ["hardware", "read_outcome", "write_outcome"]
+
+
+def write_outcome(
+    method: LearnedMethod,
+    request: MethodRequest,
+    spec: Spec,
+    recipe: Recipe,
+    out: Path,
+    judge: Judge,
+    best_step: int,
+    spent: Mapping[str, Any],
+) -> WeightsFile:
+    """Write the networks as they are now, a card beside them, and the stanza for ``method.toml``.
+
+    Parameters
+    ----------
+    best_step : int
+        The step that the weights are of.
+    spent : mapping
+        What the card says of the run: ``steps``, ``hours`` and ``hardware``.
+    """
+    path = _path(out, recipe)
+    identity = {"method": recipe.method, "label": recipe.label, "spec_hash": recipe.spec_hash}
+    content = encode(method.networks(), identity)
+    write_atomically(path, content)
+    card = _card(method, spec, recipe, spent)
+    # The scores on the card are those of the numbers in the file, which are rounded.
+    assign_weights(method.networks(), read_weights(write_card(path, content, **card)), recipe.label)
+    scores = judge.scores()
+    card["validation"] = {
+        "cases": len(judge),
+        "step": best_step,
+        "scores": scores,
+        "linear_interpolation": dict(judge.baseline),
+    }
+    file = write_card(path, content, **card)
+    write_atomically(out / "weights.toml", stanza(file, _chosen(request)).encode())
+    return file
+
+
+def read_outcome(out: Path, recipe: Recipe) -> WeightsFile:
+    """Return what `write_outcome` wrote in another process."""
+    path = _path(out, recipe)
+    return WeightsFile(path, WeightsCard.model_validate_json(path.with_suffix(".json").read_bytes()))
+
+
+def hardware(device: torch.device, ranks: int) -> dict[str, Any]:
+    """Return what a card says of the machine."""
+    host = {key: value for key, value in describe_host().items() if key in ("cores", "packages", "threads")}
+    return {"device": device.type, "name": device_name(device), "ranks": ranks, **host}
+
+
+def _path(out: Path, recipe: Recipe) -> Path:
+    return out / f"{artefact_name(recipe.label, recipe.preset, recipe.spec)}.safetensors"
+
+
+def _card(method: LearnedMethod, spec: Spec, recipe: Recipe, spent: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "method": recipe.method,
+        "label": recipe.label,
+        "preset": recipe.preset,
+        "parameters": dict(recipe.parameters),
+        "spec": recipe.spec,
+        "spec_hash": recipe.spec_hash,
+        "scan": scan_of(spec),
+        "networks": {name: _size(network) for name, network in method.networks().items()},
+        "seed": recipe.seed,
+        "samples": spent["steps"] * recipe.batch,
+        "precision": recipe.precision,
+        "recipe": asdict(recipe),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **spent,
+    }
+
+
+def _size(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _chosen(request: MethodRequest) -> dict[str, Any]:
+    """Return the parameters that a user set to something else than the default."""
+    defaults = request.entry.card.defaults()
+    return {name: value for name, value in sorted(request.parameters.items()) if value != defaults[name]}

@@ -1,0 +1,62 @@
+"""Where a training begins: random networks, or weights that were trained before, elsewhere or at another resolution."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from marbench.errors import MethodError
+from marbench.method.request import MethodRequest
+from marbench.method.weights import WeightsCard, WeightsFile, find_weights
+from marbench.spec import load_spec
+
+__all__ = ["named_start", "starting_weights"]
+
+
+def starting_weights(text: str, request: MethodRequest) -> WeightsFile:
+    """Return the weights that ``--start-from`` names: a safetensors file with its card, or those for a benchmark.
+
+    Networks do not know the grid that they were trained on, so weights of another benchmark serve, too.
+
+    Raises
+    ------
+    MethodError
+        There are none, they cannot be read, or they are those of another method.
+    SpecError
+        It names neither a file nor a benchmark.
+    """
+    file = _file(Path(text)) if text.endswith(".safetensors") else _of_benchmark(text, request)
+    if (file.card.method, file.card.preset) != (request.entry.name, request.preset):
+        raise MethodError(
+            f"--start-from {text}: expected weights of {request.entry.name}, preset {request.preset}. They are of "
+            f"{file.card.label}, preset {file.card.preset}."
+        )
+    return file
+
+
+def named_start(file: WeightsFile) -> dict[str, Any]:
+    """Return what a recipe, and so the card, says of where a training began."""
+    card = file.card
+    return {"label": card.label, "spec": card.spec, "sha256": card.sha256, "samples": card.samples}
+
+
+def _file(path: Path) -> WeightsFile:
+    card = path.with_suffix(".json")
+    try:
+        return WeightsFile(path, WeightsCard.model_validate_json(card.read_bytes()))
+    except OSError as error:
+        raise MethodError(f"--start-from {path}: its card {card.name} cannot be read: {error.strerror}.") from None
+    except ValidationError as error:
+        raise MethodError(
+            f"--start-from {path}: {card.name} is no card of weights: {error.errors()[0]['msg']}."
+        ) from None
+
+
+def _of_benchmark(name: str, request: MethodRequest) -> WeightsFile:
+    entry, spec = request.entry, load_spec(name)
+    found = find_weights(request.label, request.preset, request.values(), spec, entry.folder, entry.card.weights)
+    if found.file is None:
+        raise MethodError(f"--start-from {name}: {request.label} has no weights for this benchmark.")
+    return found.file

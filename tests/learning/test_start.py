@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from tiny_training import recipe_for, request_for
+
+from marbench.cli.train import command
+from marbench.errors import MethodError, SpecError
+from marbench.learning.ranks import launch
+from marbench.learning.recipe import hold_to_recipe, pool_sizes
+from marbench.learning.start import named_start, starting_weights
+from marbench.learning.trainer import Trainer, train
+from marbench.method.request import parse_methods
+from marbench.method.weights import WeightsCard, WeightsFile, read_weights
+from marbench.spec import Spec
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def trained(plugins: Path, spec: Spec, _cache: Path, tmp_path_factory: pytest.TempPathFactory) -> WeightsFile:
+    out = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MARBENCH_CACHE", str(_cache))
+        request = request_for(plugins)
+        return train(request, spec, recipe_for(request, spec, steps=2), out, installed=False, note=_silent)
+
+
+def test_a_training_begins_from_the_weights_it_is_given_and_its_card_says_so(
+    trained: WeightsFile, plugins: Path, spec: Spec, tmp_path: Path
+) -> None:
+    request = request_for(plugins)
+    start = starting_weights(str(trained.path), request)
+    recipe = recipe_for(request, spec, steps=1, start=named_start(start), seed=9)
+    networks = Trainer(request, spec, recipe, tmp_path / "looked at", launch("cpu"), start, _silent).method.networks()
+    for key, value in read_weights(trained).items():
+        assert torch.equal(networks["net"].state_dict()[key.removeprefix("net.")], value), key
+    file = train(request, spec, recipe, tmp_path / "run", start=start, installed=False, note=_silent)
+    expected = {"label": "tinynet", "spec": "tiny", "sha256": trained.card.sha256, "samples": 8}
+    assert file.card.recipe["start"] == expected
+    assert (file.card.steps, file.card.samples) == (1, 4)
+
+
+def test_a_folder_that_began_from_weights_takes_no_run_that_did_not(
+    trained: WeightsFile, plugins: Path, spec: Spec, tmp_path: Path
+) -> None:
+    request = request_for(plugins)
+    hold_to_recipe(tmp_path, recipe_for(request, spec, start=named_start(trained)))
+    with pytest.raises(SpecError, match=r"start is .*'tinynet'.* there, None here"):
+        hold_to_recipe(tmp_path, recipe_for(request, spec))
+
+
+def test_a_run_of_an_older_release_knows_no_start_and_goes_on(plugins: Path, spec: Spec, tmp_path: Path) -> None:
+    recipe = recipe_for(request_for(plugins), spec)
+    hold_to_recipe(tmp_path, recipe)
+    stored = json.loads((tmp_path / "recipe.json").read_text())
+    del stored["start"]
+    (tmp_path / "recipe.json").write_text(json.dumps(stored))
+    hold_to_recipe(tmp_path, recipe)
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("nothing.safetensors", r"its card nothing.json cannot be read: No such file"),
+        ("mini", "tinynet has no weights for this benchmark"),
+        ("foreign.safetensors", "expected weights of tinynet, preset small. They are of dudonet, preset small"),
+        ("broken.safetensors", "broken.json is no card of weights"),
+    ],
+)
+def test_a_start_that_cannot_be_is_refused(
+    named: str, expected: str, trained: WeightsFile, plugins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = WeightsCard(**trained.card.model_dump() | {"method": "dudonet", "label": "dudonet"})
+    (tmp_path / "foreign.json").write_text(foreign.model_dump_json())
+    (tmp_path / "broken.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MethodError, match=expected):
+        starting_weights(named, request_for(plugins))
+
+
+def test_a_benchmark_as_a_start_means_its_weights() -> None:
+    request = parse_methods("dudonet", [], "small")[0]
+    file = starting_weights("mini", request)
+    assert (file.card.spec, file.card.label, file.card.preset) == ("mini", "dudonet", "small")
+
+
+def test_no_more_cases_are_simulated_than_a_training_draws(spec: Spec) -> None:
+    assert pool_sizes(spec, "cpu", None, drawn=20 * 8)["pool_blocks"] == 3
+    assert pool_sizes(spec, "cpu", 640, drawn=20 * 8)["pool_blocks"] == 10
+    assert pool_sizes(spec, "cpu", None, drawn=10**6) == pool_sizes(spec, "cpu")
+
+
+def test_the_command_starts_from_a_file(trained: WeightsFile, plugins: Path, spec_file: Path, tmp_path: Path) -> None:
+    words = ["tinynet", "--spec", str(spec_file), "--plugins", str(plugins), "--steps", "1", "--batch", "4"]
+    words += ["--workers", "0", "--no-install", "--out", str(tmp_path / "out"), "--precision", "32-true"]
+    done = CliRunner().invoke(command, [*words, "--start-from", str(trained.path)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "out" / "recipe.json").read_text())["start"]["sha256"] == trained.card.sha256
