@@ -69,6 +69,9 @@ def export_cases(
             files[".png"] = _preview(case, truth)
             for suffix in sorted(files, key=lambda suffix: suffix == last):  # whoever finds that one finds them all
                 write_atomically(Path(stem + suffix), files[suffix])
+            for name in set(QUANTITIES) - names:  # of an export with the truth
+                for suffix in (".raw", ".dcm"):
+                    Path(f"{stem}.{name}{suffix}").unlink(missing_ok=True)
         advance()
     write_atomically(folder / "cases.csv", _table(folder, note).encode())
     return len(keys)
@@ -115,7 +118,7 @@ def _is_whole(path: Path, form: str, names: Collection[str]) -> bool:
             facts = read_facts(path)
         except DataError:
             return False
-        return facts.get("format") == form and {*facts["arrays"], "window_hu"} == {*names}
+        return facts.get("format") == form and {*facts.get("arrays", ()), "window_hu"} == {*names}
     if not path.is_file() or not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:

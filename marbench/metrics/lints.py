@@ -23,7 +23,7 @@ _BLUR, _COARSE = 1.5, 128
 # A wrong orientation or place is one that leaves less than this part of the difference.
 _LEFT, _LEFT_BY_RESAMPLING = 0.7, 0.6
 _ALIKE = 0.002
-_CUT_PIXELS = 9
+_CUT_PIXELS, _SHARE, _FEW_HU = 9, 0.02, 100.0
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,16 @@ def _unit(image: Image, truth: Image, tissue: NDArray[np.bool_]) -> Fault | None
     low, high = float(image.min()), float(image.max())
     span = f"values from {low:.4g} to {high:.4g}"
     air, soft = (_share(truth[tissue], image[tissue], bounds) for bounds in (_AIR, _SOFT))
+    if air is None or soft is None:  # a field of view within the body
+        air, soft = (float(truth.min()), low), (float(truth.max()), high)
+        if high - low > _FEW_HU:
+            return None
     contrast = (soft[1] - air[1]) / (soft[0] - air[0])
     if low >= 0 and high <= 255 and contrast > 0.01 and high > 50:
         return Fault("8 bit", f"{span}, a windowed picture", "Hand in HU as float32 or 16 bits, not as grey levels.")
-    if abs(contrast) < 0.02:
+    if abs(contrast) < 0.02 or high - low < 5:
         remedy = "HU = 1000 (mu / mu_water - 1), in the units of mu_water; the README of the export has its number."
-        return Fault("attenuation", f"{span}, no HU: air is {air[1]:.3g}, soft tissue {soft[1]:.3g}", remedy)
+        return Fault("attenuation", f"{span}, which are no HU", remedy)
     told = f"air is {air[1]:.0f} and soft tissue {soft[1]:.0f}, in truth {air[0]:.0f} and {soft[0]:.0f}"
     if not 0.6 < contrast < 1.5 and low > truth.min() + 200 and (image == low).mean() > 0.02:
         return Fault("window", f"{span}, cut off below", "Hand in HU without a display window.")
@@ -100,9 +104,12 @@ def _unit(image: Image, truth: Image, tissue: NDArray[np.bool_]) -> Fault | None
     return None
 
 
-def _share(truth: Image, image: Image, bounds: tuple[float, float]) -> tuple[float, float]:
-    """Return the median of the truth between bounds, and the value of the image of the same rank."""
-    rank = ((truth < bounds[0]).mean() + (truth <= bounds[1]).mean()) / 2
+def _share(truth: Image, image: Image, bounds: tuple[float, float]) -> tuple[float, float] | None:
+    """Return the median of the truth between bounds, and the image's value of the same rank; None of few pixels."""
+    below, upto = float((truth < bounds[0]).mean()), float((truth <= bounds[1]).mean())
+    if upto - below < _SHARE:
+        return None
+    rank = (below + upto) / 2
     return float(np.quantile(truth, rank)), float(np.quantile(image, rank))
 
 

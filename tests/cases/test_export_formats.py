@@ -88,6 +88,7 @@ def test_a_truth_that_is_not_asked_for_does_not_stay_and_the_rest_is_not_made_ag
     export_cases(suite, tmp_path, 2, form=form, truth=False)
     stem = f"{suite.case_keys[0].case_id}"
     assert set(read(tmp_path / "test", stem, form)) == SEEN
+    assert not list(tmp_path.rglob("*truth*"))
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "test").iterdir()}
     export_cases(suite, tmp_path, 2, form=form, truth=False)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "test").iterdir()} == times
