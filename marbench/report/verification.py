@@ -85,8 +85,9 @@ def _looked_at(run: Run, manifest: Manifest) -> Iterator[Check]:
     """Check what can be seen without the benchmark's data."""
     yield Check("archive", "ok", f"{len(manifest.files)} files, each as listed")
     if manifest.spec_hash != run.spec.hash:
-        words = f"spec.toml has the hash {run.spec.hash[:12]}, and the rows are of {manifest.spec_hash[:12]}"
-        yield Check("benchmark", "wrong", words)
+        words = f"spec.toml has the hash {run.spec.hash[:12]} here, and the rows are of {manifest.spec_hash[:12]}"
+        packed = f"packed by marbench {clean_line(manifest.marbench, 20)}, protocol {manifest.protocol}"
+        yield Check("benchmark", "wrong", f"{words} ({packed})")
     else:
         yield Check("benchmark", "ok", f"{clean_line(run.spec.title, 80)}, hash {run.spec.hash[:12]}")
     if run.problems or run.rows.empty:

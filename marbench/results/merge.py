@@ -60,9 +60,9 @@ def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
         raise StoreError("Name two runs at least: marbench merge RUN RUN --out DIR.")
     if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise StoreError(f"{out} is there already. Merge into a new folder, and remove that one if it is not needed.")
-    for folder in folders:
-        _refuse_other_protocol(folder)
     runs = [open_run(folder) for folder in folders]
+    for run in runs:
+        _refuse_other_rules(run)
     _refuse_other_benchmark(runs)
     _refuse_other_cases(runs)
     staging = out.parent / f".{out.name}.{secrets.token_hex(4)}.merging"
@@ -78,18 +78,17 @@ def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
     return [*_other_versions(runs), *(problem for run in runs for problem in run.problems)]
 
 
-def _refuse_other_protocol(folder: Path) -> None:
-    """Raise StoreError where the rows of a run were computed under rules that this marbench does not have."""
-    try:
-        head = read_file(folder / "spec.toml", 2**22)[:200].decode(errors="replace")
-    except OSError:
-        return  # reading the run says why
-    stated = re.match(r"# marbench protocol (\d+)", head)
-    if stated and int(stated[1]) != PROTOCOL:
-        raise StoreError(
-            f"{folder} was filled under protocol {stated[1]}, and this marbench has {PROTOCOL}: the simulation or a "
-            "measure changed between them. Run its methods again."
-        )
+def _refuse_other_rules(run: Run) -> None:
+    """Raise StoreError where the rows of a run were computed under rules or from tables that this marbench has not."""
+    head = read_file(run.folder / "spec.toml", 2**22)[:200].decode(errors="replace")
+    stated = re.match(r"# marbench protocol (\d+), hash (\w+)", head)
+    if stated is None or stated[2] == run.spec.hash:
+        return
+    if int(stated[1]) != PROTOCOL:
+        what = f"protocol {stated[1]}, and this marbench has {PROTOCOL}: the simulation or a measure"
+    else:
+        what = f"the hash {stated[2][:12]}, which is {run.spec.hash[:12]} here: the patients, implants or tables"
+    raise StoreError(f"{run.folder} was filled under {what} changed between them. Run its methods again.")
 
 
 def _refuse_other_benchmark(runs: Sequence[Run]) -> None:

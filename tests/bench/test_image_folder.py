@@ -18,7 +18,9 @@ from running import Notes
 
 import marbench
 from marbench.bench.image_folder import match_cases, score_folder
+from marbench.cases.export import export_cases
 from marbench.cases.export_formats import FORMATS
+from marbench.cases.recorded import open_cases
 from marbench.cases.suite import Suite
 from marbench.cli import main
 from marbench.errors import DataError
@@ -78,6 +80,42 @@ def test_an_image_of_every_format_is_read_as_it_was(tmp_path, images, suffix):
     write(path, image)
     step = 1.0 if suffix in (".png", ".dcm") else 0.0  # 16 bits
     assert np.abs(read_image(path, image.shape, -2000.0) - image).max() <= step
+
+
+def test_mat_files_of_version_7_3_have_their_axes_in_reverse_order(tmp_path, images):
+    (name, image), *_ = images.items()
+    with pytest.importorskip("h5py").File(tmp_path / f"{name}.mat", "w", userblock_size=512) as file:
+        file["image"] = image.T
+    with (tmp_path / f"{name}.mat").open("r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file")
+    assert np.array_equal(read_image(tmp_path / f"{name}.mat", image.shape), image)
+
+
+def test_a_link_within_a_file_leads_to_no_other_file(tmp_path, images):
+    h5py = pytest.importorskip("h5py")
+    (name, image), *_ = images.items()
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["image"] = image
+    layout = h5py.VirtualLayout(image.shape, "f4")
+    layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "image", image.shape)
+    with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+        file["image"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "image")
+        file.create_virtual_dataset("image_hu", layout)
+    with pytest.raises(DataError, match=r"expected one array .* Got none"):
+        read_image(tmp_path / f"{name}.h5", image.shape)
+
+
+def test_exported_cases_stand_for_the_benchmark_if_they_have_their_truth(tmp_path, tiny, suite, images):
+    (name, image), *_ = images.items()
+    np.save(tmp_path / f"{name}.npy", image)
+    for truth in (False, True):
+        export_cases(suite, tmp_path / f"cases{truth}", 1, truth=truth)
+    store = Store(tmp_path / "run", tiny)
+    with pytest.raises(DataError, match="has no known truth"):
+        score_folder(tmp_path, open_cases(tmp_path / "casesFalse"), CARD, store, Notes())
+    (row,) = score_folder(tmp_path, open_cases(tmp_path / "casesTrue"), CARD, store, Notes())
+    (other,) = score_folder(tmp_path, suite, CARD, Store(tmp_path / "other", tiny), Notes())
+    assert row == other
 
 
 def test_scores_are_those_of_the_plugin_and_say_that_images_were_scored(tmp_path, tiny, suite, images):

@@ -106,7 +106,10 @@ def test_runs_of_another_protocol_are_refused(tmp_path, tiny):
     for name in "ab":
         fill(tmp_path / name, tiny, row(tiny))
     path = tmp_path / "b" / "spec.toml"
-    path.write_text(path.read_text().replace("# marbench protocol 1", "# marbench protocol 0"))
+    text = path.read_text()
+    path.write_text(text.replace(f"# marbench protocol 1, hash {tiny.hash}", f"# marbench protocol 1, hash {'a' * 64}"))
+    assert "was filled under the hash aaaaaaaaaaaa" in refusal(tmp_path)
+    path.write_text(text.replace("# marbench protocol 1, hash ", "# marbench protocol 0, hash a"))
     assert "was filled under protocol 0, and this marbench has 1" in refusal(tmp_path)
 
 
