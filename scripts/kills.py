@@ -54,6 +54,7 @@ title = "tiny"
 geometry = { views = 64, bins = 48, pitch_deg = 0.68 }
 grid = { size = 32, pixel_cm = 1.28 }
 split = { test = { patients = 2, slices = 4 } }
+metals = { placement = "any" }
 """
 
 METHOD = """

@@ -46,6 +46,10 @@ pitch_deg = 0.68
 size = 32
 pixel_cm = 1.28
 
+# Looking for anatomical places takes longer than the rest of a case, and has tests of its own.
+[metals]
+placement = "any"
+
 [split]
 test = { patients = 2, slices = 2 }
 

@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 import subprocess
 import sys
@@ -51,14 +52,10 @@ def test_a_case_is_the_same_in_another_process_with_another_number_of_threads(mi
         "parts = [*vars(case.scan).values(), *vars(case.truth).values()]; "
         "print(hashlib.sha256(b''.join(p.numpy().tobytes() for p in parts)).hexdigest())"
     )
-    digests = {
-        subprocess.run([sys.executable, "-c", code, threads], capture_output=True, text=True, check=True).stdout
-        for threads in ("1", "2")
-    }
-    import hashlib
-
+    other = str(torch.get_num_threads() % 2 + 1)
+    there = subprocess.run([sys.executable, "-c", code, other], capture_output=True, text=True, check=True).stdout
     here = hashlib.sha256(b"".join(part.numpy().tobytes() for part in tensors(mini[17]))).hexdigest()
-    assert digests == {here + "\n"}
+    assert there == here + "\n"
 
 
 @pytest.mark.parametrize(
@@ -220,7 +217,7 @@ def test_real_slices_are_simulated_and_nmar_beats_li_beats_none(real_ct: Path, t
     path = tmp_path / "abdomen.toml"
     path.write_text(
         f'extends = "mini"\nname = "abdomen"\n[anatomy]\nsource = "dicom"\npath = "{real_ct / "abdomen"}"\n'
-        '[split]\ntest = { patients = "all", slices = 4 }\nval = { patients = 0, slices = 0 }\n'
+        '[split]\ntest = { patients = "all", slices = 1 }\nval = { patients = 0, slices = 0 }\n'
         "train = { patients = 0, slices = 0 }\n",
         encoding="utf-8",
     )

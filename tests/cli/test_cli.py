@@ -14,27 +14,6 @@ from marbench.results.store import open_run
 
 ROOT = Path(__file__).resolve().parents[2]
 
-TINY = """
-extends = "mini"
-name = "tiny"
-[geometry]
-views = 64
-bins = 48
-pitch_deg = 0.68
-[grid]
-size = 32
-pixel_cm = 1.28
-[split]
-test = { patients = 1, slices = 1 }
-"""
-
-
-@pytest.fixture
-def tiny(tmp_path: Path) -> str:
-    path = tmp_path / "tiny.toml"
-    path.write_text(TINY, encoding="utf-8")
-    return str(path)
-
 
 def marbench(*arguments: str | Path) -> Result:
     return CliRunner(env={"COLUMNS": "200"}).invoke(main, [str(argument) for argument in arguments])
@@ -100,21 +79,21 @@ def test_wrong_use_has_exit_code_2_and_a_message_without_traceback(arguments, me
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_plugins_of_one_name_are_refused(tmp_path, tiny):
+def test_two_plugins_of_one_name_are_refused(tmp_path, tiny_file):
     for folder in ("a", "b"):
         (tmp_path / folder / "li2").mkdir(parents=True)
         (tmp_path / folder / "li2" / "method.toml").write_text(
             'name = "twin"\ntitle = "t"\nsummary = "s"\ndomain = "image"\n'
         )
-    result = marbench("run", "--spec", tiny, "--plugins", tmp_path / "a", "--plugins", tmp_path / "b")
+    result = marbench("run", "--spec", tiny_file, "--plugins", tmp_path / "a", "--plugins", tmp_path / "b")
     assert result.exit_code == 2
     assert "Two methods are called 'twin'" in result.output
 
 
-def test_a_run_ends_with_a_table_a_line_of_seconds_and_code_0(tmp_path, tiny):
+def test_a_run_ends_with_a_table_a_line_of_seconds_and_code_0(tmp_path, tiny_file):
     methods = "none,nmar[prior=raw]"
     result = marbench(
-        "run", "--spec", tiny, "--methods", methods, "--out", tmp_path / "out", "--limit", "4", "--no-report"
+        "run", "--spec", tiny_file, "--methods", methods, "--out", tmp_path / "out", "--limit", "4", "--no-report"
     )
     assert result.exit_code == 0, result.output
     assert "nmar[prior=raw]" in result.stdout
@@ -128,27 +107,27 @@ def test_a_run_ends_with_a_table_a_line_of_seconds_and_code_0(tmp_path, tiny):
     assert read.cards["nmar[prior=raw]"]["values"] == {"prior": "raw"}
 
 
-def test_a_run_with_failures_has_code_1_and_says_why_at_once_and_below_the_table(tmp_path, tiny):
+def test_a_run_with_failures_has_code_1_and_says_why_at_once_and_below_the_table(tmp_path, tiny_file):
     source = "from marbench import Method\nclass Bad(Method):\n    def reduce(self, scan): raise ValueError('cold')\n"
     (tmp_path / "bad.py").write_text(source)
     methods = f"none,{tmp_path / 'bad.py'}:Bad"
     options = ["--out", tmp_path / "out", "--limit", "2", "--no-report", "--no-timing"]
-    result = marbench("run", "--spec", tiny, "--methods", methods, *options)
+    result = marbench("run", "--spec", tiny_file, "--methods", methods, *options)
     assert result.exit_code == 1
     assert result.output.count(": error: ValueError: cold") == 1  # while it runs; the table names the reason again
     assert "--retry-failed" in result.output
 
 
-def test_the_default_folder_is_named_after_the_benchmark(tmp_path, tiny, monkeypatch):
+def test_the_default_folder_is_named_after_the_benchmark(tmp_path, tiny_file, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = marbench("run", "--spec", tiny, "--methods", "none", "--limit", "1", "--no-report", "--no-timing")
+    result = marbench("run", "--spec", tiny_file, "--methods", "none", "--limit", "1", "--no-report", "--no-timing")
     assert result.exit_code == 0, result.output
     assert (tmp_path / "runs" / "tiny" / "spec.toml").is_file()
 
 
-def test_a_folder_of_another_benchmark_has_exit_code_2(tmp_path, tiny):
+def test_a_folder_of_another_benchmark_has_exit_code_2(tmp_path, tiny_file):
     arguments = ["--methods", "none", "--limit", "1", "--no-report", "--no-timing", "--out", tmp_path / "out"]
-    assert marbench("run", "--spec", tiny, *arguments).exit_code == 0
+    assert marbench("run", "--spec", tiny_file, *arguments).exit_code == 0
     result = marbench("run", "--spec", "mini", *arguments)
     assert result.exit_code == 2
     assert "choose another --out" in result.output.lower()
@@ -170,20 +149,20 @@ def test_list_tells_what_can_run_and_why_not(tmp_path):
     assert "no_such_package" in marbench("list", "--plugins", folder).stdout
 
 
-def test_show_gives_benchmarks_and_methods_in_full(tiny):
+def test_show_gives_benchmarks_and_methods_in_full(tiny_file):
     from marbench.spec import load_spec
 
     shown = marbench("show", "mini").stdout
     assert load_spec("mini").hash in shown
     assert "geometry.source_distance_cm" in shown
-    assert "test cases" in marbench("show", tiny).stdout
+    assert "test cases" in marbench("show", tiny_file).stdout
     method = marbench("show", "nmar").stdout
     assert "Meyer" in method
     assert "parameter prior" in method
 
 
-def test_simulate_writes_cases(tmp_path, tiny):
-    result = marbench("simulate", "--spec", tiny, "--out", tmp_path / "cases", "--limit", "2")
+def test_simulate_writes_cases(tmp_path, tiny_file):
+    result = marbench("simulate", "--spec", tiny_file, "--out", tmp_path / "cases", "--limit", "2")
     assert result.exit_code == 0, result.output
     assert len(list((tmp_path / "cases" / "test").glob("*.npz"))) == 2
     assert "README.txt" in result.stdout
@@ -226,17 +205,17 @@ NO_SUCH_DEVICE = {
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 @pytest.mark.parametrize("verb", NO_SUCH_DEVICE)
-def test_absent_gpu_is_said_before_any_work_begins(tmp_path, tiny, verb):
+def test_absent_gpu_is_said_before_any_work_begins(tmp_path, tiny_file, verb):
     out = tmp_path / "out"
-    result = marbench(verb, *NO_SUCH_DEVICE[verb], "--spec", tiny, "--device", "cuda", "--out", out)
+    result = marbench(verb, *NO_SUCH_DEVICE[verb], "--spec", tiny_file, "--device", "cuda", "--out", out)
     assert result.exit_code == 2
     assert "CUDA" in result.stderr
     assert "use the device cpu" in result.stderr
     assert not out.exists()
 
 
-def test_time_prints_medians(tmp_path, tiny):
-    which = ["--spec", tiny, "--methods", "li", "--out", tmp_path / "out"]
+def test_time_prints_medians(tmp_path, tiny_file):
+    which = ["--spec", tiny_file, "--methods", "li", "--out", tmp_path / "out"]
     assert marbench("run", *which, "--limit", "1", "--no-report", "--no-timing").exit_code == 0
     result = marbench("time", *which)
     assert result.exit_code == 0, result.output
@@ -244,11 +223,11 @@ def test_time_prints_medians(tmp_path, tiny):
     assert "li" in result.stdout
 
 
-def test_all_methods_means_those_that_can_run_here(tmp_path, tiny):
+def test_all_methods_means_those_that_can_run_here(tmp_path, tiny_file):
     """Learned methods have no weights for this geometry: they are named, and nothing has failed."""
     options = ["--methods", "all", "--out", tmp_path / "out", "--limit", "1", "--no-report", "--no-timing"]
-    result = marbench("run", "--spec", tiny, *options)
+    result = marbench("run", "--spec", tiny_file, *options)
     assert result.exit_code == 0, result.output
     assert "Not run: dudonet has no weights" in result.output
-    result = marbench("run", "--spec", tiny, *options, "--methods", "li,dudonet")
+    result = marbench("run", "--spec", tiny_file, *options, "--methods", "li,dudonet")
     assert result.exit_code == 1

@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,48 +11,34 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from ship_weights import ship
 from tiny_training import recipe_for, request_for
 
 from marbench.cli.train import command
 from marbench.errors import MarbenchError, MethodError, SpecError
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
-from marbench.learning.trainer import train
+from marbench.learning.training import train
+from marbench.machine.interrupts import Interrupted
 from marbench.method.discovery import discover
 from marbench.method.request import load_method, parse_methods
 from marbench.method.weights import WeightsCard, WeightsFile, read_weights
 from marbench.spec import Spec, load_spec
 
-RUNNER = """
+REQUEST = "tinynet[poison=-2]"
+
+RUNNER = f"""
 import sys
 from pathlib import Path
-from marbench.learning import trainer
+from marbench.learning import trainer, training
 from marbench.spec import load_spec
 from tiny_training import recipe_for, request_for
 
 if __name__ == "__main__":
-    trainer.CHECKPOINT_SECONDS = 0.3
+    trainer.CHECKPOINT_SECONDS = 0
     plugins, spec, out = Path(sys.argv[1]), load_spec(sys.argv[2]), Path(sys.argv[3])
-    request = request_for(plugins, "tinynet[pause=0.04]")
-    trainer.train(request, spec, recipe_for(request, spec), out, installed=False)
-"""
-
-# The system asks to stop while the network is validated for the first time.
-STOPPED_WHILE_VALIDATED = """
-import os
-import signal
-from marbench.learning.validation import Validation
-
-score = Validation.score
-
-
-def score_and_stop(self, *arguments):
-    Validation.score = score
-    os.kill(os.getpid(), signal.SIGTERM)
-    return score(self, *arguments)
-
-
-Validation.score = score_and_stop
+    request = request_for(plugins, {REQUEST!r})
+    training.train(request, spec, recipe_for(request, spec), out, installed=False)
 """
 
 # What a rank ends with is kept; each rank asks for another precision, as if they had measured differently.
@@ -62,7 +47,7 @@ import os
 import sys
 from pathlib import Path
 import torch
-from marbench.learning import trainer
+from marbench.learning import trainer, training
 from marbench.spec import load_spec
 from tiny_training import recipe_for, request_for
 
@@ -76,11 +61,11 @@ class Watched(trainer.Trainer):
 
 if __name__ == "__main__":
     rank = int(os.environ["RANK"])
-    trainer.Trainer = Watched
+    training.Trainer = Watched
     plugins, spec, out = Path(sys.argv[1]), load_spec(sys.argv[2]), Path(sys.argv[3])
     request = request_for(plugins)
-    recipe = recipe_for(request, spec, steps=6, precision=("32-true", "bf16-mixed")[rank])
-    trainer.train(request, spec, recipe, out, installed=False)
+    recipe = recipe_for(request, spec, steps=6, validations=1, precision=("32-true", "bf16-mixed")[rank])
+    training.train(request, spec, recipe, out, installed=False)
 """
 
 
@@ -93,7 +78,7 @@ def undisturbed(plugins: Path, spec: Spec, _cache: Path, tmp_path_factory: pytes
     out = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MARBENCH_CACHE", str(_cache))
-        request = request_for(plugins, "tinynet[pause=0.04]")
+        request = request_for(plugins, REQUEST)
         train(request, spec, recipe_for(request, spec), out, installed=False, note=_silent)
     return out
 
@@ -113,44 +98,35 @@ def _start(
     )
 
 
-def _after_first_checkpoint(process: subprocess.Popen[str], out: Path) -> None:
-    until = time.monotonic() + 40
-    while not list((out / "checkpoints").glob("0*.pt")):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_run_that_was_stopped_ends_like_one_that_was_not(
-    number: signal.Signals, plugins: Path, spec: Spec, spec_file: Path, undisturbed: Path, tmp_path: Path
+def test_a_run_that_was_killed_ends_like_one_that_was_not(
+    plugins: Path, spec: Spec, spec_file: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "run"
+    monkeypatch.setenv("TINYNET_STOP", f"{signal.SIGKILL:d} in step 13")
     process = _start(plugins, spec_file, out)
-    _after_first_checkpoint(process, out)
-    process.send_signal(number)
-    told = process.communicate(timeout=30)[0]
-    state = load_checkpoint(out / "checkpoints", _silent)
-    assert state is not None
-    assert 0 < state["step"] < 60
-    if number == signal.SIGTERM:
-        assert f"stopped after step {state['step']}, which is saved" in told
-    _goes_on_as_if_it_had_not_been_stopped(state["step"], plugins, spec, out, undisturbed)
+    told = process.communicate(timeout=60)[0]
+    assert process.returncode == -signal.SIGKILL, told
+    monkeypatch.delenv("TINYNET_STOP")
+    _goes_on_as_if_it_had_not_been_stopped(12, plugins, spec, out, undisturbed)
 
 
-def test_a_validation_that_was_stopped_is_made_up_for(
-    plugins: Path, spec: Spec, spec_file: Path, undisturbed: Path, tmp_path: Path
+@pytest.mark.parametrize(("where", "step"), [("in step 13", 13), ("in validation", 30)])
+def test_a_run_that_the_system_asked_to_stop_ends_like_one_that_was_not(
+    where: str, step: int, plugins: Path, spec: Spec, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "run"
-    told = _start(plugins, spec_file, out, STOPPED_WHILE_VALIDATED + RUNNER).communicate(timeout=60)[0]
-    assert "stopped after step 30, which is saved" in told
+    """A validation that was stopped is made up for."""
+    out, lines, request = tmp_path / "run", list[str](), request_for(plugins, REQUEST)
+    monkeypatch.setenv("TINYNET_STOP", f"{signal.SIGTERM:d} {where}")
+    with pytest.raises(Interrupted):
+        train(request, spec, recipe_for(request, spec), out, installed=False, note=lines.append)
+    assert f"stopped after step {step}, which is saved" in lines[-1]
     assert not (out / "validation.csv").exists()
-    _goes_on_as_if_it_had_not_been_stopped(30, plugins, spec, out, undisturbed)
+    _goes_on_as_if_it_had_not_been_stopped(step, plugins, spec, out, undisturbed)
 
 
 def _goes_on_as_if_it_had_not_been_stopped(step: int, plugins: Path, spec: Spec, out: Path, undisturbed: Path) -> None:
     lines: list[str] = []
-    request = request_for(plugins, "tinynet[pause=0.04]")
+    request = request_for(plugins, REQUEST)
     file = train(request, spec, recipe_for(request, spec), out, installed=False, note=lines.append)
     assert f"going on after step {step}" in lines[0]
     for name in ("losses", "validation"):
@@ -177,7 +153,7 @@ def test_ranks_share_one_recipe_and_end_with_the_same_network(plugins: Path, spe
 
 def test_a_run_leaves_weights_a_card_curves_and_a_picture(undisturbed: Path, spec: Spec) -> None:
     card = WeightsCard.model_validate_json(next(undisturbed.glob("tinynet*.json")).read_bytes())
-    assert (card.method, card.label, card.preset) == ("tinynet", "tinynet[pause=0.04]", "small")
+    assert (card.method, card.label, card.preset) == ("tinynet", REQUEST, "small")
     assert (card.spec, card.spec_hash, card.seed, card.steps, card.samples) == ("tiny", spec.hash, 3, 60, 240)
     assert card.recipe["mix"] == {"spec": 1.0}
     assert card.networks == {"net": 4 * 9 + 4 + 8 + 4 * 9 + 1}
@@ -206,9 +182,8 @@ def test_what_the_command_trained_can_be_shipped(plugins: Path, spec_file: Path,
     assert "going on after step 4 (100% of the budget)" in again.output
 
     shutil.copytree(plugins, methods)
-    script = Path(__file__).parents[2] / "scripts" / "ship_weights.py"
     for _ in range(2):
-        subprocess.run([sys.executable, str(script), str(out.parent), str(methods)], check=True)
+        ship(out, methods)
     (declared,) = discover([methods]).entries["tinynet"].card.weights
     assert (declared.file, declared.preset) == ("weights/tinynet-small-tiny.safetensors", "small")
     file = load_method(parse_methods("tinynet", [methods])[0], load_spec(spec_file)).fitted.found.file
@@ -217,23 +192,24 @@ def test_what_the_command_trained_can_be_shipped(plugins: Path, spec_file: Path,
 
 def test_installed_weights_are_what_the_method_then_runs_with(plugins: Path, spec: Spec, tmp_path: Path) -> None:
     request = request_for(plugins)
-    train(request, spec, recipe_for(request, spec, steps=4), tmp_path / "run", note=_silent)
+    train(request, spec, recipe_for(request, spec, steps=4, validations=1), tmp_path / "run", note=_silent)
     loaded = load_method(parse_methods("tinynet", [plugins])[0], spec)
     assert loaded.fitted.found.file is not None
     assert loaded.fitted.found.file.card.steps == 4
     assert not loaded.method.net.training
 
 
-def test_a_folder_with_another_recipe_is_refused(plugins: Path, spec: Spec, tmp_path: Path) -> None:
-    request = request_for(plugins)
-    train(request, spec, recipe_for(request, spec, steps=2), tmp_path, installed=False, note=_silent)
+def test_a_folder_with_another_recipe_is_refused(plugins: Path, spec: Spec, undisturbed: Path) -> None:
+    request = request_for(plugins, REQUEST)
     with pytest.raises(SpecError, match=r"another training: seed is 3 there, 4 here"):
-        train(request, spec, recipe_for(request, spec, steps=2, seed=4), tmp_path, installed=False, note=_silent)
+        train(request, spec, recipe_for(request, spec, seed=4), undisturbed, installed=False, note=_silent)
 
 
 def test_a_step_that_is_not_finite_is_skipped(plugins: Path, spec: Spec, tmp_path: Path) -> None:
     request = request_for(plugins, "tinynet[poison=3]")
-    file = train(request, spec, recipe_for(request, spec, steps=8), tmp_path, installed=False, note=_silent)
+    file = train(
+        request, spec, recipe_for(request, spec, steps=8, validations=1), tmp_path, installed=False, note=_silent
+    )
     assert all(torch.isfinite(tensor).all() for tensor in read_weights(file).values())
 
 
@@ -264,7 +240,7 @@ def test_steps_that_ranks_cannot_share_are_refused(
     plugins: Path, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     three = SimpleNamespace(world_size=3, global_rank=0, broadcast=lambda recipe: recipe)
-    monkeypatch.setattr("marbench.learning.trainer.launch", lambda _: three)
+    monkeypatch.setattr("marbench.learning.training.launch", lambda _: three)
     request = request_for(plugins)
     with pytest.raises(MarbenchError, match="3 ranks cannot share steps of 4 cases"):
         train(request, spec, recipe_for(request, spec), tmp_path, note=_silent)

@@ -89,14 +89,16 @@ def atlas(seed: int, pixel: float) -> Atlas:
 
 def _band(rng: np.random.Generator, shortest: float, longest: float, slope: float) -> NDArray[np.float32]:
     """Gaussian field of unit variance with wavelengths of 2·shortest to 2·longest cm, amplitude ~ wavelength^slope."""
-    fx, fy = np.fft.rfftfreq(_SIZE, LATTICE), np.fft.fftfreq(_SIZE, LATTICE)
-    f = np.hypot(fy[:, None], fx[None, :])
+    frequency = np.fft.rfftfreq(_SIZE, LATTICE)
+    f = np.hypot(frequency[:, None], frequency[None, :])
     f[0, 0] = 1  # the mean, which the gain then removes
     low, high = 1 / (2 * longest), 1 / (2 * shortest)
     gain = np.exp(-((low / f) ** 4) - (f / high) ** 4) * f**-slope
     gain[0, 0] = 0
-    white = rng.standard_normal((2, *f.shape), np.float32)
-    spectrum = (white[0] + 1j * white[1]) * gain.astype(np.float32)
+    # Negative frequencies, which follow in reverse, have the gains of the positive ones.
+    gain = np.concatenate([gain, gain[-2:0:-1]]).astype(np.float32)
+    white = rng.standard_normal((2, *gain.shape), np.float32)
+    spectrum = (white[0] + 1j * white[1]) * gain
     return _unit(fft.irfft2(spectrum, s=(_SIZE, _SIZE)))
 
 
