@@ -54,6 +54,7 @@ def match_cases(folder: Path, keys: Sequence[CaseKey]) -> dict[int, Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder. Name the one that holds an image for each case.")
     found = find_files(folder, "*")
+    # Folders are passed over; a link in place of an image is told, since somebody meant it to count.
     wrong = [f"{path.name}: {why}" for path, why in found.strange.items() if not path.is_dir()]
     positions = {key.case_id: position for position, key in enumerate(keys)}
     files: dict[int, list[Path]] = defaultdict(list)
@@ -138,6 +139,7 @@ def score_folder(
 
 def _digest(folder: Path, files: Mapping[str, Path], source: CaseSource, offset: float | None) -> str:
     """Return a digest of all images by case id; DataError where files hold no images of the benchmark's grid."""
+    # All files are read once before anything is simulated: a wrong shape or type is told within seconds.
     wrong, digest = [], hashlib.sha256()
     for case_id, path in files.items():
         try:
@@ -208,6 +210,7 @@ def _row(source: CaseSource, position: int, method: Key, **known: Any) -> Row:
 
 def _refuse_faulty(folder: Path, files: Mapping[int, Path], scored: Sequence[_Scored]) -> None:
     """Raise DataError where images are no pictures of their cases: of each kind of fault an example."""
+    # All of a folder or nothing: what is wrong with some images is likely wrong, and unseen, with the others.
     examples: dict[str, list[str]] = defaultdict(list)
     for path, each in zip(files.values(), scored, strict=False):  # the rest was not looked at
         for fault in each.faults:
@@ -227,6 +230,7 @@ def _position(stem: str, positions: Mapping[str, int]) -> int | None:
     """Return the case that a name means; None where it means none."""
     if stem in positions:
         return positions[stem]
+    # Loops of other programs count cases; an id that is a number has been found above.
     if re.fullmatch(r"\d{1,9}", stem):
         return int(stem) if int(stem) < len(positions) else None
     # The longest one: an id may be the beginning of another.

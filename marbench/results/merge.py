@@ -65,6 +65,7 @@ def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
         _refuse_other_rules(run)
     _refuse_other_benchmark(runs)
     _refuse_other_cases(runs)
+    # Beside the target, so that one rename puts everything in place.
     staging = out.parent / f".{out.name}.{secrets.token_hex(4)}.merging"
     try:
         for name, content in _files(runs):
@@ -107,6 +108,7 @@ def _difference(one: Spec, other: Spec) -> str:
         return f"its CT slices are others (digest {str(other.anatomy.data)[:12]}, not {str(one.anatomy.data)[:12]})"
     there, here = (dict(_flat(spec.model_dump(mode="json", by_alias=True))) for spec in (one, other))
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    # Title and gallery are no part of the identity.
     few = [name for name in names if name.partition(".")[0] not in ("name", "title", "summary", "report")][:4]
     return "it differs in " + (", ".join(few) or "the tables that it names")
 
@@ -122,6 +124,7 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
 def _refuse_other_cases(runs: Sequence[Run]) -> None:
     """Raise StoreError where runs have the same case ids of other data."""
     rows = pd.concat([run.rows.assign(_run=number) for number, run in enumerate(runs)], ignore_index=True)
+    # Within a folder the rows of the minority are left out; between folders nobody can say which data were meant.
     admitted, problems = admit(rows)
     if problems:
         numbers = rows.loc[rows.index.difference(admitted.index), "_run"].unique()
@@ -155,6 +158,7 @@ def _named(piece: Piece) -> Piece:
     """Return a piece under a name that no other has: published and packed runs all call their rows the same."""
     if re.fullmatch(r"\d+-[0-9a-f]{8,}\.parquet", piece.name):
         return piece
+    # By content: the same archive that comes in by two ways is one piece.
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, piece.table.schema) as stream:
         stream.write_table(piece.table.combine_chunks())

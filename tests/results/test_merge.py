@@ -45,14 +45,8 @@ def test_shards_of_two_machines_are_the_run_of_one(tmp_path, tiny):
     assert pictures == sorted(
         path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole" / "images").rglob("*.npz")
     )
+    assert run(tiny, tmp_path / "c", "li", limit=5).new == 1  # it goes on there
     assert all(load_image(tmp_path / "c" / path) for path in pictures if path.name == "li.npz")
-
-
-def test_a_run_goes_on_in_a_merged_folder(tmp_path, tiny):
-    run(tiny, tmp_path / "a", "none", limit=3)
-    run(tiny, tmp_path / "b", "li", limit=3)
-    merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
-    assert run(tiny, tmp_path / "c", "none,li", limit=4).new == 2
 
 
 def test_the_newest_valid_attempt_of_every_key_counts_and_merging_again_changes_nothing(tmp_path, tiny):
