@@ -66,7 +66,7 @@ def match_cases(folder: Path, keys: Sequence[CaseKey]) -> dict[int, Path]:
         if not suffix:
             wrong.append(f"{path.name}: unknown format. Known: {', '.join(SUFFIXES)}")
         elif position is None:
-            wrong.append(f"{path.name}: unknown case; {_few(nearest(path.name.removesuffix(suffix), positions))}")
+            wrong.append(f"{path.name}: unknown case; {nearest(path.name.removesuffix(suffix), positions)[:200]} …")
         else:
             files[position].append(path)
     wrong += [
@@ -246,7 +246,3 @@ def _refusal(folder: Path, wrong: Sequence[str]) -> DataError:
     more = [f"… and {len(wrong) - _ENOUGH} more"] if len(wrong) > _ENOUGH else []
     lines = "".join(f"\n  {text}" for text in (*wrong[:_ENOUGH], *more))
     return DataError(f"The images in {folder.name} are refused, and nothing was stored:{lines}")
-
-
-def _few(text: str) -> str:
-    return text if len(text) <= 200 else f"{text[:200]} …"

@@ -68,6 +68,7 @@ def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
     # Beside the target, so that one rename puts everything in place.
     staging = out.parent / f".{out.name}.{secrets.token_hex(4)}.merging"
     try:
+        # Rows are synced to the disk, pictures not: those can be made again.
         for name, content in _files(runs):
             write_atomically(within(staging, name), content, durable=not name.startswith("images/"))
         try:
@@ -83,6 +84,7 @@ def _refuse_other_rules(run: Run) -> None:
     """Raise StoreError where the rows of a run were computed under rules or from tables that this marbench has not."""
     head = read_file(run.folder / "spec.toml", 2**22)[:200].decode(errors="replace")
     stated = re.match(r"# marbench protocol (\d+), hash (\w+)", head)
+    # Written by hand, it states nothing, and only the hash of what stands in it counts.
     if stated is None or stated[2] == run.spec.hash:
         return
     if int(stated[1]) != PROTOCOL:
@@ -175,6 +177,7 @@ def _pictures(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
         for path in find_files(run.folder, f"images/*/{CASE_FILE}").files:
             if (case_id := path.parent.name) not in known:
                 continue
+            # Read and written anew, like all that comes from elsewhere: no bytes beside a picture travel along.
             names = {CASE_FILE: "", **{image_file(label): label for label in versions}}
             for name, label in names.items():
                 if f"{case_id}/{name}" in done:
@@ -205,6 +208,7 @@ def _versions(runs: Sequence[Run]) -> dict[str, str]:
 def _other_versions(runs: Sequence[Run]) -> list[str]:
     versions, others = _versions(runs), defaultdict(list)
     for run in runs:
+        # Of each run the version that its own card names; older ones in it were replaced there already.
         for (label, version), rows in run.rows.groupby(["method", "method_hash"], observed=True):
             if version != versions[str(label)]:
                 others[str(label)].append(f"{len(rows)} rows of {run.folder.name}")
