@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from marbench.cases.batch import collate
     from marbench.cases.case import Case, Scan, Truth
     from marbench.cases.suite import Suite
+    from marbench.conformance.check import check
     from marbench.errors import MarbenchError
     from marbench.method.contract import Context, Method
     from marbench.method.discovery import methods
+    from marbench.method.learned import Batch, LearnedMethod, Objective
     from marbench.method.request import load_method
     from marbench.results.store import read_run
     from marbench.spec import Spec, load_spec
@@ -27,14 +29,18 @@ if TYPE_CHECKING:
 # Public names and where they live. They are imported on first use, so that `import marbench` and `marbench --help`
 # load neither torch nor matplotlib.
 _HOMES = {
+    "Batch": "method.learned",
     "Case": "cases.case",
     "Context": "method.contract",
+    "LearnedMethod": "method.learned",
     "MarbenchError": "errors",
     "Method": "method.contract",
+    "Objective": "method.learned",
     "Scan": "cases.case",
     "Spec": "spec",
     "Suite": "cases.suite",
     "Truth": "cases.case",
+    "check": "conformance.check",
     "collate": "cases.batch",
     "evaluate": "bench.evaluate",
     "load_method": "method.request",
@@ -45,18 +51,22 @@ _HOMES = {
 }
 
 # Public modules.
-_MODULES = ("ct", "geometry")
+_MODULES = ("ct", "errors", "geometry")
 
 __all__ = [
+    "Batch",
     "Case",
     "Context",
+    "LearnedMethod",
     "MarbenchError",
     "Method",
+    "Objective",
     "Scan",
     "Spec",
     "Suite",
     "Truth",
     "__version__",
+    "check",
     "collate",
     "evaluate",
     "load_method",

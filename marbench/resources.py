@@ -1,4 +1,4 @@
-"""Where marbench finds the folders that it ships: ``methods``, ``reports`` and ``data_specs``."""
+"""Where marbench finds the folders that it ships."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["resource_folder"]
 _PACKAGE = Path(__file__).resolve().parent
 
 
-def resource_folder(name: Literal["methods", "reports", "data_specs"]) -> Path:
+def resource_folder(name: Literal["methods", "reports", "data_specs", "templates"]) -> Path:
     """Return a shipped folder: inside the package when installed from a wheel, at the root of a checkout otherwise."""
     bundled = _PACKAGE / "_bundled" / name
     return bundled if bundled.is_dir() else _PACKAGE.parent / name

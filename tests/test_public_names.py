@@ -6,14 +6,18 @@ import sys
 import marbench
 
 NAMES = {
+    "Batch",
     "Case",
     "Context",
+    "LearnedMethod",
     "MarbenchError",
     "Method",
+    "Objective",
     "Scan",
     "Spec",
     "Suite",
     "Truth",
+    "check",
     "collate",
     "evaluate",
     "load_method",
@@ -26,7 +30,7 @@ NAMES = {
 
 def test_the_public_names_are_these_and_each_can_be_had():
     assert set(marbench.__all__) == {*NAMES, "__version__"}
-    assert set(dir(marbench)) == {*NAMES, "__version__", "ct", "geometry"}
+    assert set(dir(marbench)) == {*NAMES, "__version__", "ct", "errors", "geometry"}
     for name in dir(marbench):
         assert getattr(marbench, name) is not None
 

@@ -18,7 +18,7 @@ from marbench.machine.interrupts import Interrupted
 from marbench.machine.memory import PeakMemory
 from marbench.method.contract import Method
 
-__all__ = ["call_method", "seed_of"]
+__all__ = ["call_method", "own_state", "seed_of"]
 
 
 def seed_of(label: str, case_id: str) -> int:
@@ -45,7 +45,7 @@ def call_method(method: Method, scan: Scan, device: torch.device, seed: int = 0,
         # A device that has no memory left fails here, and it is the method's row that says so.
         own = scan.copy_to(device)
         memory = PeakMemory(device)
-        with _own_state(seed):
+        with own_state(seed):
             _synchronize(device)
             start = time.perf_counter()
             result = method.reduce(own)
@@ -65,7 +65,7 @@ def _synchronize(device: torch.device) -> None:
 
 
 @contextmanager
-def _own_state(seed: int) -> Iterator[None]:
+def own_state(seed: int) -> Iterator[None]:
     """Seed all generators and switch gradients off; undo afterwards what is easily left switched in a notebook.
 
     Plugins of others run in processes of their own: nothing that they switch reaches another method.

@@ -142,7 +142,8 @@ def command_line(ctx: click.Context) -> str:
             words.append(option.opts[0])
             continue
         for item in value if isinstance(value, tuple) else [value]:
-            words += [option.opts[0], _without_folders(option, str(item))]
+            flag = [] if isinstance(option, click.Argument) else [option.opts[0]]
+            words += [*flag, _without_folders(option, str(item))]
     return clean_line(shlex.join(words))
 
 

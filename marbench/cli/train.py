@@ -68,7 +68,7 @@ def command(
     from marbench.learning.artefact import artefact_name
     from marbench.learning.recipe import Recipe, faster_precision, pool_sizes, stored_recipe
     from marbench.learning.start import named_start, starting_weights
-    from marbench.learning.trainer import train
+    from marbench.learning.training import train
     from marbench.machine.devices import device_of
     from marbench.spec import load_spec
 

@@ -117,8 +117,9 @@ class Feeder:
             self._pool = ProcessPoolExecutor(
                 self._workers, mp_context=context, initializer=_start_worker, initargs=(self._world, life)
             )
-            # In reverse: the workers leave first.
-            self._ending.callback(self._pool.shutdown, wait=False, cancel_futures=True)
+            # In reverse: the workers leave first. The pool's own thread is waited for: at the end of the interpreter it
+            # would write to pipes that are closed.
+            self._ending.callback(self._pool.shutdown, wait=True, cancel_futures=True)
             self._ending.enter_context(life)
             self._ending.enter_context(held)
         return self._pool

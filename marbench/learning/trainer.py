@@ -1,4 +1,4 @@
-"""The trainer: batches in, weights out; at any moment it may be killed, and the same command goes on."""
+"""The trainer: steps, validations and checkpoints; at any moment it may be killed, and the same command goes on."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from torch import nn
 from marbench.errors import MarbenchError, MethodError
 from marbench.learning.artefact import install
 from marbench.learning.batches import BatchStream
-from marbench.learning.cache import BlockCache
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
-from marbench.learning.feeder import Feeder
 from marbench.learning.judge import Judge
 from marbench.learning.optimisation import Optimisation
 from marbench.learning.outcome import hardware, read_outcome, write_outcome
-from marbench.learning.ranks import average_gradients, largest, launch
-from marbench.learning.recipe import Recipe, hold_to_recipe
+from marbench.learning.ranks import average_gradients, largest
+from marbench.learning.recipe import Recipe
 from marbench.machine.interrupts import Interrupted, Interrupts
 from marbench.method.contract import Method
 from marbench.method.learned import LearnedMethod, recalibrate_batch_normalization
@@ -33,7 +31,7 @@ from marbench.spec import Spec
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Trainer", "train"]
+__all__ = ["Trainer"]
 
 CHECKPOINT_SECONDS = 180.0
 NOTE_SECONDS = 15.0
@@ -43,69 +41,6 @@ _LOGGED_STEPS = 20
 _RECALIBRATION_CASES = 48
 _RECALIBRATED_TOGETHER = 16
 _FINAL_RECALIBRATION_CASES = 240
-
-
-def train(
-    request: MethodRequest,
-    spec: Spec,
-    recipe: Recipe,
-    out: Path,
-    *,
-    start: WeightsFile | None = None,
-    device: str = "cpu",
-    workers: int = 0,
-    installed: bool = True,
-    note: Callable[[str], None] = print,
-) -> WeightsFile:
-    """Train a method, or go on with the training in a folder, and return the weights.
-
-    Parameters
-    ----------
-    request : MethodRequest
-        A learned method, with its preset and parameters.
-    spec : Spec
-    recipe : Recipe
-    out : Path
-        Takes the recipe, checkpoints, learning curves, pictures and, in the end, the weights.
-    start : WeightsFile, optional
-        What the networks begin from, where the recipe says that they begin from weights; random ones if left out.
-    device : str
-        ``cpu`` or ``cuda``; several GPUs through ``torchrun``.
-    workers : int
-        Processes that simulate; 0 simulates between the steps.
-    installed : bool
-        Whether to copy the weights to where marbench looks for them.
-    note : callable
-        Takes lines on the progress.
-
-    Raises
-    ------
-    MethodError
-        The method does not learn, or its networks are not those of ``start``.
-    SpecError
-        The folder holds another training, or the benchmark has no training slices.
-    KeyboardInterrupt
-        On SIGINT and SIGTERM, after a checkpoint.
-    """
-    fabric = launch(device)
-    # What was measured on this machine, the precision, may differ between ranks: all take that of the first one.
-    recipe = fabric.broadcast(recipe)
-    if recipe.batch % fabric.world_size:
-        raise MarbenchError(f"{fabric.world_size} ranks cannot share steps of {recipe.batch} cases: give a multiple.")
-    world, plan = recipe.world(spec), recipe.plan()
-    quiet = fabric.global_rank > 0
-    cache = BlockCache(world.key)
-    feeder = Feeder(world, cache, workers, fabric.global_rank, fabric.world_size)
-    with Interrupts() as interrupts, feeder:
-        if not quiet:
-            hold_to_recipe(out, recipe)
-            cache.remove_unused()
-        feeder.request(plan.pool(0))
-        trainer = Trainer(request, spec, recipe, out, fabric, start, (lambda _: None) if quiet else note)
-        stream = BatchStream(world, plan, feeder, fabric.device, fabric.global_rank, fabric.world_size, trainer.note)
-        trainer.run(stream, interrupts)
-        fabric.barrier()
-        return trainer.finish(stream, installed)
 
 
 class Trainer:

@@ -6,15 +6,18 @@ A plugin is a folder with two files. ``method.toml`` says what the method is and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from marbench.cases.case import Scan
 from marbench.ct.operators import Operators
-from marbench.errors import MethodUnavailable
+from marbench.errors import MethodError, MethodUnavailable
 from marbench.geometry import FanBeam, ImageGrid
 from marbench.method.card import ParameterValue
 from marbench.method.weights import NO_WEIGHTS, WeightsSearch, no_weights, read_weights
@@ -76,10 +79,30 @@ class Context:
 
 
 class Method:
-    """A metal artifact reduction method. Subclasses override `reduce`, and `load` where they need it."""
+    """A metal artifact reduction method. Subclasses override `reduce`, and `load` where they need it.
+
+    A parameter of the card that the class annotates is an attribute of that type:
+
+    >>> class Smooth(Method):
+    ...     width: float
+    >>> Smooth(width=2).width
+    2.0
+
+    Attributes
+    ----------
+    parameters : dict
+        All parameters of the card: defaults, then the preset, then what the user asked for.
+
+    Raises
+    ------
+    MethodError
+        A parameter is not of the type that the class says.
+    """
 
     def __init__(self, **parameters: ParameterValue) -> None:
         self.parameters = parameters
+        for name, value in _typed(type(self), parameters).items():
+            setattr(self, name, value)
 
     def load(self, context: Context) -> None:
         """Prepare once, untimed: read weights, build tables. The default keeps the context as ``self.context``."""
@@ -101,3 +124,24 @@ class FunctionMethod(Method):
         """Call the function."""
         result: torch.Tensor = self.function(scan)
         return result
+
+
+def _typed(kind: type[Method], parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
+    """Return the parameters that a class or its bases annotate, in the types that they say."""
+    values = {}
+    for base in kind.__mro__:
+        for name, annotation in inspect.get_annotations(base).items():
+            if name not in parameters or name in values:
+                continue
+            # Not typing.get_type_hints: names of other annotations may be there for type checkers only.
+            known = vars(sys.modules[base.__module__])
+            wanted = eval(annotation, known) if isinstance(annotation, str) else annotation
+            try:
+                values[name] = TypeAdapter(wanted).validate_python(parameters[name], strict=True)
+            except ValidationError:
+                kind_of = wanted.__name__ if isinstance(wanted, type) else wanted
+                raise MethodError(
+                    f"{kind.__name__}.{name}: expected {kind_of}, as method.py says. Got {parameters[name]!r} from the "
+                    "parameters: let method.toml and method.py agree."
+                ) from None
+    return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -35,6 +35,8 @@ class Entry:
         In the methods' natural order; names anchors, which labels cannot.
     card : mapping
         As stored; it may lack any key.
+    evidence : str
+        How its scores came about, see `marbench.results.rows.Evidence`; empty where the method itself ran.
     """
 
     label: str
@@ -47,6 +49,7 @@ class Entry:
     parameters: int | None
     position: int
     card: Mapping[str, Any]
+    evidence: str = ""
 
     @property
     def anchor(self) -> str:
@@ -73,10 +76,14 @@ def entries(benchmark: Benchmark) -> dict[str, Entry]:
     seconds = _median_seconds(benchmark)
     counted = benchmark.timings.groupby("method")["parameters"].max()
     sizes, cards = counted.dropna(), benchmark.cards
-    return {
+    found = {
         label: _entry(label, position, cards.get(label, {}), seconds.get(label), sizes.get(label), label in counted)
         for position, label in enumerate(benchmark.methods, start=1)
     }
+    # Rows of one method may be of several kinds, as after a merge: each is named.
+    others = benchmark.rows.loc[benchmark.rows["evidence"] != "run here", ["method", "evidence"]].drop_duplicates()
+    told = others.groupby("method")["evidence"].agg(", ".join)
+    return {label: replace(entry, evidence=str(told.get(label, ""))) for label, entry in found.items()}
 
 
 def _entry(

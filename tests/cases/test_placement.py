@@ -178,3 +178,24 @@ def test_teeth_count_by_their_density_and_by_how_far_in_front_they_stand() -> No
     assert merit[11, 30] == pytest.approx(0.5, abs=0.03)
     assert merit[30, 30] == pytest.approx(0.5 * (20 / 39) ** 2, abs=0.03)
     assert merit[20, 20] == 0.0
+
+
+def test_bone_counts_in_full_from_250_hu_and_not_below_150():
+    image = phantom(COARSE).astype(np.float64)
+    spine = image == 350
+    for hu, expected in ((150.0, 0.0), (200.0, 0.5), (250.0, 1.0)):
+        image[spine] = hu
+        np.testing.assert_allclose(merit_map(image, "soft")[spine], 1.0 - expected)
+
+
+def test_places_are_drawn_as_widely_as_when_they_were_pinned():
+    pinned = {"test-01-hip": (59, -386), "test-03-hip-head": (19, -375), "test-05-crowns": (-159, 506)}
+    for name, expected in pinned.items():
+        shifts = [put(TEST[name], phantom(COARSE), COARSE, seed)[0] for seed in range(20)]
+        assert tuple(np.rint(np.sum(shifts, axis=0) / COARSE.pixel)) == expected, name
+
+
+def test_a_twentieth_of_an_implant_in_gas_is_worse_than_all_of_it_in_the_wrong_tissue():
+    image = phantom(COARSE).astype(np.float64)
+    lung = ndimage.binary_erosion(image == -850, iterations=2)
+    assert (merit_map(image, "any")[lung] == 1 - 20).all()

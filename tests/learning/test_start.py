@@ -11,7 +11,8 @@ from marbench.errors import MethodError, SpecError
 from marbench.learning.ranks import launch
 from marbench.learning.recipe import hold_to_recipe, pool_sizes
 from marbench.learning.start import named_start, starting_weights
-from marbench.learning.trainer import Trainer, train
+from marbench.learning.trainer import Trainer
+from marbench.learning.training import train
 from marbench.method.request import parse_methods
 from marbench.method.weights import WeightsCard, WeightsFile, read_weights
 from marbench.spec import Spec

@@ -18,7 +18,7 @@ from marbench.cli.train import command
 from marbench.errors import MarbenchError, MethodError, SpecError
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
-from marbench.learning.trainer import train
+from marbench.learning.training import train
 from marbench.machine.interrupts import Interrupted
 from marbench.method.discovery import discover
 from marbench.method.request import load_method, parse_methods
@@ -30,7 +30,7 @@ REQUEST = "tinynet[poison=-2]"
 RUNNER = f"""
 import sys
 from pathlib import Path
-from marbench.learning import trainer
+from marbench.learning import trainer, training
 from marbench.spec import load_spec
 from tiny_training import recipe_for, request_for
 
@@ -38,7 +38,7 @@ if __name__ == "__main__":
     trainer.CHECKPOINT_SECONDS = 0
     plugins, spec, out = Path(sys.argv[1]), load_spec(sys.argv[2]), Path(sys.argv[3])
     request = request_for(plugins, {REQUEST!r})
-    trainer.train(request, spec, recipe_for(request, spec), out, installed=False)
+    training.train(request, spec, recipe_for(request, spec), out, installed=False)
 """
 
 # What a rank ends with is kept; each rank asks for another precision, as if they had measured differently.
@@ -47,7 +47,7 @@ import os
 import sys
 from pathlib import Path
 import torch
-from marbench.learning import trainer
+from marbench.learning import trainer, training
 from marbench.spec import load_spec
 from tiny_training import recipe_for, request_for
 
@@ -61,11 +61,11 @@ class Watched(trainer.Trainer):
 
 if __name__ == "__main__":
     rank = int(os.environ["RANK"])
-    trainer.Trainer = Watched
+    training.Trainer = Watched
     plugins, spec, out = Path(sys.argv[1]), load_spec(sys.argv[2]), Path(sys.argv[3])
     request = request_for(plugins)
     recipe = recipe_for(request, spec, steps=6, validations=1, precision=("32-true", "bf16-mixed")[rank])
-    trainer.train(request, spec, recipe, out, installed=False)
+    training.train(request, spec, recipe, out, installed=False)
 """
 
 
@@ -240,7 +240,7 @@ def test_steps_that_ranks_cannot_share_are_refused(
     plugins: Path, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     three = SimpleNamespace(world_size=3, global_rank=0, broadcast=lambda recipe: recipe)
-    monkeypatch.setattr("marbench.learning.trainer.launch", lambda _: three)
+    monkeypatch.setattr("marbench.learning.training.launch", lambda _: three)
     request = request_for(plugins)
     with pytest.raises(MarbenchError, match="3 ranks cannot share steps of 4 cases"):
         train(request, spec, recipe_for(request, spec), tmp_path, note=_silent)

@@ -256,3 +256,32 @@ def test_a_package_whose_entry_points_are_broken_is_told_and_the_shipped_methods
     assert any("entry points of one cannot be read" in problem for problem in found.problems)
     (folder / "entry_points.txt").write_text("[marbench.methods]\nr = ::::\n")
     assert any("the module '::::' cannot be found" in problem for problem in discover().problems)
+
+
+TYPED = """
+    from typing import Literal
+    from marbench import Method
+
+    class Typed(Method):
+        width: int
+        rate: "float"
+        kind: Literal["a", "b"]
+        network: "NotThere"  # what is no parameter is left alone
+
+        def reduce(self, scan):
+            return scan.image
+"""
+TYPED_CARD = '[parameters.width]\ndefault = 2\n[parameters.rate]\ndefault = 1\n[parameters.kind]\ndefault = "a"\n'
+
+
+def test_parameters_that_a_class_annotates_are_attributes_of_that_type(tmp_path: Path) -> None:
+    folder = plugin(tmp_path, "typed", TYPED, TYPED_CARD)
+    method = load_method(parse_methods("typed[width=3]", [folder])[0], "mini").method
+    assert (method.width, method.rate, method.kind) == (3, 1.0, "a")
+    assert type(method.rate) is float
+    assert not hasattr(method, "network")
+    assert method.parameters == {"width": 3, "rate": 1, "kind": "a"}
+    with pytest.raises(
+        MethodError, match=r"Typed.kind: expected typing.Literal\['a', 'b'\], as method.py says. Got 'c'"
+    ):
+        load_method(parse_methods("typed[kind=c]", [folder])[0], "mini")

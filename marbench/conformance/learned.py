@@ -1,0 +1,118 @@
+"""Checks of methods that learn: weights that belong to them, and a step of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from marbench.bench.outcome import describe
+from marbench.cases.batch import collate
+from marbench.cases.case import Case
+from marbench.conformance.verdict import Finding, failed, ok, skipped
+from marbench.errors import MethodError
+from marbench.learning.artefact import encode, write_card
+from marbench.method.learned import Batch, LearnedMethod
+from marbench.method.request import FittedMethod, MethodRequest, context_for, instantiate
+from marbench.method.weights import NO_WEIGHTS, WeightsSearch, declared_files, no_weights, read_weights, scan_of
+from marbench.spec import Spec
+
+__all__ = ["check_training", "check_weights", "untrained"]
+
+
+def untrained(request: MethodRequest, spec: Spec, folder: Path) -> FittedMethod | None:
+    """Return a learned method with the weights that its networks begin with, as files in ``folder``.
+
+    None for a method that does not learn.
+    """
+    chosen = _with_preset(request)
+    method = instantiate(chosen)
+    if not isinstance(method, LearnedMethod):
+        return None
+    torch.manual_seed(0)
+    method.build(context_for(chosen, spec))
+    content = encode(method.networks(), {}, half=False)
+    path = folder / f"{spec.hash[:16]}.safetensors"
+    path.write_bytes(content)
+    file = write_card(
+        path,
+        content,
+        method=chosen.entry.name,
+        label=chosen.label,
+        preset=chosen.preset,
+        parameters=chosen.values(),
+        spec=spec.name,
+        spec_hash=spec.hash,
+        scan=scan_of(spec),
+    )
+    return FittedMethod(chosen, WeightsSearch(file, misfit=0))
+
+
+def check_weights(fitted: FittedMethod, spec: Spec, is_trained: bool) -> Finding:
+    """See whether the files that a card declares are what it says, and which one serves."""
+    entry, problems = fitted.request.entry, list[str]()
+    files = declared_files(entry.folder, entry.card.weights, problems)
+    for file in files:
+        declared = next(each for each in entry.card.weights if entry.folder and entry.folder / each.file == file.path)
+        try:
+            read_weights(file)
+        except MethodError as error:
+            problems.append(str(error))
+        told, says = (entry.name, declared.spec, declared.preset), (file.card.method, file.card.spec, file.card.preset)
+        if told != says:
+            problems.append(f"{file.path.name} is for {says} by its card, for {told} by method.toml")
+    if problems:
+        advice = "declare what marbench train wrote: its [[weights]] table stands beside the weights"
+        return failed("weights", "; ".join(problems), advice)
+    used = fitted.found.file
+    if not is_trained:
+        return skipped("weights", no_weights(fitted.label, spec.name, fitted.request.preset, NO_WEIGHTS))
+    if used is None:
+        return skipped("weights", "it has none")
+    same = "this benchmark" if used.card.spec_hash == spec.hash else f"{used.card.spec}, with the same scan"
+    count = sum(used.card.networks.values())
+    return ok("weights", f"{used.path.name}, trained on {same}" + (f", {count:,} parameters" if count else ""))
+
+
+def check_training(request: MethodRequest, spec: Spec, cases: Sequence[Case]) -> Finding:
+    """Let a learned method take one step on a batch of cases, from its first weights."""
+    chosen = _with_preset(request)
+    batch = collate(cases)
+    assert batch.truth is not None  # specimens have truths
+    advice = "see marbench.method.learned for what marbench train asks for"
+    try:
+        method = instantiate(chosen)
+        if not isinstance(method, LearnedMethod):
+            return skipped("training", "it does not learn")
+        torch.manual_seed(0)
+        method.build(context_for(chosen, spec))
+        losses = _step(method, Batch(batch.scan, batch.truth))
+    except Exception as error:
+        entry = chosen.entry
+        return failed("training", describe(error, entry.folder or entry.module.parent).message, advice)
+    return ok("training", f"a step on {len(cases)} cases, loss {', '.join(f'{loss:.3g}' for loss in losses)}")
+
+
+def _step(method: LearnedMethod, batch: Batch) -> list[float]:
+    """Return the losses of one step."""
+    optimizers, losses = method.optimizers(), []
+    for objective in method.objectives(batch):
+        if objective.optimizer not in optimizers:
+            known = ", ".join(optimizers)
+            raise MethodError(f"objectives names the optimizer {objective.optimizer!r}; optimizers() has {known}")
+        if not bool(torch.isfinite(objective.loss)):
+            raise MethodError(f"the loss is {float(objective.loss.detach())}")
+        optimizers[objective.optimizer].zero_grad()
+        objective.loss.backward()  # type: ignore[no-untyped-call]
+        optimizers[objective.optimizer].step()
+        losses.append(float(objective.loss.detach()))
+    weights = [weight for network in method.networks().values() for weight in network.parameters()]
+    if not any(weight.grad is not None and bool(weight.grad.any()) for weight in weights):
+        raise MethodError("no objective has a gradient for any weight of networks()")
+    return losses
+
+
+def _with_preset(request: MethodRequest) -> MethodRequest:
+    return replace(request, preset=request.preset or next(iter(request.entry.card.presets), None))

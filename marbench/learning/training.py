@@ -1,0 +1,83 @@
+"""A training from its first case to its weights, in one process or in the ranks of a ``torchrun``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from marbench.errors import MarbenchError
+from marbench.learning.batches import BatchStream
+from marbench.learning.cache import BlockCache
+from marbench.learning.feeder import Feeder
+from marbench.learning.ranks import launch
+from marbench.learning.recipe import Recipe, hold_to_recipe
+from marbench.learning.trainer import Trainer
+from marbench.machine.interrupts import Interrupts
+from marbench.method.request import MethodRequest
+from marbench.method.weights import WeightsFile
+from marbench.spec import Spec
+
+__all__ = ["train"]
+
+
+def train(
+    request: MethodRequest,
+    spec: Spec,
+    recipe: Recipe,
+    out: Path,
+    *,
+    start: WeightsFile | None = None,
+    device: str = "cpu",
+    workers: int = 0,
+    installed: bool = True,
+    note: Callable[[str], None] = print,
+) -> WeightsFile:
+    """Train a method, or go on with the training in a folder, and return the weights.
+
+    Parameters
+    ----------
+    request : MethodRequest
+        A learned method, with its preset and parameters.
+    spec : Spec
+    recipe : Recipe
+    out : Path
+        Takes the recipe, checkpoints, learning curves, pictures and, in the end, the weights.
+    start : WeightsFile, optional
+        What the networks begin from, where the recipe says that they begin from weights; random ones if left out.
+    device : str
+        ``cpu`` or ``cuda``; several GPUs through ``torchrun``.
+    workers : int
+        Processes that simulate; 0 simulates between the steps.
+    installed : bool
+        Whether to copy the weights to where marbench looks for them.
+    note : callable
+        Takes lines on the progress.
+
+    Raises
+    ------
+    MethodError
+        The method does not learn, or its networks are not those of ``start``.
+    SpecError
+        The folder holds another training, or the benchmark has no training slices.
+    KeyboardInterrupt
+        On SIGINT and SIGTERM, after a checkpoint.
+    """
+    fabric = launch(device)
+    # What was measured on this machine, the precision, may differ between ranks: all take that of the first one.
+    recipe = fabric.broadcast(recipe)
+    if recipe.batch % fabric.world_size:
+        raise MarbenchError(f"{fabric.world_size} ranks cannot share steps of {recipe.batch} cases: give a multiple.")
+    world, plan = recipe.world(spec), recipe.plan()
+    quiet = fabric.global_rank > 0
+    cache = BlockCache(world.key)
+    feeder = Feeder(world, cache, workers, fabric.global_rank, fabric.world_size)
+    with Interrupts() as interrupts, feeder:
+        if not quiet:
+            hold_to_recipe(out, recipe)
+            cache.remove_unused()
+        feeder.request(plan.pool(0))
+        trainer = Trainer(request, spec, recipe, out, fabric, start, (lambda _: None) if quiet else note)
+        stream = BatchStream(world, plan, feeder, fabric.device, fabric.global_rank, fabric.world_size, trainer.note)
+        trainer.run(stream, interrupts)
+        fabric.barrier()
+        return trainer.finish(stream, installed)
