@@ -60,6 +60,10 @@ class FiniteRange(click.FloatRange):
             self.fail(f"{value!r} is no finite number.", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        """Return nothing where there are no bounds, of which click would say x<=None."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
