@@ -1,8 +1,8 @@
 """Write what the manual says of keys and commands: ``python scripts/reference.py``.
 
 Some pages of docs/ have a part between two marks that is made from the code: from the models of the spec and of the
-cards, key by key, and from the command line, option by option. So they cannot differ from what these take; the tests see
-whether they are up to date.
+cards, key by key, and from the command line, option by option. So they cannot differ from what these take; the tests
+see whether they are up to date.
 """
 
 from __future__ import annotations
