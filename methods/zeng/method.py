@@ -25,16 +25,19 @@ class TotalVariationThroughInversion(Method):
         near_metal = functional.max_pool2d(scan.metal_mask[:, None].float(), size, stride=1, padding=size // 2)
         weight = 1 - near_metal[:, 0]
         start, reconstruct = self._start(scan), self.context.operators.reconstruct
-        change = torch.zeros_like(start, requires_grad=True)
-        optimizer = torch.optim.Adam([change])
+        change = torch.zeros_like(start)
+        mean, power = torch.zeros_like(start), torch.zeros_like(start)
         for step in range(steps):
-            optimizer.param_groups[0]["lr"] = rate * (1 - step / steps)
             with torch.enable_grad():
+                change.requires_grad_()
                 # The sum over a batch has the gradients of its scans, each by itself.
                 cost = (weight * self._cost(reconstruct(start + change * scan.metal_trace))).sum()
-            (change.grad,) = torch.autograd.grad(cost, change)
-            optimizer.step()
-        return reconstruct(start + change.detach() * scan.metal_trace)
+                (slope,) = torch.autograd.grad(cost, change)
+            # Adam, written out: the first use of torch.optim takes seconds, in which it imports torch's compiler.
+            mean, power = mean.lerp(slope, 0.1), power.lerp(slope.square(), 0.001)
+            unbiased = mean / (1 - 0.9 ** (step + 1)), power / (1 - 0.999 ** (step + 1))
+            change = change.detach() - rate * (1 - step / steps) * unbiased[0] / (unbiased[1].sqrt() + 1e-8)
+        return reconstruct(start + change * scan.metal_trace)
 
     def _start(self, scan: Scan) -> torch.Tensor:
         sinogram, trace = scan.sinogram, scan.metal_trace
