@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -32,16 +33,22 @@ class _Section(BaseModel):
 
 
 class Parameter(_Section):
-    """``[parameters.NAME]``: one setting of a method."""
+    """``[parameters.NAME]``: one setting of a method; a number may have bounds, which are themselves allowed."""
 
     default: ParameterValue
     choices: tuple[ParameterValue, ...] = ()
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     help: str = ""
 
     @model_validator(mode="after")
     def _default_is_a_choice(self) -> Parameter:
         if self.choices and self.default not in self.choices:
             raise ValueError(f"default {self.default!r} is none of the choices {list(self.choices)}")
+        if (self.minimum, self.maximum) != (None, None):
+            if isinstance(self.default, bool | str):
+                raise ValueError(f"only numbers have bounds, and the default is {self.default!r}")
+            self._check_bounds(self.default)
         return self
 
     def parse(self, text: str) -> ParameterValue:
@@ -61,7 +68,27 @@ class Parameter(_Section):
             value = type(self.default)(text)
         if self.choices and value not in self.choices:
             raise ValueError(f"{value!r} is not allowed; {nearest(text, map(str, self.choices))}")
+        if isinstance(value, int | float):
+            self._check_bounds(value)
         return value
+
+    @property
+    def allowed(self) -> str:
+        """What values are allowed, in brackets after a space; empty where any is."""
+        if self.choices:
+            return f" (one of {', '.join(map(str, self.choices))})"
+        low, high = self._bounds
+        return f" (from {low:g} to {high:g})" if (low, high) != (-math.inf, math.inf) else ""
+
+    @property
+    def _bounds(self) -> tuple[float, float]:
+        low = -math.inf if self.minimum is None else self.minimum
+        return low, math.inf if self.maximum is None else self.maximum
+
+    def _check_bounds(self, value: float) -> None:
+        low, high = self._bounds
+        if (low, high) != (-math.inf, math.inf) and not low <= value <= high:  # NaN lies between no bounds
+            raise ValueError(f"{value!r} is not allowed; expected a number from {low:g} to {high:g}")
 
 
 class MethodCard(_Section):
