@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -12,6 +14,9 @@ from marbench.report.benchmark import Benchmark
 from marbench.report.training import is_learned
 
 __all__ = ["Entry", "entries", "reference_device"]
+
+# What may become a link: a card comes from anywhere.
+_ADDRESS = re.compile(r"https?://[^\s\"<>]+")
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,9 @@ class Entry:
     ----------
     label : str
         As in the results, e.g. ``nmar[prior=raw]``.
-    title, domain : str
+    title : str
+        As on the card, with the parameters that differ from their defaults; the label behind it where two are alike.
+    domain : str
     year : int or None
     learned : bool
         See `is_learned`.
@@ -54,6 +61,13 @@ class Entry:
         return f"method-{self.position}"
 
     @property
+    def links(self) -> dict[str, str]:
+        """Name → address: of the paper, the first in what the card cites, and of the code or page."""
+        texts = {"paper": self.card.get("cite"), "web": self.card.get("url")}
+        found = {name: _ADDRESS.search(str(text or "")) for name, text in texts.items()}
+        return {name: match[0].rstrip(".,;)") for name, match in found.items() if match}
+
+    @property
     def kind(self) -> str:
         """``learned`` or ``classical``."""
         return "learned" if self.learned else "classical"
@@ -73,9 +87,14 @@ def entries(benchmark: Benchmark) -> dict[str, Entry]:
     seconds = _median_seconds(benchmark)
     counted = benchmark.timings.groupby("method")["parameters"].max()
     sizes, cards = counted.dropna(), benchmark.cards
-    return {
+    found = {
         label: _entry(label, position, cards.get(label, {}), seconds.get(label), sizes.get(label), label in counted)
         for position, label in enumerate(benchmark.methods, start=1)
+    }
+    often = Counter(entry.title for entry in found.values())
+    return {
+        label: replace(entry, title=f"{entry.title} ({label})") if often[entry.title] > 1 else entry
+        for label, entry in found.items()
     }
 
 

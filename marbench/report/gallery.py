@@ -33,9 +33,10 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     methods = findings.corrections(findings.methods)
     measures = [measure for measure in (board.measures if board else ()) if measure.convention]
     scores = {measure: table.scores(measure.id) for measure in measures}
+    titles = {method: findings.entries[method].title for method in methods}
     cases = []
     for case_id, chosen in findings.shown.items():
-        case = _case(case_id, chosen.stored, _images(findings, case_id, methods), output)
+        case = _case(case_id, chosen.stored, _images(findings, case_id, methods), titles, output)
         at = table.ids.index(case_id)
         facts = table.facts.iloc[at]
         case |= {"reasons": list(chosen.reasons), "group": int(facts["size_group"]), "region": facts["region"]}
@@ -48,12 +49,13 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     data = {
         "cases": [{name: value for name, value in case.items() if name != "panels"} for case in cases],
         "methods": methods,
+        "titles": titles,
         "uncorrected": next((method for method in findings.methods if method in benchmark.uncorrected), None),
         "measures": [[measure.title, measure.unit, measure.digits] for measure in measures],
         "windows": WINDOWS,
         "error": ERROR_RANGE_HU,
     }
-    judged = findings.judged if board else ()
+    judged = [findings.entries[method].title for method in findings.judged] if board else []
     return {"data": data, "cases": cases, "judged": judged, "board": board, "range": ERROR_RANGE_HU}
 
 
@@ -65,7 +67,13 @@ def _images(findings: Findings, case_id: str, methods: Sequence[str]) -> dict[st
     return {method: image for method, image in images if image is not None}
 
 
-def _case(case_id: str, stored: StoredCase, images: Mapping[str, NDArray[np.int16]], output: Output) -> dict[str, Any]:
+def _case(
+    case_id: str,
+    stored: StoredCase,
+    images: Mapping[str, NDArray[np.int16]],
+    titles: Mapping[str, str],
+    output: Output,
+) -> dict[str, Any]:
     """Write the sidecar files of a case, and return what the page must know of it."""
     folder = f"gallery/{safe_name(case_id)}"
     base = {"truth": stored.truth, "uncorrected": stored.uncorrected, "metal": stored.metal}
@@ -84,7 +92,7 @@ def _case(case_id: str, stored: StoredCase, images: Mapping[str, NDArray[np.int1
         "files": {method: f"{folder}/{safe_name(method)}.js" for method in images},
         "case": f"{folder}/_case.js",
         "sinograms": f"{folder}/_sinograms.js" if sinograms else None,
-        "panels": write_panels(case_id, stored, all_images, output),
+        "panels": write_panels(case_id, stored, all_images, titles, output),
     }
 
 

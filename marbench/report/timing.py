@@ -64,7 +64,7 @@ def _chart(rows: list[dict[Any, Any]], methods: Mapping[str, Entry], board: Stan
         score = board.scores[label, measure.id][0].value
         if label in board.ranked and row["median"] > 0 and math.isfinite(row["median"]) and math.isfinite(score):
             entry = methods[label]
-            points.append(Point(label, float(row["median"]), score, entry.learned, entry.baseline))
+            points.append(Point(entry.title, float(row["median"]), score, entry.learned, entry.baseline))
     return scatter(points, measure.higher_is_better)
 
 

@@ -25,20 +25,20 @@
   const listed = () => {
     if (state.view === "sinogram") {
       return [
-        { key: "measured", label: "measured", file: current.sinograms },
-        { key: "metal-free", label: "without metal", file: current.sinograms },
+        { key: "measured", label: "Measured", file: current.sinograms },
+        { key: "metal-free", label: "Without metal", file: current.sinograms },
       ];
     }
     const methods = data.methods.filter((name) => current.files[name]);
     return [
-      { key: "truth", label: "truth", file: current.case },
-      { key: "uncorrected", label: "uncorrected", file: current.case },
-      ...methods.map((name, index) => ({ key: `method ${name}`, label: name, file: current.files[name], key_number: index + 1 })),
+      { key: "truth", name: "truth", label: "Truth", file: current.case },
+      { key: "uncorrected", name: "uncorrected", label: "Uncorrected", file: current.case },
+      ...methods.map((name, index) => ({ key: `method ${name}`, name, label: data.titles[name], file: current.files[name], key_number: index + 1 })),
     ];
   };
 
   const scoresOf = (entry) => {
-    const values = current.scores[entry.key === "uncorrected" ? data.uncorrected : entry.label];
+    const values = current.scores[entry.key === "uncorrected" ? data.uncorrected : entry.name];
     if (state.view === "sinogram" || entry.key === "truth" || !values) return "";
     const { parse, print } = window.marbench;
     return data.measures.map(([title, unit, digits], index) => `${title} ${print(parse(values[index]), digits)}${unit ? ` ${unit}` : ""}`).join(" · ");
@@ -82,7 +82,7 @@
     const all = listed();
     if (state.layout === "flip") return all.filter((entry) => entry.key === state.pick);
     if (state.layout === "swipe") return all.filter((entry) => entry.key === state.left || entry.key === state.right);
-    return all.filter((entry) => !state.hide.includes(entry.label));
+    return all.filter((entry) => !state.hide.includes(entry.name));
   };
 
   const settle = () => {
@@ -146,8 +146,8 @@
       const label = G.element("label");
       const box = document.createElement("input");
       box.type = "checkbox";
-      box.checked = !state.hide.includes(entry.label);
-      box.addEventListener("change", () => change({ hide: box.checked ? state.hide.filter((name) => name !== entry.label) : [...state.hide, entry.label] }));
+      box.checked = !state.hide.includes(entry.name);
+      box.addEventListener("change", () => change({ hide: box.checked ? state.hide.filter((name) => name !== entry.name) : [...state.hide, entry.name] }));
       label.append(box, ` ${entry.label}`);
       return label;
     }));
@@ -245,7 +245,7 @@
     const absent = data.methods.filter((name) => !current.files[name]);
     const facts = [
       current.id, current.reasons.join(", "), `group ${current.group}`, current.region, current.materials.join(" + "),
-      `${current.area} mm² of metal`, absent.length ? `no picture of ${absent.join(", ")}` : "",
+      `${current.area} mm² of metal`, absent.length ? `no picture of ${absent.map((name) => data.titles[name]).join(", ")}` : "",
     ];
     find("case-facts").textContent = facts.filter(Boolean).join(" · ");
     reflect();

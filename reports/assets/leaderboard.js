@@ -144,7 +144,7 @@
       const table = board.querySelector("table");
       restore(board);
       for (const row of rowsOf(board)) {
-        row.hidden = (search !== "" && !row.dataset.method.toLowerCase().includes(search))
+        row.hidden = (search !== "" && !`${row.dataset.title} ${row.dataset.method}`.toLowerCase().includes(search))
           || (choice("domain") !== "" && row.dataset.domain !== choice("domain"))
           || (choice("kind") !== "" && row.dataset.kind !== choice("kind"));
       }
@@ -223,7 +223,7 @@
     const groups = [...table.tHead.querySelectorAll(".group")].map((heading) => heading.querySelector("button").firstChild.textContent.trim());
     const title = seen.map((name) => measures[name].caption).join(" / ");
     const rows = shownRows(board).map((row) => [
-      style.text(row.dataset.method) + (row.classList.contains("unranked") ? " (not ranked)" : ""),
+      style.text(row.dataset.title) + (row.classList.contains("unranked") ? " (not ranked)" : ""),
       ...[...row.querySelectorAll(".cell")].map((cell) => seen.map((name) => printed(cell.querySelector(`[data-measure="${name}"]`), style, filtered)).join(" / ")),
       style.text(row.querySelector(".cover").firstChild.textContent.trim()),
     ]);
@@ -259,11 +259,12 @@
       const columns = Object.values(measures).flatMap(({ id }) => groups.map((group) => `${id} ${group}`));
       const rows = shownRows(board).map((row) => [
         quote(row.dataset.method),
+        quote(row.dataset.title),
         row.cells[0].dataset.value,
         ...Object.keys(measures).flatMap((name) => [...row.querySelectorAll(`.cell [data-measure="${name}"]`)].map((span) => span.dataset.value.replace("Infinity", "inf"))),
         quote(row.querySelector(".cover").firstChild.textContent.trim()),
       ]);
-      return [["method", "rank", ...columns.map(quote), "cases"], ...rows].map((row) => row.join(",")).join("\n");
+      return [["method", "title", "rank", ...columns.map(quote), "cases"], ...rows].map((row) => row.join(",")).join("\n");
     },
   };
 

@@ -247,13 +247,23 @@ def test_copies_say_what_the_table_says(board: Any, report: Path) -> None:
     assert rf"{mean:.2f}" in latex
     assert r"\textbf{" in latex and r"\underline{" in latex and r"$^\dagger$" in latex
     assert {line.count(" & ") for line in latex.splitlines() if line.endswith(r"\\")} == {7}
-    assert next(line for line in latex.splitlines() if "(not ranked)" in line).startswith("<img src=x")
+    assert next(line for line in latex.splitlines() if "(not ranked)" in line).startswith("<IMG SRC=X")
     markdown = copy("markdown")
-    assert r"\<img src=x onerror=alert(1)\>" in markdown
+    assert r"\<IMG SRC=X ONERROR=ALERT(1)\>" in markdown
     assert {line.count("|") for line in markdown.splitlines() if line.startswith("|")} == {9}
     lines = copy("csv").splitlines()
     row = next(line for line in lines if line.startswith("dudonet,")).split(",")
     assert float(row[lines[0].split(",").index("psnr[dudonet2019] all")]) == pytest.approx(mean, rel=1e-12)
+
+
+@pytest.mark.parametrize("width", [1440, 1280, 1024, 768, 375])
+def test_a_long_title_gives_way_to_the_navigation(browser: Browser, report: Path, width: int) -> None:
+    driver = browser.open(report / "index.html", width=width)
+    driver.execute_script("document.querySelector('.brand .of').textContent = 'A long title of a benchmark '.repeat(9)")
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    bar = "const list = document.querySelector('.bar ul'); return [list.scrollWidth, list.clientWidth]"
+    needed, given = driver.execute_script(bar)
+    assert needed <= given
 
 
 def test_the_chosen_theme_lasts(browser: Browser, report: Path) -> None:

@@ -91,8 +91,8 @@ def _hash(driver: Any) -> str:
 
 
 def test_all_methods_stand_beside_the_truth_and_a_hostile_name_is_text(viewer: Any) -> None:
-    assert _names(viewer)[:2] == ["truth", "uncorrected"]
-    assert set(_names(viewer)[2:]) == {"li", "nmar", "cnnmar", HOSTILE}
+    assert _names(viewer)[:2] == ["Truth", "Uncorrected"]
+    assert set(_names(viewer)[2:]) == {"LI", "NMAR", "CNNMAR", HOSTILE.upper()}
     assert viewer.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
     assert len(set(_pixels(viewer))) == 6
 
@@ -113,7 +113,7 @@ def test_the_probe_reads_the_stored_hu_in_every_pane(viewer: Any, report: Path) 
         for element in viewer.find_elements("css selector", ".pane-probe")
     ]
     assert shown[:2] == expected
-    assert shown[_names(viewer).index("nmar")] == nmar
+    assert shown[_names(viewer).index("NMAR")] == nmar
     _keys(viewer, "e")
     text = viewer.find_elements("css selector", ".pane-probe")[1].text
     assert int(text.removesuffix(" HU").replace("−", "-")) == expected[1] - expected[0]
@@ -199,7 +199,7 @@ def test_number_keys_flip_methods_in_one_place(viewer: Any) -> None:
     _keys(viewer, "1")
     assert _pixels(viewer) != flipped
     _keys(viewer, "t")
-    assert _names(viewer) == ["truth"]
+    assert _names(viewer) == ["Truth"]
     _keys(viewer, "g")
     assert len(_names(viewer)) == 6
 
@@ -222,7 +222,7 @@ def test_contour_inset_error_and_sinogram_change_the_pictures(viewer: Any) -> No
     assert viewer.find_element("id", "bar-low").text == "−250"
     _keys(viewer, "n")
     _until(viewer, "!document.getElementById('viewer').hasAttribute('aria-busy')")
-    assert _names(viewer) == ["measured", "without metal"]
+    assert _names(viewer) == ["Measured", "Without metal"]
     assert len(set(_pixels(viewer))) == 2
 
 
@@ -316,7 +316,7 @@ def test_cases_filter_by_region_metal_size_and_outcome(explorer: Any) -> None:
     assert {cell.text for cell in failed_cells} == {"error"}
     failed_cells[0].find_element("css selector", "button").click()
     said = explorer.find_element("id", "explorer-said").text
-    assert said.startswith(f"{HOSTILE} on p") and said.endswith("error. ValueError: </script>")
+    assert said.startswith(f"{HOSTILE.upper()} on p") and said.endswith("error. ValueError: </script>")
 
 
 def test_a_link_restores_the_table_of_cases(browser: Browser, explorer: Any, report: Path) -> None:
