@@ -256,6 +256,45 @@ def test_copies_say_what_the_table_says(board: Any, report: Path) -> None:
     assert float(row[lines[0].split(",").index("psnr[dudonet2019] all")]) == pytest.approx(mean, rel=1e-12)
 
 
+@pytest.mark.parametrize("width", [1440, 1280, 375])
+def test_the_board_opens_with_ranks_over_metal_size_that_tell_themselves(
+    browser: Browser, report: Path, width: int
+) -> None:
+    driver = browser.open(report / "index.html", width=width)
+    (chart,) = [each for each in driver.find_elements("css selector", "figure.ranks svg") if each.is_displayed()]
+    assert chart.rect["y"] < driver.find_element("id", "tools").rect["y"]
+    assert chart.rect["x"] + chart.rect["width"] <= width
+    frame = dataset.dataset(report.parent / "results", format="parquet").to_table().to_pandas()
+    frame = frame[(frame["method"] != HOSTILE) & (frame["size_group"] == 1)]
+    means = frame.groupby("method")["psnr[dudonet2019]"].mean().sort_values(ascending=False)
+    points = {point.get_attribute("aria-label"): point for point in chart.find_elements("css selector", "[tabindex]")}
+    for rank, (method, mean) in enumerate(means.items(), start=1):
+        title = "DUDONET[VARIANT=F] [variant=F]" if "F" in method else method.upper()
+        told = next(text for text in points if text.startswith(f"{title}, metal-size group 1: rank {rank} "))
+        assert "95 % interval" in told and told.endswith(f"PSNR {mean:.2f} dB")
+    driver.execute_script("arguments[0].focus()", points[told])
+    assert driver.find_element("css selector", "figure.ranks .reading").text == told
+    _choose(driver, "region", "thorax")
+    assert not chart.is_displayed()
+    heading = driver.find_element("css selector", "section.board:not([hidden]) h2").text
+    assert heading.endswith("cases of thorax only")
+    covers = [text.split("\n")[0] for text in _column(driver, 12)]
+    assert set(covers) == {f"{frame[frame['region'] == 'thorax']['case_id'].nunique() * 5}/{covers[0].split('/')[1]}"}
+    assert browser.complaints(report) == []
+
+
+def test_the_rows_on_show_are_downloaded_as_csv(board: Any) -> None:
+    _choose(board, "kind", "classical")
+    name, text = board.execute_async_script(
+        "const done = arguments[0]; const make = URL.createObjectURL; let blob;"
+        "URL.createObjectURL = (each) => { blob = each; return make(each); };"
+        "HTMLAnchorElement.prototype.click = function () { blob.text().then(text => done([this.download, text])) };"
+        "document.getElementById('download').click()"
+    )
+    assert name.startswith("leaderboard-") and name.endswith(".csv")
+    assert [line.split(",")[0] for line in text.splitlines()] == ["method", "nmar", "li", "none"]
+
+
 @pytest.mark.parametrize("width", [1440, 1280, 1024, 768, 375])
 def test_a_long_title_gives_way_to_the_navigation(browser: Browser, report: Path, width: int) -> None:
     driver = browser.open(report / "index.html", width=width)
