@@ -13,7 +13,7 @@ from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark
 from marbench.report.commands import command_text, pasted_folder
 from marbench.report.explorer_cases import CaseTable
-from marbench.report.explorer_charts import against_area, distributions, duels
+from marbench.report.explorer_charts import NARROW, WIDTH, Shapes, against_area, distributions, duels
 from marbench.report.failures import said
 from marbench.report.findings import Findings
 from marbench.report.formats import data_script
@@ -57,13 +57,19 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         "judged": findings.judged,
         "unranked": board.unranked,
         "measure": main,
-        "distributions": distributions(titles, values),
+        "distributions": _distributions(titles, values),
         "area": against_area(titles, values, areas, groups),
         "names": names,
         "duels": duels(values, main),
         "first": _first_rows(table, hard, scores[main]),
         **_drawing(findings, hard, pictures),
     }
+
+
+def _distributions(titles: list[str], values: NDArray[np.float64]) -> dict[str, Shapes]:
+    """Return the drawing for wide and for narrow windows; nothing without finite scores."""
+    drawn = {kind: distributions(titles, values, width) for kind, width in {"wide": WIDTH, "narrow": NARROW}.items()}
+    return {kind: shapes for kind, shapes in drawn.items() if shapes is not None}
 
 
 def _drawing(findings: Findings, hard: Difficulty, pictures: tuple[str, ...]) -> dict[str, Any]:

@@ -295,6 +295,22 @@ def test_the_rows_on_show_are_downloaded_as_csv(board: Any) -> None:
     assert [line.split(",")[0] for line in text.splitlines()] == ["method", "nmar", "li", "none"]
 
 
+@pytest.mark.parametrize("width", [1280, 375])
+def test_charts_fit_the_window_and_tell_their_values_to_pointer_and_keyboard(
+    browser: Browser, report: Path, width: int
+) -> None:
+    for page, told in (("timing", "DUDONET: "), ("explorer", "DUDONET: median ")):
+        driver = browser.open(report / f"{page}.html", width=width)
+        charts = driver.find_elements("css selector", "figure.chart > svg")
+        (chart,) = [each for each in charts if each.is_displayed()]
+        assert chart.rect["x"] + chart.rect["width"] <= width
+        points = chart.find_elements("css selector", ".reading-point")
+        (point,) = [each for each in points if str(each.get_attribute("aria-label")).startswith(told)]
+        driver.execute_script("arguments[0].focus()", point)
+        assert driver.find_element("css selector", ".reading").text == point.get_attribute("aria-label")
+        assert browser.complaints(report) == []
+
+
 @pytest.mark.parametrize("width", [1440, 1280, 1024, 768, 375])
 def test_a_long_title_gives_way_to_the_navigation(browser: Browser, report: Path, width: int) -> None:
     driver = browser.open(report / "index.html", width=width)
