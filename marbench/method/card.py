@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from marbench.errors import nearest
+from marbench.errors import MethodError, nearest
 
-__all__ = ["DeclaredWeights", "MethodCard", "Parameter", "ParameterValue", "Sha256"]
+__all__ = ["DeclaredWeights", "MethodCard", "Parameter", "ParameterValue", "Sha256", "by_title"]
 
 NAME_LIMIT = 64
 ParameterValue = bool | int | float | str
@@ -105,9 +106,9 @@ class MethodCard(_Section):
     role : str
         ``uncorrected`` for the method that returns the image of the scan as it is: no correction, so it judges no case.
         ``baseline`` for references that every paper of the field quotes. Tables highlight both.
-    authors, cite, url, year, licence, notes
-        Who wrote the method, the paper to cite, the address of its code or page, the year of the paper, the licence of
-        the plugin, and what a reader has to know.
+    authors, cite, bibtex, url, year, licence, notes
+        Who wrote the method, the paper to cite (with its address, which tables link to) and its BibTeX entry, the
+        address of the code or page, the year of the paper, the licence of the plugin, what a reader has to know.
     requires : tuple of str
         Requirements as pip takes them; under ``isolation = "venv"`` they are installed, else they must be there.
     isolation : str
@@ -127,6 +128,7 @@ class MethodCard(_Section):
     domain: Literal["sinogram", "image", "dual", "none"]
     role: Literal["", "uncorrected", "baseline"] = ""
     cite: str = ""
+    bibtex: str = ""
     authors: str = ""
     url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     year: Annotated[int, Field(ge=1970, le=2100)] | None = None
@@ -159,3 +161,23 @@ class MethodCard(_Section):
     def defaults(self) -> dict[str, Any]:
         """Return the default value of every parameter."""
         return {name: parameter.default for name, parameter in self.parameters.items()}
+
+
+def by_title(name: str, titles: Mapping[str, str]) -> str | None:
+    """Return the method that a user means, by what one types or by its title, in capitals or not; None if none is.
+
+    >>> by_title("DuDoNet", {"dudonet": "DuDoNet", "li": "LI"})
+    'dudonet'
+
+    Raises
+    ------
+    MethodError
+        Several are called so.
+    """
+    if name in titles:
+        return name
+    wanted = name.casefold()
+    found = [each for each, title in titles.items() if wanted in (each.casefold(), title.casefold())]
+    if len(found) > 1:
+        raise MethodError(f"{name!r} may be any of {', '.join(found)}.")
+    return found[0] if found else None
