@@ -104,9 +104,10 @@ def _case(
 
 def _frame(stored: StoredCase) -> list[float]:
     """Return what holds the body, as fractions of the picture: left, top, width, height. Without a body: all."""
-    body = (stored.truth > BODY_HU) | stored.metal
+    body: NDArray[np.bool_] = (stored.truth > BODY_HU) | stored.metal
     sides = []
-    for inside in (body.any(axis=0), body.any(axis=1)):
+    for axis in (0, 1):
+        inside = np.atleast_1d(body.any(axis=axis))
         (at,) = np.nonzero(inside)
         margin = _MARGIN * len(inside)
         first, last = (at[0] - margin, at[-1] + 1 + margin) if len(at) else (0, len(inside))
