@@ -22,7 +22,7 @@ __all__ = ["command"]
 @click.argument("name")
 @options.plugins_option
 def command(name: str, plugins: tuple[Path, ...]) -> None:
-    """Show NAME in full: a benchmark (its name or TOML file) or a method."""
+    """Show NAME in full: a benchmark (its name or TOML file) or a method (its name or title)."""
     from marbench.cases.suite import Suite
     from marbench.errors import DataError, MarbenchError, nearest
     from marbench.method.discovery import discover
@@ -41,10 +41,11 @@ def command(name: str, plugins: tuple[Path, ...]) -> None:
             _print(name, dict(_benchmark(suite.spec, str(len(suite)), suite.notices)))
         return
     found = discover(plugins)
-    if name not in found.entries:
+    entry = found.named(name)
+    if entry is None:
         hint = nearest(name, [*builtin_specs(), *found.entries])
         raise MarbenchError("\n".join([f"There is neither a benchmark nor a method {name!r}; {hint}", *found.problems]))
-    _print(name, dict(_method(found.entries[name])))
+    _print(name, dict(_method(entry)))
 
 
 def _benchmark(spec: Spec, cases: str, notices: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
@@ -77,8 +78,7 @@ def _method(entry: MethodEntry) -> Iterator[tuple[str, str]]:
     content = card.model_dump(mode="json", exclude={"name", "parameters", "presets", "weights"}, exclude_none=True)
     yield from ((key, text) for key, text in _flat("", content) if text)
     for name, parameter in card.parameters.items():
-        choices = f" (one of {', '.join(map(str, parameter.choices))})" if parameter.choices else ""
-        yield f"parameter {name}", f"default {parameter.default}{choices}. {parameter.help}".strip()
+        yield f"parameter {name}", f"default {parameter.default}{parameter.allowed}. {parameter.help}".strip()
     for name, values in card.presets.items():
         yield f"preset {name}", ", ".join(f"{key} = {value}" for key, value in values.items()) or "the defaults"
     problems: list[str] = []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from marbench.errors import nearest
+from marbench.errors import MethodError, nearest
 
-__all__ = ["DeclaredWeights", "MethodCard", "Parameter", "ParameterValue", "Sha256"]
+__all__ = ["DeclaredWeights", "MethodCard", "Parameter", "ParameterValue", "Sha256", "by_title"]
 
 NAME_LIMIT = 64
 ParameterValue = bool | int | float | str
@@ -36,12 +38,16 @@ class DeclaredWeights(_Section):
 
 
 class Parameter(_Section):
-    """``[parameters.NAME]``: one setting of a method."""
+    """``[parameters.NAME]``: one setting of a method; a number may have bounds, which are themselves allowed."""
 
     default: ParameterValue
     """Its type is the type of the parameter."""
     choices: tuple[ParameterValue, ...] = ()
     """The values that it may have; empty for any of its type."""
+    minimum: int | float | None = None
+    """The least that a number may be."""
+    maximum: int | float | None = None
+    """The most that a number may be."""
     help: str = ""
     """What it does, for ``marbench show``."""
 
@@ -49,6 +55,10 @@ class Parameter(_Section):
     def _default_is_a_choice(self) -> Parameter:
         if self.choices and self.default not in self.choices:
             raise ValueError(f"default {self.default!r} is none of the choices {list(self.choices)}")
+        if (self.minimum, self.maximum) != (None, None):
+            if isinstance(self.default, bool | str):
+                raise ValueError(f"only numbers have bounds, and the default is {self.default!r}")
+            self._check_bounds(self.default)
         return self
 
     def parse(self, text: str) -> ParameterValue:
@@ -68,7 +78,27 @@ class Parameter(_Section):
             value = type(self.default)(text)
         if self.choices and value not in self.choices:
             raise ValueError(f"{value!r} is not allowed; {nearest(text, map(str, self.choices))}")
+        if isinstance(value, int | float):
+            self._check_bounds(value)
         return value
+
+    @property
+    def allowed(self) -> str:
+        """What values are allowed, in brackets after a space; empty where any is."""
+        if self.choices:
+            return f" (one of {', '.join(map(str, self.choices))})"
+        low, high = self._bounds
+        return f" (from {low:g} to {high:g})" if (low, high) != (-math.inf, math.inf) else ""
+
+    @property
+    def _bounds(self) -> tuple[float, float]:
+        low = -math.inf if self.minimum is None else self.minimum
+        return low, math.inf if self.maximum is None else self.maximum
+
+    def _check_bounds(self, value: float) -> None:
+        low, high = self._bounds
+        if (low, high) != (-math.inf, math.inf) and not low <= value <= high:  # NaN lies between no bounds
+            raise ValueError(f"{value!r} is not allowed; expected a number from {low:g} to {high:g}")
 
 
 class MethodCard(_Section):
@@ -86,7 +116,9 @@ class MethodCard(_Section):
     """What tables highlight. "uncorrected" returns the image of the scan as it is: no correction, so it judges no case;
     "baseline" is a reference that every paper of the field quotes."""
     cite: str = ""
-    """The paper to cite."""
+    """The paper to cite, with its address, which tables link to."""
+    bibtex: str = ""
+    """Its BibTeX entry."""
     authors: str = ""
     """Who wrote the method."""
     url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
@@ -129,3 +161,23 @@ class MethodCard(_Section):
     def defaults(self) -> dict[str, Any]:
         """Return the default value of every parameter."""
         return {name: parameter.default for name, parameter in self.parameters.items()}
+
+
+def by_title(name: str, titles: Mapping[str, str]) -> str | None:
+    """Return the method that a user means, by what one types or by its title, in capitals or not; None if none is.
+
+    >>> by_title("DuDoNet", {"dudonet": "DuDoNet", "li": "LI"})
+    'dudonet'
+
+    Raises
+    ------
+    MethodError
+        Several are called so.
+    """
+    if name in titles:
+        return name
+    wanted = name.casefold()
+    found = [each for each, title in titles.items() if wanted in (each.casefold(), title.casefold())]
+    if len(found) > 1:
+        raise MethodError(f"{name!r} may be any of {', '.join(found)}.")
+    return found[0] if found else None

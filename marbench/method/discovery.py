@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from marbench.errors import MethodError, nearest
 from marbench.machine.text import clean_line
-from marbench.method.card import MethodCard
+from marbench.method.card import MethodCard, by_title
 from marbench.resources import resource_folder
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ class Discovery:
 
     entries: dict[str, MethodEntry]
     problems: tuple[str, ...] = ()
+
+    def named(self, name: str) -> MethodEntry | None:
+        """Return the method of a name or title; see `by_title`."""
+        label = by_title(name, {each: entry.card.title for each, entry in self.entries.items()})
+        return None if label is None else self.entries[label]
 
 
 def methods(plugins: Iterable[str | Path] = ()) -> dict[str, MethodCard]:

@@ -268,10 +268,11 @@ def _parse(text: str, found: Discovery, preset: str | None) -> MethodRequest:
     file, separator, attribute = name.rpartition(":")
     if separator and file.endswith(".py"):
         return _request(entry_of_file(file, attribute), parameters, preset)
-    if name not in found.entries:
+    entry = found.named(name)
+    if entry is None:
         # The one that is meant may be among those that could not be read.
         raise MethodError("\n".join([f"There is no method {name!r}; {nearest(name, found.entries)}", *found.problems]))
-    return _request(found.entries[name], parameters, preset)
+    return _request(entry, parameters, preset)
 
 
 def _request(entry: MethodEntry, parameters: str, preset: str | None) -> MethodRequest:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +15,9 @@ from marbench.report.training import is_learned
 
 __all__ = ["Entry", "entries", "reference_device"]
 
+# What may become a link: a card comes from anywhere.
+_ADDRESS = re.compile(r"https?://[^\s\"<>]+")
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -22,7 +27,9 @@ class Entry:
     ----------
     label : str
         As in the results, e.g. ``nmar[prior=raw]``.
-    title, domain : str
+    title : str
+        As on the card, with the parameters that differ from their defaults; the label behind it where two are alike.
+    domain : str
     year : int or None
     learned : bool
         See `is_learned`.
@@ -57,6 +64,13 @@ class Entry:
         return f"method-{self.position}"
 
     @property
+    def links(self) -> dict[str, str]:
+        """Name → address: of the paper, the first in what the card cites, and of the code or page."""
+        texts = {"paper": self.card.get("cite"), "web": self.card.get("url")}
+        found = {name: _ADDRESS.search(str(text or "")) for name, text in texts.items()}
+        return {name: match[0].rstrip(".,;)") for name, match in found.items() if match}
+
+    @property
     def kind(self) -> str:
         """``learned`` or ``classical``."""
         return "learned" if self.learned else "classical"
@@ -83,7 +97,15 @@ def entries(benchmark: Benchmark) -> dict[str, Entry]:
     # Rows of one method may be of several kinds, as after a merge: each is named.
     others = benchmark.rows.loc[benchmark.rows["evidence"] != "run here", ["method", "evidence"]].drop_duplicates()
     told = others.groupby("method")["evidence"].agg(", ".join)
-    return {label: replace(entry, evidence=str(told.get(label, ""))) for label, entry in found.items()}
+    often = Counter(entry.title for entry in found.values())
+    return {
+        label: replace(
+            entry,
+            title=f"{entry.title} ({label})" if often[entry.title] > 1 else entry.title,
+            evidence=str(told.get(label, "")),
+        )
+        for label, entry in found.items()
+    }
 
 
 def _entry(

@@ -13,7 +13,7 @@ from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark
 from marbench.report.commands import command_text, pasted_folder
 from marbench.report.explorer_cases import CaseTable
-from marbench.report.explorer_charts import against_area, distributions, duels
+from marbench.report.explorer_charts import NARROW, WIDTH, Shapes, against_area, distributions, duels
 from marbench.report.failures import said
 from marbench.report.findings import Findings
 from marbench.report.formats import data_script
@@ -37,6 +37,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     judged_at = [shown.index(method) for method in findings.judged]
     pictures = tuple(findings.shown)
     data = _data(benchmark, table, shown, judged_at)
+    data["titles"] = [findings.entries[method].title for method in shown]
     data["measures"] = [
         _write_scores(measure, index, scores[measure], output) for index, measure in enumerate(measures)
     ]
@@ -44,6 +45,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     main = measures[0]
     ranked_at = list(range(len(board.ranked))) or list(range(len(shown)))
     names = [shown[at] for at in ranked_at]
+    titles = [findings.entries[name].title for name in names]
     values = scores[main][ranked_at]
     areas = table.facts["metal_area_mm2"].to_numpy(np.float64)
     groups = table.facts["size_group"].to_numpy(np.float64)
@@ -55,13 +57,19 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         "judged": findings.judged,
         "unranked": board.unranked,
         "measure": main,
-        "distributions": distributions(names, values),
-        "area": against_area(names, values, areas, groups),
+        "distributions": _distributions(titles, values),
+        "area": against_area(titles, values, areas, groups),
         "names": names,
         "duels": duels(values, main),
         "first": _first_rows(table, hard, scores[main]),
         **_drawing(findings, hard, pictures),
     }
+
+
+def _distributions(titles: list[str], values: NDArray[np.float64]) -> dict[str, Shapes]:
+    """Return the drawing for wide and for narrow windows; nothing without finite scores."""
+    drawn = {kind: distributions(titles, values, width) for kind, width in {"wide": WIDTH, "narrow": NARROW}.items()}
+    return {kind: shapes for kind, shapes in drawn.items() if shapes is not None}
 
 
 def _drawing(findings: Findings, hard: Difficulty, pictures: tuple[str, ...]) -> dict[str, Any]:

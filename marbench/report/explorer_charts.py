@@ -12,9 +12,9 @@ from scipy.stats import gaussian_kde
 from marbench.metrics.measure import Measure
 from marbench.report.axes import Axis, linear_axis, log_axis
 
-__all__ = ["Area", "AreaPanel", "Duel", "Shape", "Shapes", "against_area", "distributions", "duels"]
+__all__ = ["NARROW", "WIDTH", "Area", "AreaPanel", "Duel", "Shape", "Shapes", "against_area", "distributions", "duels"]
 
-WIDTH, _LEFT, _RIGHT, _ROW = 760, 150, 12, 46
+WIDTH, NARROW, _LEFT, _RIGHT, _ROW = 760, 350, 150, 12, 46
 _POINTS = 200
 _SMALL_WIDTH, _SMALL_HEIGHT, _TICK = 250, 170, 32
 
@@ -100,7 +100,7 @@ class Duel:
     losses: int
 
 
-def distributions(labels: Sequence[str], scores: NDArray[np.float64]) -> Shapes | None:
+def distributions(labels: Sequence[str], scores: NDArray[np.float64], width: int = WIDTH) -> Shapes | None:
     """Draw the scores ``(methods, cases)``, one row per method; None without finite scores.
 
     Densities are Gaussian kernel estimates with Scott's bandwidth. Of more than 200 cases every k-th in the order of
@@ -110,9 +110,11 @@ def distributions(labels: Sequence[str], scores: NDArray[np.float64]) -> Shapes 
     kept = [(label, row) for label, row in kept if len(row)]
     if not kept:
         return None
-    x = linear_axis([float(value) for _, row in kept for value in row[[0, -1]]], _LEFT, WIDTH - _RIGHT, pad=0.03)
+    x = linear_axis(
+        [float(value) for _, row in kept for value in row[[0, -1]]], min(_LEFT, 0.3 * width), width - _RIGHT, pad=0.03
+    )
     shapes = tuple(_shape(label, row, x, 10 + _ROW * (index + 0.5)) for index, (label, row) in enumerate(kept))
-    return Shapes(WIDTH, 10 + _ROW * len(kept) + 42, x, shapes)
+    return Shapes(width, 10 + _ROW * len(kept) + 42, x, shapes)
 
 
 def _shape(label: str, values: NDArray[np.float64], x: Axis, middle: float) -> Shape:

@@ -10,6 +10,7 @@ from scipy.ndimage import uniform_filter
 
 from marbench.errors import MethodError, StoreError, nearest
 from marbench.machine.files import write_atomically
+from marbench.method.card import by_title
 from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.figure_drawing import BODY_HU, INSET_PART, Panel, draw_panels
@@ -114,14 +115,9 @@ def figure_panels(
 
 def _named(findings: Findings, name: str) -> str:
     """Return the label of a method by its label or by its title, in capitals or not."""
-    if name in findings.entries:
-        return name
-    wanted = name.casefold()
-    found = [label for label, each in findings.entries.items() if wanted in (label.casefold(), each.title.casefold())]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise MethodError(f"{name!r} may be any of {', '.join(found)}.")
+    label = by_title(name, {label: entry.title for label, entry in findings.entries.items()})
+    if label is not None:
+        return label
     raise MethodError(f"The run has no results of {name!r}; {nearest(name, findings.entries)}")
 
 

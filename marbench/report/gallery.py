@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marbench.machine.files import safe_name
+from marbench.report.figure_drawing import BODY_HU
 from marbench.report.findings import Findings
 from marbench.report.formats import data_script
 from marbench.report.gallery_store import StoredCase, read_method
@@ -24,6 +25,8 @@ ERROR_RANGE_HU = 250
 WINDOWS = {"Soft tissue": (-160, 240), "Bone": (-500, 1300), "Lung": (-1350, 150), "Wide": (-1000, 2000)}
 """Display windows in HU."""
 
+_MARGIN = 0.03
+
 
 def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     if not findings.shown:
@@ -33,9 +36,10 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     methods = findings.corrections(findings.methods)
     measures = [measure for measure in (board.measures if board else ()) if measure.convention]
     scores = {measure: table.scores(measure.id) for measure in measures}
+    titles = {method: findings.entries[method].title for method in methods}
     cases = []
     for case_id, chosen in findings.shown.items():
-        case = _case(case_id, chosen.stored, _images(findings, case_id, methods), output)
+        case = _case(case_id, chosen.stored, _images(findings, case_id, methods), titles, output)
         at = table.ids.index(case_id)
         facts = table.facts.iloc[at]
         case |= {"reasons": list(chosen.reasons), "group": int(facts["size_group"]), "region": facts["region"]}
@@ -45,16 +49,19 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
             for row, method in enumerate(benchmark.methods)
         }
         cases.append(case)
+    for case in cases:
+        case["thumb"] = case["panels"][1][1]
     data = {
         "cases": [{name: value for name, value in case.items() if name != "panels"} for case in cases],
         "methods": methods,
+        "titles": titles,
         "uncorrected": next((method for method in findings.methods if method in benchmark.uncorrected), None),
         "measures": [[measure.title, measure.unit, measure.digits] for measure in measures],
         "windows": WINDOWS,
         "error": ERROR_RANGE_HU,
     }
-    judged = findings.judged if board else ()
-    return {"data": data, "cases": cases, "judged": judged, "board": board, "range": ERROR_RANGE_HU}
+    judged = [findings.entries[method].title for method in findings.judged] if board else []
+    return {"data": data, "cases": cases, "judged": judged, "board": board, "error_range": ERROR_RANGE_HU}
 
 
 def _images(findings: Findings, case_id: str, methods: Sequence[str]) -> dict[str, NDArray[np.int16]]:
@@ -65,7 +72,13 @@ def _images(findings: Findings, case_id: str, methods: Sequence[str]) -> dict[st
     return {method: image for method, image in images if image is not None}
 
 
-def _case(case_id: str, stored: StoredCase, images: Mapping[str, NDArray[np.int16]], output: Output) -> dict[str, Any]:
+def _case(
+    case_id: str,
+    stored: StoredCase,
+    images: Mapping[str, NDArray[np.int16]],
+    titles: Mapping[str, str],
+    output: Output,
+) -> dict[str, Any]:
     """Write the sidecar files of a case, and return what the page must know of it."""
     folder = f"gallery/{safe_name(case_id)}"
     base = {"truth": stored.truth, "uncorrected": stored.uncorrected, "metal": stored.metal}
@@ -80,12 +93,27 @@ def _case(case_id: str, stored: StoredCase, images: Mapping[str, NDArray[np.int1
     return {
         "id": case_id,
         "window": list(stored.window),
+        "frame": _frame(stored),
         "size": list(stored.truth.shape),
         "files": {method: f"{folder}/{safe_name(method)}.js" for method in images},
         "case": f"{folder}/_case.js",
         "sinograms": f"{folder}/_sinograms.js" if sinograms else None,
-        "panels": write_panels(case_id, stored, all_images, output),
+        "panels": write_panels(case_id, stored, all_images, titles, output),
     }
+
+
+def _frame(stored: StoredCase) -> list[float]:
+    """Return what holds the body, as fractions of the picture: left, top, width, height. Without a body: all."""
+    body: NDArray[np.bool_] = (stored.truth > BODY_HU) | stored.metal
+    sides = []
+    for axis in (0, 1):
+        inside = np.atleast_1d(body.any(axis=axis))
+        (at,) = np.nonzero(inside)
+        margin = _MARGIN * len(inside)
+        first, last = (at[0] - margin, at[-1] + 1 + margin) if len(at) else (0, len(inside))
+        sides.append((max(0, first) / len(inside), min(len(inside), last) / len(inside)))
+    (left, right), (top, bottom) = sides
+    return [round(float(value), 4) for value in (left, top, right - left, bottom - top)]
 
 
 def _script(case_id: str, arrays: Mapping[str, Any]) -> str:

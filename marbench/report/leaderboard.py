@@ -12,11 +12,14 @@ from marbench.report.failures import reasons
 from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
 from marbench.report.pictures import example_strip
+from marbench.report.rank_chart import RankChart, group_comparisons, rank_chart
 from marbench.report.standings import Standings
 from marbench.report.strata import strata
 from marbench.report.tables import expected_cases
 
 __all__ = ["PAGE", "group_headings"]
+
+_CHART_WIDTHS = {"wide": 900, "narrow": 350}
 
 
 def group_headings(benchmark: Benchmark) -> list[dict[str, str]]:
@@ -49,6 +52,15 @@ def _board_data(board: Standings) -> dict[str, Any]:
     }
 
 
+def _charts(findings: Findings, board: Standings) -> dict[str, RankChart]:
+    """Return the rank chart of a board for wide and for narrow windows."""
+    benchmark, compared = findings.benchmark, group_comparisons(findings.benchmark, board)
+    drawn = {
+        kind: rank_chart(benchmark, board, findings.entries, compared, width) for kind, width in _CHART_WIDTHS.items()
+    }
+    return {kind: chart for kind, chart in drawn.items() if chart is not None}
+
+
 def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
     benchmark, boards, methods = findings.benchmark, findings.boards, findings.entries
     columns = [measure.id for measure in benchmark.measures] if boards else []
@@ -56,6 +68,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
     strip = example_strip(findings, output)
     return {
         "boards": boards,
+        "charts_of": [_charts(findings, board) for board in boards],
         "definitions": CONVENTIONS,
         "reasons": [reasons(benchmark, board.ranking) for board in boards],
         "entries": methods,

@@ -60,17 +60,24 @@ def example_strip(findings: Findings, output: Output) -> Strip | None:
         if image is not None:
             images[method] = image
     height, width = case.truth.shape
-    return Strip(case_id, case.window, (height, width), write_panels(case_id, case, images, output))
+    titles = {method: entry.title for method, entry in findings.entries.items()}
+    return Strip(case_id, case.window, (height, width), write_panels(case_id, case, images, titles, output))
 
 
 def write_panels(
-    case_id: str, case: StoredCase, images: Mapping[str, NDArray[np.int16]], output: Output
+    case_id: str,
+    case: StoredCase,
+    images: Mapping[str, NDArray[np.int16]],
+    titles: Mapping[str, str],
+    output: Output,
 ) -> tuple[tuple[str, str], ...]:
-    """Write the images of a case as PNG, in its own window and with its metal; return (label, file) of each."""
+    """Write the images of a case as PNG, in its own window and with its metal; return (title, file) of each."""
     panels = []
     for label, image in images.items():
         name = f"pictures/{safe_name(case_id)}/{safe_name(label)}.png"
-        panels.append((label, output.write(name, _png(windowed(image, case.metal, case.window)))))
+        panels.append(
+            (titles.get(label, label.capitalize()), output.write(name, _png(windowed(image, case.metal, case.window))))
+        )
     return tuple(panels)
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from marbench.report.axes import Axis, linear_axis, log_axis
 
-__all__ = ["Point", "Scatter", "pareto_front", "scatter"]
+__all__ = ["NARROW", "WIDTH", "Point", "Scatter", "pareto_front", "scatter"]
 
-WIDTH, HEIGHT = 760, 440
+WIDTH, NARROW = 760, 350
+_HEIGHTS = {WIDTH: 440, NARROW: 320}
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 46
 _CHARACTER, _LINE = 6.6, 14
 
@@ -50,15 +51,16 @@ class Scatter:
     front: str
 
 
-def scatter(points: Sequence[Point], higher_is_better: bool = True) -> Scatter | None:
+def scatter(points: Sequence[Point], higher_is_better: bool = True, width: int = WIDTH) -> Scatter | None:
     """Return the drawing of points with positive finite times and finite scores; None without any."""
     if not points:
         return None
+    height = _HEIGHTS[width]
     ordered = sorted(points, key=lambda point: (point.seconds, point.label))
-    x = log_axis([point.seconds for point in ordered], _LEFT, WIDTH - _RIGHT)
-    y = linear_axis([point.score for point in ordered], HEIGHT - _BOTTOM, _TOP)
+    x = log_axis([point.seconds for point in ordered], _LEFT, width - _RIGHT)
+    y = linear_axis([point.score for point in ordered], height - _BOTTOM, _TOP)
     front = pareto_front(ordered, higher_is_better)
-    return Scatter(WIDTH, HEIGHT, x, y, _place(ordered, front, x, y), _steps(front, x, y))
+    return Scatter(width, height, x, y, _place(ordered, front, x, y), _steps(front, x, y))
 
 
 def pareto_front(points: Sequence[Point], higher_is_better: bool = True) -> list[Point]:

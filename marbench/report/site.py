@@ -216,6 +216,7 @@ def _entries(findings: Findings) -> list[Entry]:
         entries.append(
             Entry(
                 method=method,
+                title=findings.entries[method].title,
                 method_hash=benchmark.versions[method],
                 rank=boards[0].rank(method) if boards else None,
                 good=cover.good if cover else 0,

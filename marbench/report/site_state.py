@@ -30,6 +30,7 @@ class Entry(_Part):
     """What a run says of one method; scores by column."""
 
     method: str
+    title: str = ""
     method_hash: str
     rank: int | None
     good: int
@@ -108,11 +109,11 @@ def feed(runs: Iterable[Record], url: str) -> dict[str, Any]:
 
 
 def _item(record: Record, base: str) -> Mapping[str, str]:
-    best = next((f" First: {entry.method}." for entry in record.entries if entry.rank is not None), "")
+    best = next((f" First: {entry.title or entry.method}." for entry in record.entries if entry.rank is not None), "")
     return {
         "id": record.id,
         "url": f"{base}{record.path}",
-        "title": f"{record.benchmark}: {', '.join(entry.method for entry in record.entries)}",
+        "title": f"{record.benchmark}: {', '.join(entry.title or entry.method for entry in record.entries)}",
         "content_text": f"{len(record.entries)} methods on {record.cases} cases.{best}",
         "date_published": record.published,
     }

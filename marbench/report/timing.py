@@ -12,7 +12,7 @@ from marbench.report.benchmark import Benchmark, natural_key
 from marbench.report.entries import Entry
 from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
-from marbench.report.scatter import Point, Scatter, scatter
+from marbench.report.scatter import NARROW, WIDTH, Point, Scatter, scatter
 from marbench.report.standings import Standings
 
 __all__ = ["PAGE", "timing_table"]
@@ -49,14 +49,14 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     devices: list[dict[str, Any]] = []
     for (name, device, threads), rows in timing_table(benchmark).groupby(_DEVICE):
         records = rows.sort_values("median", kind="stable").to_dict("records")
-        chart = _chart(records, methods, board) if board else None
-        devices.append({"name": name, "device": device, "threads": threads, "rows": records, "chart": chart})
+        charts = _charts(records, methods, board) if board else {}
+        devices.append({"name": name, "device": device, "threads": threads, "rows": records, "charts": charts})
     devices.sort(key=lambda entry: (-len(entry["rows"]), natural_key(str(entry["name"])), entry["device"]))
     return {"devices": devices, "entries": methods, "board": board}
 
 
-def _chart(rows: list[dict[Any, Any]], methods: Mapping[str, Entry], board: Standings) -> Scatter | None:
-    """Draw the complete methods: a mean over some of the cases is no score to compare."""
+def _charts(rows: list[dict[Any, Any]], methods: Mapping[str, Entry], board: Standings) -> dict[str, Scatter]:
+    """Draw the complete methods, for wide and narrow windows: a mean over some of the cases is no score to compare."""
     measure = board.measures[0]
     points = []
     for row in rows:
@@ -64,8 +64,10 @@ def _chart(rows: list[dict[Any, Any]], methods: Mapping[str, Entry], board: Stan
         score = board.scores[label, measure.id][0].value
         if label in board.ranked and row["median"] > 0 and math.isfinite(row["median"]) and math.isfinite(score):
             entry = methods[label]
-            points.append(Point(label, float(row["median"]), score, entry.learned, entry.baseline))
-    return scatter(points, measure.higher_is_better)
+            points.append(Point(entry.title, float(row["median"]), score, entry.learned, entry.baseline))
+    widths = {"wide": WIDTH, "narrow": NARROW}
+    drawn = {kind: scatter(points, measure.higher_is_better, width) for kind, width in widths.items()}
+    return {kind: chart for kind, chart in drawn.items() if chart is not None}
 
 
 PAGE = Page("timing", "Timing", _build)

@@ -121,7 +121,7 @@
       const failure = bad.get(`${method} ${at}`);
       const text = failure ? failure.status : print(value, digits);
       const score = cell(text, failure ? "failed" : text === best && present.length > 1 ? "best" : "");
-      if (failure && failure.message) score.replaceChildren(sayer(failure, `${data.methods[method]} on ${cases.ids[at]}`));
+      if (failure && failure.message) score.replaceChildren(sayer(failure, `${data.titles[method]} on ${cases.ids[at]}`));
       made.append(score);
     });
     return made;

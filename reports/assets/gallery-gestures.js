@@ -59,7 +59,7 @@ window.marbenchGallery = window.marbenchGallery || {};
 
     const end = (event) => {
       // A tap or a click puts the probe; a finger has no hover.
-      if (pointers.has(event.pointerId) && event.type === "pointerup" && !began.moved && gesture !== "pinch") hooks.probe(fraction(event));
+      if (pointers.has(event.pointerId) && event.type === "pointerup" && !began.moved && gesture !== "pinch") hooks.tap(fraction(event));
       pointers.delete(event.pointerId);
       if (pointers.size === 1) gesture = "";
     };

@@ -13,6 +13,8 @@ window.marbenchGallery = window.marbenchGallery || {};
       i: () => change({ view: "image" }), e: () => change({ view: "error" }), n: viewer.sinogram,
       c: () => change({ contour: !state().contour }), z: () => change({ inset: !state().inset }), w: viewer.exchangeDrag, r: viewer.reset,
       "+": () => viewer.zoomBy(1.25), "=": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8),
+      b: () => change({ field: state().field === "body" ? "whole" : "body" }), m: viewer.zoomToMetal, o: viewer.toggleRoi, x: viewer.fullScreen,
+      h: viewer.fold, p: viewer.save, "<": () => viewer.growRoi(0.8), ">": () => viewer.growRoi(1.25),
       "[": () => viewer.step(-1), "]": () => viewer.step(1),
     };
 

@@ -44,7 +44,7 @@ window.marbenchGallery = window.marbenchGallery || {};
 
   // From pixels of the picture to the canvas: [scale x, scale y, shift x, shift y].
   const transform = (state, size, picture) => {
-    const [scaleX, scaleY] = [(size.width / picture.columns) * state.zoom, (size.height / picture.rows) * state.zoom];
+    const [scaleX, scaleY] = [(size.width / picture.columns) * state.zoomX, (size.height / picture.rows) * state.zoomY];
     return [scaleX, scaleY, size.width / 2 - state.x * picture.columns * scaleX, size.height / 2 - state.y * picture.rows * scaleY];
   };
 
@@ -114,7 +114,7 @@ window.marbenchGallery = window.marbenchGallery || {};
     context.fillRect(0, 0, size.width, size.height);
     if (!picture) return;
     const to = transform(state, size, picture);
-    place(context, picture, to, state.zoom);
+    place(context, picture, to, state.zoomX);
     if (second) {
       const split = state.at * size.width;
       context.save();
@@ -122,7 +122,7 @@ window.marbenchGallery = window.marbenchGallery || {};
       context.rect(split, 0, size.width - split, size.height);
       context.clip();
       context.fillRect(split, 0, size.width - split, size.height);
-      place(context, second, to, state.zoom);
+      place(context, second, to, state.zoomX);
       context.restore();
       context.fillStyle = "#ffffff";
       context.fillRect(split - size.ratio, 0, 2 * size.ratio, size.height);
@@ -137,14 +137,22 @@ window.marbenchGallery = window.marbenchGallery || {};
     if (state.contour) strokeEdges(context, picture.edges, to, 1.2 * size.ratio);
     if (state.inset && picture.insets && !second) drawInset(context, state, size, picture, picture.edges, to);
     if (state.probe) drawProbe(context, state.probe, to, size.ratio);
+    if (state.roi) {
+      const [row, column, radius] = state.roi;
+      context.beginPath();
+      context.ellipse((column + 0.5) * to[0] + to[2], (row + 0.5) * to[1] + to[3], radius * to[0], radius * to[1], 0, 0, 2 * Math.PI);
+      context.strokeStyle = "#39d5ff";
+      context.lineWidth = 1.5 * size.ratio;
+      context.stroke();
+    }
   };
 
   // The place of a pointer in a picture, as fractions of the picture; outside it may be below 0 or above 1.
   const locate = (canvas, state, event) => {
     const box = canvas.getBoundingClientRect();
     return [
-      state.x + ((event.clientX - box.left) / box.width - 0.5) / state.zoom,
-      state.y + ((event.clientY - box.top) / box.height - 0.5) / state.zoom,
+      state.x + ((event.clientX - box.left) / box.width - 0.5) / state.zoomX,
+      state.y + ((event.clientY - box.top) / box.height - 0.5) / state.zoomY,
     ];
   };
 

@@ -5,6 +5,7 @@ window.marbenchGallery = window.marbenchGallery || {};
   const DEFAULTS = {
     case: "", view: "image", layout: "grid", window: null, zoom: 1, x: 0.5, y: 0.5,
     pick: "", left: "", right: "", at: 0.5, contour: true, inset: false, insetAt: null, probe: null, hide: [],
+    columns: 0, field: "body", against: "truth", range: 0, roi: null,
   };
   const VIEWS = ["image", "error", "sinogram"];
   const LAYOUTS = ["grid", "flip", "swipe"];
@@ -35,6 +36,12 @@ window.marbenchGallery = window.marbenchGallery || {};
     state.inset = query.has("inset");
     state.contour = query.get("contour") !== "0";
     state.hide = query.getAll("hide");
+    state.columns = number(query.get("columns"), 0, 8, 0);
+    state.field = oneOf(query.get("field"), ["body", "whole"], DEFAULTS.field);
+    state.against = query.get("against") || DEFAULTS.against;
+    state.range = number(query.get("range"), 0, 4000, 0);
+    const roi = numbers(query.get("roi"), 3);
+    state.roi = roi && roi[2] > 0 ? roi : null;
     return state;
   };
 
@@ -57,6 +64,8 @@ window.marbenchGallery = window.marbenchGallery || {};
     if (!state.contour) query.set("contour", "0");
     if (state.inset) query.set("inset", state.insetAt ? state.insetAt.join(",") : "");
     if (state.probe) query.set("probe", state.probe.join(","));
+    for (const name of ["columns", "field", "against", "range"]) if (state[name] !== DEFAULTS[name]) query.set(name, String(state[name]));
+    if (state.roi) query.set("roi", state.roi.join(","));
     for (const name of state.hide) query.append("hide", name);
     return `#${query}`;
   };

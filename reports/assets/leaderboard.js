@@ -6,7 +6,7 @@
   const data = JSON.parse(document.getElementById("board-data").textContent);
   const boards = [...document.querySelectorAll("section.board")];
   const status = document.getElementById("status");
-  const { MISSING, parse, print } = window.marbench;
+  const { parse, print } = window.marbench;
 
   // What a board's numbers are: { convention, measures: name → { id, title, caption, digits, up }, views }.
   const aboutOf = (board) => data.boards[Number(board.dataset.index)];
@@ -21,6 +21,7 @@
   for (const board of boards) {
     board.count = board.querySelector(".count").textContent;
     board.original = new Map();
+    board.covers = rowsOf(board).map((row) => [row.querySelector(".cover"), row.querySelector(".cover").firstChild.textContent]);
     for (const row of rowsOf(board)) {
       const place = row.querySelector(".place");
       if (place) board.original.set(place, { text: place.textContent });
@@ -50,6 +51,8 @@
 
   const restore = (board) => {
     board.querySelector(".count").textContent = board.count;
+    board.querySelector(".scope").textContent = "";
+    for (const [cell, text] of board.covers) cell.firstChild.textContent = text;
     for (const [element, was] of board.original) {
       element.textContent = was.text;
       if (was.value !== undefined) { element.dataset.value = was.value; element.className = was.name; }
@@ -62,8 +65,12 @@
     const everywhere = strata(region, material, "0");
     const cases = Object.values(data.cells.counts[aboutOf(board).measures[leading(board)].id])
       .map((counts) => everywhere.reduce((sum, index) => sum + counts[index], 0));
-    board.querySelector(".count").textContent = `${Math.max(0, ...cases).toLocaleString("en")} cases`;
+    board.querySelector(".count").textContent = `${Math.max(0, ...cases).toLocaleString("en")} case${Math.max(0, ...cases) === 1 ? "" : "s"}`;
+    board.querySelector(".scope").textContent = ` cases of ${[region, material].filter(Boolean).join(", ")} only`;
+    const total = Math.max(0, ...cases);
     for (const row of shownRows(board)) {
+      const good = data.cells.counts[aboutOf(board).measures[leading(board)].id][row.dataset.method] || [];
+      row.querySelector(".cover").firstChild.textContent = `${everywhere.reduce((sum, index) => sum + (good[index] || 0), 0).toLocaleString("en")}/${total.toLocaleString("en")}`;
       for (const span of spans(row)) {
         const measure = measureOf(board, span);
         const group = span.closest("td").dataset.group ?? "0";
@@ -144,7 +151,7 @@
       const table = board.querySelector("table");
       restore(board);
       for (const row of rowsOf(board)) {
-        row.hidden = (search !== "" && !row.dataset.method.toLowerCase().includes(search))
+        row.hidden = (search !== "" && !`${row.dataset.title} ${row.dataset.method}`.toLowerCase().includes(search))
           || (choice("domain") !== "" && row.dataset.domain !== choice("domain"))
           || (choice("kind") !== "" && row.dataset.kind !== choice("kind"));
       }
@@ -158,6 +165,8 @@
       const sorted = table.tHead.querySelector("[aria-sort]");
       if (sorted) window.marbench.sort(table, sorted.cellIndex, sorted.getAttribute("aria-sort"));
       if (board.dataset.index === chosen) {
+        // Ranks by size are of all methods on all cases.
+        for (const figure of document.querySelectorAll("figure.ranks")) figure.hidden = filtered || figure.dataset.index !== chosen;
         report(board, filtered, region, material);
         window.marbench.writeAddress(tools, sortOf(board));
       }
@@ -189,98 +198,5 @@
   }
   update();
 
-  // Copies: the table as it stands, in the words of a paper.
-  const ESCAPES = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
-  const latexText = (text) => text.replace(/[\\~^]|[&%$#_{}]/g, (sign) => ESCAPES[sign] || `\\${sign}`);
-  const markdownText = (text) => text.replace(/[\\`*_{}[\]<>|#~]/g, "\\$&");
-  const latex = {
-    text: latexText,
-    best: (text) => `\\textbf{${text}}`,
-    second: (text) => `\\underline{${text}}`,
-    tied: (text) => `${text}$^\\dagger$`,
-    number: (text) => text.replace("∞", "$\\infty$").replace("−", "$-$").replace(MISSING, "--"),
-  };
-  const markdown = {
-    text: markdownText,
-    best: (text) => `**${text}**`,
-    second: (text) => `<u>${text}</u>`,
-    tied: (text) => `${text}†`,
-    number: (text) => text,
-  };
-
-  const printed = (span, style, filtered) => {
-    let text = style.number(span.textContent.trim());
-    if (span.classList.contains("best")) text = style.best(text);
-    if (span.classList.contains("second")) text = style.second(text);
-    return span.classList.contains("tied") && !filtered ? style.tied(text) : text;
-  };
-
-  const tableOf = (board, style) => {
-    const table = board.querySelector("table");
-    const filtered = board.classList.contains("filtered");
-    const { measures, views, convention } = aboutOf(board);
-    const seen = views[table.dataset.view];
-    const groups = [...table.tHead.querySelectorAll(".group")].map((heading) => heading.querySelector("button").firstChild.textContent.trim());
-    const title = seen.map((name) => measures[name].caption).join(" / ");
-    const rows = shownRows(board).map((row) => [
-      style.text(row.dataset.method) + (row.classList.contains("unranked") ? " (not ranked)" : ""),
-      ...[...row.querySelectorAll(".cell")].map((cell) => seen.map((name) => printed(cell.querySelector(`[data-measure="${name}"]`), style, filtered)).join(" / ")),
-      style.text(row.querySelector(".cover").firstChild.textContent.trim()),
-    ]);
-    return { head: ["Method", ...groups, "Cases"], rows, title, convention };
-  };
-  const about = (convention) => `${convention}; spec ${document.documentElement.dataset.spec}, protocol ${document.documentElement.dataset.protocol}${choice("region") ? `; region ${choice("region")}` : ""}${choice("material") ? `; metal ${choice("material")}` : ""}`;
-
-  const FORMATS = {
-    latex: (board) => {
-      const { head, rows, title, convention } = tableOf(board, latex);
-      return [
-        `% marbench: ${title}, convention ${about(convention)}`,
-        "% needs \\usepackage{booktabs}",
-        `\\begin{tabular}{l${"c".repeat(head.length - 1)}}`,
-        "\\toprule",
-        `${head.map(latexText).join(" & ")} \\\\`,
-        "\\midrule",
-        ...rows.map((row) => `${row.join(" & ")} \\\\`),
-        "\\bottomrule",
-        "\\end{tabular}",
-      ].join("\n");
-    },
-    markdown: (board) => {
-      const { head, rows, title, convention } = tableOf(board, markdown);
-      const line = (cells) => `| ${cells.join(" | ")} |`;
-      return [`${title}, convention ${about(convention)}`, "", line(head), line(head.map((_, index) => (index ? "---:" : "---"))), ...rows.map(line)].join("\n");
-    },
-    csv: (board) => {
-      const { measures } = aboutOf(board);
-      // A leading = + - @ would be a formula in a spreadsheet.
-      const quote = (text) => (/[",\n\r]/.test(text) || /^[=+\-@\t]/.test(text) ? `"${(/^[=+\-@\t]/.test(text) ? "'" : "") + text.replaceAll('"', '""')}"` : text);
-      const groups = [...shownRows(board)[0]?.querySelectorAll(".cell") ?? []].map((cell) => (cell.dataset.group === "0" ? "all" : `group_${cell.dataset.group}`));
-      const columns = Object.values(measures).flatMap(({ id }) => groups.map((group) => `${id} ${group}`));
-      const rows = shownRows(board).map((row) => [
-        quote(row.dataset.method),
-        row.cells[0].dataset.value,
-        ...Object.keys(measures).flatMap((name) => [...row.querySelectorAll(`.cell [data-measure="${name}"]`)].map((span) => span.dataset.value.replace("Infinity", "inf"))),
-        quote(row.querySelector(".cover").firstChild.textContent.trim()),
-      ]);
-      return [["method", "rank", ...columns.map(quote), "cases"], ...rows].map((row) => row.join(",")).join("\n");
-    },
-  };
-
-  const dialog = document.getElementById("copied");
-  const area = dialog.querySelector("textarea");
-  document.getElementById("copy").addEventListener("click", async (event) => {
-    const format = event.target.dataset?.format;
-    if (!format) return;
-    area.value = FORMATS[format](boards.find((board) => !board.hidden));
-    dialog.showModal();
-    area.select();
-    const said = document.getElementById("copied-status");
-    try {
-      await navigator.clipboard.writeText(area.value);
-      said.textContent = "Copied to the clipboard.";
-    } catch {
-      said.textContent = "Press Ctrl+C (⌘C) to copy the selected text.";
-    }
-  });
+  window.marbench.bindCopies({ boards, aboutOf, shownRows, choice });
 })();

@@ -247,13 +247,78 @@ def test_copies_say_what_the_table_says(board: Any, report: Path) -> None:
     assert rf"{mean:.2f}" in latex
     assert r"\textbf{" in latex and r"\underline{" in latex and r"$^\dagger$" in latex
     assert {line.count(" & ") for line in latex.splitlines() if line.endswith(r"\\")} == {7}
-    assert next(line for line in latex.splitlines() if "(not ranked)" in line).startswith("<img src=x")
+    assert next(line for line in latex.splitlines() if "(not ranked)" in line).startswith("<IMG SRC=X")
     markdown = copy("markdown")
-    assert r"\<img src=x onerror=alert(1)\>" in markdown
+    assert r"\<IMG SRC=X ONERROR=ALERT(1)\>" in markdown
     assert {line.count("|") for line in markdown.splitlines() if line.startswith("|")} == {9}
     lines = copy("csv").splitlines()
     row = next(line for line in lines if line.startswith("dudonet,")).split(",")
     assert float(row[lines[0].split(",").index("psnr[dudonet2019] all")]) == pytest.approx(mean, rel=1e-12)
+
+
+@pytest.mark.parametrize("width", [1440, 1280, 375])
+def test_the_board_opens_with_ranks_over_metal_size_that_tell_themselves(
+    browser: Browser, report: Path, width: int
+) -> None:
+    driver = browser.open(report / "index.html", width=width)
+    (chart,) = [each for each in driver.find_elements("css selector", "figure.ranks svg") if each.is_displayed()]
+    assert chart.rect["y"] < driver.find_element("id", "tools").rect["y"]
+    assert chart.rect["x"] + chart.rect["width"] <= width
+    frame = dataset.dataset(report.parent / "results", format="parquet").to_table().to_pandas()
+    frame = frame[(frame["method"] != HOSTILE) & (frame["size_group"] == 1)]
+    means = frame.groupby("method")["psnr[dudonet2019]"].mean().sort_values(ascending=False)
+    points = {point.get_attribute("aria-label"): point for point in chart.find_elements("css selector", "[tabindex]")}
+    for rank, (method, mean) in enumerate(means.items(), start=1):
+        title = "DUDONET[VARIANT=F] [variant=F]" if "F" in method else method.upper()
+        told = next(text for text in points if text.startswith(f"{title}, metal-size group 1: rank {rank} "))
+        assert "95 % interval" in told and told.endswith(f"PSNR {mean:.2f} dB")
+    driver.execute_script("arguments[0].focus()", points[told])
+    assert driver.find_element("css selector", "figure.ranks .reading").text == told
+    _choose(driver, "region", "thorax")
+    assert not chart.is_displayed()
+    heading = driver.find_element("css selector", "section.board:not([hidden]) h2").text
+    assert heading.endswith("cases of thorax only")
+    covers = [text.split("\n")[0] for text in _column(driver, 12)]
+    assert set(covers) == {f"{frame[frame['region'] == 'thorax']['case_id'].nunique() * 5}/{covers[0].split('/')[1]}"}
+    assert browser.complaints(report) == []
+
+
+def test_the_rows_on_show_are_downloaded_as_csv(board: Any) -> None:
+    _choose(board, "kind", "classical")
+    name, text = board.execute_async_script(
+        "const done = arguments[0]; const make = URL.createObjectURL; let blob;"
+        "URL.createObjectURL = (each) => { blob = each; return make(each); };"
+        "HTMLAnchorElement.prototype.click = function () { blob.text().then(text => done([this.download, text])) };"
+        "document.getElementById('download').click()"
+    )
+    assert name.startswith("leaderboard-") and name.endswith(".csv")
+    assert [line.split(",")[0] for line in text.splitlines()] == ["method", "nmar", "li", "none"]
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_charts_fit_the_window_and_tell_their_values_to_pointer_and_keyboard(
+    browser: Browser, report: Path, width: int
+) -> None:
+    for page, told in (("timing", "DUDONET: "), ("explorer", "DUDONET: median ")):
+        driver = browser.open(report / f"{page}.html", width=width)
+        charts = driver.find_elements("css selector", "figure.chart > svg")
+        (chart,) = [each for each in charts if each.is_displayed()]
+        assert chart.rect["x"] + chart.rect["width"] <= width
+        points = chart.find_elements("css selector", ".reading-point")
+        (point,) = [each for each in points if str(each.get_attribute("aria-label")).startswith(told)]
+        driver.execute_script("arguments[0].focus()", point)
+        assert driver.find_element("css selector", ".reading").text == point.get_attribute("aria-label")
+        assert browser.complaints(report) == []
+
+
+@pytest.mark.parametrize("width", [1440, 1280, 1024, 768, 375])
+def test_a_long_title_gives_way_to_the_navigation(browser: Browser, report: Path, width: int) -> None:
+    driver = browser.open(report / "index.html", width=width)
+    driver.execute_script("document.querySelector('.brand .of').textContent = 'A long title of a benchmark '.repeat(9)")
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    bar = "const list = document.querySelector('.bar ul'); return [list.scrollWidth, list.clientWidth]"
+    needed, given = driver.execute_script(bar)
+    assert needed <= given
 
 
 def test_the_chosen_theme_lasts(browser: Browser, report: Path) -> None:

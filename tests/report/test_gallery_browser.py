@@ -91,8 +91,8 @@ def _hash(driver: Any) -> str:
 
 
 def test_all_methods_stand_beside_the_truth_and_a_hostile_name_is_text(viewer: Any) -> None:
-    assert _names(viewer)[:2] == ["truth", "uncorrected"]
-    assert set(_names(viewer)[2:]) == {"li", "nmar", "cnnmar", HOSTILE}
+    assert _names(viewer)[:2] == ["Truth", "Uncorrected"]
+    assert set(_names(viewer)[2:]) == {"LI", "NMAR", "CNNMAR", HOSTILE.upper()}
     assert viewer.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
     assert len(set(_pixels(viewer))) == 6
 
@@ -113,7 +113,7 @@ def test_the_probe_reads_the_stored_hu_in_every_pane(viewer: Any, report: Path) 
         for element in viewer.find_elements("css selector", ".pane-probe")
     ]
     assert shown[:2] == expected
-    assert shown[_names(viewer).index("nmar")] == nmar
+    assert shown[_names(viewer).index("NMAR")] == nmar
     _keys(viewer, "e")
     text = viewer.find_elements("css selector", ".pane-probe")[1].text
     assert int(text.removesuffix(" HU").replace("−", "-")) == expected[1] - expected[0]
@@ -175,7 +175,7 @@ def test_two_fingers_zoom_the_panes_and_one_scrolls_the_page(browser: Browser, r
         _settle(driver)
         assert 2.5 < float(driver.execute_script("return location.hash").split("zoom=")[1].split("&")[0]) < 3.5
         assert driver.execute_script("return visualViewport.scale") == 1
-        driver.find_element("id", "reset").click()
+        _keys(driver, "r")
         _settle(driver)
         before = driver.execute_script("return scrollY")
         x, y = driver.execute_script(centre)
@@ -199,7 +199,7 @@ def test_number_keys_flip_methods_in_one_place(viewer: Any) -> None:
     _keys(viewer, "1")
     assert _pixels(viewer) != flipped
     _keys(viewer, "t")
-    assert _names(viewer) == ["truth"]
+    assert _names(viewer) == ["Truth"]
     _keys(viewer, "g")
     assert len(_names(viewer)) == 6
 
@@ -222,7 +222,7 @@ def test_contour_inset_error_and_sinogram_change_the_pictures(viewer: Any) -> No
     assert viewer.find_element("id", "bar-low").text == "−250"
     _keys(viewer, "n")
     _until(viewer, "!document.getElementById('viewer').hasAttribute('aria-busy')")
-    assert _names(viewer) == ["measured", "without metal"]
+    assert _names(viewer) == ["Measured", "Without metal"]
     assert len(set(_pixels(viewer))) == 2
 
 
@@ -249,6 +249,98 @@ def test_pictures_load_only_for_the_case_on_show(viewer: Any) -> None:
         "return performance.getEntriesByType('resource').map(e => e.name).filter(n => n.includes('/gallery/'))"
     )
     assert len({name.split("/")[-2] for name in loaded}) <= 1
+
+
+@pytest.mark.parametrize("width", [1440, 1280, 375])
+def test_the_picture_comes_first_and_nothing_moves_when_a_pointer_enters(
+    browser: Browser, report: Path, width: int
+) -> None:
+    driver = _open(browser, report, width=width)
+    tops = "return [...document.querySelectorAll('.pane')].map(p => Math.round(p.getBoundingClientRect().top))"
+    before = driver.execute_script(tops)
+    assert before[0] <= 160
+    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+    canvas = driver.find_element("css selector", ".pane canvas")
+    ActionChains(driver).move_to_element_with_offset(canvas, 20, 30).perform()
+    _settle(driver)
+    assert driver.find_element("css selector", ".pane-probe").text.endswith("HU")
+    assert driver.execute_script(tops) == before
+    assert browser.complaints(report) == []
+
+
+def test_panes_show_the_body_and_the_whole_field_on_a_key(viewer: Any, report: Path) -> None:
+    case = viewer.execute_script("return document.getElementById('case').value")
+    corners = (
+        "const box = document.querySelector('.pane canvas').getBoundingClientRect(); return [box.width, box.height]"
+    )
+    with np.load(report.parent / "images" / case / "_case.npz") as stored:
+        body = stored["truth"] > -500
+    rows, columns = (np.flatnonzero(body.any(axis=axis)) for axis in (1, 0))
+    width, height = viewer.execute_script(corners)
+    margin = 0.06 * body.shape[0]
+    aspect = (np.ptp(columns) + 1 + margin) / (np.ptp(rows) + 1 + margin)
+    assert width / height == pytest.approx(aspect, rel=0.05)
+    before = _pixels(viewer)
+    _keys(viewer, "b")
+    assert all(a != b for a, b in zip(before, _pixels(viewer), strict=True))
+    assert "field=whole" in _hash(viewer)
+
+
+def test_the_circle_gives_the_mean_and_deviation_that_numpy_gives(viewer: Any, report: Path) -> None:
+    case = viewer.execute_script("return document.getElementById('case').value")
+    viewer.execute_script("location.hash = 'case=' + arguments[0] + '&roi=20,30,4.5&range=500'", case)
+    _settle(viewer)
+    _settle(viewer)
+    rows, columns = np.mgrid[:64, :64]
+    inside = (rows - 20) ** 2 + (columns - 30) ** 2 <= 4.5**2
+    with np.load(report.parent / "images" / case / "nmar.npz") as stored:
+        image = stored["image"].astype(float)
+    with np.load(report.parent / "images" / case / "li.npz") as stored:
+        other = stored["image"].astype(float)
+
+    def told(label: str) -> str:
+        return str(viewer.find_elements("css selector", ".pane-scores")[_names(viewer).index(label)].text)
+
+    def text(values: np.ndarray) -> str:
+        mean, deviation = (f"{value:.1f}".replace("-", "−") for value in (values.mean(), values.std()))
+        return f"ROI {mean} ± {deviation} ({values.size} px)"
+
+    assert told("NMAR") == text(image[inside])
+    # The difference of two methods.
+    _keys(viewer, "e")
+    viewer.execute_script(
+        "const field = document.getElementById('against'); field.value = 'method li';"
+        "field.dispatchEvent(new Event('change'))"
+    )
+    _settle(viewer)
+    assert told("NMAR") == text((image - other)[inside])
+    assert viewer.find_element("id", "bar-middle").text == "0 HU, image minus li"
+    assert viewer.find_element("id", "bar-high").text == "+500"
+
+
+def test_tools_unfold_set_columns_and_go_to_the_metal_and_thumbnails_lead_to_cases(viewer: Any) -> None:
+    assert not viewer.find_element("id", "columns").is_displayed()
+    _keys(viewer, "h")
+    viewer.execute_script(
+        "const field = document.getElementById('columns'); field.value = '2';field.dispatchEvent(new Event('change'))"
+    )
+    _settle(viewer)
+    left = "return new Set([...document.querySelectorAll('.pane')].map(p => p.getBoundingClientRect().left)).size"
+    assert viewer.execute_script(left) == 2
+    viewer.find_element("id", "metal").click()
+    _settle(viewer)
+    assert float(_hash(viewer).split("zoom=")[1].split("&")[0]) > 2
+    thumbnails = viewer.find_elements("css selector", "#film button")
+    assert len(thumbnails) == len(viewer.find_elements("css selector", "#case option"))
+    thumbnails[1].click()
+    _until(viewer, "!document.getElementById('viewer').hasAttribute('aria-busy')")
+    assert thumbnails[1].get_attribute("aria-current") == "true"
+    size = viewer.execute_async_script(
+        "const done = arguments[0]; HTMLAnchorElement.prototype.click = function () {"
+        "done([this.download.endsWith('.png'), this.href.startsWith('blob:')]) };"
+        "document.getElementById('save').click()"
+    )
+    assert size == [True, True]
 
 
 @pytest.mark.parametrize("page", ["gallery", "explorer"])
@@ -316,7 +408,7 @@ def test_cases_filter_by_region_metal_size_and_outcome(explorer: Any) -> None:
     assert {cell.text for cell in failed_cells} == {"error"}
     failed_cells[0].find_element("css selector", "button").click()
     said = explorer.find_element("id", "explorer-said").text
-    assert said.startswith(f"{HOSTILE} on p") and said.endswith("error. ValueError: </script>")
+    assert said.startswith(f"{HOSTILE.upper()} on p") and said.endswith("error. ValueError: </script>")
 
 
 def test_a_link_restores_the_table_of_cases(browser: Browser, explorer: Any, report: Path) -> None:

@@ -242,7 +242,7 @@ def test_failures_are_told_with_their_trace(report: Path) -> None:
     assert "Traceback …" in html
     index = (report / "index.html").read_text()
     assert "160/200" in index
-    assert "li</a> is not ranked: 40 error: ValueError: no convergence" in index
+    assert "LI</a> is not ranked: 40 error: ValueError: no convergence" in index
 
 
 def test_the_training_of_the_weights_that_were_used_is_told(tmp_path: Path) -> None:
@@ -303,3 +303,18 @@ def test_several_runs_need_a_place_for_their_pages(tmp_path: Path) -> None:
         render(runs)
     with pytest.raises(StoreError, match="no results"):
         render(tmp_path / "absent")
+
+
+def test_methods_are_called_by_their_titles_and_alike_ones_by_their_labels_too(tmp_path: Path) -> None:
+    cards = {
+        "li": {"title": "Twin"},
+        "nmar": {"title": "Twin", "url": "https://example.org/code", "bibtex": "@misc{x}"},
+    }
+    run = write_run(tmp_path / "run", METHODS[:4], slices=2, pictures=1, cards=cards)
+    report = render(run).parent
+    for name in ("index", "statistics", "timing", "explorer", "gallery", "methods"):
+        texts = " ".join(_Page(report / f"{name}.html").texts)
+        assert "CNNMAR" in texts and "Twin (li)" in texts and "Twin (nmar)" in texts, name
+    links = {str(link.get("href")) for link in _Page(report / "index.html").all("a")}
+    assert {"https://doi.org/10.1118/1.3484090", "https://example.org/code"} <= links
+    assert "@misc{x}" in (report / "methods.html").read_text()

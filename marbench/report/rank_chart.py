@@ -1,0 +1,157 @@
+"""The rank of every method over the size of the metal, and how sure it is: what the leaderboard opens with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from marbench.metrics.measure import Measure
+from marbench.report.benchmark import Benchmark
+from marbench.report.entries import Entry
+from marbench.report.formats import number
+from marbench.report.standings import Standings
+from marbench.report.stats import Comparison, bootstrap_means, can_differ, compare
+from marbench.report.tables import case_scores
+
+__all__ = ["RankChart", "RankLine", "RankPoint", "group_comparisons", "rank_chart"]
+
+_COLOURS = 8
+_ROW, _TOP, _BOTTOM = 30, 14, 40
+_CHARACTER = 7.2
+
+
+@dataclass(frozen=True)
+class RankPoint:
+    """The rank of a method in one group, as drawn.
+
+    Attributes
+    ----------
+    x, y : float
+    ends : (best, worst) or None
+        Coordinates of the 95 % interval of the rank; None where the patients are too few for one.
+    told : str
+        What it stands for, in words.
+    """
+
+    x: float
+    y: float
+    ends: tuple[float, float] | None
+    told: str
+
+
+@dataclass(frozen=True)
+class RankLine:
+    """A method: its points from the largest metals to the smallest, then over all cases."""
+
+    title: str
+    colour: int
+    baseline: bool
+    points: tuple[RankPoint, ...]
+    path: str
+    label_y: float
+
+
+@dataclass(frozen=True)
+class RankChart:
+    """A drawing in units of its own view box."""
+
+    width: int
+    height: int
+    right: float
+    columns: tuple[tuple[float, str], ...]
+    ranks: tuple[tuple[float, int], ...]
+    lines: tuple[RankLine, ...]
+    sure: bool
+
+
+def rank_chart(
+    benchmark: Benchmark,
+    board: Standings,
+    entries: Mapping[str, Entry],
+    comparisons: Mapping[int, Comparison],
+    width: int,
+) -> RankChart | None:
+    """Draw the ranked methods of a board; None for fewer than two, or without groups to compare.
+
+    Parameters
+    ----------
+    comparisons : mapping
+        From `group_comparisons`.
+    width : int
+        Of the view box. At its own width text is 12 px high.
+    """
+    methods, columns = board.ranked, [*sorted(comparisons), 0]
+    if len(methods) < 2 or not comparisons:
+        return None
+    measure = board.measures[0]
+    titles = [entries[method].title for method in methods]
+    left = 30.0
+    right = width - min(0.4 * width, _CHARACTER * max(map(len, titles)) + 14)
+    step = (right - left - 24) / max(1, len(columns) - 1)
+    places = [left + 12 + index * step for index in range(len(columns))]
+    spread = min(5.0, 0.6 * step / len(methods))
+
+    def height_of(rank: float) -> float:
+        return _TOP + _ROW * (rank - 0.5)
+
+    lines = []
+    for index, method in enumerate(methods):
+        shift = spread * (index - (len(methods) - 1) / 2)
+        points = []
+        for x, group in zip(places, columns, strict=True):
+            result = board.comparisons[measure.id] if group == 0 else comparisons[group]
+            sure = _sure(benchmark, group, len(methods))
+            low, high = result.rank_interval[index]
+            ends = (height_of(low), height_of(high)) if sure else None
+            told = f"{titles[index]}, {_name(group)}: {_told(result, index, measure, sure)}"
+            points.append(RankPoint(round(x + shift, 1), height_of(int(result.rank[index])), ends, told))
+        path = "M" + "L".join(f"{point.x} {point.y}" for point in points)
+        entry = entries[method]
+        lines.append(
+            RankLine(titles[index], index % _COLOURS, entry.baseline, tuple(points), path, height_of(index + 1))
+        )
+    names = [
+        (x, _name(group).capitalize() if group == 0 else str(group)) for x, group in zip(places, columns, strict=True)
+    ]
+    ranks = tuple((height_of(rank), rank) for rank in range(1, len(methods) + 1))
+    height = _TOP + _ROW * len(methods) + _BOTTOM
+    return RankChart(
+        width, height, right, tuple(names), ranks, tuple(lines), any(line.points[-1].ends for line in lines)
+    )
+
+
+def group_comparisons(benchmark: Benchmark, board: Standings) -> dict[int, Comparison]:
+    """Compare the ranked methods in every metal-size group that has cases; group → `Comparison`."""
+    if len(board.ranked) < 2:
+        return {}
+    measure = board.measures[0]
+    values = case_scores(benchmark, board.ranked, measure)
+    facts = benchmark.rows[benchmark.rows["method"] == board.ranked[0]]
+    facts = facts[facts["case_id"] != ""]
+    groups = facts["size_group"].to_numpy(np.int64)
+    found = {}
+    for group in np.unique(groups):
+        own = groups == group
+        patients = np.unique(facts["patient_id"].to_numpy(dtype=str)[own], return_inverse=True)[1]
+        samples = bootstrap_means(values[:, own], patients)
+        found[int(group)] = compare(values[:, own], patients, samples, measure.higher_is_better)
+    return found
+
+
+def _sure(benchmark: Benchmark, group: int, methods: int) -> bool:
+    rows = benchmark.rows[benchmark.rows["case_id"] != ""]
+    chosen = rows if group == 0 else rows[rows["size_group"] == group]
+    return can_differ(int(chosen["patient_id"].nunique()), methods - 1)
+
+
+def _name(group: int) -> str:
+    return f"metal-size group {group}" if group else "all cases"
+
+
+def _told(result: Comparison, index: int, measure: Measure, sure: bool) -> str:
+    low, high = result.rank_interval[index]
+    interval = f" (95 % interval {low}–{high})" if sure else ""
+    mean = f"{number(float(result.mean[index]), measure.digits)} {measure.unit}".rstrip()
+    return f"rank {result.rank[index]}{interval}, {measure.title} {mean}"

@@ -1,0 +1,91 @@
+// What is measured and laid out: regions of interest, the extent of the metal, columns of panes, a picture of all panes.
+"use strict";
+window.marbenchGallery = window.marbenchGallery || {};
+(() => {
+  const CAPTION = 46;
+  const GAP = 8;
+  const SMALLEST = 200;
+
+  /**
+   * Mean and standard deviation of the pixels whose centres lie in a circle; of a difference where a reference is given.
+   * @param {{ rows: number, columns: number, values: ArrayLike<number> }} array
+   * @param {[number, number, number]} circle row, column, radius in pixels
+   * @param {{ values: ArrayLike<number> } | null | undefined} reference
+   * @returns {{ mean: number, deviation: number, count: number }}
+   */
+  const statistics = (array, [row, column, radius], reference) => {
+    let [count, sum, squares] = [0, 0, 0];
+    for (let r = Math.max(0, Math.ceil(row - radius)); r <= Math.min(array.rows - 1, row + radius); r += 1) {
+      for (let c = Math.max(0, Math.ceil(column - radius)); c <= Math.min(array.columns - 1, column + radius); c += 1) {
+        if ((r - row) ** 2 + (c - column) ** 2 > radius ** 2) continue;
+        const at = r * array.columns + c;
+        const value = array.values[at] - (reference ? reference.values[at] : 0);
+        [count, sum, squares] = [count + 1, sum + value, squares + value * value];
+      }
+    }
+    const mean = sum / count;
+    return { mean, deviation: Math.sqrt(Math.max(0, squares / count - mean * mean)), count };
+  };
+
+  /** The box of a mask's edges as fractions of the picture: left, top, width, height. */
+  const extent = (edges, { rows, columns }) => {
+    const [across, down] = [edges.flatMap(([x0, , x1]) => [x0, x1]), edges.flatMap(([, y0, , y1]) => [y0, y1])];
+    const least = (list) => list.reduce((a, b) => Math.min(a, b));
+    const most = (list) => list.reduce((a, b) => Math.max(a, b));
+    const [left, top] = [least(across), least(down)];
+    return [left / columns, top / rows, (most(across) - left) / columns, (most(down) - top) / rows];
+  };
+
+  /** Lay the panes out: in the columns asked for, else so that all panes are seen at once, as large as can be. */
+  const arrangePanes = (box, panes, { aspect, columns, grid }) => {
+    const width = box.clientWidth;
+    if (!width || !panes.length) return;
+    const above = box.getBoundingClientRect().top + (document.fullscreenElement ? 0 : window.scrollY);
+    const height = Math.max(260, window.innerHeight - above - GAP);
+    for (const pane of panes) pane.canvas.style.aspectRatio = String(aspect);
+    if (!grid) {
+      box.style.gridTemplateColumns = `minmax(0, ${Math.round(Math.min(width, (height - CAPTION) * aspect))}px)`;
+      return;
+    }
+    const wide = (count) => (width - GAP * (count - 1)) / count;
+    const seen = (count) => Math.min(wide(count), ((height - GAP) / Math.ceil(panes.length / count) - CAPTION) * aspect);
+    const counts = panes.map((_, index) => index + 1);
+    const best = counts.reduce((a, b) => (seen(b) > seen(a) ? b : a));
+    const fits = !columns && width >= 600 && seen(best) >= SMALLEST;
+    const scrolled = width < 600 ? Math.min(2, panes.length) : Math.max(1, Math.min(panes.length, Math.floor(width / SMALLEST)));
+    const chosen = columns || (fits ? best : scrolled);
+    box.style.gridTemplateColumns = `repeat(${chosen}, ${fits ? `${Math.floor(seen(best))}px` : "minmax(0, 1fr)"})`;
+  };
+
+  /** Save the panes as one PNG, each with its caption, and a line about all of them. */
+  const savePng = (panes, about, name) => {
+    const [first] = panes;
+    const [width, height, line] = [first.canvas.width, first.canvas.height, Math.max(14, Math.round(first.canvas.width / 24))];
+    const across = Math.ceil(Math.sqrt(panes.length));
+    const down = Math.ceil(panes.length / across);
+    const sheet = document.createElement("canvas");
+    sheet.width = across * width;
+    sheet.height = down * (height + 3 * line) + 2 * line;
+    const context = sheet.getContext("2d");
+    context.fillStyle = "#ffffff";
+    context.fillRect(0, 0, sheet.width, sheet.height);
+    context.fillStyle = "#000000";
+    context.font = `${line}px sans-serif`;
+    panes.forEach((pane, index) => {
+      const [left, top] = [(index % across) * width, Math.floor(index / across) * (height + 3 * line)];
+      context.drawImage(pane.canvas, left, top, width - 4, height);
+      context.fillText(pane.name.textContent, left + 4, top + height + 1.2 * line, width - 8);
+      context.fillText(pane.scores.textContent, left + 4, top + height + 2.4 * line, width - 8);
+    });
+    context.fillText(about, 4, sheet.height - 0.6 * line, sheet.width - 8);
+    sheet.toBlob((blob) => {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(blob);
+      link.download = name;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    });
+  };
+
+  Object.assign(window.marbenchGallery, { statistics, extent, arrangePanes, savePng });
+})();
