@@ -21,6 +21,7 @@ myst_heading_anchors = 3
 autosummary_generate = True
 autodoc_typehints = "none"  # docstrings give types, with shapes and units
 autodoc_member_order = "bysource"
+autodoc_default_options = {"exclude-members": "model_config"}
 templates_path = ["templates"]
 numpydoc_show_class_members = False  # autodoc shows a class's own ones
 # A name in single backticks is a link where the manual has its page, and code elsewhere.

@@ -55,7 +55,7 @@ class _Verbs(click.Group):
     """Loads verbs when they are used, and turns errors into exit codes."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        return list(_VERBS)
+        return [*_VERBS]  # not list(…): once the verb of that name is loaded, it is what `list` means here
 
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         if name not in _VERBS:
@@ -65,7 +65,7 @@ class _Verbs(click.Group):
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_VERBS.items()))
+            formatter.write_dl([*_VERBS.items()])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         with lenient_streams():

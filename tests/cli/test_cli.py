@@ -42,6 +42,8 @@ def test_every_verb_has_its_module_and_its_help():
         result = marbench(verb, "--help")
         assert result.exit_code == 0
         assert f" {verb} [OPTIONS]" in result.output
+    # A module that was imported is a name in the package, and one of them is called list.
+    assert marbench("--help").exit_code == 0
 
 
 def test_openmp_waits_passively_unless_told_otherwise(monkeypatch):
