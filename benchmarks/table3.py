@@ -10,45 +10,68 @@ from __future__ import annotations
 
 import statistics
 import sys
+import time
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 from gpu_clock import device_of, heading, parser_of, publish, table
-from marbench.bench.execute import Candidate, Conditions
 
 import marbench.report
-from marbench.bench.calls import Failure
-from marbench.bench.timing import time_method, timing_cases
+from marbench.bench.calls import call_method
+from marbench.bench.outcome import Outcome
+from marbench.bench.timing import CASE_SECONDS, REPEATS, timing_cases
 from marbench.cases.case import Case
 from marbench.cases.suite import Suite
 from marbench.errors import MarbenchError
 from marbench.method.contract import Method
 from marbench.method.learned import LearnedMethod
-from marbench.method.request import LoadedMethod, MethodRequest, context_for, instantiate, parse_methods
-from marbench.spec import load_spec
+from marbench.method.request import MethodRequest, context_for, instantiate, parse_methods
+from marbench.spec import Spec, load_spec
 
 COLUMNS = ("method", "preset", "seconds", "fastest", "slowest", "× LI", "parameters", "MB", "paper, s", "paper, × LI")
 PUBLISHED = Path(marbench.report.__path__[0]) / "published.toml"
 
 
-def loaded(request: MethodRequest, conditions: Conditions) -> LoadedMethod:
+def loaded(request: MethodRequest, spec: Spec, device: torch.device) -> Method:
     """Return a method that is ready but for what its networks have learned."""
     method = instantiate(request)
-    context = context_for(request, conditions.spec, conditions.device)
+    context = context_for(request, spec, device)
     if isinstance(method, LearnedMethod):
         Method.load(method, context)
         method.build(context)
         for network in method.networks().values():
-            network.to(conditions.device).eval()
+            network.to(device).eval()
     else:
         method.load(context)
-    return LoadedMethod(request, method)
+    return method
+
+
+def timed(method: Method, cases: Sequence[Case], device: torch.device) -> list[Outcome]:
+    """Return the timed calls: of each case up to five, after one to warm up.
+
+    Raises
+    ------
+    MarbenchError
+        A call failed.
+    """
+    outcomes = []
+    for case in cases:
+        start = time.perf_counter()
+        for call in range(1 + REPEATS):
+            outcome = call_method(method, case.scan, device)
+            if outcome.failure is not None:
+                raise MarbenchError(f"{outcome.failure.status}: {outcome.failure.message}")
+            if call:
+                outcomes.append(outcome)
+            if call and time.perf_counter() - start > CASE_SECONDS:
+                break
+    return outcomes
 
 
 def rows(
-    published: dict[str, float], preset: str, cases: Sequence[Case], conditions: Conditions
+    published: dict[str, float], preset: str, cases: Sequence[Case], spec: Spec, device: torch.device
 ) -> Iterator[list[object]]:
     baseline = float("nan")
     for request in parse_methods(",".join(published), preset=preset):
@@ -56,20 +79,19 @@ def rows(
         paper = published[request.label]
         start, end = [request.label, request.preset or "–"], [paper, f"{paper / published['li']:.2f}"]
         try:
-            calls = time_method(Candidate(request, "", loaded(request, conditions)), cases, conditions)
+            method = loaded(request, spec, device)
+            calls = timed(method, cases, device)
         except (MarbenchError, torch.OutOfMemoryError) as error:
             yield [*start, str(error).splitlines()[0][:80], *["–"] * 5, *end]
-            continue
-        if isinstance(calls, Failure):
-            yield [*start, f"{calls.status}: {calls.message.splitlines()[0][:80]}", *["–"] * 5, *end]
             continue
         seconds = [call.seconds for call in calls]
         median = statistics.median(seconds)
         baseline = median if request.label == "li" else baseline
         ratio = f"{median / baseline:.2f}"
-        size = f"{calls[0].parameters:,}" if calls[0].parameters else "–"
+        networks = method.networks().values() if isinstance(method, LearnedMethod) else ()
+        size = sum(weight.numel() for network in networks for weight in network.parameters())
         peak = max(call.peak_mb for call in calls)
-        yield [*start, median, min(seconds), max(seconds), ratio, size, peak, *end]
+        yield [*start, median, min(seconds), max(seconds), ratio, f"{size:,}" if size else "–", peak, *end]
 
 
 def main() -> None:
@@ -83,7 +105,7 @@ def main() -> None:
     indices = timing_cases(len(suite))
     cases = [suite[index] for index in (indices[:1] if options.quick else indices)]
     published = {row["label"]: row["seconds"][0] for row in tomllib.loads(PUBLISHED.read_text())["table3"]["rows"]}
-    found = list(rows(published, options.preset, cases, Conditions(spec, device)))
+    found = list(rows(published, options.preset, cases, spec, device))
     medians = {row[0]: row[2] for row in found if isinstance(row[2], float)}
     remarks = [
         f"{spec.name}, cases {', '.join(case.id for case in cases)}; medians of up to five calls each, after warm-up",

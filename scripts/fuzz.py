@@ -11,6 +11,7 @@ more than 3 GB is printed once per place with its input, made as small as a few 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -673,7 +674,8 @@ class PicturesKind(Kind):
         elif made == 1:
             arrays[name] = rng.choice(odd)
         else:
-            arrays[name] = arrays[name].astype(rng.choice(["f8", "i8", "u1", "?", "U3", "O"]), copy=True)
+            with contextlib.suppress(ValueError):  # of text come no numbers
+                arrays[name] = arrays[name].astype(rng.choice(["f8", "i8", "u1", "?", "U3", "O"]), copy=True)
         return bytes([which]) + _npz(arrays)
 
     def feed(self, data: bytes) -> None:

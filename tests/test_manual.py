@@ -2,15 +2,18 @@
 
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import spec_reference
 from click.testing import CliRunner
 
 from marbench.cases.suite import Suite
 from marbench.cli import main
-from marbench.results.store import read_run
+from marbench.results.store import open_run, read_run
 from marbench.spec import load_spec
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,15 +33,28 @@ def test_an_example_is_a_benchmark_whose_cases_can_be_made(tmp_path, text):
     assert case.scan.image.isfinite().all()
 
 
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Return the code blocks of a page: language and text."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL)
+
+
+def typed(line: str) -> str:
+    """Return what a command of the manual prints."""
+    name, *arguments = shlex.split(line)
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(main, arguments)
+    assert (name, result.exit_code) == ("marbench", 0), f"{line}\n{result.output}"
+    return result.stdout
+
+
 def test_a_method_of_your_own_takes_what_the_manual_says_word_for_word(tmp_path, monkeypatch):
-    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     for name in ("XDG_DATA_HOME", "MARBENCH_CACHE"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     said = {}
-    for language, block in re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL):
+    for language, block in blocks("methods.md"):
         if language == "bash":
-            said |= {line: _marbench(line) for line in block.splitlines()}
+            said |= {line: typed(line) for line in block.splitlines()}
         else:
             (tmp_path / {"toml": "quick.toml", "python": "mymethod/method.py"}[language]).write_text(block)
     verdicts = [output.splitlines()[-1] for line, output in said.items() if " check " in line]
@@ -50,9 +66,36 @@ def test_a_method_of_your_own_takes_what_the_manual_says_word_for_word(tmp_path,
     assert "mymethod" in page.lower()
 
 
-def _marbench(line: str) -> str:
-    words = shlex.split(line)
-    assert words[0] == "marbench"
-    result = CliRunner(env={"COLUMNS": "200"}).invoke(main, words[1:])
-    assert result.exit_code == 0, f"{line}\n{result.output}"
-    return result.stdout
+def test_the_page_on_exchange_can_be_followed_word_for_word(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for kind, block in blocks("exchange.md"):
+        if kind == "toml":
+            Path("small.toml").write_text(block, encoding="utf-8")
+        elif kind == "python":
+            exec(block, {})
+        elif kind == "bash":
+            for line in block.splitlines():
+                typed(line)
+    rows = open_run("received").rows
+    good = rows[rows["status"] == "ok"]
+    assert good.groupby("method").size().to_dict() == {"clipped": 3, "li": 3}
+    assert set(good["evidence"]) == {"recomputed from images"}
+
+
+@pytest.mark.parametrize(("language", "program"), [("c", "cc"), ("matlab", "octave")])
+def test_the_examples_in_other_languages_write_what_the_one_in_python_does(tmp_path, monkeypatch, language, program):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    monkeypatch.chdir(tmp_path)
+    (source,) = (block for kind, block in blocks("exchange.md") if kind == language)
+    image = np.random.default_rng(0).uniform(-1000, 3000, (128, 128)).astype("<f4")
+    Path("scans/test").mkdir(parents=True)
+    image.tofile("scans/test/case-1.image_hu.raw")
+    if language == "c":
+        Path("images").mkdir()
+        Path("clip.c").write_text(source, encoding="utf-8")
+        subprocess.run(["cc", "-Wall", "-Werror", "-o", "clip", "clip.c"], check=True)
+        subprocess.run(["./clip", "scans/test/case-1.image_hu.raw", "images/case-1.raw"], check=True)
+    else:
+        subprocess.run(["octave", "--quiet", "--eval", source], check=True)
+    assert np.array_equal(np.fromfile("images/case-1.raw", "<f4"), np.minimum(image, 1500).ravel())

@@ -55,7 +55,7 @@ def pydicom() -> ModuleType:
     try:
         import pydicom as package
     except ImportError as error:
-        raise DataError('reading DICOM needs pydicom, which is not installed: pip install "marbench[dicom]"') from error
+        raise DataError('DICOM needs pydicom, which is not installed: pip install "marbench[dicom]"') from error
     return package
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from marbench.anatomy.resample import Fit
 from marbench.anatomy.split import Counts
 from marbench.errors import DataError
 
-__all__ = ["NiftiFolder"]
+__all__ = ["NiftiFolder", "axial_image"]
 
 CM_PER_UNIT = {0: 0.1, 1: 100.0, 2: 0.1, 3: 1e-4}
 """Of xyzt_units & 7: unknown, which everybody takes for mm, metre, mm, µm."""
@@ -107,6 +108,20 @@ class NiftiFolder(SliceCollection):
         subject = re.match(r"(sub-[A-Za-z0-9]+)_", file.name)
         name = file.relative_to(self.path).as_posix()
         return subject.group(1) if subject else re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
+
+
+def axial_image(file: Path, pixels: int) -> NDArray[np.float32]:
+    """Return the only axial slice of a volume ``(rows, columns)``, scaled, as radiologists see it.
+
+    Raises
+    ------
+    DataError
+        It has another number of voxels than ``pixels``, or its orientation is not told.
+    """
+    shape = _open(file).shape
+    if math.prod(shape) != pixels:
+        raise DataError(f"expected one slice of {pixels} pixels. Got a volume of shape {shape}: one image a file.")
+    return _Volume.of(file).axial(0)
 
 
 def _alike(files: Sequence[Path]) -> int:

@@ -1,4 +1,4 @@
-"""Cases that lie in files: what `marbench simulate` writes, and scans whose truth nobody knows."""
+"""Cases that lie in files: what `marbench export` writes, and scans whose truth nobody knows."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from marbench.cases.sources import CaseSource
 from marbench.cases.suite import Suite
 from marbench.errors import DataError, SpecError, StoreError, nearest
 from marbench.machine.arrays import read_npz
+from marbench.machine.files import read_file
 from marbench.spec import Spec, builtin_specs, load_spec
 
 __all__ = ["RecordedCases", "open_cases", "read_facts"]
@@ -31,7 +32,7 @@ _TEXT_BYTES = 1 << 16
 
 
 class RecordedCases(Sequence[Case]):
-    """The cases of one split of a folder that `marbench simulate` wrote, in the order of the benchmark.
+    """The cases of one split of a folder that `marbench export` wrote as ``npz``, in the benchmark's order.
 
     Of a case whose file lacks ``truth_hu``, ``truth_sinogram_line_integral`` and ``metal_any`` the truth is not known.
 
@@ -58,7 +59,7 @@ class RecordedCases(Sequence[Case]):
             raise SpecError(f"A benchmark has no split {split!r}; {nearest(str(split), get_args(Split))}")
         self.folder, self.split, self.device = Path(folder), split, torch.device(device)
         if not (self.folder / "spec.toml").is_file():
-            raise DataError(f"{self.folder} holds no cases (no spec.toml). `marbench simulate --out` writes some.")
+            raise DataError(f"{self.folder} holds no cases (no spec.toml). `marbench export --out` writes some.")
         self.spec: Spec = load_spec(self.folder / "spec.toml")
         paths = sorted((self.folder / split).glob("*.npz"))
         facts = sorted((read_facts(path) for path in paths), key=lambda one: (one["case_index"], one["case_id"]))
@@ -129,7 +130,7 @@ def open_cases(cases: str | Path | Spec, split: Split = "test", device: torch.de
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Return what a case's file says of it: its place in the benchmark, ids, size group, metal, region and window.
+    """Return what a case's file, ``.npz`` or ``.json``, says of it: its place, ids, size group, metal, region, window.
 
     Raises
     ------
@@ -137,12 +138,24 @@ def read_facts(path: Path) -> dict[str, Any]:
         The file is damaged, or not a case of marbench.
     """
     try:
-        text = read_npz(path, ["info_json"])["info_json"]
+        if path.suffix == ".json":
+            text = np.array(read_file(path, _TEXT_BYTES).decode())
+        else:
+            text = read_npz(path, ["info_json"])["info_json"]
         if text.ndim or text.nbytes > _TEXT_BYTES:
             raise ValueError("its texts are too long")
         facts = json.loads(str(text))
         _info(facts)
-    except (AttributeError, KeyError, OverflowError, RecursionError, StoreError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OSError,
+        OverflowError,
+        RecursionError,
+        StoreError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise DataError(f"{path} is no case of marbench ({error}). Remove it, or make it again.") from None
     if facts["case_id"] != path.stem:
         raise DataError(f"{path} holds the case {facts['case_id']}. Give the file its name back.")

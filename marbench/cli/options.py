@@ -60,6 +60,10 @@ class FiniteRange(click.FloatRange):
             self.fail(f"{value!r} is no finite number.", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        """Return nothing where there are no bounds, of which click would say x<=None."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -142,7 +146,8 @@ def command_line(ctx: click.Context) -> str:
             words.append(option.opts[0])
             continue
         for item in value if isinstance(value, tuple) else [value]:
-            words += [option.opts[0], _without_folders(option, str(item))]
+            flag = [] if isinstance(option, click.Argument) else [option.opts[0]]
+            words += [*flag, _without_folders(option, str(item))]
     return clean_line(shlex.join(words))
 
 

@@ -78,8 +78,7 @@ def _method(entry: MethodEntry) -> Iterator[tuple[str, str]]:
     content = card.model_dump(mode="json", exclude={"name", "parameters", "presets", "weights"}, exclude_none=True)
     yield from ((key, text) for key, text in _flat("", content) if text)
     for name, parameter in card.parameters.items():
-        choices = f" (one of {', '.join(map(str, parameter.choices))})" if parameter.choices else ""
-        yield f"parameter {name}", f"default {parameter.default}{choices}. {parameter.help}".strip()
+        yield f"parameter {name}", f"default {parameter.default}{parameter.allowed}. {parameter.help}".strip()
     for name, values in card.presets.items():
         yield f"preset {name}", ", ".join(f"{key} = {value}" for key, value in values.items()) or "the defaults"
     problems: list[str] = []

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from marbench.errors import StoreError
 from marbench.machine.files import read_file
 
-__all__ = ["npz", "read_npz"]
+__all__ = ["npz", "parse_npy", "read_npz"]
 
 LIMIT = 2**28
 """Bytes of a file, and of all that it unpacks to: far more than a case has, and no harm to a laptop."""
@@ -55,17 +55,22 @@ def read_npz(path: Path, names: Collection[str] | None = None, limit: int = LIMI
         raise StoreError(f"{path.parent.name}/{path.name} cannot be read: {said}") from None
 
 
+def parse_npy(content: bytes, name: str) -> NDArray[Any]:
+    """Return the array of an ``.npy`` file; ValueError where it is none, or holds objects; ``name`` is for that."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, columns_first, dtype = readers[version](stream)
+    if dtype.kind not in _KINDS:
+        raise ValueError(f"expected numbers or text in {name}, got {dtype}")
+    data = stream.getbuffer()[stream.tell() :]
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise ValueError(f"{name} has {len(data)} bytes, which are no {dtype} array of shape {shape}")
+    flat = np.frombuffer(data, dtype) if len(data) else np.zeros(math.prod(shape), dtype)
+    return flat.reshape(shape, order="F" if columns_first else "C")
+
+
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
     # The directory bounds what is unpacked: zipfile reads no more of a member than the size that stands there.
     with archive.open(member) as stream:
-        content = io.BytesIO(stream.read(member.file_size + 1))
-    version = np.lib.format.read_magic(content)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    shape, columns_first, dtype = readers[version](content)
-    if dtype.kind not in _KINDS:
-        raise ValueError(f"expected numbers or text in {member.filename}, got {dtype}")
-    data = content.getbuffer()[content.tell() :]
-    if math.prod(shape) * dtype.itemsize != len(data):
-        raise ValueError(f"{member.filename} has {len(data)} bytes, which are no {dtype} array of shape {shape}")
-    flat = np.frombuffer(data, dtype) if len(data) else np.zeros(math.prod(shape), dtype)
-    return flat.reshape(shape, order="F" if columns_first else "C")
+        return parse_npy(stream.read(member.file_size + 1), member.filename)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -16,33 +17,48 @@ ParameterValue = bool | int | float | str
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class DeclaredWeights(BaseModel):
-    """``[[weights]]`` in a ``method.toml``: a file that ships with the plugin, relative to its folder."""
+class _Section(BaseModel):
+    # What stands below a key is what the manual says of it, see docs/cards.md.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class DeclaredWeights(_Section):
+    """``[[weights]]``: a file that ships with the plugin."""
 
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]+\.safetensors$")]
+    """Relative to the plugin's folder; its card, NAME.json, lies beside it."""
     sha256: Sha256
+    """Of the file."""
     spec: str
+    """The benchmark on which it was trained."""
     preset: str | None = None
+    """The preset with which it was trained."""
     parameters: dict[str, ParameterValue] = {}
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """Every parameter, as it was trained."""
 
 
 class Parameter(_Section):
-    """``[parameters.NAME]``: one setting of a method."""
+    """``[parameters.NAME]``: one setting of a method; a number may have bounds, which are themselves allowed."""
 
     default: ParameterValue
+    """Its type is the type of the parameter."""
     choices: tuple[ParameterValue, ...] = ()
+    """The values that it may have; empty for any of its type."""
+    minimum: int | float | None = None
+    """The least that a number may be."""
+    maximum: int | float | None = None
+    """The most that a number may be."""
     help: str = ""
+    """What it does, for ``marbench show``."""
 
     @model_validator(mode="after")
     def _default_is_a_choice(self) -> Parameter:
         if self.choices and self.default not in self.choices:
             raise ValueError(f"default {self.default!r} is none of the choices {list(self.choices)}")
+        if (self.minimum, self.maximum) != (None, None):
+            if isinstance(self.default, bool | str):
+                raise ValueError(f"only numbers have bounds, and the default is {self.default!r}")
+            self._check_bounds(self.default)
         return self
 
     def parse(self, text: str) -> ParameterValue:
@@ -62,56 +78,67 @@ class Parameter(_Section):
             value = type(self.default)(text)
         if self.choices and value not in self.choices:
             raise ValueError(f"{value!r} is not allowed; {nearest(text, map(str, self.choices))}")
+        if isinstance(value, int | float):
+            self._check_bounds(value)
         return value
+
+    @property
+    def allowed(self) -> str:
+        """What values are allowed, in brackets after a space; empty where any is."""
+        if self.choices:
+            return f" (one of {', '.join(map(str, self.choices))})"
+        low, high = self._bounds
+        return f" (from {low:g} to {high:g})" if (low, high) != (-math.inf, math.inf) else ""
+
+    @property
+    def _bounds(self) -> tuple[float, float]:
+        low = -math.inf if self.minimum is None else self.minimum
+        return low, math.inf if self.maximum is None else self.maximum
+
+    def _check_bounds(self, value: float) -> None:
+        low, high = self._bounds
+        if (low, high) != (-math.inf, math.inf) and not low <= value <= high:  # NaN lies between no bounds
+            raise ValueError(f"{value!r} is not allowed; expected a number from {low:g} to {high:g}")
 
 
 class MethodCard(_Section):
-    """``method.toml``: what a method is.
-
-    Attributes
-    ----------
-    name : str
-        What one types. Not ``all``, which asks for every method.
-    title, summary : str
-        What readers call it, and what it does in a sentence or two.
-    domain : str
-        Where it works; ``none`` where it corrects nothing.
-    role : str
-        ``uncorrected`` for the method that returns the image of the scan as it is: no correction, so it judges no case.
-        ``baseline`` for references that every paper of the field quotes. Tables highlight both.
-    authors, cite, bibtex, url, year, licence, notes
-        Who wrote the method, the paper to cite (with its address, which tables link to) and its BibTeX entry, the
-        address of the code or page, the year of the paper, the licence of the plugin, what a reader has to know.
-    requires : tuple of str
-        Requirements as pip takes them; under ``isolation = "venv"`` they are installed, else they must be there.
-    isolation : str
-        Where the method runs: ``inline`` with marbench, ``process`` in a process of its own, ``venv`` in an
-        environment of its own. ``auto`` is ``process``, and ``inline`` for methods that ship with marbench.
-    python : str
-        The interpreter that runs the method; empty for the one of marbench.
-    parameters : dict of Parameter
-    presets : dict
-        Sets of parameters with a name: sizes in which a network is trained.
-    weights : tuple of DeclaredWeights
-    """
+    """``method.toml``: what a method is."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    """What one types: lower case, at most 64 characters. Not ``all``, which asks for every method."""
     title: str
+    """What readers call it."""
     summary: str
+    """What it does, in a sentence or two."""
     domain: Literal["sinogram", "image", "dual", "none"]
+    """Where it works; "none" where it corrects nothing."""
     role: Literal["", "uncorrected", "baseline"] = ""
+    """What tables highlight. "uncorrected" returns the image of the scan as it is: no correction, so it judges no case;
+    "baseline" is a reference that every paper of the field quotes."""
     cite: str = ""
+    """The paper to cite, with its address, which tables link to."""
     bibtex: str = ""
+    """Its BibTeX entry."""
     authors: str = ""
+    """Who wrote the method."""
     url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    """The address of its code or page."""
     year: Annotated[int, Field(ge=1970, le=2100)] | None = None
+    """Of the paper."""
     licence: str = ""
+    """Of the plugin."""
     notes: str = ""
+    """What a reader has to know."""
     requires: tuple[str, ...] = ()
+    """Requirements as pip takes them; under ``isolation = "venv"`` they are installed, else they must be there."""
     isolation: Literal["auto", "inline", "process", "venv"] = "auto"
+    """Where the method runs: "inline" with marbench, "process" in a process of its own, "venv" in an environment of its
+    own. "auto" is "process", and "inline" for methods that ship with marbench."""
     python: str = ""
+    """The interpreter that runs the method; empty for the one of marbench."""
     parameters: dict[str, Parameter] = {}
     presets: dict[str, dict[str, ParameterValue]] = {}
+    """Sets of parameters with a name, ``[presets.NAME]``: sizes in which a network is trained."""
     weights: tuple[DeclaredWeights, ...] = ()
 
     @field_validator("name")

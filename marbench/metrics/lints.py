@@ -19,11 +19,11 @@ Image = NDArray[np.float64]
 
 _AIR, _SOFT = (-3000.0, -900.0), (-150.0, 200.0)
 _CLIP = (-1000.0, 500.0)  # metal and its streaks are not to outvote anatomy
-_BLUR = 1.5
+_BLUR, _COARSE = 1.5, 128
 # A wrong orientation or place is one that leaves less than this part of the difference.
 _LEFT, _LEFT_BY_RESAMPLING = 0.7, 0.6
 _ALIKE = 0.002
-_CUT_PIXELS = 9
+_CUT_PIXELS, _SHARE, _FEW_HU = 9, 0.02, 100.0
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,16 @@ def _unit(image: Image, truth: Image, tissue: NDArray[np.bool_]) -> Fault | None
     low, high = float(image.min()), float(image.max())
     span = f"values from {low:.4g} to {high:.4g}"
     air, soft = (_share(truth[tissue], image[tissue], bounds) for bounds in (_AIR, _SOFT))
+    if air is None or soft is None:  # a field of view within the body
+        air, soft = (float(truth.min()), low), (float(truth.max()), high)
+        if high - low > _FEW_HU:
+            return None
     contrast = (soft[1] - air[1]) / (soft[0] - air[0])
     if low >= 0 and high <= 255 and contrast > 0.01 and high > 50:
         return Fault("8 bit", f"{span}, a windowed picture", "Hand in HU as float32 or 16 bits, not as grey levels.")
-    if abs(contrast) < 0.02:
+    if abs(contrast) < 0.02 or high - low < 5:
         remedy = "HU = 1000 (mu / mu_water - 1), in the units of mu_water; the README of the export has its number."
-        return Fault("attenuation", f"{span}, no HU: air is {air[1]:.3g}, soft tissue {soft[1]:.3g}", remedy)
+        return Fault("attenuation", f"{span}, which are no HU", remedy)
     told = f"air is {air[1]:.0f} and soft tissue {soft[1]:.0f}, in truth {air[0]:.0f} and {soft[0]:.0f}"
     if not 0.6 < contrast < 1.5 and low > truth.min() + 200 and (image == low).mean() > 0.02:
         return Fault("window", f"{span}, cut off below", "Hand in HU without a display window.")
@@ -100,9 +104,12 @@ def _unit(image: Image, truth: Image, tissue: NDArray[np.bool_]) -> Fault | None
     return None
 
 
-def _share(truth: Image, image: Image, bounds: tuple[float, float]) -> tuple[float, float]:
-    """Return the median of the truth between bounds, and the value of the image of the same rank."""
-    rank = ((truth < bounds[0]).mean() + (truth <= bounds[1]).mean()) / 2
+def _share(truth: Image, image: Image, bounds: tuple[float, float]) -> tuple[float, float] | None:
+    """Return the median of the truth between bounds, and the image's value of the same rank; None of few pixels."""
+    below, upto = float((truth < bounds[0]).mean()), float((truth <= bounds[1]).mean())
+    if upto - below < _SHARE:
+        return None
+    rank = (below + upto) / 2
     return float(np.quantile(truth, rank)), float(np.quantile(image, rank))
 
 
@@ -124,30 +131,48 @@ class _Guess:
     picture: Image
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """Image and truth, blurred alike, and the pixels in which they are compared."""
+
+    image: Image
+    truth: Image
+    weight: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, image: Image, truth: Image, metal: NDArray[np.bool_]) -> _Pair:
+        # Resampling smooths, and a smoother picture of noise resembles more by itself: hence the blur, of both.
+        one, other = (ndimage.gaussian_filter(np.clip(each, *_CLIP), _BLUR) for each in (image, truth))
+        return cls(one, other, ~ndimage.binary_dilation(metal, iterations=2))
+
+    def coarse(self) -> _Pair:
+        """Return every second, third … pixel of a large image: angles and sizes show there as well, and faster."""
+        step = max(1, min(self.image.shape) // _COARSE)
+        return _Pair(self.image[::step, ::step], self.truth[::step, ::step], self.weight[::step, ::step])
+
+    def difference(self, image: Image) -> float:
+        """Return 1 − the correlation coefficient of an image and the truth: no offset or scale of values matters."""
+        one, other = image[self.weight], self.truth[self.weight]
+        spread = one.std() * other.std()
+        return 1.0 - float(((one - one.mean()) * (other - other.mean())).mean() / spread) if spread else 1.0
+
+
 def _place(image: Image, truth: Image, metal: NDArray[np.bool_]) -> Fault | None:
     """Return a fault where the image resembles the truth clearly better once it is turned, moved or resized."""
-    # Blurred alike: resampling smooths, and a smoother picture of noise resembles more by itself.
-    given, true = (ndimage.gaussian_filter(np.clip(each, *_CLIP), _BLUR) for each in (image, truth))
-    weight = ~ndimage.binary_dilation(metal, iterations=2)
-    before = _difference(given, true, weight)
-    if before <= _ALIKE:
-        return None
-    best, least = None, before - _ALIKE
-    for guess in _guesses(given, true):
-        after = _difference(guess.picture, true, weight)
-        if after < least and after < guess.limit * before:
-            best, least = guess, after
+    full = _Pair.of(image, truth, metal)
+    best, least = None, 1.0
+    for pair, guesses in ((full, _exact(full.image, full.truth)), (full.coarse(), _resampled(full.coarse().image))):
+        before = pair.difference(pair.image)
+        if before <= _ALIKE:
+            continue
+        for guess in guesses:
+            after = pair.difference(guess.picture)
+            if after < before - _ALIKE and after / before < min(least, guess.limit):
+                best, least = guess, after / before
     if best is None:
         return None
-    seen = f"{best.what}, it differs from the truth {before / max(least, 1e-9):.1f} times less"
+    seen = f"{best.what}, it differs from the truth {1 / max(least, 1e-6):.1f} times less"
     return Fault(best.name, seen, best.remedy)
-
-
-def _difference(image: Image, truth: Image, weight: NDArray[np.bool_]) -> float:
-    """Return 1 − the correlation coefficient: no offset or scale of values matters."""
-    one, other = image[weight], truth[weight]
-    spread = one.std() * other.std()
-    return 1.0 - float(((one - one.mean()) * (other - other.mean())).mean() / spread) if spread else 1.0
 
 
 _ROWS_FIRST = "Row 0 is the top, column 0 the left: rows first, not columns."
@@ -164,7 +189,7 @@ _SYMMETRIES: tuple[tuple[str, str, str, Callable[[Image], Image]], ...] = (
 _SHIFT_REMEDY = "The isocentre is the centre of the image, between the middle pixels where their number is even."
 
 
-def _guesses(image: Image, truth: Image) -> Iterator[_Guess]:
+def _exact(image: Image, truth: Image) -> Iterator[_Guess]:
     for name, what, remedy, turned in _SYMMETRIES:
         if image.shape == turned(image).shape:
             yield _Guess(name, f"taken as {what}", remedy, _LEFT, turned(image))
@@ -172,11 +197,13 @@ def _guesses(image: Image, truth: Image) -> Iterator[_Guess]:
         moved = ndimage.shift(image, (rows, columns), order=1, mode="nearest")
         what = f"moved by {rows:+g} rows and {columns:+g} columns"
         yield _Guess("shifted", what, _SHIFT_REMEDY, _LEFT_BY_RESAMPLING, moved)
+
+
+def _resampled(image: Image) -> Iterator[_Guess]:
     for scale in (0.5, *np.round(np.arange(0.7, 1.42, 0.04), 2), 2.0):
-        if scale != 1:
-            remedy = "Reconstruct with the pixel size of the benchmark: the README of the export has it."
-            resized = _about_centre(image, np.eye(2) / scale)
-            yield _Guess("field of view", f"made {scale:g} times as large", remedy, _LEFT_BY_RESAMPLING, resized)
+        remedy = "Reconstruct with the pixel size of the benchmark: the README of the export has it."
+        resized = _about_centre(image, np.eye(2) / scale)
+        yield _Guess("field of view", f"made {scale:g} times as large", remedy, _LEFT_BY_RESAMPLING, resized)
     for degrees in (*range(-45, 0, 5), -2, 2, *range(5, 46, 5)):
         angle = np.deg2rad(degrees)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

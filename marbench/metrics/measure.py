@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Measure:
         Id of the convention; empty where the measure needs none.
     definition : str
         One sentence for readers, where no convention defines the measure.
+    bounds : (low, high)
+        What no number of a picture lies beyond: others were not computed.
     """
 
     id: str
@@ -49,6 +52,7 @@ class Measure:
     compute: Callable[[ScoredImage], float] = field(compare=False, repr=False)
     convention: str = ""
     definition: str = ""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def name(self) -> str:
@@ -126,8 +130,10 @@ def _measures(conventions: Iterable[str]) -> tuple[Measure, ...]:
 def _of_convention(name: str) -> tuple[Measure, Measure]:
     truth: frozenset[Need] = frozenset({"truth"})
     return (
-        Measure(f"psnr[{name}]", "PSNR", "dB", 2, True, truth, partial(_psnr, convention=name), name),
-        Measure(f"ssim[{name}]", "SSIM", "", 4, True, truth, partial(_ssim, convention=name), name),
+        Measure(
+            f"psnr[{name}]", "PSNR", "dB", 2, True, truth, partial(_psnr, convention=name), name, bounds=(-100, 100)
+        ),
+        Measure(f"ssim[{name}]", "SSIM", "", 4, True, truth, partial(_ssim, convention=name), name, bounds=(-1, 1)),
     )
 
 
@@ -160,4 +166,5 @@ _RMSE = Measure(
     needs=frozenset({"truth"}),
     compute=_rmse,
     definition="Root-mean-square error in HU over all pixels without metal. Nothing is clipped.",
+    bounds=(0, 1e6),
 )

@@ -57,6 +57,7 @@ def element_fractions(shares: Mapping[str, float]) -> Fractions:
             raise DataError(f"the mass fraction of {element} is a number above 0. Got {share!r}")
         if not _is_element(element):
             raise DataError(f"{element!r} is no chemical element from H to U: symbols are spelled Ti, Co, O")
+    # As they are: whoever uses them divides by their sum.
     return tuple((element, float(share)) for element, share in shares.items())
 
 

@@ -50,6 +50,7 @@ def split_tissue(mu: torch.Tensor, water: float = WATER_ATTENUATION) -> tuple[to
     """
     # Slices of real scanners have noise below air; a negative path would amplify the beam.
     mu = mu.clamp(min=0)
+    # The thresholds are HU; the ramp between them acts on attenuation, as in the paper's simulator.
     onset, full = hu_to_mu(np.array([BONE_ONSET_HU, BONE_FULL_HU]), water).tolist()
     bone = mu * ((mu - onset) / (full - onset)).clamp(0, 1)
     return mu - bone, bone

@@ -126,6 +126,7 @@ def materials_digest(materials: Iterable[str | Material]) -> str:
     DataError
         A material is unknown.
     """
+    # By what they are and not by how they are called on the way: an own material of the same name counts by its value.
     distinct = sorted({_material(one) for one in materials}, key=lambda material: material.name)
     made_of = [[material.name, material.density, material.fractions] for material in distinct]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()

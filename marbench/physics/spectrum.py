@@ -97,6 +97,7 @@ def weighted_spectrum(name: str | SpectrumTable, detector: Detector = "counting"
     source = load_spectrum(name)
     if detector == "counting":
         return source
+    # Normalised after it is weighted: air then still has a line integral of 0.
     weighted = source.photons * source.energies
     weighted /= weighted.sum()
     weighted.flags.writeable = False

@@ -96,6 +96,7 @@ def photon_noise(
         Source of the Poisson numbers, which are the same whatever the device. None counts the expected number (no
         noise).
     """
+    # In float64: among 2·10⁷ photons float32 no longer tells one from the next.
     expected = torch.round(photons * torch.exp(-line_integrals.double())) + scatter
     if rng is not None:
         expected = torch.from_numpy(rng.poisson(expected.cpu().numpy()).astype(np.float64)).to(expected.device)
@@ -112,5 +113,6 @@ def _spectral_tables(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ``ln η`` of shape ``(energies,)`` and ``µ(E)/µ(E_ref)`` of shape ``(materials, energies)``."""
     ratios = np.stack([relative_attenuation(material, source.energies, reference_kev)[0] for material in materials])
+    # ln η joins the exponent, so that a ray needs one exp per energy and no product.
     log_photons = torch.from_numpy(np.log(source.photons))
     return log_photons.to(device, dtype), torch.from_numpy(ratios).to(device, dtype)

@@ -42,6 +42,8 @@ class Entry:
         In the methods' natural order; names anchors, which labels cannot.
     card : mapping
         As stored; it may lack any key.
+    evidence : str
+        How its scores came about, see `marbench.results.rows.Evidence`; empty where the method itself ran.
     """
 
     label: str
@@ -54,6 +56,7 @@ class Entry:
     parameters: int | None
     position: int
     card: Mapping[str, Any]
+    evidence: str = ""
 
     @property
     def anchor(self) -> str:
@@ -91,9 +94,16 @@ def entries(benchmark: Benchmark) -> dict[str, Entry]:
         label: _entry(label, position, cards.get(label, {}), seconds.get(label), sizes.get(label), label in counted)
         for position, label in enumerate(benchmark.methods, start=1)
     }
+    # Rows of one method may be of several kinds, as after a merge: each is named.
+    others = benchmark.rows.loc[benchmark.rows["evidence"] != "run here", ["method", "evidence"]].drop_duplicates()
+    told = others.groupby("method")["evidence"].agg(", ".join)
     often = Counter(entry.title for entry in found.values())
     return {
-        label: replace(entry, title=f"{entry.title} ({label})") if often[entry.title] > 1 else entry
+        label: replace(
+            entry,
+            title=f"{entry.title} ({label})" if often[entry.title] > 1 else entry.title,
+            evidence=str(told.get(label, "")),
+        )
         for label, entry in found.items()
     }
 

@@ -24,7 +24,7 @@ from marbench.results.pictures import (
 )
 from marbench.results.rows import Key
 
-__all__ = ["Gallery", "ImageChoice", "case_picture", "gallery_cases", "method_picture"]
+__all__ = ["Gallery", "ImageChoice", "case_picture", "gallery_cases", "method_picture", "stored_case"]
 
 ImageChoice = Literal["gallery", "all", "none"]
 
@@ -109,10 +109,10 @@ class Gallery:
         return True
 
 
-def case_picture(case: Case) -> dict[str, bytes]:
-    """Return the file of truth, uncorrected image, metal, window and sinograms of a case: name → content."""
+def stored_case(case: Case) -> StoredCase:
+    """Return truth, uncorrected image, metal, window and sinograms of a case as they are stored."""
     truth = case.known_truth
-    stored = StoredCase(
+    return StoredCase(
         truth=_hu(truth.image[0].cpu().numpy()),
         uncorrected=_hu(case.scan.image[0].cpu().numpy()),
         metal=case.scan.metal_mask[0].cpu().numpy(),
@@ -121,7 +121,11 @@ def case_picture(case: Case) -> dict[str, bytes]:
         truth_sinogram=_thousandths(truth.sinogram[0].cpu().numpy()),
         metal_trace=case.scan.metal_trace[0].cpu().numpy(),
     )
-    return {f"{case.id}/{CASE_FILE}": encode_case(stored)}
+
+
+def case_picture(case: Case) -> dict[str, bytes]:
+    """Return the file of a case's pictures, see `stored_case`: name → content."""
+    return {f"{case.id}/{CASE_FILE}": encode_case(stored_case(case))}
 
 
 def method_picture(key: Key, image: NDArray[np.float32]) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,7 +24,7 @@ from marbench.machine.files import read_file
 from marbench.machine.text import clean
 from marbench.results.rows import ROW_SCHEMA, TIMING_SCHEMA
 
-__all__ = ["SCHEMAS", "Kind", "Piece", "encode", "join", "read_pieces", "reduced", "table_of"]
+__all__ = ["SCHEMAS", "Kind", "Piece", "encode", "join", "read_pieces", "records", "reduced", "table_of"]
 
 Kind = Literal["results", "timing"]
 
@@ -63,6 +64,15 @@ def table_of(kind: Kind, records: Sequence[Mapping[str, Any]]) -> pa.Table:
         return pa.Table.from_pylist(list(records), schema)
     except UnicodeEncodeError:  # a lone surrogate, as from a file name that is no UTF-8
         return pa.Table.from_pylist([_encodable(record) for record in records], schema)
+
+
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table as pandas has it as rows for `table_of`: what is missing among integers is None."""
+    whole = {column.name for column in ROW_SCHEMA if pa.types.is_integer(column.type)}
+    return [
+        {str(name): None if name in whole and value != value else value for name, value in row.items()}
+        for row in rows.to_dict("records")
+    ]
 
 
 def encode(kind: Kind, spec_hash: str, created: int, table: pa.Table, pieces: Sequence[Piece] = ()) -> bytes:

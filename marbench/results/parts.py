@@ -26,7 +26,7 @@ from marbench.machine.files import Found, find_files, read_file, within, write_a
 from marbench.results.checks import faulty_rows
 from marbench.results.part_file import Kind, Piece, encode, join, read_pieces, reduced, table_of
 
-__all__ = ["MANY", "Parts", "merge_pieces", "read_parts", "write_part"]
+__all__ = ["MANY", "Parts", "merge_pieces", "read_parts", "usable_pieces", "write_part"]
 
 MANY = 64
 """More files than this are merged."""
@@ -121,6 +121,12 @@ def read_parts(folder: Path, kind: Kind, spec_hash: str, *, merge: bool = False,
         for why, count in held.faults.items()
     ]
     return Parts(table, problems)
+
+
+def usable_pieces(folder: Path, kind: Kind, spec_hash: str) -> list[Piece]:
+    """Return the pieces of a folder with their usable rows, the oldest first; `read_parts` tells what is left out."""
+    held = _read(folder, kind, spec_hash, ())
+    return _usable(held.pieces(), kind, spec_hash, (), held.faults)
 
 
 def _read(folder: Path, kind: Kind, spec_hash: str, columns: Sequence[str]) -> _Held:

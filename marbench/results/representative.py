@@ -86,6 +86,7 @@ def telling_of_run(
     good = rows[rows["status"] == "ok"]
     scores = good.pivot(index="method", columns="case_id", values=measure.id)
     scores = scores.reindex(columns=[case.case_id for case in cases])
+    # A method that failed on hard cases would make those look easy.
     complete = scores.dropna()
     corrected = complete.drop(index=list(uncorrected), errors="ignore")
     judged = next((each for each in (corrected, complete, scores) if len(each)), None)

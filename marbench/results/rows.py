@@ -143,6 +143,7 @@ def properties(info: CaseInfo) -> dict[str, Any]:
         "metal_area_px": info.metal_area_px,
         "metal_area_mm2": info.metal_area_mm2,
         "region": info.region,
+        # One text, as parquet and CSV have no sets: names of materials hold no comma.
         "materials": ",".join(info.materials),
         "window_low": info.window[0],
         "window_high": info.window[1],

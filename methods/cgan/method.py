@@ -24,12 +24,16 @@ ADAM_BETAS = (0.5, 0.999)
 class ConditionalGAN(LearnedMethod):
     """Translates the uncorrected image into one without metal artifacts."""
 
+    width: int
+    depth: int
+    discriminator_width: int
+    learning_rate: float
+
     def build(self, context: Context) -> None:
         """Create the generator and, for training, the discriminator."""
         self.context = context
-        self.depth = int(self.parameters["depth"])
-        self.generator = Generator(int(self.parameters["width"]), self.depth).to(context.device)
-        self.discriminator = Discriminator(int(self.parameters["discriminator_width"])).to(context.device)
+        self.generator = Generator(self.width, self.depth).to(context.device)
+        self.discriminator = Discriminator(self.discriminator_width).to(context.device)
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the generator."""
@@ -41,9 +45,8 @@ class ConditionalGAN(LearnedMethod):
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return Adam for each network, as in pix2pix, or Muon for the generator."""
-        rate = float(self.parameters["learning_rate"])
         return {
-            "discriminator": torch.optim.Adam(self.discriminator.parameters(), rate, betas=ADAM_BETAS),
+            "discriminator": torch.optim.Adam(self.discriminator.parameters(), self.learning_rate, betas=ADAM_BETAS),
             "generator": adam_or_muon(self.generator.parameters(), self.parameters, ADAM_BETAS),
         }
 

@@ -23,10 +23,15 @@ TRANSITION_CM = 0.4
 class CNNMAR(LearnedMethod):
     """Fuses the uncorrected, the beam-hardening corrected and the LI image into a prior for the sinogram."""
 
+    width: int
+    learning_rate: float
+    optimizer: str
+    patch: int
+
     def build(self, context: Context) -> None:
         """Create the network."""
         self.context = context
-        self.network = FusionNetwork(int(self.parameters["width"])).to(context.device)
+        self.network = FusionNetwork(self.width).to(context.device)
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the network."""
@@ -34,19 +39,19 @@ class CNNMAR(LearnedMethod):
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return SGD with momentum as in the paper, or Adam."""
-        weights, rate = self.network.parameters(), float(self.parameters["learning_rate"])
-        if self.parameters["optimizer"] == "sgd":
-            return {"sgd": torch.optim.SGD(weights, rate, momentum=0.9)}
-        return {"adam": torch.optim.Adam(weights, rate)}
+        weights = self.network.parameters()
+        if self.optimizer == "sgd":
+            return {"sgd": torch.optim.SGD(weights, self.learning_rate, momentum=0.9)}
+        return {"adam": torch.optim.Adam(weights, self.learning_rate)}
 
     def objectives(self, batch: Batch) -> Iterator[Objective]:
         """Yield the squared error on one patch of each slice, in units of µ of water."""
         target = _relative(batch.truth.image)
         with torch.no_grad():
             inputs = self._inputs(batch.scan)
-        inputs, target, metal = random_patches(int(self.parameters["patch"]), inputs, target, batch.truth.metal)
+        inputs, target, metal = random_patches(self.patch, inputs, target, batch.truth.metal)
         loss = mean_outside_metal((self._fuse(inputs) - target).square(), metal)
-        yield Objective(str(self.parameters["optimizer"]), loss, {"image": loss.detach()})
+        yield Objective(self.optimizer, loss, {"image": loss.detach()})
 
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return the reconstruction of the sinogram, its trace filled by p_prior + LI(p − p_prior)."""

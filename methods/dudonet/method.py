@@ -54,6 +54,14 @@ class Estimate:
 class DuDoNet(LearnedMethod):
     """Enhances the sinogram within the metal trace, then the image; both networks are trained together."""
 
+    sinogram_width: int
+    image_width: int
+    rdn_blocks: int
+    rdn_layers: int
+    body: str
+    input: str
+    optimizer: str
+
     def build(self, context: Context) -> None:
         """Create the networks that the variant has; they begin as LI (or as no correction, without LI)."""
         self.context = context
@@ -63,13 +71,12 @@ class DuDoNet(LearnedMethod):
         self.sinogram_network: nn.Module | None = None
         self.image_network: nn.Module | None = None
         if self.variant.sinogram_network:
-            network = SinogramNetwork(int(self.parameters["sinogram_width"]), self.variant.mask_pyramid)
+            network = SinogramNetwork(self.sinogram_width, self.variant.mask_pyramid)
             self.sinogram_network = network.to(context.device)
         if self.variant.image_network:
-            channels, width = 1 + self.variant.sinogram_network, int(self.parameters["image_width"])
-            if self.parameters["body"] == "rdn":
-                blocks, layers = int(self.parameters["rdn_blocks"]), int(self.parameters["rdn_layers"])
-                body: nn.Module = ResidualDenseNetwork(channels, width, width, blocks, layers)
+            channels, width = 1 + self.variant.sinogram_network, self.image_width
+            if self.body == "rdn":
+                body: nn.Module = ResidualDenseNetwork(channels, width, width, self.rdn_blocks, self.rdn_layers)
             else:
                 body = ImageNetwork(channels, width)
             self.image_network = body.to(context.device)
@@ -82,7 +89,7 @@ class DuDoNet(LearnedMethod):
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return one optimiser for both networks: Adam as in the paper, or Muon."""
         weights = [weight for network in self.networks().values() for weight in network.parameters()]
-        return {str(self.parameters["optimizer"]): adam_or_muon(weights, self.parameters, ADAM_BETAS)}
+        return {self.optimizer: adam_or_muon(weights, self.parameters, ADAM_BETAS)}
 
     def objectives(self, batch: Batch) -> Iterator[Objective]:
         """Yield the sum of the sinogram loss, the Radon consistency loss and the image loss (eq. 4, 6 and 8).
@@ -98,7 +105,7 @@ class DuDoNet(LearnedMethod):
         if estimate.x_out is not None:
             terms["image"] = mean_outside_metal((estimate.x_out - truth.image).abs(), truth.metal) / 1000
         loss = torch.stack(list(terms.values())).sum()
-        yield Objective(str(self.parameters["optimizer"]), loss, {name: term.detach() for name, term in terms.items()})
+        yield Objective(self.optimizer, loss, {name: term.detach() for name, term in terms.items()})
 
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return X_out, or X̂ where the variant has no image network."""
@@ -127,7 +134,7 @@ class DuDoNet(LearnedMethod):
 
     def _input(self, scan: Scan) -> tuple[torch.Tensor, torch.Tensor]:
         """Return Y_LI and X_LI, or the raw sinogram and image."""
-        if self.parameters["input"] == "raw":
+        if self.input == "raw":
             return scan.sinogram, scan.image
         interpolated = linear_interpolation(scan.sinogram, scan.metal_trace)
         return interpolated, self.context.operators.reconstruct(interpolated)

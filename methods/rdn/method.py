@@ -16,11 +16,18 @@ from marbench.toolbox.networks import ResidualDenseNetwork, compress_hu, expand_
 class ResidualDenseCT(LearnedMethod):
     """Corrects the uncorrected image on a compressed HU scale."""
 
+    width: int
+    growth: int
+    blocks: int
+    layers: int
+    optimizer: str
+    patch: int
+
     def build(self, context: Context) -> None:
         """Create the network; it begins as no correction."""
         self.context = context
-        width, growth, blocks, layers = (int(self.parameters[name]) for name in ("width", "growth", "blocks", "layers"))
-        self.network = ResidualDenseNetwork(1, width, growth, blocks, layers).to(context.device)
+        network = ResidualDenseNetwork(1, self.width, self.growth, self.blocks, self.layers)
+        self.network = network.to(context.device)
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the network."""
@@ -28,14 +35,14 @@ class ResidualDenseCT(LearnedMethod):
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return Adam with the defaults of the paper, or Muon."""
-        return {str(self.parameters["optimizer"]): adam_or_muon(self.network.parameters(), self.parameters)}
+        return {self.optimizer: adam_or_muon(self.network.parameters(), self.parameters)}
 
     def objectives(self, batch: Batch) -> Iterator[Objective]:
         """Yield the L1 loss on one patch of each slice."""
         image, target = compress_hu(batch.scan.image), compress_hu(batch.truth.image)
-        image, target, metal = random_patches(int(self.parameters["patch"]), image, target, batch.truth.metal)
+        image, target, metal = random_patches(self.patch, image, target, batch.truth.metal)
         loss = mean_outside_metal((self._correct(image) - target).abs(), metal)
-        yield Objective(str(self.parameters["optimizer"]), loss, {"image": loss.detach()})
+        yield Objective(self.optimizer, loss, {"image": loss.detach()})
 
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return the corrected image; the network is convolutional, so whole slices of any size will do."""

@@ -325,7 +325,7 @@ def test_without_pydicom_the_error_says_what_to_install(tmp_path):
         f"DicomFolder({str(tmp_path)!r}, {{'test': (1, 1)}}, seed=0)"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert 'DataError: reading DICOM needs pydicom, which is not installed: pip install "marbench[dicom]"' in run.stderr
+    assert 'DataError: DICOM needs pydicom, which is not installed: pip install "marbench[dicom]"' in run.stderr
 
 
 @pytest.fixture(scope="module")

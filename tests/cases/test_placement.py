@@ -193,3 +193,9 @@ def test_places_are_drawn_as_widely_as_when_they_were_pinned():
     for name, expected in pinned.items():
         shifts = [put(TEST[name], phantom(COARSE), COARSE, seed)[0] for seed in range(20)]
         assert tuple(np.rint(np.sum(shifts, axis=0) / COARSE.pixel)) == expected, name
+
+
+def test_a_twentieth_of_an_implant_in_gas_is_worse_than_all_of_it_in_the_wrong_tissue():
+    image = phantom(COARSE).astype(np.float64)
+    lung = ndimage.binary_erosion(image == -850, iterations=2)
+    assert (merit_map(image, "any")[lung] == 1 - 20).all()

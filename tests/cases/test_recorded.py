@@ -173,7 +173,7 @@ def test_damaged_bytes_within_a_file_are_found(folder: Path) -> None:
 
 
 def test_without_cases_the_error_says_what_writes_them(tmp_path: Path, exported: Path) -> None:
-    with pytest.raises(DataError, match=r"holds no cases .*marbench simulate --out"):
+    with pytest.raises(DataError, match=r"holds no cases .*marbench export --out"):
         RecordedCases(tmp_path)
     with pytest.raises(DataError, match="no cases of the split 'val'"):
         RecordedCases(exported, "val")

@@ -115,6 +115,8 @@ def test_all_means_every_method() -> None:
         ("nmar[prio=raw]", "has no parameter 'prio'; did you mean 'prior'"),
         ("nmar[prior=wild]", "'wild' is not allowed; Known: li, raw"),
         ("nmar[prior=raw", "is no method"),
+        ("zeng[steps=-1]", "-1 is not allowed; expected a number from 0 to 10000"),
+        ("zeng[rate=nan]", "nan is not allowed"),
         ("", "No method named"),
     ],
 )
@@ -129,6 +131,8 @@ def test_wrong_requests_are_explained(text: str, message: str) -> None:
         ("domian = 'image'\n", "domian"),
         ("year = 'x'\n", "year"),
         ("[parameters.a]\nhelp = ''\n", r"parameters\.a\.default"),
+        ("[parameters.a]\ndefault = 1\nminimum = 2\n", "expected a number from 2 to inf"),
+        ("[parameters.a]\ndefault = 'x'\nmaximum = 2\n", "only numbers have bounds"),
     ],
 )
 def test_faults_of_a_card_are_named(tmp_path: Path, card: str, message: str) -> None:

@@ -74,3 +74,11 @@ def test_no_method_is_taken_for_faulty_with_or_without_a_known_truth(cases):
                 assert faults(image, reference, metal) == (), (method, case.id)
         clipped = np.clip(uncorrected, -1000, 3071)  # as scanners store
         assert faults(clipped, case.truth.image[0].numpy(), metal) == ()
+
+
+def test_a_field_of_view_within_the_body_has_no_air_to_go_by(cases):
+    parts = (cases[0].truth.image[0], cases[0].scan.image[0], cases[0].scan.metal_mask[0])
+    truth, image, metal = (part.numpy()[48:80, 48:80] for part in parts)
+    assert (truth < -900).mean() < 0.02
+    assert faults(image, truth, metal) == ()
+    assert [fault.name for fault in faults(0.19 * (1 + image / 1000), truth, metal)] == ["attenuation"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from marbench.errors import StoreError
+from marbench.results import merge
 from marbench.results.parts import write_part
 from marbench.results.rows import Row
 from marbench.results.store import Store
@@ -40,3 +43,16 @@ def claim(folder: str, spec: Spec, barrier: object) -> None:
     except StoreError as error:
         assert "Choose another --out" in str(error)
         raise SystemExit(3) from None
+
+
+def merge_slowly(folder: Path) -> None:
+    """Merge the runs ``a`` and ``b`` of a folder into ``c``, with time to be killed between its files."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+    write = merge.write_atomically
+
+    def slowly(*arguments: object, **options: object) -> None:
+        write(*arguments, **options)  # type: ignore[arg-type]
+        time.sleep(0.2)
+
+    merge.write_atomically = slowly  # type: ignore[assignment]
+    merge.merge_runs([folder / "a", folder / "b"], folder / "c")

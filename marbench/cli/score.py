@@ -1,0 +1,101 @@
+"""``marbench score``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from marbench.cli import options
+
+if TYPE_CHECKING:
+    from marbench.method.card import MethodCard
+
+__all__ = ["command"]
+
+
+@click.command("score")
+@click.argument("folder", type=options.UserPath(), metavar="DIR")
+@click.option("--method", required=True, metavar="NAME", help="What the method is called in tables.")
+@click.option("--card", type=options.UserPath(), metavar="FILE", help="A method.toml that says more of it.")
+@options.spec_option
+@options.out_option
+@click.option("--offset", type=options.FiniteRange(), metavar="HU", help="What to add to the values of 16-bit PNGs.")
+@click.option(
+    "--images",
+    type=click.Choice(["gallery", "all", "none"]),
+    default="gallery",
+    show_default=True,
+    help="Which images to keep for the page.",
+)
+@options.threads_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    folder: Path,
+    method: str,
+    card: Path | None,
+    spec: str,
+    out: Path | None,
+    offset: float | None,
+    images: str,
+) -> None:
+    """Score images that were made elsewhere, from the scans that `marbench export` wrote.
+
+    DIR holds an image for each case, in HU, with the case id in its name: .npy, .npz, .mat, .h5, .nii, .dcm, .raw
+    (float32) or .png (16 bits). Images in another unit, orientation or field of view are refused by name. Some cases
+    may be missing: tables say n of N.
+    """
+    from rich.console import Console
+
+    from marbench.bench.image_folder import score_folder
+    from marbench.cases.recorded import open_cases
+    from marbench.cli.progress import TerminalProgress
+    from marbench.cli.summary import summary_table
+    from marbench.results.store import Store
+
+    source = open_cases(spec)
+    described = _card(method, card)
+    target = options.results_folder(out, source.spec.name)
+    store = Store(target, source.spec)
+    with TerminalProgress() as progress:
+        rows = score_folder(
+            folder,
+            source,
+            described,
+            store,
+            progress,
+            offset,
+            images,  # type: ignore[arg-type]  # click checks the choice
+            options.command_line(ctx),
+        )
+    table = store.run().rows
+    Console().print(summary_table(table[table["method"] == method], source.spec))
+    where = options.shown(target)
+    click.echo(f"{len(rows)} of {len(source)} cases scored into {where}. Render the page with: marbench report {where}")
+
+
+def _card(name: str, file: Path | None) -> MethodCard:
+    """Return the card of the method, under the name that was asked for, which must be nobody else's."""
+    import tomllib
+
+    from pydantic import ValidationError
+
+    from marbench.errors import MethodError
+    from marbench.machine.files import read_file
+    from marbench.method.card import MethodCard
+    from marbench.method.discovery import discover
+
+    if name in discover().entries:
+        raise MethodError(f"{name!r} is a method that marbench runs itself. Choose another --method for the images.")
+    facts = {"title": name, "summary": "Images made elsewhere.", "domain": "image"}
+    try:
+        told = tomllib.loads(read_file(file, 2**20).decode()) if file else {}
+        return MethodCard.model_validate({**facts, **told, "name": name})
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{file.name if file else '--method'}: {'.'.join(map(str, first['loc']))}"
+        raise MethodError(f"{what}: {first['msg']}. Got {first['input']!r}.") from None
+    except ValueError as error:
+        raise MethodError(f"{file}: expected a TOML file as method.toml is: {error}") from None

@@ -1,0 +1,188 @@
+"""Somebody else's results made again: cases simulated, pictures scored, methods run.
+
+What is stored of a picture is rounded to 1 HU. How much that moves a score is seen from what the same rounding once
+more does to it, so no bound has to be known of any measure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from marbench.bench.options import Progress
+from marbench.bench.plan import Task, Unit
+from marbench.bench.work import Conditions, Result, Session, Work, do
+from marbench.cases.case import Case
+from marbench.cases.digest import case_digest, digests_agree
+from marbench.cases.suite import Suite
+from marbench.errors import MarbenchError, StoreError
+from marbench.machine.files import find_files
+from marbench.method.discovery import discover
+from marbench.method.request import FittedMethod, parse_methods
+from marbench.metrics.measure import Measure, measure, measures_of
+from marbench.metrics.scoring import Scorer
+from marbench.report.verdict import Check, found
+from marbench.results.images import stored_case
+from marbench.results.pictures import CASE_FILE, StoredCase, image_file, load_case, load_image
+from marbench.results.store import Run
+
+__all__ = ["recomputed"]
+
+# By how many steps of the printed digits a score may differ from another machine's, and by how many times what a second
+# rounding moves it.
+_STEPS, _ROUNDINGS = 2, 6
+# Rounded HU of two machines may fall on either side of a step.
+_HU = 2
+
+Row = Mapping[Any, Any]
+
+
+def recomputed(run: Run, suite: Suite, cases: int, progress: Progress, proved: set[tuple[str, str]]) -> Iterator[Check]:
+    """Check the cases of which there are pictures and ``cases`` others, and run on those what is at hand.
+
+    Parameters
+    ----------
+    run : Run
+    suite : Suite
+        The benchmark's cases; those of the rows are among them.
+    cases : int
+    progress : Progress
+    proved : set
+        To it (method, case id) of the results are added that were scored from their pictures.
+    """
+    rows: dict[str, list[Row]] = {}
+    for row in run.rows.to_dict("records"):
+        rows.setdefault(row["case_id"], []).append(row)
+    known = [position for position, key in enumerate(suite.case_keys) if key.case_id in rows]
+    # Spread over the benchmark, and the same each time.
+    spread = np.linspace(0, len(known) - 1, min(cases, len(known))).round().astype(int)
+    again = [known[place] for place in dict.fromkeys(spread.tolist())]
+    pictured = {path.parent.name for path in find_files(run.folder, f"images/*/{CASE_FILE}").files}
+    chosen = sorted({*again, *(position for position in known if suite.case_keys[position].case_id in pictured)})
+    others: list[str] = []
+    scored: list[str] = []
+    progress.begin("Simulating again", len(chosen))
+    for position in chosen:
+        case = suite[position]
+        good = [row for row in rows[case.id] if row["status"] == "ok"]
+        others += _other_case(case, good)
+        if case.id in pictured:
+            scored += _other_pictures(run, case, good, proved)
+        progress.advance()
+    yield found("cases", others, f"{len(chosen)} of {len(known)} simulated again", bool(chosen))
+    total = int((run.rows["status"] == "ok").sum())
+    wrong = [words for words in scored if words]
+    yield found("images", wrong, f"{len(proved)} of {total} results scored again", bool(proved))
+    yield from _run_again(run, suite, again, progress)
+
+
+def _other_case(case: Case, rows: Sequence[Row]) -> Iterator[str]:
+    digest = case_digest(case)
+    for row in rows:
+        if not digests_agree(row["case_digest"], digest):
+            yield f"{case.id}: {row['method']} was given other data (digest {row['case_digest'] or 'missing'})"
+
+
+def _other_pictures(run: Run, case: Case, rows: Sequence[Row], proved: set[tuple[str, str]]) -> Iterator[str]:
+    """Yield for each picture what is wrong with it or with its scores; an empty text where nothing is."""
+    folder = run.folder / "images" / case.id
+    try:
+        if not _same_case(load_case(folder / CASE_FILE), case):
+            yield f"{case.id}: its picture is of another case"
+    except StoreError as error:
+        yield str(error)
+    scorer = Scorer(case, measures_of(run.spec.metrics.conventions))
+    for row in rows:
+        path = folder / image_file(row["method"])
+        if path.exists():
+            try:
+                image, version = load_image(path)
+            except StoreError as error:
+                yield str(error)
+                continue
+            if version != row["method_hash"] or image.shape != case.scan.image.shape[1:]:
+                yield f"{case.id}: the picture of {row['method']} is of another version, or another shape"
+            else:
+                proved.add((row["method"], case.id))
+                yield _other_scores(image.astype(np.float32), row, scorer)
+
+
+def _same_case(stored: StoredCase, case: Case) -> bool:
+    made = stored_case(case)
+    pairs = ((stored.truth, made.truth), (stored.uncorrected, made.uncorrected))
+    if any(one.shape != other.shape for one, other in pairs) or stored.window != made.window:
+        return False
+    near = all(np.abs(one.astype(np.int32) - other).max() <= _HU for one, other in pairs)
+    return bool(near and (stored.metal == made.metal).all())
+
+
+def _other_scores(image: np.ndarray[Any, Any], row: Row, scorer: Scorer) -> str:
+    rounding = np.random.default_rng(0).uniform(-0.5, 0.5, image.shape).astype(np.float32)
+    scores, moved = scorer.score(image), scorer.score(image + rounding)
+    apart = (_apart(measure(name), row[name], scores[name], moved[name]) for name in scores)
+    return next((f"{row['method']} on {row['case_id']}: {words}" for words in apart if words), "")
+
+
+def _apart(kind: Measure, told: float, value: float, moved: float) -> str:
+    """Return what is wrong with a number that is said to be so much; ``moved`` is what rounding makes of it."""
+    room = _STEPS * 10.0**-kind.digits + _ROUNDINGS * abs(moved - value)
+    if abs(told - value) <= room or (math.isnan(told) and math.isnan(value)):
+        return ""
+    return f"{kind.id} is said to be {told:.{kind.digits}f}, and is {value:.{kind.digits}f}"
+
+
+def _run_again(run: Run, suite: Suite, positions: Sequence[int], progress: Progress) -> Iterator[Check]:
+    """Run the methods that are at hand, in the same version, on some cases."""
+    fitted = _at_hand(run, suite)
+    if elsewhere := sorted(set(run.rows["method"].unique()) - {each.label for each in fitted}):
+        yield Check("methods", "not checked", f"not at hand in this version: {', '.join(elsewhere)}")
+    if not fitted or not positions:
+        return
+    session = Session(Conditions(suite.spec, tuple(fitted)))
+    attempts = {each.label: 1 for each in fitted}
+    tasks = tuple(Task(position, suite.case_keys[position], attempts) for position in positions)
+    told = {(row["method"], row["case_id"]): row for row in run.rows.to_dict("records")}
+    results: list[str] = []
+    progress.begin("Running again", len(tasks) * len(fitted))
+    try:
+        for event in do(Work(session.conditions, Unit(0, tasks)), session):
+            if isinstance(event, Result) and (event.row.method, event.row.case_id) in told:
+                results.append(_other_result(event, told[event.row.method, event.row.case_id]))
+                progress.advance()
+    finally:
+        session.close()
+    words = f"{len(results)} results of {', '.join(attempts)} came out the same"
+    yield found("methods", [each for each in results if each], words, bool(results))
+
+
+def _at_hand(run: Run, suite: Suite) -> list[FittedMethod]:
+    """Return the methods of a run that this machine has, in the version of the rows."""
+    discovery, fitted = discover(), []
+    for row in run.rows.drop_duplicates("method").to_dict("records"):
+        # A label from a file must not name a file of this machine, as my.py:Method on the command line does.
+        if row["method"].partition("[")[0] not in discovery.entries:
+            continue
+        try:
+            (request,) = parse_methods(row["method"], discovery, row["preset"] or None)
+            method = request.for_spec(suite.spec)
+        except (MarbenchError, ValueError):
+            continue  # parameters that it does not have here
+        if method.label == row["method"] and method.hash == row["method_hash"]:
+            fitted.append(method)
+    return fitted
+
+
+def _other_result(event: Result, told: Row) -> str:
+    row = event.row
+    what = f"{row.method} on {row.case_id}"
+    if row.status != told["status"]:
+        return (
+            f"{what} is said to be {told['status']}, and is {row.status}"
+            if "ok" in (row.status, told["status"])
+            else ""
+        )
+    apart = (_apart(measure(name), told[name], value, value) for name, value in row.scores.items())
+    return next((f"{what}: {words}" for words in apart if words), "")

@@ -1,0 +1,153 @@
+"""Whether a packed run is what it says: looked at here, and made again in `marbench.report.recomputation`."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+
+from marbench.bench.options import Progress
+from marbench.cases.case import CaseKey
+from marbench.cases.suite import Suite
+from marbench.errors import MarbenchError, SpecError, StoreError
+from marbench.machine.files import writable_folder
+from marbench.machine.text import clean_line
+from marbench.metrics.measure import measures_of
+from marbench.report.archive import Manifest, unpack
+from marbench.report.recomputation import recomputed
+from marbench.report.verdict import Check, Verdict, found
+from marbench.results.part_file import records
+from marbench.results.parts import write_part
+from marbench.results.store import Run, open_run
+from marbench.spec import Spec
+
+__all__ = ["verify"]
+
+_PIXELS, _RAYS, _SLICES = 1024, 2**22, 20_000
+_KEY = ("patient_id", "slice_id", "metal_id", "size_group")
+
+
+def verify(archive: Path, progress: Progress, cases: int = 3, out: Path | None = None) -> Verdict:
+    """Say whether an archive holds what it says, without believing any of it.
+
+    Parameters
+    ----------
+    archive : Path
+        As `marbench.report.archive.pack` writes it.
+    progress : Progress
+    cases : int
+        So many are simulated again, besides those of which there are pictures; methods that are at hand in the same
+        version are run on them.
+    out : Path, optional
+        Where the run goes if nothing is wrong with it; a new folder. The evidence of its rows is ``recomputed from
+        images`` where that was done, and else ``reported``.
+
+    Raises
+    ------
+    StoreError
+        There is no such file, or ``out`` is there already or cannot be written.
+    """
+    if not archive.is_symlink() and not archive.exists():
+        raise StoreError(f"There is no file {archive}.")
+    if out is not None and (out.is_symlink() or out.exists()):
+        raise StoreError(f"{out} is there already. Choose a new folder for --out.")
+    if out is not None:
+        writable_folder(out.parent)
+    with tempfile.TemporaryDirectory(dir=out.parent if out else None, prefix=".verifying-") as place:
+        folder = Path(place) / "run"
+        try:
+            manifest = unpack(archive, folder)
+            run = open_run(folder)
+        except StoreError as error:
+            return Verdict((Check("archive", "wrong", str(error).replace(str(folder), "the run")),))
+        checks, proved = list(_looked_at(run, manifest)), set[tuple[str, str]]()
+        if Verdict(tuple(checks)).good:  # else there is nothing to compare with
+            checks += _compared(run, progress, cases, proved)
+        verdict = Verdict(tuple(checks))
+        if out is not None and verdict.good:
+            _mark(run, proved)
+            folder.rename(out)
+    return verdict
+
+
+def _mark(run: Run, proved: Container[tuple[str, str]]) -> None:
+    """Write the rows of an unpacked run with what is now known of them: nothing of them ran here."""
+    keys = zip(run.rows["method"], run.rows["case_id"], strict=True)
+    evidence = ["recomputed from images" if key in proved else "reported" for key in keys]
+    for path in (run.folder / "results").iterdir():
+        path.unlink()
+    # A name of its own, by which a merge tells the rows of two archives apart.
+    write_part(run.folder / "results", "results", run.spec.hash, records(run.rows.assign(evidence=evidence)))
+
+
+def _looked_at(run: Run, manifest: Manifest) -> Iterator[Check]:
+    """Check what can be seen without the benchmark's data."""
+    yield Check("archive", "ok", f"{len(manifest.files)} files, each as listed")
+    if manifest.spec_hash != run.spec.hash:
+        words = f"spec.toml has the hash {run.spec.hash[:12]} here, and the rows are of {manifest.spec_hash[:12]}"
+        packed = f"packed by marbench {clean_line(manifest.marbench, 20)}, protocol {manifest.protocol}"
+        yield Check("benchmark", "wrong", f"{words} ({packed})")
+    else:
+        yield Check("benchmark", "ok", f"{clean_line(run.spec.title, 80)}, hash {run.spec.hash[:12]}")
+    if run.problems or run.rows.empty:
+        yield Check("rows", "wrong", (run.problems or ["there are none"])[0])
+    else:
+        yield Check("rows", "ok", f"{len(run.rows)} of {run.rows['method'].nunique()} methods")
+    implausible = list(_implausible(run))
+    yield found("plausibility", implausible, "numbers are in the range of their measures")
+
+
+def _implausible(run: Run) -> Iterator[str]:
+    """Yield what no run brings about."""
+    good = run.rows["status"] == "ok"
+    for each in measures_of(run.spec.metrics.conventions):
+        values = run.rows[each.id]
+        beyond = good & ~values.between(*each.bounds)
+        if beyond.any():
+            first = run.rows[beyond].iloc[0]
+            yield f"{first['method']} on {first['case_id']}: {each.id} = {first[each.id]:g}"
+        if values[~good].notna().any():
+            yield f"{each.id} of rows that are not ok"
+    for row in run.rows.drop_duplicates("method").to_dict("records"):
+        if run.cards.get(row["method"], row).get("method_hash") != row["method_hash"]:
+            yield f"{row['method']}: its card is of another version than its rows"
+
+
+def _compared(run: Run, progress: Progress, cases: int, proved: set[tuple[str, str]]) -> Iterator[Check]:
+    """Check what needs the benchmark's cases, and add what was scored from its picture to ``proved``."""
+    try:
+        _refuse_large(run.spec)
+        suite = Suite(run.spec)
+        keys = suite.case_keys
+    except MarbenchError as error:
+        # Data of patients are not everywhere.
+        why = clean_line(str(error), 200)
+        yield from (Check(what, "not checked", why) for what in ("coverage", "cases", "images", "methods"))
+        return
+    strange = next(_strange(run, keys), None)
+    if strange is not None:
+        yield Check("coverage", "wrong", strange)
+        return
+    good = run.rows[run.rows["status"] == "ok"].groupby("method", observed=True).size()
+    labels = sorted(map(str, run.rows["method"].unique()))
+    yield Check("coverage", "ok", ", ".join(f"{label} {good.get(label, 0)} of {len(keys)}" for label in labels))
+    yield from recomputed(run, suite, cases, progress, proved)
+
+
+def _refuse_large(spec: Spec) -> None:
+    """Raise SpecError where a description from somebody else asks for more than any benchmark needs."""
+    slices = spec.split.counts()["test"][1] or 0
+    if spec.grid.rows > _PIXELS or math.prod(spec.geometry.shape) > _RAYS or slices > _SLICES:
+        raise SpecError(f"a benchmark of {spec.grid.shape} pixels and {slices} slices is too large to be made unasked")
+
+
+def _strange(run: Run, keys: Sequence[CaseKey]) -> Iterator[str]:
+    """Yield the rows that are of no case of the benchmark."""
+    known = {key.case_id: (position, key) for position, key in enumerate(keys)}
+    for row in run.rows.to_dict("records"):
+        position, key = known.get(row["case_id"], (-1, None))
+        if key is None:
+            yield f"{row['case_id']} is no case of the benchmark"
+        elif row["case_index"] not in (-1, position) or any(row[name] != getattr(key, name) for name in _KEY):
+            yield f"{row['case_id']} has the properties of another case"

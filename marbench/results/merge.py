@@ -1,0 +1,229 @@
+"""Several runs of one benchmark as one: of machines that shared the work, or of groups that each ran their method.
+
+The pieces of the runs are taken as they are, each once (see `marbench.results.parts`), so that the rule by which a
+folder is read decides in a merged one too: of a method, case and version the newest attempt, a successful one before
+all. Hence runs may overlap, and be merged again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from marbench.errors import StoreError
+from marbench.machine.files import find_files, read_file, safe_name, within, write_atomically
+from marbench.results.admission import admit
+from marbench.results.descriptions import COMMANDS, NOTICES
+from marbench.results.part_file import Kind, Piece, encode, join
+from marbench.results.parts import usable_pieces
+from marbench.results.pictures import CASE_FILE, encode_case, encode_image, image_file, load_case, load_image
+from marbench.results.store import Run, open_run
+from marbench.spec import PROTOCOL, Spec
+from marbench.spec_file import spec_toml
+
+__all__ = ["merge_runs"]
+
+_KINDS: tuple[Kind, ...] = ("results", "timing")
+
+
+def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
+    """Write the union of runs into a new folder, and return what a reader has to know of it.
+
+    The folder appears at once, when everything is in it. Where a method was run in several versions, that of the
+    last-named run counts, and the rows of the others stay beside it.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Results folders, oldest first.
+    out : Path
+        It does not exist yet, or is empty.
+
+    Raises
+    ------
+    StoreError
+        The runs are of several benchmarks, protocols or data; ``out`` is there already, or cannot be written.
+    """
+    if len(folders) < 2:
+        raise StoreError("Name two runs at least: marbench merge RUN RUN --out DIR.")
+    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+        raise StoreError(f"{out} is there already. Merge into a new folder, and remove that one if it is not needed.")
+    runs = [open_run(folder) for folder in folders]
+    for run in runs:
+        _refuse_other_rules(run)
+    _refuse_other_benchmark(runs)
+    _refuse_other_cases(runs)
+    # Beside the target, so that one rename puts everything in place.
+    staging = out.parent / f".{out.name}.{secrets.token_hex(4)}.merging"
+    try:
+        # Rows are synced to the disk, pictures not: those can be made again.
+        for name, content in _files(runs):
+            write_atomically(within(staging, name), content, durable=not name.startswith("images/"))
+        try:
+            staging.rename(out)
+        except OSError as error:
+            raise StoreError(f"{out} cannot be written: {error.strerror}. Nothing was merged.") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return [*_other_versions(runs), *(problem for run in runs for problem in run.problems)]
+
+
+def _refuse_other_rules(run: Run) -> None:
+    """Raise StoreError where the rows of a run were computed under rules or from tables that this marbench has not."""
+    head = read_file(run.folder / "spec.toml", 2**22)[:200].decode(errors="replace")
+    stated = re.match(r"# marbench protocol (\d+), hash (\w+)", head)
+    # Written by hand, it states nothing, and only the hash of what stands in it counts.
+    if stated is None or stated[2] == run.spec.hash:
+        return
+    if int(stated[1]) != PROTOCOL:
+        what = f"protocol {stated[1]}, and this marbench has {PROTOCOL}: the simulation or a measure"
+    else:
+        what = f"the hash {stated[2][:12]}, which is {run.spec.hash[:12]} here: the patients, implants or tables"
+    raise StoreError(f"{run.folder} was filled under {what} changed between them. Run its methods again.")
+
+
+def _refuse_other_benchmark(runs: Sequence[Run]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        if run.spec.hash != first.spec.hash:
+            raise StoreError(
+                f"{run.folder} is of another benchmark ({run.spec.name}, hash {run.spec.hash[:12]}) than "
+                f"{first.folder} ({first.spec.name}, hash {first.spec.hash[:12]}): "
+                f"{_difference(first.spec, run.spec)}. marbench report shows several benchmarks beside each other."
+            )
+
+
+def _difference(one: Spec, other: Spec) -> str:
+    if one.anatomy.data != other.anatomy.data:
+        return f"its CT slices are others (digest {str(other.anatomy.data)[:12]}, not {str(one.anatomy.data)[:12]})"
+    there, here = (dict(_flat(spec.model_dump(mode="json", by_alias=True))) for spec in (one, other))
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    # Title and gallery are no part of the identity.
+    few = [name for name in names if name.partition(".")[0] not in ("name", "title", "summary", "report")][:4]
+    return "it differs in " + (", ".join(few) or "the tables that it names")
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _refuse_other_cases(runs: Sequence[Run]) -> None:
+    """Raise StoreError where runs have the same case ids of other data."""
+    rows = pd.concat([run.rows.assign(_run=number) for number, run in enumerate(runs)], ignore_index=True)
+    # Within a folder the rows of the minority are left out; between folders nobody can say which data were meant.
+    admitted, problems = admit(rows)
+    if problems:
+        numbers = rows.loc[rows.index.difference(admitted.index), "_run"].unique()
+        names = ", ".join(str(runs[number].folder) for number in sorted(numbers))
+        raise StoreError(f"The cases in {names} were computed on other data than in the other runs. {problems[0]}")
+
+
+def _files(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of the merged run: name → content."""
+    spec = runs[-1].spec
+    yield "spec.toml", spec_toml(spec).encode()
+    for kind in _KINDS:
+        found = (_named(piece) for run in runs for piece in usable_pieces(run.folder / kind, kind, spec.hash))
+        pieces = {piece.name: piece for piece in found if piece.table.num_rows}
+        if pieces:
+            ordered = sorted(pieces.values(), key=lambda piece: (piece.created, piece.name))
+            created = time.time_ns()
+            yield f"{kind}/{created}-merged.parquet", encode(kind, spec.hash, created, join(ordered, kind), ordered)
+    for host, facts in _merged(run.hosts for run in runs).items():
+        yield f"hosts/{host}.json", _json(facts)
+    for label, card in _merged(run.cards for run in runs).items():
+        yield f"methods/{safe_name(label)}.json", _json(card)
+    texts = {COMMANDS: [run.commands for run in runs], NOTICES: [run.notices for run in runs]}
+    for name, parts in texts.items():
+        if lines := dict.fromkeys(line for part in parts for line in part):
+            yield name, "\n".join([*lines, ""]).encode()
+    yield from _pictures(runs)
+
+
+def _named(piece: Piece) -> Piece:
+    """Return a piece under a name that no other has: published and packed runs all call their rows the same."""
+    if re.fullmatch(r"\d+-[0-9a-f]{8,}\.parquet", piece.name):
+        return piece
+    # By content: the same archive that comes in by two ways is one piece.
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, piece.table.schema) as stream:
+        stream.write_table(piece.table.combine_chunks())
+    digest = hashlib.sha256(sink.getvalue()).hexdigest()[:32]
+    return replace(piece, name=f"{piece.created}-{digest}.parquet")
+
+
+def _pictures(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
+    """Yield the pictures of the cases and of the versions that count, each from the newest run that has it whole."""
+    versions = _versions(runs)
+    done: set[str] = set()
+    for run in reversed(runs):
+        known = set(run.rows["case_id"])
+        for path in find_files(run.folder, f"images/*/{CASE_FILE}").files:
+            if (case_id := path.parent.name) not in known:
+                continue
+            # Read and written anew, like all that comes from elsewhere: no bytes beside a picture travel along.
+            names = {CASE_FILE: "", **{image_file(label): label for label in versions}}
+            for name, label in names.items():
+                if f"{case_id}/{name}" in done:
+                    continue
+                try:
+                    if not label:
+                        content = encode_case(load_case(path))
+                    else:
+                        image, version = load_image(path.parent / name)
+                        if version != versions[label]:
+                            continue
+                        content = encode_image(image, label, version)
+                except StoreError:
+                    continue  # lost or damaged: the next run makes it again
+                done.add(f"{case_id}/{name}")
+                yield f"images/{case_id}/{name}", content
+
+
+def _versions(runs: Sequence[Run]) -> dict[str, str]:
+    """Return label → hash of the version that counts: of the last-named run that has it."""
+    found: dict[str, str] = {}
+    for run in runs:
+        rows = run.rows.drop_duplicates("method")
+        found |= {str(label): str(version) for label, version in zip(rows["method"], rows["method_hash"], strict=True)}
+    return found
+
+
+def _other_versions(runs: Sequence[Run]) -> list[str]:
+    versions, others = _versions(runs), defaultdict(list)
+    for run in runs:
+        # Of each run the version that its own card names; older ones in it were replaced there already.
+        for (label, version), rows in run.rows.groupby(["method", "method_hash"], observed=True):
+            if version != versions[str(label)]:
+                others[str(label)].append(f"{len(rows)} rows of {run.folder.name}")
+    return [
+        f"{label} was run in several versions: that of the last-named run counts, and {' and '.join(parts)} do not."
+        for label, parts in others.items()
+    ]
+
+
+def _merged(parts: Iterable[Mapping[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    merged: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        merged.update(part)
+    return merged
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True).encode() + b"\n"

@@ -1,0 +1,126 @@
+"""Exported scans, read as the README says, by readers that know nothing of marbench."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+from click.testing import CliRunner
+
+from marbench.cases.export import export_cases
+from marbench.cases.export_formats import FORMATS, QUANTITIES
+from marbench.cases.export_readme import readme
+from marbench.cases.suite import Suite
+from marbench.cli import main
+from marbench.errors import DataError
+from marbench.spec import Spec
+
+SEEN = {name for name, each in QUANTITIES.items() if not each.truth}
+TRUTHS = set(QUANTITIES) - SEEN
+
+
+def read(folder: Path, case_id: str, form: str) -> dict[str, np.ndarray]:
+    if form == "npz":
+        with np.load(folder / f"{case_id}.npz") as file:
+            return {name: file[name] for name in file.files if name != "info_json"}
+    if form == "mat":
+        return {name: array for name, array in scipy.io.loadmat(folder / f"{case_id}.mat").items() if name[0] != "_"}
+    facts = json.loads((folder / f"{case_id}.json").read_text())
+    arrays = {"window_hu": np.array(facts["window"])}
+    for name, about in facts["arrays"].items():
+        path = folder / about["file"]
+        if path.suffix == ".raw":
+            arrays[name] = np.fromfile(path, np.dtype(about["dtype"]).newbyteorder("<")).reshape(about["shape"])
+        elif path.suffix == ".dcm":
+            dataset = pytest.importorskip("pydicom").dcmread(path)
+            arrays[name] = dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
+            assert list(dataset.PixelSpacing) == [12.8, 12.8]
+            assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
+        else:
+            with pytest.importorskip("h5py").File(path) as file:
+                arrays[name] = file[name][:]
+                assert file[name].attrs["unit"] == about["unit"]
+    return arrays
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("truth", [False, True])
+def test_what_is_written_is_the_case_and_the_truth_only_if_asked_for(tmp_path, tiny: Spec, form, truth):
+    if form == "h5":
+        pytest.importorskip("h5py")
+    suite = Suite(tiny)
+    assert export_cases(suite, tmp_path, 1, form=form, truth=truth) == 1
+    case = suite[0]
+    arrays = read(tmp_path / "test", case.id, form)
+    assert set(arrays) == (set(QUANTITIES) if truth else SEEN)
+    expected = {"image_hu": case.scan.image, "sinogram_line_integral": case.scan.sinogram}
+    expected |= {"metal_mask": case.scan.metal_mask, "metal_trace": case.scan.metal_trace}
+    expected |= {"truth_hu": case.truth.image, "metal_any": case.truth.metal} if truth else {}
+    for name, tensor in expected.items():
+        # DICOM has 16 bits; everything else is exact.
+        step = float(np.ptp(tensor[0].numpy())) / 2**16 if form == "dicom" and name.endswith("_hu") else 0.0
+        assert np.abs(arrays[name] - tensor[0].numpy().astype(np.float64)).max() <= step, name
+    assert arrays["window_hu"].ravel().tolist() == list(case.info.window)
+
+
+@pytest.mark.parametrize("form", ["npz", "mat", "raw"])
+def test_without_truth_no_file_holds_any_of_it(tmp_path, tiny, form):
+    export_cases(Suite(tiny), tmp_path, 1, form=form, truth=False)
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "spec.toml"]
+    assert not [path for path in files for name in TRUTHS if name.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_readme_names_every_array_and_nothing_that_is_not_there(tiny, form):
+    for truth in (True, False):
+        text = readme(tiny, form, truth)
+        assert {name for name in QUANTITIES if f"  {name} " in text} == (set(QUANTITIES) if truth else SEEN)
+        assert "marbench score FOLDER" in text and FORMATS[form].reading.splitlines()[0] in text
+
+
+@pytest.mark.parametrize("form", ["npz", "raw"])
+def test_a_truth_that_is_not_asked_for_does_not_stay_and_the_rest_is_not_made_again(tmp_path, tiny, form):
+    suite = Suite(tiny)
+    export_cases(suite, tmp_path, 1, form=form, truth=True)
+    export_cases(suite, tmp_path, 2, form=form, truth=False)
+    stem = f"{suite.case_keys[0].case_id}"
+    assert set(read(tmp_path / "test", stem, form)) == SEEN
+    assert not list(tmp_path.rglob("*truth*"))
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "test").iterdir()}
+    export_cases(suite, tmp_path, 2, form=form, truth=False)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "test").iterdir()} == times
+
+
+def test_equal_cases_give_equal_bytes_and_the_table_lists_them(tmp_path, tiny):
+    suite = Suite(tiny)
+    for form in ("mat", "dicom"):
+        contents = []
+        for place in ("a", "b"):
+            folder = tmp_path / form / place
+            export_cases(suite, folder, 1, form=form, truth=False)
+            contents.append({path.name: path.read_bytes() for path in (folder / "test").iterdir()})
+            table = pd.read_csv(folder / "cases.csv")
+            assert table["case_id"].tolist() == [key.case_id for key in suite.case_keys[:1]]
+            assert all((folder / name).is_file() for name in table["file"])
+        assert contents[0] == contents[1], form
+
+
+def test_a_format_without_its_package_names_the_extra(tmp_path, tiny, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(DataError, match=r'pip install "marbench\[hdf5\]"'):
+        export_cases(Suite(tiny), tmp_path, 1, form="h5")
+
+
+def test_the_verbs_differ_in_the_truth_alone(tmp_path, tiny_file):
+    for verb in ("export --truth", "simulate"):
+        arguments = [*verb.split(), "--spec", str(tiny_file), "--limit", "1", "--out", str(tmp_path / verb)]
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0 and "1 cases in" in result.output, result.output
+    first, second = (
+        {path.relative_to(tmp_path / verb): path.read_bytes() for path in (tmp_path / verb).rglob("*.*")}
+        for verb in ("export --truth", "simulate")
+    )
+    assert first == second

@@ -1,0 +1,163 @@
+"""Methods without weights: what all of them promise, and each against its equation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import binary_dilation, gaussian_filter
+from tiny_scans import make_batch, take
+
+from marbench import Scan, Spec
+from marbench.method.request import load_method
+from marbench.toolbox.guides import tissue_guide
+from marbench.toolbox.harmonic import harmonic_interpolation
+from marbench.toolbox.interpolation import linear_interpolation, normalized_interpolation
+from marbench.toolbox.priors import tissue_prior
+from marbench.toolbox.variation import divergence, gradient
+
+METHODS = [
+    "li",
+    "nmar",
+    "nmar[twice=true]",
+    "harmonic",
+    "harmonic[alpha=0.0]",
+    "zeng",
+    "zeng[start=li]",
+    "fsnmar",
+]
+
+
+def guide_of(scan: Scan, spec: Spec) -> torch.Tensor:
+    return tissue_guide(load_method("li", spec).method.context.operators, *rays(scan), scan.metal_mask)
+
+
+def rays(scan: Scan) -> tuple[torch.Tensor, torch.Tensor]:
+    return scan.sinogram, scan.metal_trace
+
+
+def everywhere(scan: Scan, value: bool) -> Scan:
+    mask, trace = (torch.full_like(part, value) for part in (scan.metal_mask, scan.metal_trace))
+    return replace(scan, metal_mask=mask, metal_trace=trace)
+
+
+@pytest.mark.parametrize("text", METHODS)
+def test_the_image_is_better_than_the_uncorrected_one(text: str, tiny: Spec) -> None:
+    batch = make_batch(tiny)
+    error = {
+        name: (image - batch.truth.image)[~batch.truth.metal].square().mean().sqrt()
+        for name, image in (("none", batch.scan.image), (text, load_method(text, tiny).reduce(batch.scan)))
+    }
+    assert error[text] < 0.8 * error["none"], error
+
+
+@pytest.mark.parametrize("text", METHODS)
+def test_a_batch_gives_bit_for_bit_what_its_scans_give_and_twice_the_same(text: str, tiny: Spec) -> None:
+    method, batch = load_method(text, tiny), make_batch(tiny, 3)
+    together = method.reduce(batch.scan)
+    assert torch.equal(together, torch.cat([method.reduce(take(batch, item).scan) for item in range(3)]))
+    assert torch.equal(together, method.reduce(batch.scan))
+
+
+@pytest.mark.parametrize("text", METHODS)
+def test_without_metal_and_with_nothing_but_metal_there_is_still_an_image(text: str, tiny: Spec) -> None:
+    method, scan = load_method(text, tiny), make_batch(tiny).scan
+    clean = everywhere(scan, False)
+    torch.testing.assert_close(method.reduce(clean), scan.image, rtol=1e-5, atol=0.1)
+    huge = torch.from_numpy(binary_dilation(scan.metal_mask.numpy(), iterations=9, axes=(1, 2)))
+    wide = torch.from_numpy(binary_dilation(scan.metal_trace.numpy(), iterations=12, axes=(2,)))
+    for hard in (everywhere(scan, True), replace(scan, metal_mask=huge, metal_trace=wide)):
+        assert method.reduce(hard).isfinite().all()
+
+
+def test_nmar_twice_is_nmar_with_the_prior_of_its_own_image(tiny: Spec) -> None:
+    scan, operators = make_batch(tiny).scan, load_method("li", tiny).method.context.operators
+    prior = operators.project(tissue_prior(load_method("nmar", tiny).reduce(scan), scan.metal_mask))
+    expected = operators.reconstruct(normalized_interpolation(*rays(scan), prior))
+    assert torch.equal(load_method("nmar[twice=true]", tiny).reduce(scan), expected)
+
+
+@pytest.mark.parametrize("is_circle", [True, False])
+def test_a_harmonic_completion_solves_the_dense_least_squares_problem(is_circle: bool) -> None:
+    dice = np.random.default_rng(0)
+    sinogram, prior = dice.normal(size=(2, 7, 9))
+    trace = dice.random((7, 9)) < 0.5
+    trace[2:4] = True  # views of which nothing is measured
+    # One row of the matrix per pair of neighbours.
+    number, pairs = np.arange(63).reshape(7, 9), []
+    for view, bin_ in np.ndindex(7, 9):
+        if bin_ < 8:
+            pairs.append((number[view, bin_], number[view, bin_ + 1]))
+        if view < 6 or is_circle:
+            pairs.append((number[view, bin_], number[(view + 1) % 7, bin_]))
+    matrix = np.zeros((len(pairs), 63))
+    for row, (one, other) in enumerate(pairs):
+        matrix[row, [one, other]] = -1, 1
+    free, known = trace.ravel(), np.where(trace, 0, sinogram).ravel()
+    expected = known.copy()
+    expected[free] = np.linalg.lstsq(matrix[:, free], matrix @ (prior.ravel() - known))[0]
+    found = harmonic_interpolation(
+        *(torch.from_numpy(each)[None] for each in (sinogram, trace, prior)), is_circle=is_circle
+    )
+    np.testing.assert_allclose(found[0].numpy().ravel(), expected, atol=1e-12)
+
+
+def test_a_harmonic_completion_with_a_perfect_prior_is_exact(tiny: Spec) -> None:
+    batch = make_batch(tiny)
+    completed = harmonic_interpolation(*rays(batch.scan), batch.truth.sinogram + 3, is_circle=True)
+    torch.testing.assert_close(completed, batch.truth.sinogram)
+
+
+def test_harmonic_is_the_reconstruction_of_the_guided_completion(tiny: Spec) -> None:
+    scan, operators = make_batch(tiny).scan, load_method("li", tiny).method.context.operators
+    for alpha in (0.5, 1.0):
+        completed = harmonic_interpolation(*rays(scan), alpha * guide_of(scan, tiny), is_circle=True)
+        expected = operators.reconstruct(completed)
+        assert torch.equal(load_method(f"harmonic[alpha={alpha}]", tiny).reduce(scan), expected)
+
+
+def test_divergence_is_the_negative_adjoint_of_the_gradient() -> None:
+    image, field = torch.rand(2, 5, 7, dtype=torch.float64), torch.rand(2, 2, 5, 7, dtype=torch.float64)
+    torch.testing.assert_close((gradient(image) * field).sum(), -(image * divergence(field)).sum())
+    assert gradient(image)[:, 0, -1].abs().max() == gradient(image)[:, 1, :, -1].abs().max() == 0
+
+
+def test_the_first_step_of_zeng_follows_the_gradient_of_its_cost(tiny: Spec) -> None:
+    batch = make_batch(tiny, 1, torch.float64)
+    scan, operators = batch.scan, load_method("li", tiny).method.context.operators
+    # The cost written out in NumPy, differentiated by hand; Adam's first step is the sign of the derivative.
+    start = linear_interpolation(*rays(scan))
+    f = operators.reconstruct(start)[0].numpy()
+    weight = ~binary_dilation(scan.metal_mask[0].numpy(), np.ones((3, 3)))
+    down, right = np.diff(f, axis=0, append=f[-1:]), np.diff(f, axis=1, append=f[:, -1:])
+    length = np.sqrt(down**2 + right**2 + 4.0**2)
+    slope = weight * 2 * 0.01 * np.minimum(f + 1000, 0)
+    for axis, difference in ((0, down), (1, right)):
+        share = weight * difference / length
+        slope += np.roll(share, 1, axis) - share
+    to_trace = operators.inversion.adjoint(torch.from_numpy(slope)[None]) * scan.metal_trace
+    expected = operators.reconstruct(start - 0.03 * to_trace.sign())
+    text = "zeng[start=li,steps=1,rate=0.03,smoothing=4.0,negativity=0.01]"
+    torch.testing.assert_close(load_method(text, tiny).reduce(scan), expected, rtol=0, atol=1e-2)
+    assert (expected - operators.reconstruct(start)).abs().max() > 10
+
+
+def test_zeng_keeps_what_is_measured_and_without_a_step_its_start(tiny: Spec) -> None:
+    scan = make_batch(tiny).scan
+    for text, start in (("zeng[steps=0]", "harmonic"), ("zeng[start=li,steps=0]", "li")):
+        assert torch.equal(load_method(text, tiny).reduce(scan), load_method(start, tiny).reduce(scan))
+
+
+def test_fsnmar_is_the_split_of_frequencies_written_out(tiny: Spec) -> None:
+    scan = make_batch(tiny).scan
+    nmar, sigma = load_method("nmar", tiny).reduce(scan).numpy(), 1.5 / tiny.grid.pixel
+    found = load_method("fsnmar[split=1.5,reach=4.0]", tiny).reduce(scan).numpy()
+    for image, corrected, mask, result in zip(scan.image.numpy(), nmar, scan.metal_mask.numpy(), found, strict=True):
+        weight = gaussian_filter(mask.astype(np.float64), 4.0 / tiny.grid.pixel, mode="nearest")
+        weight /= weight.max()
+        low = {name: gaussian_filter(each, sigma, mode="nearest") for name, each in (("0", image), ("N", corrected))}
+        expected = low["N"] + weight * (image - low["0"]) + (1 - weight) * (corrected - low["N"])
+        np.testing.assert_allclose(result, expected, atol=0.05)
+        assert np.abs(result - corrected).max() > 50

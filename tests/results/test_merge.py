@@ -1,0 +1,170 @@
+"""Merged runs: the union, by the rule of a single folder, whole or not there; what is of another kind is refused."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from filled import fill, merge_slowly, row
+from running import run, table
+
+from marbench.cli import main
+from marbench.errors import StoreError
+from marbench.results import merge
+from marbench.results.merge import merge_runs
+from marbench.results.pictures import load_image
+from marbench.results.store import open_run
+from marbench.spec import Spec
+
+DIGESTS = ("0000000a" * 6, "0000fffa" * 6)
+
+
+def other(tiny: Spec, **changes: object) -> Spec:
+    return Spec.model_validate({**tiny.model_dump(by_alias=True), **changes})
+
+
+def test_shards_of_two_machines_are_the_run_of_one(tmp_path, tiny):
+    whole = run(tiny, tmp_path / "whole", "li", limit=4, images="all").rows
+    run(tiny, tmp_path / "a", "li", limit=2, images="all")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    for part in (tmp_path / "b" / "results").iterdir():
+        part.unlink()
+    run(tiny, tmp_path / "b", "li", limit=4, images="all")  # all of them: they overlap
+    assert merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "c") == []
+    merged = open_run(tmp_path / "c")
+    assert merged.problems == []
+    pd.testing.assert_frame_equal(table(merged.rows), table(whole))
+    pictures = sorted(path.relative_to(tmp_path / "c") for path in (tmp_path / "c" / "images").rglob("*.npz"))
+    assert pictures == sorted(
+        path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole" / "images").rglob("*.npz")
+    )
+    assert run(tiny, tmp_path / "c", "li", limit=5).new == 1  # it goes on there
+    assert all(load_image(tmp_path / "c" / path) for path in pictures if path.name == "li.npz")
+
+
+def test_the_newest_valid_attempt_of_every_key_counts_and_merging_again_changes_nothing(tmp_path, tiny):
+    fill(tmp_path / "a", tiny, row(tiny, case="x", status="error"), row(tiny, case="y", seconds=1.0))
+    fill(tmp_path / "b", tiny, row(tiny, case="x", seconds=2.0), row(tiny, case="y", status="oom", attempt=2))
+    fill(tmp_path / "b", tiny, row(tiny, case="z", status="timeout"), row(tiny, "n", case="z"))
+    for order, out in (("ab", "c"), ("ba", "d"), ("ca", "e"), ("ce", "f")):
+        merge_runs([tmp_path / name for name in order], tmp_path / out)
+    for out in "cdef":
+        rows = open_run(tmp_path / out).rows
+        assert rows[["method", "case_id", "status"]].values.tolist() == [
+            ["m", "x", "ok"],
+            ["m", "y", "ok"],
+            ["m", "z", "timeout"],
+            ["n", "z", "ok"],
+        ]
+    sizes = [len(merge.usable_pieces(tmp_path / out / "results", "results", tiny.hash)) for out in "cf"]
+    assert sizes == [3, 3]
+
+
+def test_of_several_versions_the_one_of_the_last_run_counts_and_a_note_says_so(tmp_path, tiny):
+    for name, version in (("a", "1"), ("b", "2")):
+        fill(tmp_path / name, tiny, row(tiny, method_hash=version)).write_method("m", {"method_hash": version})
+    (note,) = merge_runs([tmp_path / "b", tmp_path / "a"], tmp_path / "c")
+    assert "m was run in several versions" in note and "1 rows of b" in note
+    assert open_run(tmp_path / "c").rows["method_hash"].tolist() == ["1"]
+
+
+def refusal(tmp_path: Path) -> str:
+    with pytest.raises(StoreError) as raised:
+        merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name not in ("a", "b")) == []
+    return str(raised.value)
+
+
+def test_runs_of_another_benchmark_are_refused_by_what_differs(tmp_path, tiny):
+    fill(tmp_path / "a", tiny, row(tiny))
+    changed = other(tiny, seed=5, physics={**tiny.physics.model_dump(), "photons": 1e5})
+    fill(tmp_path / "b", changed, row(changed))
+    assert "it differs in seed, physics.photons" in refusal(tmp_path)
+
+
+def test_runs_of_other_data_are_refused(tmp_path, tiny):
+    for name, digit in (("a", "a"), ("b", "b")):
+        spec = other(tiny, anatomy={"source": "dicom", "data": digit * 64})
+        fill(tmp_path / name, spec, row(spec))
+    assert "its CT slices are others (digest bbbbbbbbbbbb, not aaaaaaaaaaaa)" in refusal(tmp_path)
+
+
+def test_runs_of_another_protocol_are_refused(tmp_path, tiny):
+    for name in "ab":
+        fill(tmp_path / name, tiny, row(tiny))
+    path = tmp_path / "b" / "spec.toml"
+    text = path.read_text()
+    path.write_text(text.replace(f"# marbench protocol 1, hash {tiny.hash}", f"# marbench protocol 1, hash {'a' * 64}"))
+    assert "was filled under the hash aaaaaaaaaaaa" in refusal(tmp_path)
+    path.write_text(text.replace("# marbench protocol 1, hash ", "# marbench protocol 0, hash a"))
+    assert "was filled under protocol 0, and this marbench has 1" in refusal(tmp_path)
+
+
+def test_rows_whose_cases_are_others_are_refused(tmp_path, tiny):
+    for name, digest in zip("ab", DIGESTS, strict=True):
+        fill(tmp_path / name, tiny, row(tiny, name, case_digest=digest))
+    said = refusal(tmp_path)
+    assert f"The cases in {tmp_path / 'b'} were computed on other data" in said
+
+
+def test_what_is_no_run_and_what_is_there_already_is_refused(tmp_path, tiny):
+    fill(tmp_path / "a", tiny, row(tiny))
+    with pytest.raises(StoreError, match="holds no results"):
+        merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    with pytest.raises(StoreError, match="two runs at least"):
+        merge_runs([tmp_path / "a"], tmp_path / "c")
+    with pytest.raises(StoreError, match="is there already"):
+        merge_runs([tmp_path / "a", tmp_path / "a"], tmp_path / "a")
+    (tmp_path / "empty").mkdir()
+    merge_runs([tmp_path / "a", tmp_path / "a"], tmp_path / "empty")
+    assert len(open_run(tmp_path / "empty").rows) == 1
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, tiny, monkeypatch):
+    for name in "ab":
+        fill(tmp_path / name, tiny, row(tiny, name)).write_host("h", {"cpu": "x"})
+    written = []
+
+    def full(path: Path, content: bytes, durable: bool = True) -> None:
+        written.append(path)
+        if len(written) == 3:
+            raise StoreError("No space left")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    monkeypatch.setattr(merge, "write_atomically", full)
+    assert refusal(tmp_path) == "No space left"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_merge_leaves_no_folder_and_can_be_repeated(tmp_path, tiny, number):
+    for name in "ab":
+        fill(tmp_path / name, tiny, row(tiny, name)).write_host("h", {"cpu": "x"})
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["marbench.results.merge"])
+    process = context.Process(target=merge_slowly, args=(tmp_path,))
+    process.start()
+    while not list(tmp_path.glob(".c.*/spec.toml")):
+        time.sleep(0.02)
+    os.kill(int(str(process.pid)), number)
+    process.join()
+    assert process.exitcode != 0 and not (tmp_path / "c").exists()
+    assert number == signal.SIGKILL or not list(tmp_path.glob(".c.*"))
+    merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    assert len(open_run(tmp_path / "c").rows) == 2
+
+
+def test_the_command_says_what_it_put_together(tmp_path, tiny):
+    for name in "ab":
+        fill(tmp_path / name, tiny, row(tiny, name))
+    arguments = ["merge", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "c")]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0 and "2 results of 2 methods on 1 cases" in result.output
+    assert CliRunner().invoke(main, arguments).exit_code == 2
