@@ -38,12 +38,14 @@ html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
     "show_prev_next": True,
+    "navbar_center": [],
     "navbar_persistent": [],
     "navbar_end": ["theme-switcher", "search-button"],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+html_sidebars = {"**": ["contents"]}
 html_static_path = ["static"]
 html_css_files = ["manual.css"]
 
