@@ -25,11 +25,7 @@ templates_path = ["templates"]
 numpydoc_show_class_members = False  # autodoc shows a class's own ones
 # A name in single backticks is a link where the manual has its page, and code elsewhere.
 default_role = "autolink"
-nitpick_ignore_regex = [
-    ("py:.*", r"(torch|numpy|np|pandas|pathlib|collections|typing|types|pydantic|nn)\b.*"),
-    # What is not part of the public interface has no page.
-    ("py:.*", r"marbench\.(ct\.(rebinning|filtering)\b|(?!ct|geometry|toolbox|errors)[a-z_]+\.).*"),
-]
+nitpick_ignore_regex = [("py:obj", ".*")]
 
 html_math_renderer = "mathml"  # see `setup`
 html_theme = "pydata_sphinx_theme"

@@ -1,14 +1,16 @@
-"""Write what the manual says of keys and commands: ``python scripts/reference.py``.
+"""Write what the manual says of keys, commands and modules: ``python scripts/reference.py``.
 
 Some pages of docs/ have a part between two marks that is made from the code: from the models of the spec and of the
-cards, key by key, and from the command line, option by option. So they cannot differ from what these take; the tests
-see whether they are up to date.
+cards, key by key, from the command line, option by option, and from public modules, name by name. So they cannot differ
+from what these are; the tests see whether they are up to date.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
+import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 
 import click
 
+import marbench.toolbox
 from marbench.cli import main
 from marbench.method.card import MethodCard
 from marbench.spec import Spec
@@ -23,6 +26,7 @@ from marbench.spec import Spec
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- made by scripts/reference.py: begin -->\n", "<!-- made by scripts/reference.py: end -->\n"
 BAR = r"\|"  # within a table
+MODULES = ("marbench.ct", "marbench.geometry", "marbench.errors")
 
 
 def spec_keys() -> str:
@@ -44,7 +48,18 @@ def commands() -> str:
     return "\n".join(line for name, verb in verbs.items() if verb for line in [*_command(name, verb, group), ""])
 
 
-PAGES: dict[str, Callable[[], str]] = {"benchmarks.md": spec_keys, "cards.md": card_keys, "commands.md": commands}
+def modules() -> str:
+    """Return every public module below ``marbench`` with its names as Markdown, for Sphinx to make a page of each."""
+    toolbox = [f"marbench.toolbox.{each.name}" for each in pkgutil.iter_modules(marbench.toolbox.__path__)]
+    return "\n".join(line for name in (*MODULES, *toolbox) for line in _module(name))
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "benchmarks.md": spec_keys,
+    "cards.md": card_keys,
+    "commands.md": commands,
+    "api.md": modules,
+}
 
 
 def page(name: str) -> str:
@@ -127,6 +142,16 @@ def _command(name: str, verb: click.Command, group: click.Context) -> Iterator[s
         records = [record for each in options if (record := each.get_help_record(context))]
         yield "| option | |\n|---|---|"
         yield from (f"| `{option.replace('|', BAR)}` | {_cell(text)} |" for option, text in records)
+
+
+def _module(name: str) -> Iterator[str]:
+    """Yield the lines on one module."""
+    module = importlib.import_module(name)
+    yield f"## `{name}`\n"
+    yield (module.__doc__ or "").partition("\n\n")[0].strip() + "\n"
+    yield f"```{{eval-rst}}\n.. currentmodule:: {name}\n\n.. autosummary::\n   :toctree: generated\n"
+    yield from (f"   {each}" for each in sorted(module.__all__))
+    yield "```\n"
 
 
 def _cell(text: str) -> str:
