@@ -34,6 +34,10 @@ def _labels(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
 @click.option("--window", metavar="LOW,HIGH", callback=_pair, help="Display window in HU.  [default: the case's own]")
 @click.option("--inset", metavar="ROW,COLUMN", callback=_pair, help="What to magnify.  [default: the worst artifact]")
 @click.option("--convention", metavar="NAME", help="Of the scores.  [default: the benchmark's first]")
+@click.option(
+    "--width", type=click.Choice(["double", "single"]), default="double", help="Columns of a page.", show_default=True
+)
+@click.option("--field", type=click.Choice(["body", "whole"]), default="body", help="What is shown.", show_default=True)
 @click.option("--out", required=True, type=options.UserPath(), metavar="FILE", help="A .png, .pdf or .svg.")
 def command(
     run: Path,
@@ -42,10 +46,12 @@ def command(
     window: tuple[float, float] | None,
     inset: tuple[float, float] | None,
     convention: str | None,
+    width: str,
+    field: str,
     out: Path,
 ) -> None:
     """Write the panels of one case as a figure for a paper."""
     from marbench.report.figure import write_figure
 
-    figure = write_figure(run, case_id, out, methods, window, convention, inset)
+    figure = write_figure(run, case_id, out, methods, window, convention, inset, width, field)
     click.echo(f"Figure: {options.shown(figure)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from marbench.machine.files import write_atomically
 from marbench.method.card import by_title
 from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark, gather
-from marbench.report.figure_drawing import BODY_HU, INSET_PART, Panel, draw_panels
+from marbench.report.figure_drawing import INSET_PART, Panel, draw_panels
 from marbench.report.findings import Findings
 from marbench.report.formats import number
 from marbench.report.gallery_store import StoredCase, read_case, read_method, stored_cases
+from marbench.report.pictures import BODY_HU, body_frame
 from marbench.report.ranking import rank_methods
 from marbench.results.store import open_run
 
@@ -35,6 +37,8 @@ def write_figure(
     window: tuple[float, float] | None = None,
     convention: str | None = None,
     inset: tuple[float, float] | None = None,
+    width: str = "double",
+    field: str = "body",
 ) -> Path:
     """Write the panels of one case as PNG, PDF or SVG, and return the path.
 
@@ -54,6 +58,10 @@ def write_figure(
         Of the scores. Default: the first of the benchmark.
     inset : (row, column), optional
         Centre of the magnified region. Default: where the metal harms the tissue most, see `_harmed`.
+    width : {"double", "single"}
+        Of a journal's columns: the figure is exactly as wide, see `WIDTHS_INCHES`.
+    field : {"body", "whole"}
+        What of the image is shown.
 
     Raises
     ------
@@ -75,7 +83,9 @@ def write_figure(
     centre = _harmed(case) if inset is None else inset
     if not (0 <= centre[0] < rows and 0 <= centre[1] < columns):
         raise StoreError(f"The inset's centre lies in an image of {rows} × {columns} pixels. Got {centre}.")
-    write_atomically(out, draw_panels(panels, case, window or case.window, centre, kind))
+    if field == "body":
+        panels, case, centre = _cropped(panels, case, centre)
+    write_atomically(out, draw_panels(panels, case, window or case.window, centre, kind, width))
     return out
 
 
@@ -111,6 +121,17 @@ def figure_panels(
                 f"{' '.join([*notes, 'Run it again with: marbench run --images all'])}"
             )
     return tuple(panels)
+
+
+def _cropped(
+    panels: Sequence[Panel], case: StoredCase, centre: tuple[float, float]
+) -> tuple[tuple[Panel, ...], StoredCase, tuple[float, float]]:
+    """Return the panels without the air around the body."""
+    top, bottom, left, right = body_frame(case)
+    part = (slice(top, bottom), slice(left, right))
+    images = {name: getattr(case, name)[part] for name in ("truth", "uncorrected", "metal")}
+    shown = tuple(replace(panel, image=panel.image[part]) for panel in panels)
+    return shown, replace(case, **images), (centre[0] - top, centre[1] - left)
 
 
 def _named(findings: Findings, name: str) -> str:

@@ -12,21 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marbench.report.gallery_store import StoredCase
-from marbench.report.pictures import windowed
+from marbench.report.pictures import BODY_HU, windowed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BODY_HU", "INSET_PART", "Panel", "draw_panels"]
+__all__ = ["INSET_PART", "WIDTHS_INCHES", "Panel", "draw_panels"]
 
-_COLUMNS = 5
-_PANEL_INCHES = 1.42  # five panels fill the width of a journal's page, 7.2 inches
+WIDTHS_INCHES = {"single": 3.5, "double": 7.16}
+"""Of one column and of two columns of a journal's page (IEEE)."""
+_COLUMNS = {"single": 3, "double": 5}
 _CAPTION_INCHES = 0.36
 INSET_PART = 0.18
 """The magnified region's part of the picture's width."""
 _INSET_SIZE = 0.38
-BODY_HU = -500
-"""What is above it is body."""
 # Nothing about the day or the software: the same run gives the same bytes.
 _METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
@@ -59,8 +58,9 @@ def draw_panels(
     window: tuple[float, float],
     centre: tuple[float, float],
     kind: str,
+    width: str = "double",
 ) -> bytes:
-    """Return the figure as the content of a file of a kind, ``png``, ``pdf`` or ``svg``."""
+    """Return the figure as the content of a file of a kind, ``png``, ``pdf`` or ``svg``; see `WIDTHS_INCHES`."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -74,10 +74,11 @@ def draw_panels(
         "svg.fonttype": "none",
         "svg.hashsalt": "marbench",
     }
-    down = math.ceil(len(panels) / _COLUMNS)
+    down = math.ceil(len(panels) / _COLUMNS[width])
     across = math.ceil(len(panels) / down)
     aspect = case.truth.shape[0] / case.truth.shape[1]
-    size = (across * _PANEL_INCHES, down * (_PANEL_INCHES * aspect + _CAPTION_INCHES))
+    panel_inches = WIDTHS_INCHES[width] / across
+    size = (WIDTHS_INCHES[width], down * (panel_inches * aspect + _CAPTION_INCHES))
     buffer = io.BytesIO()
     with mpl.rc_context(style):
         figure = Figure(figsize=size, dpi=300, facecolor="white")
@@ -85,7 +86,7 @@ def draw_panels(
         corner = _free_corner(case.truth, centre)
         for index, panel in enumerate(panels):
             row, column = divmod(index, across)
-            height = _PANEL_INCHES * aspect / size[1]
+            height = panel_inches * aspect / size[1]
             bottom = 1 - (row + 1) * height - row * _CAPTION_INCHES / size[1]
             gap = 0.012
             axes = figure.add_axes((column / across + gap / across, bottom, (1 - 2 * gap) / across, height * (1 - gap)))

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marbench.machine.files import safe_name
-from marbench.report.figure_drawing import BODY_HU
 from marbench.report.findings import Findings
 from marbench.report.formats import data_script
 from marbench.report.gallery_store import StoredCase, read_method
 from marbench.report.page import Output, Page
-from marbench.report.pictures import write_panels
+from marbench.report.pictures import body_frame, write_panels
 
 __all__ = ["ERROR_RANGE_HU", "PAGE", "WINDOWS"]
 
@@ -24,8 +23,6 @@ ERROR_RANGE_HU = 250
 
 WINDOWS = {"Soft tissue": (-160, 240), "Bone": (-500, 1300), "Lung": (-1350, 150), "Wide": (-1000, 2000)}
 """Display windows in HU."""
-
-_MARGIN = 0.03
 
 
 def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
@@ -103,17 +100,11 @@ def _case(
 
 
 def _frame(stored: StoredCase) -> list[float]:
-    """Return what holds the body, as fractions of the picture: left, top, width, height. Without a body: all."""
-    body: NDArray[np.bool_] = (stored.truth > BODY_HU) | stored.metal
-    sides = []
-    for axis in (0, 1):
-        inside = np.atleast_1d(body.any(axis=axis))
-        (at,) = np.nonzero(inside)
-        margin = _MARGIN * len(inside)
-        first, last = (at[0] - margin, at[-1] + 1 + margin) if len(at) else (0, len(inside))
-        sides.append((max(0, first) / len(inside), min(len(inside), last) / len(inside)))
-    (left, right), (top, bottom) = sides
-    return [round(float(value), 4) for value in (left, top, right - left, bottom - top)]
+    """Return what holds the body, as fractions of the picture: left, top, width, height."""
+    rows, columns = stored.truth.shape
+    top, bottom, left, right = body_frame(stored)
+    sides = (left / columns, top / rows, (right - left) / columns, (bottom - top) / rows)
+    return [round(side, 4) for side in sides]
 
 
 def _script(case_id: str, arrays: Mapping[str, Any]) -> str:

@@ -15,9 +15,12 @@ from marbench.report.findings import Findings
 from marbench.report.gallery_store import StoredCase, read_case, read_method
 from marbench.report.page import Output
 
-__all__ = ["METAL_COLOUR", "Strip", "example_strip", "windowed", "write_panels"]
+__all__ = ["BODY_HU", "METAL_COLOUR", "Strip", "body_frame", "example_strip", "windowed", "write_panels"]
 
 METAL_COLOUR = (255, 196, 0)
+BODY_HU = -500
+"""What is above it is body."""
+_MARGIN = 0.03
 # matplotlib would sign the file with its version.
 _NAMELESS: Any = {"Software": None}
 
@@ -62,6 +65,19 @@ def example_strip(findings: Findings, output: Output) -> Strip | None:
     height, width = case.truth.shape
     titles = {method: entry.title for method, entry in findings.entries.items()}
     return Strip(case_id, case.window, (height, width), write_panels(case_id, case, images, titles, output))
+
+
+def body_frame(case: StoredCase) -> tuple[int, int, int, int]:
+    """Return the rows and columns that hold the body, with a margin: top, bottom, left, right. Without a body: all."""
+    body = (case.truth > BODY_HU) | case.metal
+    sides: list[int] = []
+    for axis in (1, 0):
+        inside: NDArray[np.bool_] = np.any(body, axis=axis)
+        size, at = len(inside), np.flatnonzero(inside)
+        margin = round(_MARGIN * size)
+        sides += [max(0, int(at[0]) - margin), min(size, int(at[-1]) + 1 + margin)] if len(at) else [0, size]
+    top, bottom, left, right = sides
+    return top, bottom, left, right
 
 
 def write_panels(

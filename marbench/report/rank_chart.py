@@ -103,8 +103,8 @@ def rank_chart(
         for x, group in zip(places, columns, strict=True):
             result = board.comparisons[measure.id] if group == 0 else comparisons[group]
             sure = _sure(benchmark, group, len(methods))
-            low, high = result.rank_interval[index]
-            ends = (height_of(low), height_of(high)) if sure else None
+            first, last = result.rank_interval[index]
+            ends = (height_of(first), height_of(last)) if sure else None
             told = f"{titles[index]}, {_name(group)}: {_told(result, index, measure, sure)}"
             points.append(RankPoint(round(x + shift, 1), height_of(int(result.rank[index])), ends, told))
         path = "M" + "L".join(f"{point.x} {point.y}" for point in points)

@@ -56,7 +56,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
 
 
 def _charts(rows: list[dict[Any, Any]], methods: Mapping[str, Entry], board: Standings) -> dict[str, Scatter]:
-    """Draw the complete methods, for wide and narrow windows: a mean over some of the cases is no score to compare."""
+    """Draw the complete methods, for wide and for narrow windows: a mean over some cases is no score to compare."""
     measure = board.measures[0]
     points = []
     for row in rows:

@@ -289,3 +289,11 @@ def test_parameters_that_a_class_annotates_are_attributes_of_that_type(tmp_path:
         MethodError, match=r"Typed.kind: expected typing.Literal\['a', 'b'\], as method.py says. Got 'c'"
     ):
         load_method(parse_methods("typed[kind=c]", [folder])[0], "mini")
+
+
+def test_a_method_is_named_by_its_title_too() -> None:
+    assert [request.label for request in parse_methods("DuDoNet[variant=A], cgan-ct, Uncorrected")] == [
+        "dudonet[variant=A]",
+        "cgan",
+        "none",
+    ]

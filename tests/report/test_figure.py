@@ -65,6 +65,23 @@ def test_no_picture_is_drawn_twice_and_titles_are_taken_for_labels(tmp_path: Pat
         figure_panels(findings, case_id, case, ["twin"])
 
 
+@pytest.mark.parametrize(("width", "inches"), [("single", 3.5), ("double", 7.16)])
+def test_a_figure_is_as_wide_as_a_column_and_shows_the_body(
+    run: Path, tmp_path: Path, width: str, inches: float
+) -> None:
+    from matplotlib.image import imread
+
+    shapes = {}
+    for field in ("body", "whole"):
+        shapes[field] = imread(write_figure(run, _case(run), tmp_path / "f.png", width=width, field=field)).shape
+        assert abs(shapes[field][1] - 300 * inches) <= 1
+    with np.load(run / "images" / _case(run) / "_case.npz") as stored:
+        body = stored["truth"] > -500
+    assert body.any(axis=0).sum() < body.shape[1]
+    svg = write_figure(run, _case(run), tmp_path / "f.svg", width=width).read_text()
+    assert f'width="{72 * inches:g}pt"' in svg
+
+
 def test_a_label_is_text_and_no_mathematics(run: Path, tmp_path: Path) -> None:
     svg = write_figure(run, _case(run), tmp_path / "f.svg", [DOLLARS]).read_text()
     assert "$A_B$ &lt;I&gt;&amp;" in svg
