@@ -34,7 +34,7 @@ class DeclaredWeights(_Section):
     preset: str | None = None
     """The preset with which it was trained."""
     parameters: dict[str, ParameterValue] = {}
-    """Every parameter, as it was trained."""
+    """Those that the user chose for the training."""
 
 
 class Parameter(_Section):
