@@ -106,7 +106,7 @@ def test_a_run_ends_with_a_table_a_line_of_seconds_and_code_0(tmp_path, tiny_fil
     assert len(read.rows) == 8
     assert set(read.timings["method"]) == {"none", "nmar[prior=raw]"}
     assert read.commands == ["marbench run --spec tiny.toml --methods 'none,nmar[prior=raw]' --limit 4 --no-report"]
-    assert read.cards["nmar[prior=raw]"]["values"] == {"prior": "raw"}
+    assert read.cards["nmar[prior=raw]"]["values"]["prior"] == "raw"
 
 
 def test_a_run_with_failures_has_code_1_and_says_why_at_once_and_below_the_table(tmp_path, tiny_file):
