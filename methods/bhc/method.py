@@ -9,8 +9,8 @@ from marbench.toolbox.metal_hardening import metal_beam_hardening
 class MetalBeamHardeningCorrection(Method):
     """Makes what metal adds to the sinogram proportional to its path length m; no ray is replaced.
 
-    p − p_LI is fitted in the trace by Σ cₖmᵏ, and p' = p − Σ cₖmᵏ + c̄m with the line c̄m that fits p − p_LI best. The fit
-    is that of the beam-hardening corrected channel of Y. Zhang, H. Yu, IEEE Trans. Med. Imaging 37 (2018) 1370–1381.
+    p − p_LI is fitted in the trace by Σ cₖmᵏ, and p' = p − Σ cₖmᵏ + am with the line am that fits p − p_LI best. The
+    fit is that of the corrected channel of Y. Zhang, H. Yu, IEEE Trans. Med. Imaging 37 (2018) 1370–1381.
     """
 
     def reduce(self, scan: Scan) -> torch.Tensor:
