@@ -27,6 +27,8 @@ METHODS = [
     "zeng",
     "zeng[start=li]",
     "fsnmar",
+    "mdt",
+    "bhc",
 ]
 
 
@@ -161,3 +163,38 @@ def test_fsnmar_is_the_split_of_frequencies_written_out(tiny: Spec) -> None:
         expected = low["N"] + weight * (image - low["0"]) + (1 - weight) * (corrected - low["N"])
         np.testing.assert_allclose(result, expected, atol=0.05)
         assert np.abs(result - corrected).max() > 50
+
+
+def test_a_pass_of_mdt_replaces_the_trace_by_the_projection_of_the_bilateral_filter(tiny: Spec) -> None:
+    scan, operators = make_batch(tiny, 1).scan, load_method("li", tiny).method.context.operators
+    li = load_method("li", tiny).reduce(scan)
+    image, metal = li[0].double().numpy(), scan.metal_mask[0].numpy()
+    smooth = np.empty_like(image)
+    for row, column in np.ndindex(image.shape):
+        inside = [
+            (r, c) for r, c in np.ndindex(image.shape) if abs(r - row) <= 2 and abs(c - column) <= 2 and not metal[r, c]
+        ]
+        rows, columns = np.array(inside).T
+        distance = (rows - row) ** 2 + (columns - column) ** 2
+        unlike = (image[rows, columns] - image[row, column]) ** 2
+        weight = np.exp(-distance / (2 * 1.5**2) - unlike / (2 * 80.0**2))
+        smooth[row, column] = (weight * image[rows, columns]).sum() / weight.sum()
+    projected = operators.project(torch.from_numpy(smooth)[None].float())
+    expected = operators.reconstruct(torch.where(scan.metal_trace, projected, scan.sinogram))
+    found = load_method("mdt[passes=1,reach=2,sigma_d=1.5,sigma_r=80.0]", tiny).reduce(scan)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.1)
+    assert (found - li).abs().max() > 10
+
+
+def test_metal_hardening_corrects_by_the_polynomial_that_numpy_fits(tiny: Spec) -> None:
+    scan, operators = make_batch(tiny, 1).scan, load_method("li", tiny).method.context.operators
+    path, inside = operators.project_mu(scan.metal_mask.float())[0].double().numpy(), scan.metal_trace[0].numpy()
+    excess = (scan.sinogram - linear_interpolation(*rays(scan)))[0].double().numpy()[inside]
+    powers = np.stack([path[inside] ** power for power in (1, 2, 3, 4)], axis=1)
+    fit = powers @ np.linalg.lstsq(powers, excess)[0]
+    line = powers[:, :1] @ np.linalg.lstsq(powers[:, :1], excess)[0]
+    corrected = scan.sinogram.clone()
+    corrected[0, scan.metal_trace[0]] += torch.from_numpy(line - fit).float()
+    found = load_method("bhc", tiny).reduce(scan)
+    torch.testing.assert_close(found, operators.reconstruct(corrected), rtol=0, atol=0.5)
+    torch.testing.assert_close(load_method("bhc[order=1]", tiny).reduce(scan), scan.image, rtol=0, atol=0.5)
