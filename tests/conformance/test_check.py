@@ -100,7 +100,8 @@ def test_a_wrong_method_is_found_by_the_name_of_its_fault(fault, check, plugin):
 
 def test_shipped_methods_conform_on_the_benchmark_that_they_are_trained_for(specimens):
     mini = Specimens.of(marbench.load_spec("mini"), patients=1)
-    for name in methods():
+    # One of every kind; what the others compute is tested where they are.
+    for name in ("none", "nmar", "zeng", "cgan", "dudonet"):
         verdict = marbench.check(name, mini.spec, specimens=(mini, specimens[1]))
         assert verdict.failed == (), str(verdict)
         skips = {finding.check for finding in verdict.findings if finding.outcome == "skipped"}
