@@ -12,5 +12,5 @@ export OMP_WAIT_POLICY=PASSIVE
 .venv/bin/ruff format --check .
 .venv/bin/mypy
 .venv/bin/lint-imports
-# One process more than cores: many tests wait for processes that they have started. Who is done takes from the others.
-.venv/bin/pytest -n "${PYTEST_PROCESSES:-3}" --dist worksteal "$@"
+# Twice as many processes as two cores: many tests wait for processes of their own. Who is done takes from the others.
+.venv/bin/pytest -n "${PYTEST_PROCESSES:-4}" --dist worksteal "$@"
