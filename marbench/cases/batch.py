@@ -10,7 +10,7 @@ import torch
 from marbench.cases.case import Case, CaseInfo, Scan, Truth
 from marbench.errors import DataError
 
-__all__ = ["CaseBatch", "collate"]
+__all__ = ["CaseBatch", "collate", "joined"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +56,10 @@ def collate(cases: Sequence[Case]) -> CaseBatch:
     known = [case.truth for case in cases if case.truth is not None]
     if len(known) not in (0, len(cases)):
         raise DataError(f"the truth of only {len(known)} of {len(cases)} cases is known: batch them apart.")
-    truth = Truth(*_joined(known)) if known else None
-    return CaseBatch(Scan(*_joined([case.scan for case in cases])), truth, tuple(case.info for case in cases))
+    truth = Truth(*joined(known)) if known else None
+    return CaseBatch(Scan(*joined([case.scan for case in cases])), truth, tuple(case.info for case in cases))
 
 
-def _joined(parts: Sequence[Scan | Truth]) -> list[torch.Tensor]:
+def joined(parts: Sequence[Scan | Truth]) -> list[torch.Tensor]:
+    """Return the tensors of several scans, or of several truths, along the batch axis."""
     return [torch.cat(tensors) for tensors in zip(*(vars(part).values() for part in parts), strict=True)]

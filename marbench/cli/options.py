@@ -22,6 +22,7 @@ __all__ = [
     "chosen_threads",
     "command_line",
     "device_option",
+    "images_option",
     "limit_option",
     "memory_option",
     "methods_option",
@@ -87,6 +88,13 @@ plugins_option = click.option(
 )
 preset_option = click.option("--preset", metavar="NAME", help="A preset of the methods that have it.")
 device_option = click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda", help="Where to compute.")
+images_option = click.option(
+    "--images",
+    type=click.Choice(["gallery", "all", "none"]),
+    default="gallery",
+    show_default=True,
+    help="Which images to keep for the page.",
+)
 limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N cases.")
 timeout_option = click.option(
     "--timeout", type=float, metavar="SECONDS", help="Limit of one call of a method, and of loading it."

@@ -26,13 +26,7 @@ __all__ = ["command"]
 @options.plugins_option
 @options.preset_option
 @options.device_option
-@click.option(
-    "--images",
-    type=click.Choice(["gallery", "all", "none"]),
-    default="gallery",
-    show_default=True,
-    help="Which images to keep for the page.",
-)
+@options.images_option
 @options.timeout_option
 @options.memory_option
 @click.option("--retry-failed", is_flag=True, help="Try everything again that is not ok.")

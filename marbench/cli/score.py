@@ -22,13 +22,7 @@ __all__ = ["command"]
 @options.spec_option
 @options.out_option
 @click.option("--offset", type=options.FiniteRange(), metavar="HU", help="What to add to the values of 16-bit PNGs.")
-@click.option(
-    "--images",
-    type=click.Choice(["gallery", "all", "none"]),
-    default="gallery",
-    show_default=True,
-    help="Which images to keep for the page.",
-)
+@options.images_option
 @options.threads_option
 @click.pass_context
 def command(

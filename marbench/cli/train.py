@@ -109,13 +109,10 @@ def command(
 
 def _one_method(method: str, plugins: tuple[Path, ...], preset: str | None) -> MethodRequest:
     """Return the method to train, with its preset."""
-    from dataclasses import replace
-
     from marbench.errors import MethodError
     from marbench.method.request import parse_methods
 
     requests = parse_methods(method, plugins, preset)
     if len(requests) != 1:
         raise MethodError(f"Methods are trained one at a time. Got {', '.join(request.label for request in requests)}.")
-    request = requests[0]
-    return replace(request, preset=request.preset or next(iter(request.entry.card.presets), None))
+    return requests[0].to_train()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -27,7 +26,7 @@ def untrained(request: MethodRequest, spec: Spec, folder: Path) -> FittedMethod 
 
     None for a method that does not learn.
     """
-    chosen = _with_preset(request)
+    chosen = request.to_train()
     method = instantiate(chosen)
     if not isinstance(method, LearnedMethod):
         return None
@@ -78,7 +77,7 @@ def check_weights(fitted: FittedMethod, spec: Spec, is_trained: bool) -> Finding
 
 def check_training(request: MethodRequest, spec: Spec, cases: Sequence[Case]) -> Finding:
     """Let a learned method take one step on a batch of cases, from its first weights."""
-    chosen = _with_preset(request)
+    chosen = request.to_train()
     batch = collate(cases)
     assert batch.truth is not None  # specimens have truths
     advice = "see marbench.method.learned for what marbench train asks for"
@@ -112,7 +111,3 @@ def _step(method: LearnedMethod, batch: Batch) -> list[float]:
     if not any(weight.grad is not None and bool(weight.grad.any()) for weight in weights):
         raise MethodError("no objective has a gradient for any weight of networks()")
     return losses
-
-
-def _with_preset(request: MethodRequest) -> MethodRequest:
-    return replace(request, preset=request.preset or next(iter(request.entry.card.presets), None))

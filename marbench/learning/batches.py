@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from marbench.cases.batch import joined
 from marbench.cases.case import Scan, Truth
 from marbench.cases.scanner import operators_of
 from marbench.errors import MarbenchError
@@ -185,10 +186,5 @@ class BatchStream:
 
 
 def _join(batches: Sequence[Batch]) -> Batch:
-    scans, truths = [batch.scan for batch in batches], [batch.truth for batch in batches]
-    scan = Scan(*(torch.cat(parts) for parts in zip(*map(_tensors, scans), strict=True)))
-    return Batch(scan, Truth(*(torch.cat(parts) for parts in zip(*map(_tensors, truths), strict=True))))
-
-
-def _tensors(record: Scan | Truth) -> list[torch.Tensor]:
-    return [getattr(record, field.name) for field in fields(record)]
+    scan = Scan(*joined([batch.scan for batch in batches]))
+    return Batch(scan, Truth(*joined([batch.truth for batch in batches])))

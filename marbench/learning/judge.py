@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
 from marbench.learning.validation import Validation
+from marbench.method.learned import LearnedMethod
 from marbench.metrics.measure import measures_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from marbench.method.learned import LearnedMethod
-    from marbench.spec import Spec
+from marbench.spec import Spec
 
 __all__ = ["Judge"]
 

@@ -6,22 +6,20 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from marbench.learning.artefact import artefact_name, encode, stanza, write_card
+from marbench.learning.judge import Judge
+from marbench.learning.recipe import Recipe
 from marbench.machine.files import write_atomically
 from marbench.machine.host import describe_host, device_name
+from marbench.method.learned import LearnedMethod
+from marbench.method.request import MethodRequest
 from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, read_weights, scan_of
-
-if TYPE_CHECKING:
-    from marbench.learning.judge import Judge
-    from marbench.learning.recipe import Recipe
-    from marbench.method.learned import LearnedMethod
-    from marbench.method.request import MethodRequest
-    from marbench.spec import Spec
+from marbench.spec import Spec
 
 __all__ = ["hardware", "read_outcome", "write_outcome"]
 

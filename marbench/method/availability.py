@@ -29,6 +29,5 @@ def why_unavailable(request: MethodRequest, spec: Spec) -> str:
     is_learned = bool(card.weights or card.presets)  # presets are sizes in which a network is trained
     file = fitted.found.file
     if is_learned and (file is None or not file.path.is_file()):
-        preset = fitted.request.preset or next(iter(card.presets), None)
-        return no_weights(request.label, spec.name, preset, fitted.found)
+        return no_weights(request.label, spec.name, fitted.request.to_train().preset, fitted.found)
     return ""

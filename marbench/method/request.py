@@ -59,6 +59,10 @@ class MethodRequest:
         preset = self.entry.card.presets.get(self.preset, {}) if self.preset else {}
         return {**self.entry.card.defaults(), **preset, **self.parameters}
 
+    def to_train(self) -> MethodRequest:
+        """Return the request with the preset that is trained: where none was asked for, the first of the card."""
+        return replace(self, preset=self.preset or next(iter(self.entry.card.presets), None))
+
     def for_spec(self, spec: Spec) -> FittedMethod:
         """Return the method with the weights that fit a benchmark, and with the preset that they are for.
 
@@ -250,7 +254,7 @@ def context_for(
         device_of(device),
         operators_of(spec),
         label=request.label,
-        preset=request.preset or next(iter(request.entry.card.presets), None),
+        preset=request.to_train().preset,
         found=found or NO_WEIGHTS,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from marbench.machine.files import safe_name
 from marbench.report.findings import Findings
 from marbench.report.formats import data_script
-from marbench.report.gallery_store import StoredCase, read_method
+from marbench.report.gallery_store import StoredCase
 from marbench.report.page import Output, Page
-from marbench.report.pictures import body_frame, write_panels
+from marbench.report.pictures import body_frame, method_images, write_panels
 
 __all__ = ["ERROR_RANGE_HU", "PAGE", "WINDOWS"]
 
@@ -36,7 +36,8 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     titles = {method: findings.entries[method].title for method in methods}
     cases = []
     for case_id, chosen in findings.shown.items():
-        case = _case(case_id, chosen.stored, _images(findings, case_id, methods), titles, output)
+        images = method_images(findings, case_id, chosen.stored.truth.shape, methods)
+        case = _case(case_id, chosen.stored, images, titles, output)
         at = table.ids.index(case_id)
         facts = table.facts.iloc[at]
         case |= {"reasons": list(chosen.reasons), "group": int(facts["size_group"]), "region": facts["region"]}
@@ -59,14 +60,6 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     }
     judged = [findings.entries[method].title for method in findings.judged] if board else []
     return {"data": data, "cases": cases, "judged": judged, "board": board, "error_range": ERROR_RANGE_HU}
-
-
-def _images(findings: Findings, case_id: str, methods: Sequence[str]) -> dict[str, NDArray[np.int16]]:
-    """Return the images of a case that are there, of the versions of the methods that the tables show."""
-    folders, shape = findings.pictures[case_id], findings.shown[case_id].stored.truth.shape
-    versions = findings.benchmark.versions
-    images = ((method, read_method(folders, method, versions[method], shape, findings.note)) for method in methods)
-    return {method: image for method, image in images if image is not None}
 
 
 def _case(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,16 @@ from marbench.report.findings import Findings
 from marbench.report.gallery_store import StoredCase, read_case, read_method
 from marbench.report.page import Output
 
-__all__ = ["BODY_HU", "METAL_COLOUR", "Strip", "body_frame", "example_strip", "windowed", "write_panels"]
+__all__ = [
+    "BODY_HU",
+    "METAL_COLOUR",
+    "Strip",
+    "body_frame",
+    "example_strip",
+    "method_images",
+    "windowed",
+    "write_panels",
+]
 
 METAL_COLOUR = (255, 196, 0)
 BODY_HU = -500
@@ -57,14 +66,21 @@ def example_strip(findings: Findings, output: Output) -> Strip | None:
     case = read_case(folders, findings.note)
     if case is None:
         return None
-    images = {"truth": case.truth, "uncorrected": case.uncorrected}
-    for method in findings.corrections(findings.methods):
-        image = read_method(folders, method, findings.benchmark.versions[method], case.truth.shape, findings.note)
-        if image is not None:
-            images[method] = image
+    methods = findings.corrections(findings.methods)
+    corrected = method_images(findings, case_id, case.truth.shape, methods)
+    images = {"truth": case.truth, "uncorrected": case.uncorrected, **corrected}
     height, width = case.truth.shape
     titles = {method: entry.title for method, entry in findings.entries.items()}
     return Strip(case_id, case.window, (height, width), write_panels(case_id, case, images, titles, output))
+
+
+def method_images(
+    findings: Findings, case_id: str, shape: tuple[int, ...], methods: Sequence[str]
+) -> dict[str, NDArray[np.int16]]:
+    """Return the images of a case that are there, of the versions of the methods that the tables show."""
+    folders, versions = findings.pictures[case_id], findings.benchmark.versions
+    images = ((method, read_method(folders, method, versions[method], shape, findings.note)) for method in methods)
+    return {method: image for method, image in images if image is not None}
 
 
 def body_frame(case: StoredCase) -> tuple[int, int, int, int]:

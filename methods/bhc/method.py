@@ -13,11 +13,13 @@ class MetalBeamHardeningCorrection(Method):
     fit is that of the corrected channel of Y. Zhang, H. Yu, IEEE Trans. Med. Imaging 37 (2018) 1370–1381.
     """
 
+    order: int
+
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return the reconstruction of the corrected sinogram."""
-        operators, order = self.context.operators, int(self.parameters["order"])
+        operators = self.context.operators
         path = operators.project_mu(scan.metal_mask.to(scan.sinogram.dtype))
         # Scan by scan: the sums of a batch may be rounded otherwise than those of one scan.
         parts = zip(scan.sinogram.split(1), scan.metal_trace.split(1), path.split(1), strict=True)
-        corrected = [metal_beam_hardening(*part, order=order, line="mean") for part in parts]
+        corrected = [metal_beam_hardening(*part, order=self.order, line="mean") for part in parts]
         return operators.reconstruct(torch.cat(corrected))

@@ -15,16 +15,19 @@ class FrequencySplitNMAR(Method):
     in metal and falls to 0 away from it. The split is that of E. Meyer et al., Med. Phys. 39 (2012) 1904–1916.
     """
 
+    split: float
+    reach: float
+
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return the NMAR image with the detail of the uncorrected one near metal."""
         operators, pixel = self.context.operators, self.context.grid.pixel
         guide = tissue_guide(operators, scan.sinogram, scan.metal_trace, scan.metal_mask)
         nmar = operators.reconstruct(normalized_interpolation(scan.sinogram, scan.metal_trace, guide))
-        weight = _blurred(scan.metal_mask.to(nmar.dtype), float(self.parameters["reach"]) / pixel)
+        weight = _blurred(scan.metal_mask.to(nmar.dtype), self.reach / pixel)
         weight = weight / weight.amax(dim=(-2, -1), keepdim=True).clamp(min=1e-12)
         # HP is linear: what is added is the detail of the difference.
         difference = scan.image - nmar
-        return nmar + weight * (difference - _blurred(difference, float(self.parameters["split"]) / pixel))
+        return nmar + weight * (difference - _blurred(difference, self.split / pixel))
 
 
 def _blurred(images: torch.Tensor, sigma: float) -> torch.Tensor:

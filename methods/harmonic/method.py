@@ -14,10 +14,11 @@ class HarmonicCompletion(Method):
     is that of A. Mehranian et al., IEEE Trans. Nucl. Sci. 60 (2013) 3318–3332; it is solved exactly here.
     """
 
+    alpha: float
+
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return the reconstruction of the completed sinogram."""
         operators, is_circle = self.context.operators, self.context.geometry.is_circle
         guide = tissue_guide(operators, scan.sinogram, scan.metal_trace, scan.metal_mask)
-        guide = float(self.parameters["alpha"]) * guide
-        completed = harmonic_interpolation(scan.sinogram, scan.metal_trace, guide, is_circle=is_circle)
+        completed = harmonic_interpolation(scan.sinogram, scan.metal_trace, self.alpha * guide, is_circle=is_circle)
         return operators.reconstruct(completed)

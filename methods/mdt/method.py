@@ -16,27 +16,31 @@ class MetalDeletion(Method):
     F. E. Boas, D. Fleischmann, Radiology 259 (2011) 894–902.
     """
 
+    passes: int
+    reach: int
+    sigma_d: float
+    sigma_r: float
+
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return the image of the last pass."""
         operators = self.context.operators
         image = operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace))
-        for _ in range(int(self.parameters["passes"])):
+        for _ in range(self.passes):
             projected = operators.project(self._smooth(image, scan.metal_mask))
             image = operators.reconstruct(torch.where(scan.metal_trace, projected, scan.sinogram))
         return image
 
     def _smooth(self, image: torch.Tensor, metal: torch.Tensor) -> torch.Tensor:
         """Return Σ w f / Σ w over the neighbours, w = exp(−‖Δr‖²/2σ_d² − (Δf)²/2σ_r²), 0 for those in metal."""
-        reach, rows, columns = int(self.parameters["reach"]), *image.shape[1:]
-        near, alike = float(self.parameters["sigma_d"]), float(self.parameters["sigma_r"])
+        reach, rows, columns = self.reach, *image.shape[1:]
         # Beyond the image there is no tissue either.
         values, tissue = (functional.pad(each, (reach,) * 4) for each in (image, (~metal).to(image.dtype)))
         total, norm = torch.zeros_like(image), torch.zeros_like(image)
         for down, right in product(range(2 * reach + 1), repeat=2):
             window = (slice(None), slice(down, down + rows), slice(right, right + columns))
             distance = (down - reach) ** 2 + (right - reach) ** 2
-            unlike = (values[window] - image).square() / (2 * alike**2)
-            weight = tissue[window] * (-unlike - distance / (2 * near**2)).exp()
+            unlike = (values[window] - image).square() / (2 * self.sigma_r**2)
+            weight = tissue[window] * (-unlike - distance / (2 * self.sigma_d**2)).exp()
             total, norm = total + weight * values[window], norm + weight
         # Deep within metal, where no neighbour counts, the image stays.
         return torch.where(norm > 0, total / norm, image)

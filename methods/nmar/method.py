@@ -13,13 +13,16 @@ class NormalizedMAR(Method):
     p' = LI(p / P(prior)) · P(prior) inside the trace, E. Meyer et al., Med. Phys. 37 (2010) 5482–5493, eq. 4–6.
     """
 
+    prior: str
+    twice: bool
+
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return the reconstruction of the normalised, interpolated and denormalised sinogram."""
         operators = self.context.operators
         image = scan.image
-        if self.parameters["prior"] == "li":
+        if self.prior == "li":
             image = operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace))
-        for _ in range(2 if self.parameters["twice"] else 1):
+        for _ in range(2 if self.twice else 1):
             prior_sinogram = operators.project(tissue_prior(image, scan.metal_mask))
             completed = normalized_interpolation(scan.sinogram, scan.metal_trace, prior_sinogram)
             image = operators.reconstruct(completed)

@@ -18,16 +18,22 @@ class TotalVariationThroughInversion(Method):
     through the Radon inversion layer. G. L. Zeng, Vis. Comput. Ind. Biomed. Art 5 (2022) 1, gives cost and unknowns.
     """
 
+    start: str
+    steps: int
+    rate: float
+    smoothing: float
+    negativity: float
+    margin: int
+
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return the reconstruction with the values of the trace that Adam has found."""
-        steps, rate = int(self.parameters["steps"]), float(self.parameters["rate"])
-        size = 2 * int(self.parameters["margin"]) + 1
+        size = 2 * self.margin + 1
         near_metal = functional.max_pool2d(scan.metal_mask[:, None].float(), size, stride=1, padding=size // 2)
         weight = 1 - near_metal[:, 0]
         start, reconstruct = self._start(scan), self.context.operators.reconstruct
         change = torch.zeros_like(start)
         mean, power = torch.zeros_like(start), torch.zeros_like(start)
-        for step in range(steps):
+        for step in range(self.steps):
             with torch.enable_grad():
                 change.requires_grad_()
                 # The sum over a batch has the gradients of its scans, each by itself.
@@ -36,18 +42,17 @@ class TotalVariationThroughInversion(Method):
             # Adam, written out: the first use of torch.optim takes seconds, in which it imports torch's compiler.
             mean, power = mean.lerp(slope, 0.1), power.lerp(slope.square(), 0.001)
             unbiased = mean / (1 - 0.9 ** (step + 1)), power / (1 - 0.999 ** (step + 1))
-            change = change.detach() - rate * (1 - step / steps) * unbiased[0] / (unbiased[1].sqrt() + 1e-8)
+            change = change.detach() - self.rate * (1 - step / self.steps) * unbiased[0] / (unbiased[1].sqrt() + 1e-8)
         return reconstruct(start + change * scan.metal_trace)
 
     def _start(self, scan: Scan) -> torch.Tensor:
         sinogram, trace = scan.sinogram, scan.metal_trace
-        if self.parameters["start"] == "li":
+        if self.start == "li":
             return linear_interpolation(sinogram, trace)
         guide = tissue_guide(self.context.operators, sinogram, trace, scan.metal_mask)
         return harmonic_interpolation(sinogram, trace, guide, is_circle=self.context.geometry.is_circle)
 
     def _cost(self, image: torch.Tensor) -> torch.Tensor:
         """Return the cost of every pixel, ``(batch, rows, columns)``."""
-        smoothing, negativity = float(self.parameters["smoothing"]), float(self.parameters["negativity"])
-        variation = (gradient(image).square().sum(dim=-3) + smoothing**2).sqrt()
-        return variation + negativity * (image + 1000).clamp(max=0).square()
+        variation = (gradient(image).square().sum(dim=-3) + self.smoothing**2).sqrt()
+        return variation + self.negativity * (image + 1000).clamp(max=0).square()

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from tiny_training import recipe_for, request_for
+from tiny_training import recipe_for, request_for, silent
 
 from marbench.cli.train import command
 from marbench.errors import MethodError, SpecError
@@ -18,17 +18,13 @@ from marbench.method.weights import WeightsCard, WeightsFile, read_weights
 from marbench.spec import Spec
 
 
-def _silent(_: str) -> None:
-    pass
-
-
 @pytest.fixture(scope="module")
 def trained(plugins: Path, spec: Spec, _cache: Path, tmp_path_factory: pytest.TempPathFactory) -> WeightsFile:
     out = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MARBENCH_CACHE", str(_cache))
         request = request_for(plugins)
-        return train(request, spec, recipe_for(request, spec, steps=2), out, installed=False, note=_silent)
+        return train(request, spec, recipe_for(request, spec, steps=2), out, installed=False, note=silent)
 
 
 def test_a_training_begins_from_the_weights_it_is_given_and_its_card_says_so(
@@ -37,10 +33,10 @@ def test_a_training_begins_from_the_weights_it_is_given_and_its_card_says_so(
     request = request_for(plugins)
     start = starting_weights(str(trained.path), request)
     recipe = recipe_for(request, spec, steps=1, start=named_start(start), seed=9)
-    networks = Trainer(request, spec, recipe, tmp_path / "looked at", launch("cpu"), start, _silent).method.networks()
+    networks = Trainer(request, spec, recipe, tmp_path / "looked at", launch("cpu"), start, silent).method.networks()
     for key, value in read_weights(trained).items():
         assert torch.equal(networks["net"].state_dict()[key.removeprefix("net.")], value), key
-    file = train(request, spec, recipe, tmp_path / "run", start=start, installed=False, note=_silent)
+    file = train(request, spec, recipe, tmp_path / "run", start=start, installed=False, note=silent)
     expected = {"label": "tinynet", "spec": "tiny", "sha256": trained.card.sha256, "samples": 8}
     assert file.card.recipe["start"] == expected
     assert (file.card.steps, file.card.samples) == (1, 4)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from ship_weights import ship
-from tiny_training import recipe_for, request_for
+from tiny_training import recipe_for, request_for, silent
 
 from marbench.cli.train import command
 from marbench.errors import MarbenchError, MethodError, SpecError
@@ -69,17 +69,13 @@ if __name__ == "__main__":
 """
 
 
-def _silent(_: str) -> None:
-    pass
-
-
 @pytest.fixture(scope="session")
 def undisturbed(plugins: Path, spec: Spec, _cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MARBENCH_CACHE", str(_cache))
         request = request_for(plugins, REQUEST)
-        train(request, spec, recipe_for(request, spec), out, installed=False, note=_silent)
+        train(request, spec, recipe_for(request, spec), out, installed=False, note=silent)
     return out
 
 
@@ -192,7 +188,7 @@ def test_what_the_command_trained_can_be_shipped(plugins: Path, spec_file: Path,
 
 def test_installed_weights_are_what_the_method_then_runs_with(plugins: Path, spec: Spec, tmp_path: Path) -> None:
     request = request_for(plugins)
-    train(request, spec, recipe_for(request, spec, steps=4, validations=1), tmp_path / "run", note=_silent)
+    train(request, spec, recipe_for(request, spec, steps=4, validations=1), tmp_path / "run", note=silent)
     loaded = load_method(parse_methods("tinynet", [plugins])[0], spec)
     assert loaded.fitted.found.file is not None
     assert loaded.fitted.found.file.card.steps == 4
@@ -202,13 +198,13 @@ def test_installed_weights_are_what_the_method_then_runs_with(plugins: Path, spe
 def test_a_folder_with_another_recipe_is_refused(plugins: Path, spec: Spec, undisturbed: Path) -> None:
     request = request_for(plugins, REQUEST)
     with pytest.raises(SpecError, match=r"another training: seed is 3 there, 4 here"):
-        train(request, spec, recipe_for(request, spec, seed=4), undisturbed, installed=False, note=_silent)
+        train(request, spec, recipe_for(request, spec, seed=4), undisturbed, installed=False, note=silent)
 
 
 def test_a_step_that_is_not_finite_is_skipped(plugins: Path, spec: Spec, tmp_path: Path) -> None:
     request = request_for(plugins, "tinynet[poison=3]")
     file = train(
-        request, spec, recipe_for(request, spec, steps=8, validations=1), tmp_path, installed=False, note=_silent
+        request, spec, recipe_for(request, spec, steps=8, validations=1), tmp_path, installed=False, note=silent
     )
     assert all(torch.isfinite(tensor).all() for tensor in read_weights(file).values())
 
@@ -217,13 +213,13 @@ def test_a_loss_that_stays_not_finite_stops_the_run(plugins: Path, spec: Spec, t
     request = request_for(plugins, "tinynet[poison=0]")
     recipe = recipe_for(request, spec, validations=1)
     with pytest.raises(MarbenchError, match=r"loss of 'net' is nan .* 26 steps in a row"):
-        train(request, spec, recipe, tmp_path, installed=False, note=_silent)
+        train(request, spec, recipe, tmp_path, installed=False, note=silent)
 
 
 def test_what_does_not_learn_cannot_be_trained(spec: Spec, tmp_path: Path) -> None:
     request = parse_methods("li")[0]
     with pytest.raises(MethodError, match="li does not learn"):
-        train(request, spec, recipe_for(request, spec), tmp_path, installed=False, note=_silent)
+        train(request, spec, recipe_for(request, spec), tmp_path, installed=False, note=silent)
 
 
 def test_losses_of_skipped_steps_and_rows_cut_off_are_told_apart(tmp_path: Path) -> None:
@@ -243,7 +239,7 @@ def test_steps_that_ranks_cannot_share_are_refused(
     monkeypatch.setattr("marbench.learning.training.launch", lambda _: three)
     request = request_for(plugins)
     with pytest.raises(MarbenchError, match="3 ranks cannot share steps of 4 cases"):
-        train(request, spec, recipe_for(request, spec), tmp_path, note=_silent)
+        train(request, spec, recipe_for(request, spec), tmp_path, note=silent)
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:
@@ -266,5 +262,5 @@ def test_a_checkpoint_never_runs_code(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "sprung",))  # type: ignore[return-value]
 
     torch.save({"step": 1, "trap": Trap()}, tmp_path / "0000000001.pt")
-    assert load_checkpoint(tmp_path, _silent) is None
+    assert load_checkpoint(tmp_path, silent) is None
     assert not (tmp_path / "sprung").exists()

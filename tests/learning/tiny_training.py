@@ -98,6 +98,10 @@ class Tiny(LearnedMethod):
 """
 
 
+def silent(_: str) -> None:
+    pass
+
+
 def request_for(plugins: Path, text: str = "tinynet", preset: str | None = "small") -> MethodRequest:
     return parse_methods(text, [plugins], preset)[0]
 
