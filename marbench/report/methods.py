@@ -1,4 +1,4 @@
-"""The methods page: what every method is, how it was run, and what went wrong with it."""
+"""The methods page: what every method is and does, what came of it since when, and what went wrong with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from marbench.report.failures import failures
 from marbench.report.findings import Findings
 from marbench.report.formats import MISSING
 from marbench.report.page import Output, Page
+from marbench.report.pictures import Strip, example_strip
 from marbench.report.training import training_facts
+from marbench.report.years import year_charts
 
 __all__ = ["PAGE", "facts", "settings"]
 
@@ -18,9 +20,11 @@ _FACTS = {
     "year": "Year",
     "domain": "Domain",
     "licence": "Licence",
+    "patents": "Patents",
     "requires": "Needs",
     "notes": "Notes",
 }
+_TEXTS = ("summary", "explanation", "equation", "cite", "bibtex")
 _SHOWN = 5
 
 
@@ -65,20 +69,33 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def _pictures(findings: Findings, strip: Strip) -> dict[str, str]:
+    """Return method → file of its image of the case that the leaderboard shows."""
+    (_, _), (_, uncorrected), *corrected = strip.panels
+    files = dict(corrected)
+    titles = {method: entry.title for method, entry in findings.entries.items()}
+    found = {method: files[title] for method, title in titles.items() if title in files}
+    return found | dict.fromkeys(findings.benchmark.uncorrected, uncorrected)
+
+
 def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
     benchmark, methods = findings.benchmark, findings.entries
     rows = benchmark.rows.drop_duplicates("method")
+    strip = example_strip(findings, output)
     versions = rows[["method", "method_hash", "preset"]].fillna("").astype(str).itertuples(index=False)
     return {
         "entries": methods,
         "versions": {method: (method_hash, preset) for method, method_hash, preset in versions},
-        "summaries": {method: _text(entry.card.get("summary")) for method, entry in methods.items()},
-        "cites": {method: _text(entry.card.get("cite")) for method, entry in methods.items()},
-        "bibtex": {method: _text(entry.card.get("bibtex")) for method, entry in methods.items()},
+        "texts": {method: {key: _text(entry.card.get(key)) for key in _TEXTS} for method, entry in methods.items()},
         "facts": {method: facts(entry.card) for method, entry in methods.items()},
         "settings": {method: settings(entry.card) for method, entry in methods.items()},
         "failures": failures(benchmark),
         "shown": _SHOWN,
+        "charts": year_charts(findings, findings.board),
+        "year": lambda at: f"{at:.0f}",
+        "board": findings.board,
+        "strip": strip,
+        "pictures": _pictures(findings, strip) if strip else {},
     }
 
 
