@@ -58,9 +58,7 @@ def command(
 
     if years:
         if case_id is not None or methods or window or inset:
-            raise click.UsageError(
-                "--years shows all methods and no case: it goes with --convention, --width and --out."
-            )
+            raise click.UsageError("--years shows all methods and no case: use it with --convention, --width, --out.")
         figure = write_year_figure(run, out, convention, width)
     elif case_id is None:
         raise click.UsageError("What is to be shown? Name a case with --case ID, or ask for --years.")

@@ -39,8 +39,8 @@ class TotalVariationThroughInversion(Method):
             slope = operators.inversion.adjoint(self._slope(operators.reconstruct(rays.view_as(sinogram)), weight))
             # The cost is of HU, the layer's image of µ.
             slope = slope.flatten()[trace] * (1000 / operators.water)
-            # Adam, written out: the first use of torch.optim takes seconds, in which it imports torch's compiler. Sums and
-            # products alone: a fused step is rounded otherwise at the end of a line than within it.
+            # Adam, written out: the first use of torch.optim takes seconds, in which it imports torch's compiler. And
+            # by sums and products, as fused steps are rounded otherwise at the end of a line than within it.
             mean, power = 0.9 * mean + 0.1 * slope, 0.999 * power + 0.001 * slope.square()
             unbiased = mean / (1 - 0.9 ** (step + 1)), power / (1 - 0.999 ** (step + 1))
             change -= self.rate * (1 - step / self.steps) * unbiased[0] / (unbiased[1].sqrt() + 1e-8)
