@@ -29,6 +29,8 @@ METHODS = [
     "fsnmar",
     "mdt",
     "bhc",
+    "tv",
+    "wavelet",
 ]
 
 
@@ -198,3 +200,50 @@ def test_metal_hardening_corrects_by_the_polynomial_that_numpy_fits(tiny: Spec) 
     found = load_method("bhc", tiny).reduce(scan)
     torch.testing.assert_close(found, operators.reconstruct(corrected), rtol=0, atol=0.5)
     torch.testing.assert_close(load_method("bhc[order=1]", tiny).reduce(scan), scan.image, rtol=0, atol=0.5)
+
+
+def test_a_step_of_tv_is_that_of_chambolle_and_pock_with_dense_matrices(tiny: Spec) -> None:
+    text = "tv[output=image,steps=1,weight=0.02,balance=3.0]"
+    scan, method = make_batch(tiny, 1, torch.float64).scan, load_method(text, tiny)
+    operators, pixels = method.method.context.operators, tiny.grid.rows * tiny.grid.columns
+    identity = torch.eye(pixels, dtype=torch.float64).view(pixels, *tiny.grid.shape)
+    projector = operators.water * operators.project_mu(identity).flatten(1).numpy().T
+    differences, norm = gradient(identity).flatten(1).numpy().T, np.linalg.norm(projector, 2)
+    start = load_method("li", tiny).reduce(scan).numpy().ravel() / 1000 + 1
+    tau = 3.0 / norm
+    sigma, rho = 0.49 / (tau * norm**2), 0.49 / (tau * 8)
+    # From zero, the proximal maps of the two conjugates: of ‖·‖² on the measured rays, and of λ‖·‖.
+    miss = projector @ start - scan.sinogram.numpy().ravel()
+    residual = ~scan.metal_trace.numpy().ravel() * sigma * miss / (1 + sigma / 2)
+    field = (rho * differences @ start).reshape(2, -1)
+    field *= np.minimum(1, 0.02 / np.maximum(np.linalg.norm(field, axis=0), 1e-300))
+    expected = start - tau * (projector.T @ residual + differences.T @ field.ravel())
+    np.testing.assert_allclose(method.reduce(scan)[0].numpy().ravel() / 1000 + 1, expected, atol=2e-4)
+    assert np.abs(expected - start).max() > 0.05
+
+
+def test_tv_comes_near_the_minimum_of_its_cost_in_its_usual_steps(small: Spec) -> None:
+    scan, operators = make_batch(small, 1).scan, load_method("li", small).method.context.operators
+
+    def solve(settings: str) -> torch.Tensor:
+        return load_method(f"tv[output=image,weight=0.01{settings}]", small).reduce(scan)
+
+    def cost(image: torch.Tensor) -> float:
+        miss = (operators.project(image) - scan.sinogram)[~scan.metal_trace]
+        return float(miss.double().square().sum() + 0.01 * gradient(image / 1000).norm(dim=-3).double().sum())
+
+    best, usual = solve(",steps=5000"), solve("")
+    assert cost(best) <= cost(usual) < 1.02 * cost(best) < cost(load_method("li", small).reduce(scan))
+    torch.testing.assert_close(solve(",steps=5000,balance=0.3"), best, rtol=0, atol=2)
+    for seed in range(3):
+        assert cost(best) < cost(best + torch.randn(best.shape, generator=torch.Generator().manual_seed(seed)))
+
+
+def test_tv_fills_the_trace_with_its_image_and_keeps_what_is_measured(tiny: Spec) -> None:
+    scan, operators = make_batch(tiny).scan, load_method("li", tiny).method.context.operators
+    image = load_method("tv[output=image]", tiny).reduce(scan)
+    expected = operators.reconstruct(torch.where(scan.metal_trace, operators.project(image), scan.sinogram))
+    torch.testing.assert_close(load_method("tv", tiny).reduce(scan), expected, rtol=0, atol=0.01)
+    # What the trace holds counts for nothing.
+    dark = replace(scan, sinogram=scan.sinogram + 5 * scan.metal_trace)
+    assert torch.equal(load_method("tv", tiny).reduce(dark), load_method("tv", tiny).reduce(scan))
