@@ -1,4 +1,4 @@
-"""Completion of the sinogram by sparsity in an undecimated wavelet frame, guided by a prior (Mehranian et al., 2013)."""
+"""Completion of the sinogram by sparsity in an undecimated wavelet frame, guided by a prior (Mehranian, 2013)."""
 
 import torch
 
@@ -12,8 +12,8 @@ class GuidedWaveletCompletion(Method):
 
     From NMAR on, u ← p + T(W*H(Wu) − p), T being the trace, again and again. W is the undecimated Haar frame, W* its
     adjoint and inverse. H sets details below tₖ·s/(|Wq| + s) to zero, q being the projection of the NMAR prior, and tₖ
-    falls from step to step, by the same factor. Frame, weights and ℓ0 are those of A. Mehranian et al., IEEE Trans. Med.
-    Imaging 32 (2013) 1707–1722, who split the problem after Douglas and Rachford.
+    falls from step to step, by the same factor. Frame, weights and ℓ0 are those of A. Mehranian et al., IEEE Trans.
+    Med. Imaging 32 (2013) 1707–1722, who split the problem after Douglas and Rachford.
     """
 
     levels: int

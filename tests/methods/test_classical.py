@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -247,3 +248,41 @@ def test_tv_fills_the_trace_with_its_image_and_keeps_what_is_measured(tiny: Spec
     # What the trace holds counts for nothing.
     dark = replace(scan, sinogram=scan.sinogram + 5 * scan.metal_trace)
     assert torch.equal(load_method("tv", tiny).reduce(dark), load_method("tv", tiny).reduce(scan))
+
+
+def test_the_wavelet_frame_keeps_the_norm_and_its_adjoint_is_its_inverse(tiny: Spec) -> None:
+    frame = sys.modules[type(load_method("wavelet", tiny).method).__module__]
+    image = torch.rand(2, 16, 24, dtype=torch.float64)
+    details, rest = frame.analyse(image, 3)
+    torch.testing.assert_close(frame.synthesise(details, rest), image)
+    norm = rest.square().sum() + sum(each.square().sum() for each in details)
+    torch.testing.assert_close(norm, image.square().sum())
+    # Nothing but the mean is left of a constant.
+    assert max(float(each.abs().max()) for each in frame.analyse(torch.ones(1, 8, 8), 2)[0]) == 0
+
+
+def test_a_step_of_wavelet_thresholds_the_haar_details_by_those_of_the_prior(tiny: Spec) -> None:
+    scan, operators = make_batch(tiny, 1).scan, load_method("li", tiny).method.context.operators
+    guide = guide_of(scan, tiny)
+    signs = [(a, b) for a in (1, -1) for b in (1, -1)]  # of the next view, of the next bin
+
+    def details(sinogram: torch.Tensor) -> dict[tuple[int, int], np.ndarray]:
+        x = sinogram[0].double().numpy()
+        x = np.concatenate([x, x[:, ::-1]], axis=1)
+        # Corners of 2 × 2 rays: this one, the next view, the next bin, both.
+        near = [x, np.roll(x, -1, 0), np.roll(x, -1, 1), np.roll(x, (-1, -1), (0, 1))]
+        return {
+            (a, b): sum(sign * each for sign, each in zip((1, a, b, a * b), near, strict=True)) / 4 for a, b in signs
+        }
+
+    found, expected = details(normalized_interpolation(*rays(scan), guide)), details(guide)
+    filled = np.zeros_like(found[1, 1])
+    for (a, b), each in found.items():
+        keep = np.abs(each) > 0.05 * 0.2 / (np.abs(expected[a, b]) + 0.2)
+        kept = each if (a, b) == (1, 1) else each * keep
+        for sign, shift in zip((1, a, b, a * b), ((0, 0), (1, 0), (0, 1), (1, 1)), strict=True):
+            filled += sign * np.roll(kept, shift, (0, 1)) / 4
+    completed = torch.where(scan.metal_trace, torch.from_numpy(filled[:, : tiny.geometry.bins]).float(), scan.sinogram)
+    text = "wavelet[levels=1,steps=1,first=0.05,scale=0.2]"
+    torch.testing.assert_close(load_method(text, tiny).reduce(scan), operators.reconstruct(completed), rtol=0, atol=0.1)
+    assert (completed - normalized_interpolation(*rays(scan), guide)).abs().max() > 0.01
