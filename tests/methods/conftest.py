@@ -31,5 +31,5 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Spec:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Spec:
-    """So few pixels that a thousand steps take a tenth of a second."""
-    return write_spec(tmp_path_factory.mktemp("spec"), 32, 24, 16)
+    """So few pixels that thousands of steps take a second."""
+    return write_spec(tmp_path_factory.mktemp("spec"), 32, 24, 20)

@@ -30,7 +30,7 @@ METHODS = [
     "fsnmar",
     "mdt",
     "bhc",
-    "tv",
+    "tv[steps=20]",
     "wavelet",
 ]
 
@@ -219,8 +219,8 @@ def test_a_step_of_tv_is_that_of_chambolle_and_pock_with_dense_matrices(tiny: Sp
     field = (rho * differences @ start).reshape(2, -1)
     field *= np.minimum(1, 0.02 / np.maximum(np.linalg.norm(field, axis=0), 1e-300))
     expected = start - tau * (projector.T @ residual + differences.T @ field.ravel())
-    np.testing.assert_allclose(method.reduce(scan)[0].numpy().ravel() / 1000 + 1, expected, atol=2e-4)
-    assert np.abs(expected - start).max() > 0.05
+    np.testing.assert_allclose(method.reduce(scan)[0].numpy().ravel() / 1000 + 1, expected, atol=5e-5)  # ‖P‖ comes from power iteration
+    assert np.abs(expected - start).max() > 0.005
 
 
 def test_tv_comes_near_the_minimum_of_its_cost_in_its_usual_steps(small: Spec) -> None:
@@ -242,12 +242,12 @@ def test_tv_comes_near_the_minimum_of_its_cost_in_its_usual_steps(small: Spec) -
 
 def test_tv_fills_the_trace_with_its_image_and_keeps_what_is_measured(tiny: Spec) -> None:
     scan, operators = make_batch(tiny).scan, load_method("li", tiny).method.context.operators
-    image = load_method("tv[output=image]", tiny).reduce(scan)
+    image = load_method("tv[steps=9,output=image]", tiny).reduce(scan)
     expected = operators.reconstruct(torch.where(scan.metal_trace, operators.project(image), scan.sinogram))
-    torch.testing.assert_close(load_method("tv", tiny).reduce(scan), expected, rtol=0, atol=0.01)
+    torch.testing.assert_close(load_method("tv[steps=9]", tiny).reduce(scan), expected, rtol=0, atol=0.01)
     # What the trace holds counts for nothing.
     dark = replace(scan, sinogram=scan.sinogram + 5 * scan.metal_trace)
-    assert torch.equal(load_method("tv", tiny).reduce(dark), load_method("tv", tiny).reduce(scan))
+    assert torch.equal(load_method("tv[steps=9]", tiny).reduce(dark), load_method("tv[steps=9]", tiny).reduce(scan))
 
 
 def test_the_wavelet_frame_keeps_the_norm_and_its_adjoint_is_its_inverse(tiny: Spec) -> None:
