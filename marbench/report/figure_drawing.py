@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,8 @@ from marbench.report.pictures import BODY_HU, windowed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-__all__ = ["INSET_PART", "WIDTHS_INCHES", "Panel", "draw_panels", "drawn"]
+__all__ = ["INSET_PART", "WIDTHS_INCHES", "Panel", "draw_panels"]
 
 WIDTHS_INCHES = {"single": 3.5, "double": 7.16}
 """Of one column and of two columns of a journal's page (IEEE)."""
@@ -62,28 +61,6 @@ def draw_panels(
     width: str = "double",
 ) -> bytes:
     """Return the figure as the content of a file of a kind, ``png``, ``pdf`` or ``svg``; see `WIDTHS_INCHES`."""
-    down = math.ceil(len(panels) / _COLUMNS[width])
-    across = math.ceil(len(panels) / down)
-    aspect = case.truth.shape[0] / case.truth.shape[1]
-    panel_inches = WIDTHS_INCHES[width] / across
-    size = (WIDTHS_INCHES[width], down * (panel_inches * aspect + _CAPTION_INCHES))
-
-    def draw(figure: Figure) -> None:
-        corner = _free_corner(case.truth, centre)
-        for index, panel in enumerate(panels):
-            row, column = divmod(index, across)
-            height = panel_inches * aspect / size[1]
-            bottom = 1 - (row + 1) * height - row * _CAPTION_INCHES / size[1]
-            gap = 0.012
-            axes = figure.add_axes((column / across + gap / across, bottom, (1 - 2 * gap) / across, height * (1 - gap)))
-            _caption(axes, panel, _letter(index))
-            _picture(axes, windowed(panel.image, case.metal, window), centre, corner)
-
-    return drawn(kind, size, draw)
-
-
-def drawn(kind: str, size: tuple[float, float], draw: Callable[[Figure], None]) -> bytes:
-    """Return what is drawn on a white page of a size in inches, as the content of a file of a kind."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -97,11 +74,24 @@ def drawn(kind: str, size: tuple[float, float], draw: Callable[[Figure], None]) 
         "svg.fonttype": "none",
         "svg.hashsalt": "marbench",
     }
+    down = math.ceil(len(panels) / _COLUMNS[width])
+    across = math.ceil(len(panels) / down)
+    aspect = case.truth.shape[0] / case.truth.shape[1]
+    panel_inches = WIDTHS_INCHES[width] / across
+    size = (WIDTHS_INCHES[width], down * (panel_inches * aspect + _CAPTION_INCHES))
     buffer = io.BytesIO()
     with mpl.rc_context(style):
         figure = Figure(figsize=size, dpi=300, facecolor="white")
         FigureCanvasAgg(figure)
-        draw(figure)
+        corner = _free_corner(case.truth, centre)
+        for index, panel in enumerate(panels):
+            row, column = divmod(index, across)
+            height = panel_inches * aspect / size[1]
+            bottom = 1 - (row + 1) * height - row * _CAPTION_INCHES / size[1]
+            gap = 0.012
+            axes = figure.add_axes((column / across + gap / across, bottom, (1 - 2 * gap) / across, height * (1 - gap)))
+            _caption(axes, panel, _letter(index))
+            _picture(axes, windowed(panel.image, case.metal, window), centre, corner)
         figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
     return buffer.getvalue()
 

@@ -9,7 +9,7 @@ from marbench.report.failures import failures
 from marbench.report.findings import Findings
 from marbench.report.formats import MISSING
 from marbench.report.page import Output, Page
-from marbench.report.pictures import Strip, example_strip
+from marbench.report.pictures import method_images, write_panels
 from marbench.report.training import training_facts
 from marbench.report.years import year_charts
 
@@ -69,19 +69,23 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _pictures(findings: Findings, strip: Strip) -> dict[str, str]:
-    """Return method → file of its image of the case that the leaderboard shows."""
-    (_, _), (_, uncorrected), *corrected = strip.panels
-    files = dict(corrected)
-    titles = {method: entry.title for method, entry in findings.entries.items()}
-    found = {method: files[title] for method, title in titles.items() if title in files}
-    return found | dict.fromkeys(findings.benchmark.uncorrected, uncorrected)
+def _pictures(findings: Findings, output: Output) -> tuple[str, tuple[int, ...], dict[str, str]]:
+    """Write the images of the gallery's middle case; return its id, its size, and method → file."""
+    if not findings.shown:
+        return "", (), {}
+    case_id, chosen = list(findings.shown.items())[len(findings.shown) // 2]
+    stored = chosen.stored
+    corrected = method_images(findings, case_id, stored.truth.shape, findings.corrections(findings.methods))
+    images = {"uncorrected": stored.uncorrected, **corrected}
+    panels = write_panels(case_id, stored, images, {}, output)
+    files = {method: file for method, (_, file) in zip(images, panels, strict=True)}
+    return case_id, stored.truth.shape, files | dict.fromkeys(findings.benchmark.uncorrected, files["uncorrected"])
 
 
 def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
     benchmark, methods = findings.benchmark, findings.entries
     rows = benchmark.rows.drop_duplicates("method")
-    strip = example_strip(findings, output)
+    case_id, size, pictures = _pictures(findings, output)
     versions = rows[["method", "method_hash", "preset"]].fillna("").astype(str).itertuples(index=False)
     return {
         "entries": methods,
@@ -94,8 +98,9 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
         "charts": year_charts(findings, findings.board),
         "year": lambda at: f"{at:.0f}",
         "board": findings.board,
-        "strip": strip,
-        "pictures": _pictures(findings, strip) if strip else {},
+        "case_id": case_id,
+        "size": size,
+        "pictures": pictures,
     }
 
 

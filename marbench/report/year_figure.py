@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marbench.errors import StoreError, nearest
 from marbench.machine.files import write_atomically
 from marbench.metrics.measure import Measure
 from marbench.report.benchmark import gather
 from marbench.report.figure import figure_kind
-from marbench.report.figure_drawing import WIDTHS_INCHES, drawn
+from marbench.report.figure_drawing import WIDTHS_INCHES
 from marbench.report.findings import Findings
 from marbench.report.scatter import Scatter
 from marbench.report.years import year_charts
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
 __all__ = ["write_year_figure"]
 
 _CHARTS = {"double": "wide", "single": "narrow"}
+# A label is no mathematics, whatever signs it has; fonts stay text that an editor can change.
+_STYLE: Any = {
+    "font.size": 7,
+    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "text.parse_math": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "marbench",
+}
+# Nothing about the day or the software: the same run gives the same bytes.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "svg": {"Date": None, "Creator": None},
+}
 
 
 def write_year_figure(run: str | Path, out: str | Path, convention: str | None = None, width: str = "double") -> Path:
@@ -56,12 +72,23 @@ def write_year_figure(run: str | Path, out: str | Path, convention: str | None =
         raise StoreError(
             f"{run}: fewer than two years. A method is drawn that did every case and whose card tells its year."
         )
-    inches = WIDTHS_INCHES[width]
-    size = (inches, inches * chart.height / chart.width)
-    write_atomically(
-        out, drawn(kind, size, lambda figure: _draw(figure.add_axes((0, 0, 1, 1)), chart, board.measures[0]))
-    )
+    write_atomically(out, _drawn(chart, board.measures[0], kind, WIDTHS_INCHES[width]))
     return out
+
+
+def _drawn(chart: Scatter, measure: Measure, kind: str, inches: float) -> bytes:
+    """Return the chart, so many inches wide, as the content of a file of a kind."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    buffer = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(inches, inches * chart.height / chart.width), dpi=300, facecolor="white")
+        FigureCanvasAgg(figure)
+        _draw(figure.add_axes((0, 0, 1, 1)), chart, measure)
+        figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
+    return buffer.getvalue()
 
 
 def _draw(axes: Axes, chart: Scatter, measure: Measure) -> None:
@@ -81,8 +108,8 @@ def _draw(axes: Axes, chart: Scatter, measure: Measure) -> None:
         corners += [(mark.x, corners[-1][1]), (mark.x, mark.y)]
     axes.plot(*zip(*corners, (x.end, corners[-1][1]), strict=True), color="#0b5394", linewidth=0.9, alpha=0.65)
     for mark in chart.marks:
-        style = {"marker": "o" if mark.point.learned else "s", "markersize": 4.5, "markeredgecolor": "black"}
-        axes.plot(mark.x, mark.y, color="#0b5394" if mark.on_front else "white", markeredgewidth=0.8, **style)
+        shape, fill = "o" if mark.point.learned else "s", "#0b5394" if mark.on_front else "white"
+        axes.plot(mark.x, mark.y, shape, color=fill, markersize=4.5, markeredgecolor="black", markeredgewidth=0.8)
         anchor = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
         axes.text(mark.text_x, mark.text_y, mark.text, ha=anchor, va="baseline")
     axes.text((x.start + x.end) / 2, chart.height - 4, "year of the paper", ha="center", va="bottom")

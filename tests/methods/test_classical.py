@@ -219,7 +219,9 @@ def test_a_step_of_tv_is_that_of_chambolle_and_pock_with_dense_matrices(tiny: Sp
     field = (rho * differences @ start).reshape(2, -1)
     field *= np.minimum(1, 0.02 / np.maximum(np.linalg.norm(field, axis=0), 1e-300))
     expected = start - tau * (projector.T @ residual + differences.T @ field.ravel())
-    np.testing.assert_allclose(method.reduce(scan)[0].numpy().ravel() / 1000 + 1, expected, atol=5e-5)  # ‖P‖ comes from power iteration
+    np.testing.assert_allclose(
+        method.reduce(scan)[0].numpy().ravel() / 1000 + 1, expected, atol=5e-5
+    )  # ‖P‖ comes from power iteration
     assert np.abs(expected - start).max() > 0.005
 
 
