@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from marbench.report.entries import Entry
 from marbench.report.failures import failures
 from marbench.report.findings import Findings
 from marbench.report.formats import MISSING
@@ -13,7 +14,7 @@ from marbench.report.pictures import method_images, write_panels
 from marbench.report.training import training_facts
 from marbench.report.years import year_charts
 
-__all__ = ["PAGE", "facts", "settings"]
+__all__ = ["PAGE", "by_domain", "facts", "settings"]
 
 _FACTS = {
     "authors": "Authors",
@@ -69,6 +70,15 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def by_domain(entries: Mapping[str, Entry]) -> dict[str, list[str]]:
+    """Return the methods of every domain, in the order of their years; those without one come first."""
+    ordered = sorted(entries.values(), key=lambda entry: (entry.year or 0, entry.position))
+    return {
+        domain: [entry.label for entry in ordered if entry.domain == domain]
+        for domain in sorted({entry.domain for entry in ordered})
+    }
+
+
 def _pictures(findings: Findings, output: Output) -> tuple[str, tuple[int, ...], dict[str, str]]:
     """Write the images of the gallery's middle case; return its id, its size, and method → file."""
     if not findings.shown:
@@ -89,6 +99,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
     versions = rows[["method", "method_hash", "preset"]].fillna("").astype(str).itertuples(index=False)
     return {
         "entries": methods,
+        "domains": by_domain(methods),
         "versions": {method: (method_hash, preset) for method, method_hash, preset in versions},
         "texts": {method: {key: _text(entry.card.get(key)) for key in _TEXTS} for method, entry in methods.items()},
         "facts": {method: facts(entry.card) for method, entry in methods.items()},

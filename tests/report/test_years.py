@@ -76,6 +76,10 @@ def test_every_dated_and_complete_method_stands_at_its_year_and_mean_and_of_vari
 def test_the_page_tells_what_a_method_does_with_its_equation_and_its_picture(run: Path) -> None:
     report = render(run).parent
     page = (report / "methods.html").read_text(encoding="utf-8")
+    # Listed by domain, and in each by year.
+    (listed,) = re.findall(r"<dt>sinogram</dt><dd>(.*)</dd>", page)
+    titles = [title for title in re.findall(r">([A-Z]+)</a>", listed) if title != "HOSTILE"]
+    assert titles == ["LI", "NMAR", "CNNMAR", "UNFINISHED", "LATE"]
     section = page.split("<h2>NMAR<code>nmar</code>")[1].split("</section>")[0]
     assert "Divides &lt;b&gt; &amp; interpolates." in section
     assert re.findall(r'<p class="equation">(.*)</p>', section) == ["p′ = q·LI(p/q)", "q = P(prior)"]
