@@ -38,6 +38,7 @@ def _labels(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
     "--width", type=click.Choice(["double", "single"]), default="double", help="Columns of a page.", show_default=True
 )
 @click.option("--field", type=click.Choice(["body", "whole"]), default="body", help="What is shown.", show_default=True)
+@click.option("--errors", is_flag=True, help="Draw the errors below the images.")
 @click.option("--out", required=True, type=options.UserPath(), metavar="FILE", help="A .png, .pdf or .svg.")
 def command(
     run: Path,
@@ -48,10 +49,11 @@ def command(
     convention: str | None,
     width: str,
     field: str,
+    errors: bool,
     out: Path,
 ) -> None:
     """Write the panels of one case as a figure for a paper."""
     from marbench.report.figure import write_figure
 
-    figure = write_figure(run, case_id, out, methods, window, convention, inset, width, field)
+    figure = write_figure(run, case_id, out, methods, window, convention, inset, width, field, errors)
     click.echo(f"Figure: {options.shown(figure)}")

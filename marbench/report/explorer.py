@@ -60,6 +60,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         "distributions": _distributions(titles, values),
         "area": against_area(titles, values, areas, groups),
         "names": names,
+        "places": ranked_at,
         "duels": duels(values, main),
         "first": _first_rows(table, hard, scores[main]),
         **_drawing(findings, hard, pictures),

@@ -47,6 +47,7 @@ class RankLine:
 
     title: str
     colour: int
+    dash: int
     baseline: bool
     points: tuple[RankPoint, ...]
     path: str
@@ -89,9 +90,10 @@ def rank_chart(
     titles = [entries[method].title for method in methods]
     left = 30.0
     right = width - min(0.4 * width, _CHARACTER * max(map(len, titles)) + 14)
-    step = (right - left - 24) / max(1, len(columns) - 1)
-    places = [left + 12 + index * step for index in range(len(columns))]
+    # The marks of a column stand side by side, over at most six tenths of the way to the next one.
+    step = (right - left - 24) / (len(columns) - 0.4)
     spread = min(5.0, 0.6 * step / len(methods))
+    places = [left + 12 + 0.3 * step + index * step for index in range(len(columns))]
 
     def height_of(rank: float) -> float:
         return _TOP + _ROW * (rank - 0.5)
@@ -110,7 +112,15 @@ def rank_chart(
         path = "M" + "L".join(f"{point.x} {point.y}" for point in points)
         entry = entries[method]
         lines.append(
-            RankLine(titles[index], index % _COLOURS, entry.baseline, tuple(points), path, height_of(index + 1))
+            RankLine(
+                title=titles[index],
+                colour=index % _COLOURS,
+                dash=index // _COLOURS,
+                baseline=entry.baseline,
+                points=tuple(points),
+                path=path,
+                label_y=height_of(index + 1),
+            )
         )
     names = [
         (x, _name(group).capitalize() if group == 0 else str(group)) for x, group in zip(places, columns, strict=True)

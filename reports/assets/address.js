@@ -3,7 +3,7 @@
 window.marbench = window.marbench || {};
 (() => {
   const fieldsOf = (form) => [...form.elements].filter((field) => field.name);
-  const isDefault = (field) => (field.type === "radio"
+  const isDefault = (field) => (field.type === "checkbox" ? field.checked === field.defaultChecked : field.type === "radio"
     ? !field.checked || field.defaultChecked
     : field.value === (field.options ? field.options[0].value : field.defaultValue));
 
@@ -13,7 +13,8 @@ window.marbench = window.marbench || {};
     for (const field of fieldsOf(form)) {
       const value = query.get(field.name);
       if (value === null) continue;
-      if (field.type === "radio") field.checked ||= field.value === value;
+      if (field.type === "checkbox") field.checked = value !== "0";
+      else if (field.type === "radio") field.checked ||= field.value === value;
       else if (!field.options || [...field.options].some((option) => option.value === value)) field.value = value;
     }
     const sort = query.get("sort");
@@ -22,7 +23,7 @@ window.marbench = window.marbench || {};
 
   const writeAddress = (form, sort) => {
     const query = new URLSearchParams();
-    for (const field of fieldsOf(form)) if (!isDefault(field)) query.set(field.name, field.value);
+    for (const field of fieldsOf(form)) if (!isDefault(field)) query.set(field.name, field.type === "checkbox" ? String(Number(field.checked)) : field.value);
     if (sort) query.set("sort", `${sort.up ? "" : "-"}${sort.column}`);
     const hash = String(query) && `#${query}`;
     if (hash !== location.hash) history.replaceState(null, "", location.href.split("#")[0] + hash);

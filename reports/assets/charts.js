@@ -7,10 +7,18 @@
     const resting = line.textContent;
     /** @param {Event} event */
     const tell = (event) => {
-      const point = event.target instanceof Element ? event.target.closest("[aria-label].reading-point") : null;
+      if (!(event.target instanceof Element) || line.contains(event.target)) return;
+      const point = event.target.closest("[aria-label].reading-point");
       line.textContent = point ? point.getAttribute("aria-label") : resting;
     };
     for (const kind of ["pointerover", "pointerdown", "focusin"]) figure.addEventListener(kind, tell);
-    for (const kind of ["pointerleave", "focusout"]) figure.addEventListener(kind, () => { line.textContent = resting; });
+    for (const kind of ["pointerleave", "focusout"]) {
+      figure.addEventListener(kind, (event) => {
+        // A finger leaves when it is lifted: what it chose stays.
+        const touched = event instanceof PointerEvent && event.pointerType === "touch";
+        const within = event instanceof FocusEvent && event.relatedTarget instanceof Node && line.contains(event.relatedTarget);
+        if (!touched && !within) line.textContent = resting;
+      });
+    }
   }
 })();

@@ -74,14 +74,17 @@ window.marbench = window.marbench || {};
         const quote = (text) => (/[",\n\r]/.test(text) || /^[=+\-@\t]/.test(text) ? `"${(/^[=+\-@\t]/.test(text) ? "'" : "") + text.replaceAll('"', '""')}"` : text);
         const groups = [...shownRows(board)[0]?.querySelectorAll(".cell") ?? []].map((cell) => (cell.dataset.group === "0" ? "all" : `group_${cell.dataset.group}`));
         const columns = Object.values(measures).flatMap(({ id }) => groups.map((group) => `${id} ${group}`));
+        const texts = ["published", "evidence"].filter((name) => board.querySelector(`[data-column="${name}"]`));
         const rows = shownRows(board).map((row) => [
           quote(row.dataset.method),
           quote(row.dataset.title),
           row.cells[0].dataset.value,
           ...Object.keys(measures).flatMap((name) => [...row.querySelectorAll(`.cell [data-measure="${name}"]`)].map((span) => span.dataset.value.replace("Infinity", "inf"))),
+          ...["time", "parameters"].map((name) => row.querySelector(`[data-column="${name}"]`).dataset.value),
           quote(row.querySelector(".cover").firstChild.textContent.trim()),
+          ...texts.map((name) => quote(row.querySelector(`[data-column="${name}"]`).textContent.trim())),
         ]);
-        return [["method", "title", "rank", ...columns.map(quote), "cases"], ...rows].map((row) => row.join(",")).join("\n");
+        return [["method", "title", "rank", ...columns.map(quote), "seconds", "parameters", "cases", ...texts], ...rows].map((row) => row.join(",")).join("\n");
       },
     };
 

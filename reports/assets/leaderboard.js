@@ -159,6 +159,7 @@
       if (region || material) recompute(board, region, material);
       if (filtered) { remark(board); rerank(board); }
       look(board, view);
+      window.marbench.showColumns(table, tools);
       board.classList.toggle("filtered", filtered);
       const divider = board.querySelector(".incomplete");
       if (divider) divider.hidden = ![...divider.querySelectorAll("tr[data-method]")].some((row) => !row.hidden);
