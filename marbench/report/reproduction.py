@@ -148,7 +148,7 @@ def published_tables() -> tuple[str, ...]:
 
 
 def comparable_tables(benchmark: Benchmark) -> tuple[str, ...]:
-    """Return the tables of which a benchmark has results of two methods or more, so that their order can be compared."""
+    """Return the tables of which a benchmark has two methods or more, so that their order can be compared."""
     published, found = _published(), []
     for table in published_tables():
         rows = published[table]["rows"]
