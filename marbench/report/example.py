@@ -90,7 +90,8 @@ def _choose(findings: Findings) -> tuple[str, str] | None:
     best = next(iter(findings.corrections(board.ranked)), None) if board else None
     before = next((method for method in table.methods if method in raw), None)
     if board and best and before:
-        measure = board.measures[0]
+        # The most HU, where they are measured: decibels would choose a case that was almost right before.
+        measure = next((each for each in board.measures if not each.convention), board.measures[0])
         scores = table.scores(measure.id)[[table.methods.index(before), table.methods.index(best)]][:, kept]
         gains = np.where(np.isfinite(scores).all(axis=0), measure.sign * (scores[1] - scores[0]), -np.inf)
         at = int(np.argmax(gains))

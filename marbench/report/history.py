@@ -52,7 +52,7 @@ class HistoryChart:
     lines: tuple[HistoryLine, ...]
 
 
-def history_charts(records: Sequence[Record], measure: Measure) -> dict[str, HistoryChart]:
+def history_charts(records: Sequence[Record], measure: Measure, cases: int) -> dict[str, HistoryChart]:
     """Draw the complete entries of a benchmark's runs, for wide and for narrow windows; nothing without any.
 
     Parameters
@@ -61,14 +61,15 @@ def history_charts(records: Sequence[Record], measure: Measure) -> dict[str, His
         Oldest first.
     measure : Measure
         The one that ranks.
+    cases : int
+        Of the benchmark: a mean over some of them is no score to compare.
     """
     found: dict[str, list[tuple[Record, Entry, float]]] = {}
     for record in records:
         for entry in record.entries:
             stored = entry.scores.get(measure.id)
             score = math.nan if stored is None else float(stored)
-            # A mean over some of the cases is no score to compare.
-            if entry.rank is not None and math.isfinite(score) and not math.isnan(_time(record)):
+            if entry.good == cases and math.isfinite(score) and not math.isnan(_time(record)):
                 found.setdefault(entry.method, []).append((record, entry, score))
     if not found:
         return {}

@@ -40,6 +40,7 @@ from marbench.report.page import Output, Page, Place
 from marbench.report.pages import render_benchmark, write_assets
 from marbench.report.site_state import RUN_ID, SLUG, Board, Entry, Record, State, read_state
 from marbench.report.submission import Submission
+from marbench.report.tables import expected_cases
 from marbench.report.templates import render_template
 from marbench.results.store import Run, open_run
 
@@ -158,7 +159,8 @@ class _Publication:
             entries=_entries(findings),
         )
         shown = findings.board.measures if findings.board else ()
-        page = render_template("run.html", record=record, benchmark=copied, measures=shown, root="../../")
+        facts = {"record": record, "benchmark": copied, "measures": shown, "expected": expected_cases(copied)}
+        page = render_template("run.html", **facts, root="../../")
         write_atomically(target / "index.html", page.encode(errors="replace"))
         self.state.runs.append(record)
         return record.benchmark
@@ -185,7 +187,7 @@ class _Publication:
 
         def history(findings: Findings, _output: Output) -> Mapping[str, Any]:
             measure = findings.board.measures[0] if findings.board else None
-            charts = history_charts(records, measure) if measure else {}
+            charts = history_charts(records, measure, benchmark.cases) if measure else {}
             return {"records": list(reversed(records)), "measure": measure, "charts": charts}
 
         output = Output(self.staging / "benchmarks" / slug)
@@ -240,13 +242,10 @@ def _leading(board: Board) -> tuple[Measure, ...]:
 
 
 def _mark_current(records: Iterable[Record], shown: Mapping[str, str]) -> None:
-    """Mark the entries that a leaderboard shows: of each version the one that was published last."""
-    holders = {
-        (entry.method, entry.method_hash): record.id
-        for record in records
-        for entry in record.entries
-        if shown.get(entry.method) == entry.method_hash
-    }
+    """Mark the entries that a leaderboard shows: of each version the most complete one, the last published of those."""
+    found = [(record.id, entry) for record in records for entry in record.entries]
+    own = [(run, entry) for run, entry in found if shown.get(entry.method) == entry.method_hash]
+    holders = {(entry.method, entry.method_hash): run for run, entry in sorted(own, key=lambda each: each[1].good)}
     for record in records:
         for entry in record.entries:
             entry.current = holders.get((entry.method, entry.method_hash)) == record.id

@@ -190,6 +190,11 @@
     update();
   }));
   tools.addEventListener("submit", (event) => event.preventDefault());
+  // On a phone there is room for the means over all cases; the sizes are a tap away.
+  if (matchMedia("(max-width: 600px)").matches) {
+    tools.elements["column-sizes"].defaultChecked = false;
+    tools.elements["column-sizes"].checked = false;
+  }
   const order = window.marbench.readAddress(tools);
   for (const board of boards) {
     const headings = board.querySelectorAll("thead th");
