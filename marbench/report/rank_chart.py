@@ -20,6 +20,7 @@ __all__ = ["RankChart", "RankLine", "RankPoint", "group_comparisons", "rank_char
 _COLOURS = 8
 _ROW, _TOP, _BOTTOM = 30, 14, 40
 _CHARACTER = 7.2
+_ROOM = 60
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ def rank_chart(
             )
         )
     names = [
-        (x, _name(group).capitalize() if group == 0 else str(group)) for x, group in zip(places, columns, strict=True)
+        (x, str(group) if group else "All cases" if step > _ROOM else "All")
+        for x, group in zip(places, columns, strict=True)
     ]
     ranks = tuple((height_of(rank), rank) for rank in range(1, len(methods) + 1))
     height = _TOP + _ROW * len(methods) + _BOTTOM

@@ -4,12 +4,14 @@
   for (const figure of document.querySelectorAll("figure.chart")) {
     const line = figure.querySelector(".reading");
     if (!line) continue;
-    const resting = line.textContent;
+    const resting = [...line.childNodes];
+    const rest = () => line.replaceChildren(...resting);
     /** @param {Event} event */
     const tell = (event) => {
       if (!(event.target instanceof Element) || line.contains(event.target)) return;
       const point = event.target.closest("[aria-label].reading-point");
-      line.textContent = point ? point.getAttribute("aria-label") : resting;
+      if (point) line.textContent = point.getAttribute("aria-label");
+      else rest();
     };
     for (const kind of ["pointerover", "pointerdown", "focusin"]) figure.addEventListener(kind, tell);
     for (const kind of ["pointerleave", "focusout"]) {
@@ -17,7 +19,7 @@
         // A finger leaves when it is lifted: what it chose stays.
         const touched = event instanceof PointerEvent && event.pointerType === "touch";
         const within = event instanceof FocusEvent && event.relatedTarget instanceof Node && line.contains(event.relatedTarget);
-        if (!touched && !within) line.textContent = resting;
+        if (!touched && !within) rest();
       });
     }
   }

@@ -176,8 +176,6 @@
     summary = summarise(scores.get(chosen.key));
     if (keepOrder) orderBy(keepOrder);
     arrange();
-    tools.hidden = false;
-    find("pager").hidden = false;
   };
 
   for (const heading of table.tHead.rows[0].cells) {
@@ -199,10 +197,10 @@
   tools.addEventListener("input", (event) => {
     if (event.target.name === "measure") { choose(); return; }
     if (event.target.name === "order") orderBy(event.target.value);
-    arrange();
+    if (summary) arrange();
   });
   tools.addEventListener("reset", () => setTimeout(choose));
-  const turn = (by) => { page += by; show(); table.scrollIntoView({ block: "nearest" }); };
+  const turn = (by) => { if (!summary) return; page += by; show(); table.scrollIntoView({ block: "nearest" }); };
   find("page-before").addEventListener("click", () => turn(-1));
   find("page-after").addEventListener("click", () => turn(1));
   const named = window.marbench.readAddress(tools);

@@ -182,8 +182,7 @@
       : "";
   };
 
-  tools.hidden = false;
-  document.getElementById("copy").hidden = false;
+  for (const part of document.querySelectorAll(".later")) part.classList.remove("later");
   tools.addEventListener("input", update);
   tools.addEventListener("reset", () => setTimeout(() => {
     for (const board of boards) window.marbench.sort(board.querySelector("table"), 0, "ascending");

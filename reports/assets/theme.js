@@ -21,7 +21,6 @@
       button.textContent = isDark() ? "Light" : "Dark";
       button.setAttribute("aria-label", isDark() ? "Switch to light colours" : "Switch to dark colours");
     };
-    button.hidden = false;
     label();
     button.addEventListener("click", () => {
       const theme = isDark() ? "light" : "dark";
