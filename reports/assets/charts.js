@@ -1,3 +1,4 @@
+// @ts-check
 // What a point of a chart stands for, under the pointer and under the keyboard's focus, in a line below the chart.
 "use strict";
 (() => {

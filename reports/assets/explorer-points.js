@@ -1,17 +1,19 @@
+// @ts-check
 // The cases behind the dots of the explorer's charts: each tells itself, and leads to its pictures.
 "use strict";
 (() => {
   /** @typedef {{ at: number, x: number, y: number, score: number }} Point */
-  const element = document.getElementById("explorer-data");
-  const data = JSON.parse(element?.textContent ?? "{}");
-  const { load, parse, print } = window.marbench;
+  const { load, parse, print, one } = window.marbench;
+  /** @type {ExplorerData} */
+  const data = JSON.parse(one("#explorer-data").textContent ?? "");
   const measure = data.measures[0];
+  const STEPS = new Map([["ArrowLeft", -1], ["ArrowRight", 1], ["Home", -Infinity], ["End", Infinity], ["Enter", 0]]);
   /** @type {Map<Element, Point[]>} */
   const drawn = new Map();
 
   /**
    * What the charts are drawn of; loaded once, at the first need.
-   * @returns {Promise<{ cases: any, scores: (number | null)[][] }>}
+   * @returns {Promise<{ cases: Cases, scores: Stored[][] }>}
    */
   const content = async () => {
     await Promise.all([load("explorer/cases.js"), load(measure.file)]);
@@ -53,7 +55,7 @@
     return points;
   };
 
-  /** @param {any} cases @param {number} at */
+  /** @param {Cases} cases @param {number} at */
   const address = (cases, at) => (cases.pictures.includes(at) ? `gallery.html#${new URLSearchParams({ case: cases.ids[at] })}` : "");
 
   /**
@@ -108,7 +110,7 @@
   /** @param {KeyboardEvent} event */
   const step = async (event) => {
     const mark = markOf(event);
-    const by = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity, Enter: 0 }[event.key];
+    const by = STEPS.get(event.key);
     if (!mark || by === undefined) return;
     event.preventDefault();
     if (event.key === "Enter") { await follow(mark); return; }

@@ -1,3 +1,4 @@
+// @ts-check
 // Which columns of the leaderboard are there: those that the reader leaves checked.
 "use strict";
 window.marbench = window.marbench || {};

@@ -174,13 +174,15 @@ def test_every_link_of_the_site_leads_to_a_file_of_the_site(site: Path) -> None:
                 assert file.is_file() and file.is_relative_to(site.resolve()), (page, target)
 
 
-def test_links_out_of_a_submitted_folder_are_not_followed(tmp_path: Path) -> None:
+def test_the_command_prints_where_the_site_is_and_follows_no_link_out_of_a_run(tmp_path: Path) -> None:
     secret = tmp_path / "secret.json"
     secret.write_text('{"cpu": "do not publish"}')
     run = write_run(tmp_path / "run", METHODS[:1], slices=1)
     (run / "hosts" / "link.json").symlink_to(secret)
     (run / "private.txt").write_text("do not publish")
-    publish([run], tmp_path / "site", published=FIRST)
+    result = CliRunner().invoke(command, [str(run), "--site", str(tmp_path / "site")])
+    assert result.exit_code == 0, result.output
+    assert str(tmp_path / "site" / "index.html") in result.output
     assert not [name for name, data in _contents(tmp_path / "site").items() if b"do not publish" in data]
 
 
@@ -197,10 +199,3 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     empty = write_run(tmp_path / "run", METHODS[:1], slices=1, change=lambda row: None)
     with pytest.raises(StoreError, match="no results"):
         publish([empty], tmp_path / "site")
-
-
-def test_the_command_prints_where_the_site_is(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", METHODS[:1], slices=1)
-    result = CliRunner().invoke(command, [str(run), "--site", str(tmp_path / "site")])
-    assert result.exit_code == 0, result.output
-    assert str(tmp_path / "site" / "index.html") in result.output
