@@ -14,7 +14,14 @@ from marbench.report.findings import Findings
 from marbench.report.gallery_store import StoredCase, read_method
 from marbench.report.page import Output
 
-__all__ = ["BODY_HU", "METAL_COLOUR", "body_frame", "method_images", "windowed", "write_panels"]
+__all__ = [
+    "BODY_HU",
+    "METAL_COLOUR",
+    "body_frame",
+    "method_images",
+    "windowed",
+    "write_panels",
+]
 
 METAL_COLOUR = (255, 196, 0)
 BODY_HU = -500
