@@ -195,13 +195,13 @@ def test_columns_go_and_come_and_a_link_remembers_them(browser: Browser, board: 
     board.find_element("css selector", ".columns summary").click()
     for name in ("time", "sizes", "evidence"):
         board.find_element("css selector", f"[name=column-{name}]").click()
-    assert shown(board) == ["↑ #", "Method", "All", "95 % CI", "RMSE", "Params", "Cases", "Evidence"]
+    assert shown(board) == ["#", "Method", "All", "95 % CI", "RMSE", "Params", "Cases", "Evidence"]
     assert set(_column(board, 13)) == {"run here"}
     fragment = str(board.execute_script("return location.hash"))
     assert sorted(fragment[1:].split("&")) == ["column-evidence=1", "column-sizes=0", "column-time=0"]
     assert shown(browser.open(report / "index.html", fragment))[-2:] == ["Cases", "Evidence"]
     # A phone begins with the means over all cases.
-    assert shown(browser.open(report / "index.html", width=375))[:3] == ["↑ #", "Method", "All"]
+    assert shown(browser.open(report / "index.html", width=375))[:3] == ["#", "Method", "All"]
 
 
 @pytest.mark.parametrize("fragment", ["#view=odd&region=nowhere&sort=99&kind=<img>", "#sort=constructor", "#content"])
