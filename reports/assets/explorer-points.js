@@ -65,7 +65,7 @@
   const pick = async (mark, point) => {
     const { cases } = await content();
     const svg = mark.ownerSVGElement ?? mark;
-    const ring = svg.querySelector(".picked") ?? svg.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "circle"));
+    const ring = svg.querySelector(".picked") ?? svg.appendChild(document.createElementNS(svg.namespaceURI, "circle"));
     for (const [name, value] of Object.entries({ class: "picked", r: 5, cx: point.x.toFixed(1), cy: point.y.toFixed(1) })) ring.setAttribute(name, String(value));
     mark.dataset.at = String(point.at);
     const line = mark.closest("figure")?.querySelector(".reading");
