@@ -20,7 +20,7 @@ from marbench.report.tables import expected_cases
 
 __all__ = ["PAGE", "group_headings"]
 
-DATA_FILE = "data/results.parquet"
+DATA_FILE = "results.parquet"
 _CHART_WIDTHS = {"wide": 900, "narrow": 350}
 
 
