@@ -22,7 +22,7 @@ from marbench.report.pictures import BODY_HU, body_frame
 from marbench.report.ranking import rank_methods
 from marbench.results.store import open_run
 
-__all__ = ["FORMATS", "Panel", "figure_panels", "write_figure"]
+__all__ = ["FORMATS", "Panel", "figure_kind", "figure_panels", "write_figure"]
 
 FORMATS = ("png", "pdf", "svg")
 # Of the inset: errors above the limit are equally bad; no more of it may be metal.
@@ -71,9 +71,7 @@ def write_figure(
         A method has no results, or no image of this case.
     """
     out = Path(out)
-    kind = out.suffix.lower().lstrip(".")
-    if kind not in FORMATS:
-        raise StoreError(f"{out}: a figure is a file that ends in .png, .pdf or .svg. Got {out.suffix or 'no ending'}.")
+    kind = figure_kind(out)
     if window is not None and not window[0] < window[1]:
         raise StoreError(f"A display window goes from low to high HU. Got {window[0]:g} to {window[1]:g}.")
     findings = Findings(_benchmark_of(Path(run), case_id))
@@ -87,6 +85,14 @@ def write_figure(
         panels, case, centre = _cropped(panels, case, centre)
     write_atomically(out, draw_panels(panels, case, window or case.window, centre, kind, width))
     return out
+
+
+def figure_kind(out: Path) -> str:
+    """Return the format that a file's ending asks for, one of `FORMATS`; StoreError for another."""
+    kind = out.suffix.lower().lstrip(".")
+    if kind not in FORMATS:
+        raise StoreError(f"{out}: a figure is a file that ends in .png, .pdf or .svg. Got {out.suffix or 'no ending'}.")
+    return kind
 
 
 def figure_panels(
