@@ -39,6 +39,7 @@ def _labels(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
     "--width", type=click.Choice(["double", "single"]), default="double", help="Columns of a page.", show_default=True
 )
 @click.option("--field", type=click.Choice(["body", "whole"]), default="body", help="What is shown.", show_default=True)
+@click.option("--errors", is_flag=True, help="Draw the errors below the images.")
 @click.option("--out", required=True, type=options.UserPath(), metavar="FILE", help="A .png, .pdf or .svg.")
 def command(
     run: Path,
@@ -50,6 +51,7 @@ def command(
     convention: str | None,
     width: str,
     field: str,
+    errors: bool,
     out: Path,
 ) -> None:
     """Write a figure for a paper: the panels of one case, or performance over the years."""
@@ -63,5 +65,5 @@ def command(
     elif case_id is None:
         raise click.UsageError("What is to be shown? Name a case with --case ID, or ask for --years.")
     else:
-        figure = write_figure(run, case_id, out, methods, window, convention, inset, width, field)
+        figure = write_figure(run, case_id, out, methods, window, convention, inset, width, field, errors)
     click.echo(f"Figure: {options.shown(figure)}")
