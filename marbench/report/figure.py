@@ -212,5 +212,7 @@ def _harmed(case: StoredCase) -> tuple[float, float]:
     smooth[uniform_filter(case.metal.astype(np.float64), sides, mode="constant") > _METAL_PART] = 0
     if not smooth.any():
         return case.truth.shape[0] / 2, case.truth.shape[1] / 2
-    row, column = np.unravel_index(np.argmax(smooth), smooth.shape)
+    # A region that holds all of a small error may lie in many ways: the one in their middle.
+    best = np.argwhere(smooth > smooth.max() * (1 - 1e-9))
+    row, column = best[np.argmin(((best - best.mean(axis=0)) ** 2).sum(axis=1))]
     return float(row), float(column)

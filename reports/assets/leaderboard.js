@@ -225,6 +225,7 @@
   for (const board of boards) {
     const headings = all("thead th", board);
     const sorted = order && headings[Number(order.column)];
+    for (const heading of headings) heading.removeAttribute("aria-sort");
     (sorted || headings[0]).setAttribute("aria-sort", !sorted || order.up ? "ascending" : "descending");
     board.addEventListener("sorted", () => window.marbench.writeAddress(tools, sortOf(board)));
   }

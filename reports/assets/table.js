@@ -12,7 +12,7 @@
   /** @type {(cell: HTMLTableCellElement) => Key} */
   const cellKey = (cell) => {
     const values = /** @type {HTMLElement[]} */ ([...cell.querySelectorAll(".v")]);
-    const shown = values.find((span) => span.offsetParent !== null) || cell;
+    const shown = values.find((span) => !span.classList.contains("aside")) || cell;
     const text = shown.dataset.value ?? cell.dataset.value ?? (cell.textContent ?? "").trim();
     return { number: number(text), text };
   };
