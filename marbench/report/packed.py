@@ -57,7 +57,7 @@ def pack(array: NDArray[Any]) -> bytes:
 
 
 def _guesses(array: NDArray[np.int16]) -> NDArray[np.int32]:
-    """Return what the median predictor expects of every value from those on its left and above; beyond the border is 0."""
+    """Return what the median predictor expects of every value from those on its left and above; outside it is 0."""
     known = np.pad(array.astype(np.int32), ((1, 0), (1, 0)))
     left, above, corner = known[1:, :-1], known[:-1, 1:], known[:-1, :-1]
     low, high = np.minimum(left, above), np.maximum(left, above)

@@ -57,7 +57,8 @@
       const { view, against } = state();
       const { scale, name } = G.unitOf(view);
       const digits = scale === 1 ? 0 : 2;
-      const minus = view === "residual" ? "measured" : (viewer.listed().find((entry) => entry.key === against)?.label.toLowerCase() ?? "");
+      const other = viewer.listed().find((entry) => entry.key === against);
+      const minus = view === "residual" || !other ? "measured" : other.number ? other.label : other.label.toLowerCase();
       const [low, high] = G.isDifference(view) ? [-viewer.range(), viewer.range()] : viewer.windowNow();
       const about = view === "error" ? `HU, image minus ${minus}` : view === "residual" ? `projection minus ${minus}` : name || "line integral";
       return { low: print(low / scale, digits), high: `${G.isDifference(view) ? "+" : ""}${print(high / scale, digits)}`, about };

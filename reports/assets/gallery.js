@@ -219,6 +219,6 @@
   });
   new ResizeObserver(() => { arrange(); redraw(); }).observe(root);
 
-  root.hidden = false;
   open();
+  document.body.dataset.built = "true";
 })();
