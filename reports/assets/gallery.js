@@ -168,12 +168,13 @@
     for (const input of document.querySelectorAll("[name=view]")) if (input instanceof HTMLInputElement) input.disabled = G.isSinogram(/** @type {View} */ (input.value)) && !current.sinograms;
     pictures = new Map();
     settle();
-    build();
     G.keep(next.id);
     find("case", HTMLSelectElement).value = next.id;
     Object.assign(find("case-facts"), { textContent: texts.factsOf(current), title: texts.factsOf(current) });
     toolbar.film();
     toolbar.reflect();
+    // Last: panes take the room that all above them leaves.
+    build();
     const [item, shownView] = [current, state.view];
     root.setAttribute("aria-busy", "true");
     const isOpen = () => current === item && state.view === shownView;
