@@ -55,15 +55,20 @@
     return [red, green, blue];
   };
 
-  /** @type {(level: (value: number) => number) => Uint32Array} */
-  const table = (level) => {
+  /** What was asked for last is at hand. @type {Map<string, { of: string, colours: Uint32Array }>} */
+  const tables = new Map();
+  /** @type {(kind: string, of: string, level: (value: number) => number) => Uint32Array} */
+  const table = (kind, of, level) => {
+    const known = tables.get(kind);
+    if (known?.of === of) return known.colours;
     const colours = new Uint32Array(2 * OFFSET);
     for (let value = -OFFSET; value <= LARGEST; value += 1) colours[value + OFFSET] = level(value);
+    tables.set(kind, { of, colours });
     return colours;
   };
 
   /** @type {Gallery["grey"]} */
-  const grey = (low, high) => table((value) => {
+  const grey = (low, high) => table("grey", `${low} ${high}`, (value) => {
     const level = Math.round(255 * G.between((value - low) / (high - low), 0, 1));
     return opaque(level, level, level);
   });
@@ -72,7 +77,7 @@
   /** @type {Gallery["signed"]} */
   const signed = (range, colours) => {
     const map = Array.from({ length: 256 }, (_, index) => opaque(...colourAt(index / 255, colours)));
-    return table((value) => map[Math.round(255 * G.between(colours === "viridis" ? Math.abs(value) / range : (value + range) / (2 * range), 0, 1))]);
+    return table("signed", `${range} ${colours}`, (value) => map[Math.round(255 * G.between(colours === "viridis" ? Math.abs(value) / range : (value + range) / (2 * range), 0, 1))]);
   };
 
   /** @type {(canvas: HTMLCanvasElement, array: Values, colour: (index: number) => number) => void} */

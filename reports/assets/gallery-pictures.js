@@ -38,10 +38,9 @@
     const mask = await (sinogram ? scan("trace") : base("metal"));
     const reference = view === "residual" ? await scan("measured") : null;
     const [edges, middle] = [G.outline(mask), G.middle(mask)];
-    // One after the other: of projections, which take a while, the first ones come first.
-    const done = entries.map(async (entry) => ({ entry, values: await G.fetchArray(entry.file, `${item.id}/${entry.array}`) }));
-    for (const coming of done) {
-      const { entry, values: image } = await coming;
+    const coming = entries.map(async (entry) => ({ entry, values: await G.fetchArray(entry.file, `${item.id}/${entry.array}`) }));
+    // All at once, which is one drawing; of projections, which take a while, one after the other.
+    for (const { entry, values: image } of await Promise.all(coming)) {
       if (!isOpen()) return;
       const values = entry.projected ? await projection(item, entry.array, image, data.scan) : image;
       if (!isOpen()) return;

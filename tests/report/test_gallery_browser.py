@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,11 @@ def test_all_methods_stand_beside_the_truth_and_a_hostile_name_is_text(viewer: A
     assert viewer.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
     assert len(set(_pixels(viewer))) == 6
     # Pictures load only for the case on show.
-    loaded = viewer.execute_script(
-        "return performance.getEntriesByType('resource').map(e => e.name).filter(n => n.includes('/gallery/'))"
-    )
-    assert len({name.split("/")[-2] for name in loaded}) <= 1
+    asked = (json.loads(entry["message"])["message"] for entry in viewer.get_log("performance"))
+    urls = [each["params"]["request"]["url"] for each in asked if each["method"] == "Network.requestWillBeSent"]
+    loaded = [url for url in urls if "/gallery/" in url]
+    assert len(loaded) == 5  # the case, and four methods
+    assert len({url.split("/")[-2] for url in loaded}) == 1
 
 
 def test_the_probe_reads_the_stored_hu_in_every_pane(viewer: Any, report: Path) -> None:
