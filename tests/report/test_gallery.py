@@ -22,8 +22,11 @@ from marbench.machine.files import safe_name
 from marbench.metrics.measure import measure
 from marbench.report.benchmark import gather
 from marbench.report.explorer_cases import case_table
+from marbench.report.findings import Findings
+from marbench.report.gallery import PAGE
 from marbench.report.gallery_choice import choose_cases
 from marbench.report.packed import pack
+from marbench.report.page import Output
 from marbench.report.pages import render
 from marbench.results.representative import difficulty
 from marbench.results.rows import Row
@@ -35,6 +38,14 @@ HOSTILE = "<img src=x onerror=alert(1)></script>"
 def _data(report: Path, name: str = "gallery") -> dict[str, Any]:
     html = (report / f"{name}.html").read_text()
     return dict(json.loads(html.split(f'id="{name}-data">')[1].split("</script>")[0]))
+
+
+def _shown(run: Path) -> dict[str, Any]:
+    """Build the gallery alone, and return what its page is given."""
+    (benchmark,) = gather([open_run(run)])
+    content = PAGE.build(Findings(benchmark), Output(run / "gallery"))
+    assert content is not None
+    return dict(content["data"])
 
 
 def _arrays(*paths: Path) -> dict[str, np.ndarray]:
@@ -123,7 +134,7 @@ def test_slices_that_the_benchmark_names_are_counted_in_the_order_of_the_suite(t
 
 def test_the_uncorrected_image_is_known_by_its_card_and_not_by_its_name(tmp_path: Path) -> None:
     methods = [replace(METHODS[0], label="raw"), replace(METHODS[1], label="none", role=""), METHODS[2]]
-    run = write_run(tmp_path / "run", methods, pictures=4)
+    run = write_run(tmp_path / "run", methods, slices=4, pictures=4)
     data = _data(render(run).parent)
     assert data["methods"] == ["nmar", "none"]
     assert data["uncorrected"] == "raw"
@@ -195,38 +206,38 @@ def test_without_scripts_every_picture_is_there_as_png(report: Path) -> None:
 
 
 def test_images_of_another_version_of_a_method_are_not_shown(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", METHODS[:3], pictures=1)
+    run = write_run(tmp_path / "run", METHODS[:3], slices=2, pictures=1)
     (path,) = run.glob("images/*/li.npz")
     with np.load(path) as stored:
         image = stored["image"]
     path.write_bytes(npz({"image": image, "method": np.array("li"), "method_hash": np.array("older")}))
-    (case,) = _data(render(run).parent)["cases"]
+    (case,) = _shown(run)["cases"]
     assert case["has"] == [0]  # nmar, the better one
 
 
 def test_a_torn_image_file_costs_only_itself(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", METHODS[:3], pictures=4)
-    before = _data(render(run).parent)["cases"]
+    run = write_run(tmp_path / "run", METHODS[:3], slices=4, pictures=4)
+    before = _shown(run)["cases"]
     case, other = (run / "images" / before[position]["id"] for position in (0, -1))
     for path in (case / "_case.npz", other / "nmar.npz"):
         path.write_bytes(path.read_bytes()[:100])
-    after = {entry["id"]: entry for entry in _data(render(run).parent)["cases"]}
+    after = {entry["id"]: entry for entry in _shown(run)["cases"]}
     assert case.name not in after
     assert after[other.name]["has"] == [1]  # li, the second
     assert len(after) >= len(before) - 1
 
 
 def test_runs_without_sinograms_have_a_gallery_without_them(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", METHODS[:3], pictures=1)
+    run = write_run(tmp_path / "run", METHODS[:3], slices=2, pictures=1)
     (path,) = run.glob("images/*/_case.npz")
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in ("truth", "uncorrected", "metal", "window")}
     path.write_bytes(npz(arrays))
-    (case,) = _data(render(run).parent)["cases"]
+    (case,) = _shown(run)["cases"]
     assert case["sinograms"] is False
 
 
 def test_without_stored_images_there_is_no_gallery(tmp_path: Path) -> None:
-    report = render(write_run(tmp_path / "run", METHODS[:3])).parent
+    report = render(write_run(tmp_path / "run", METHODS[:3], slices=2)).parent
     assert not (report / "gallery.html").exists()
     assert "gallery.html" not in (report / "index.html").read_text()
