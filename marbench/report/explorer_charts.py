@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import gaussian_kde
 
 from marbench.metrics.measure import Measure
 from marbench.report.axes import Axis, linear_axis, log_axis
@@ -137,11 +136,21 @@ def _violin(values: NDArray[np.float64], x: Axis, middle: float) -> str:
         return ""
     # A thousand of the sorted scores give the same curve.
     places = np.linspace(values[0], values[-1], 48)
-    density = gaussian_kde(values[:: max(1, len(values) // 1000)])(places)
+    density = _density(values[:: max(1, len(values) // 1000)], places)
     half = density / density.max() * (_ROW * 0.42)
     upper = [f"{x(float(place)):.1f} {middle - size:.1f}" for place, size in zip(places, half, strict=True)]
     lower = [f"{x(float(place)):.1f} {middle + size:.1f}" for place, size in zip(places, half, strict=True)]
     return f"M{'L'.join([*upper, *reversed(lower)])}Z"
+
+
+def _density(values: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a Gaussian kernel density of Scott's bandwidth, up to a factor.
+
+    Importing ``scipy.stats`` for it would cost every command as much time as the whole page.
+    """
+    width = np.std(values, ddof=1) * len(values) ** -0.2
+    density: NDArray[np.float64] = np.exp(-0.5 * ((places[:, None] - values) / width) ** 2).sum(axis=1)
+    return density
 
 
 def _points(values: NDArray[np.float64], x: Axis, middle: float) -> str:
