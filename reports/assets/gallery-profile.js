@@ -52,10 +52,12 @@
     const lengthOf = ([row0, column0, row1, column1]) => Math.hypot(row1 - row0, column1 - column0);
 
     /** Every picture's values along the line, and how it is drawn. @type {(line: Box, count: number) => Array<{ picture: Picture, values: Float64Array, kind: string }>} */
-    const curves = (line, count) => viewer.shown().flatMap((entry) => {
+    const curves = (line, count) => viewer.listed().filter((entry) => !state().hide.includes(entry.name)).flatMap((entry) => {
       const picture = pictures().get(entry.key);
       if (!picture) return [];
-      const kind = entry.number ? `c${(entry.number - 1) % COLOURS}${entry.number > COLOURS ? " dashed" : ""}` : `plain-${entry.key}`;
+      // Of all pictures, also where one or two are on show; those stand out.
+      const chosen = state().layout !== "grid" && viewer.shown().some(({ key }) => key === entry.key) ? " chosen" : "";
+      const kind = (entry.number ? `c${(entry.number - 1) % COLOURS}${entry.number > COLOURS ? " dashed" : ""}` : `plain-${entry.key}`) + chosen;
       return [{ picture, values: along(picture.values, line, viewer.referenceOf(picture), count), kind }];
     });
 
