@@ -3,7 +3,8 @@
 "use strict";
 (() => {
   const G = window.marbenchGallery;
-  const SVG = "http://www.w3.org/2000/svg";
+  // Of the drawing that the page begins with.
+  const SVG = document.querySelector("#profile-chart svg")?.namespaceURI ?? null;
   const HEIGHT = 190;
   const MARGIN = { left: 52, right: 12, top: 10, bottom: 34 };
   const PER_PIXEL = 2;
