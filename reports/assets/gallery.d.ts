@@ -161,17 +161,7 @@ interface Gallery {
 /** An array as gallery-pixels.js unpacks it; where there is a base, what it differs from that by. */
 interface PackedArray { shape: Pair; kind: "bits" | "int16"; data: string; base?: string }
 
-/** What the scripts of all pages share, see data.js. */
-interface Shared {
-  MISSING: string;
-  load(url: string): Promise<void>;
-  forget(url: string): void;
-  parse(value: number | string | null): number | null;
-  print(value: number | null | undefined, digits: number): string;
-}
-
 interface Window {
-  marbench: Shared;
   marbenchGallery: Gallery;
   marbenchImages?: Record<string, PackedArray>;
 }

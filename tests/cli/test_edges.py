@@ -224,7 +224,7 @@ def test_no_number_of_a_timing_is_cut_on_a_narrow_terminal(columns):
     row = {"method": "nmar[prior=raw]", "device": "cpu", "device_name": "AMD EPYC 9654 96-Core Processor", "threads": 2}
     row |= {"host_id": "h", "seconds": 0.0283, "peak_mb": 1234.0, "parameters": 25834251}
     console = Console(width=columns, record=True, file=io.StringIO())
-    console.print(timing_table(pd.DataFrame([row])))
+    console.print(timing_table(pd.DataFrame([row]), {"nmar[prior=raw]": "NMAR [prior=raw]"}))
     text = console.export_text()
     assert "28.3 [28.3, 28.3]" in text and "1234" in text and "25834251" in text and "parameters" in text
     assert "…" not in text
