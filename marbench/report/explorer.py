@@ -77,8 +77,8 @@ def _distributions(titles: list[str], values: NDArray[np.float64]) -> dict[str, 
 def _drawing(findings: Findings, hard: Difficulty, pictures: tuple[str, ...]) -> dict[str, Any]:
     """Return how many cases have pictures in the gallery and on disk, and the command that draws another one."""
     stored, ids = findings.pictures, findings.cases.ids
-    worst = (ids[at] for at in np.argsort(hard.ease, kind="stable"))
-    example = next((case for case in worst if case in stored and case not in pictures), ids[0])
+    worst = [ids[at] for at in np.argsort(hard.ease, kind="stable") if ids[at] in stored]
+    example = next((case for case in worst if case not in pictures), worst[0] if worst else ids[0])
     run = pasted_folder(findings.benchmark.folders[-1])
     command = command_text("marbench", "figure", run, "--case", example, "--out", f"{example}.png")
     return {"in_gallery": len(pictures), "stored": len(stored), "figure_command": command}

@@ -12,7 +12,7 @@ from marbench.report.benchmark import Benchmark
 from marbench.report.entries import Entry, entries
 from marbench.report.explorer_cases import CaseTable, case_table
 from marbench.report.gallery_choice import choose_cases
-from marbench.report.gallery_store import Note, StoredCase, read_case, stored_cases
+from marbench.report.gallery_store import Note, StoredCase, affordable, read_case, stored_cases
 from marbench.report.standings import Standings, standings
 from marbench.results.representative import difficulty
 
@@ -21,7 +21,7 @@ __all__ = ["Findings", "ShownCase"]
 
 @dataclass(frozen=True, eq=False)
 class ShownCase:
-    """A case of the gallery: why it was chosen, and its pictures."""
+    """A case of the gallery: why it was chosen, if it was and not shown because there is room; and its pictures."""
 
     reasons: tuple[str, ...]
     stored: StoredCase
@@ -107,6 +107,6 @@ class Findings:
             rows = [self.benchmark.methods.index(method) for method in self.judged]
             judged = difficulty(self.cases.scores(measure.id)[rows], measure)
         slices = self.benchmark.spec.report.gallery_slices
-        chosen = choose_cases(self.cases, judged, self.pictures.keys(), slices)
+        chosen = choose_cases(self.cases, judged, self.pictures.keys(), slices, affordable(self.pictures))
         read = ((case, reasons, read_case(self.pictures[case], self.note)) for case, reasons in chosen.items())
         return {case: ShownCase(reasons, stored) for case, reasons, stored in read if stored is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,16 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marbench.machine.files import safe_name
-from marbench.report.findings import Findings
-from marbench.report.formats import data_script
+from marbench.machine.text import clean_line
+from marbench.report.benchmark import Benchmark
+from marbench.report.commands import command_text, pasted_folder
+from marbench.report.findings import Findings, ShownCase
 from marbench.report.gallery_store import StoredCase
+from marbench.report.packed import array_script
 from marbench.report.page import Output, Page
-from marbench.report.pictures import body_frame, method_images, write_panels
+from marbench.report.pictures import body_frame, method_images, write_panels, write_thumbnail
+from marbench.spec import Spec
 
 __all__ = ["ERROR_RANGE_HU", "PAGE", "WINDOWS"]
 
 ERROR_RANGE_HU = 250
 """Error maps of all cases, methods and benchmarks run from minus to plus this: they can be compared."""
+
+MOST_WITH_SINOGRAMS = 60
+"""Of more cases, only those that the rule names have their sinograms: these take a third of the room."""
 
 WINDOWS = {"Soft tissue": (-160, 240), "Bone": (-500, 1300), "Lung": (-1350, 150), "Wide": (-1000, 2000)}
 """Display windows in HU."""
@@ -37,59 +44,95 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     cases = []
     for case_id, chosen in findings.shown.items():
         images = method_images(findings, case_id, chosen.stored.truth.shape, methods)
-        case = _case(case_id, chosen.stored, images, titles, output)
         at = table.ids.index(case_id)
         facts = table.facts.iloc[at]
-        case |= {"reasons": list(chosen.reasons), "group": int(facts["size_group"]), "region": facts["region"]}
+        case = _case(case_id, chosen, images, output)
+        scan = bool(chosen.reasons) or len(findings.shown) <= MOST_WITH_SINOGRAMS
+        case["sinograms"] = scan and _write_sinograms(case, chosen.stored, benchmark.spec.geometry.shape, output)
+        case |= {"has": [place for place, method in enumerate(methods) if method in images]}
+        case |= {"group": int(facts["size_group"]), "region": facts["region"]}
         case |= {"materials": facts["materials"].split(","), "area": round(float(facts["metal_area_mm2"]), 1)}
         case["scores"] = {
             method: [float(f"{scores[measure][row, at]:.6g}") for measure in measures]
             for row, method in enumerate(benchmark.methods)
         }
-        cases.append(case)
-    for case in cases:
-        case["thumb"] = case["panels"][1][1]
+        # For readers without scripts.
+        all_images = {"truth": chosen.stored.truth, "uncorrected": chosen.stored.uncorrected, **images}
+        panels = write_panels(case_id, chosen.stored, all_images, titles, output) if chosen.reasons else ()
+        cases.append(case | {"panels": panels})
     data = {
+        "title": benchmark.spec.title,
         "cases": [{name: value for name, value in case.items() if name != "panels"} for case in cases],
         "methods": methods,
+        "stems": [safe_name(method) for method in methods],
         "titles": titles,
         "uncorrected": next((method for method in findings.methods if method in benchmark.uncorrected), None),
         "measures": [[measure.title, measure.unit, measure.digits] for measure in measures],
         "windows": WINDOWS,
         "error": ERROR_RANGE_HU,
+        "scan": _scan(benchmark.spec),
     }
     judged = [findings.entries[method].title for method in findings.judged] if board else []
-    return {"data": data, "cases": cases, "judged": judged, "board": board, "error_range": ERROR_RANGE_HU}
+    context = {"data": data, "cases": cases, "judged": judged, "board": board, "error_range": ERROR_RANGE_HU}
+    return context | {"all_cases": len(table.ids), "more_commands": _commands(benchmark)}
+
+
+def _commands(benchmark: Benchmark) -> tuple[str, str]:
+    """Return the commands after which every case has its pictures on this page."""
+    run = clean_line(pasted_folder(benchmark.folders[-1]))
+    # The spec as the run keeps it: of any benchmark, and without a path of whoever made it.
+    spec, out = shlex.quote(f"{run}/spec.toml"), shlex.quote(run)
+    methods = command_text("--methods", ",".join(benchmark.methods), "--images", "all")
+    return f"marbench run --spec {spec} {methods} --out {out}", f"marbench report {out}"
+
+
+def _scan(spec: Spec) -> dict[str, Any]:
+    """Return the rays of the scan, for the line integrals of images: radians, cm, and µ of water in 1/cm."""
+    fan = spec.geometry
+    return {
+        "beta": [round(float(angle), 7) for angle in fan.beta],
+        "gamma": [round(float(angle), 7) for angle in fan.gamma],
+        "distance": fan.source_distance,
+        "pixel": spec.grid.pixel,
+        "water": spec.physics.water_attenuation,
+    }
 
 
 def _case(
     case_id: str,
-    stored: StoredCase,
+    shown: ShownCase,
     images: Mapping[str, NDArray[np.int16]],
-    titles: Mapping[str, str],
     output: Output,
 ) -> dict[str, Any]:
     """Write the sidecar files of a case, and return what the page must know of it."""
-    folder = f"gallery/{safe_name(case_id)}"
-    base = {"truth": stored.truth, "uncorrected": stored.uncorrected, "metal": stored.metal}
-    output.write(f"{folder}/_case.js", _script(case_id, base))
+    folder, stored = f"gallery/{safe_name(case_id)}", shown.stored
+    base = {"truth": stored.truth, "metal": stored.metal}
+    rest = {"uncorrected": stored.uncorrected - stored.truth}
+    output.write(f"{folder}/_case.js", array_script(case_id, base) + array_script(case_id, rest, "truth"))
     for method, image in images.items():
-        output.write(f"{folder}/{safe_name(method)}.js", _script(case_id, {f"method {method}": image}))
-    sinograms = stored.sinogram is not None and stored.truth_sinogram is not None and stored.metal_trace is not None
-    if sinograms:
-        arrays = {"measured": stored.sinogram, "metal-free": stored.truth_sinogram, "trace": stored.metal_trace}
-        output.write(f"{folder}/_sinograms.js", _script(case_id, arrays))
-    all_images = {"truth": stored.truth, "uncorrected": stored.uncorrected, **images}
+        # Modulo 2¹⁶, as int16 subtracts and adds.
+        content = array_script(case_id, {f"method {method}": image - stored.truth}, "truth")
+        output.write(f"{folder}/{safe_name(method)}.js", content)
     return {
         "id": case_id,
+        "reasons": list(shown.reasons),
         "window": list(stored.window),
         "frame": _frame(stored),
         "size": list(stored.truth.shape),
-        "files": {method: f"{folder}/{safe_name(method)}.js" for method in images},
-        "case": f"{folder}/_case.js",
-        "sinograms": f"{folder}/_sinograms.js" if sinograms else None,
-        "panels": write_panels(case_id, stored, all_images, titles, output),
+        "folder": folder,
+        "thumb": write_thumbnail(case_id, stored, output),
     }
+
+
+def _write_sinograms(case: Mapping[str, Any], stored: StoredCase, rays: tuple[int, int], output: Output) -> bool:
+    """Write the sidecar file with the sinograms of a case, if they are there and of the benchmark's scan."""
+    measured, free, trace = stored.sinogram, stored.truth_sinogram, stored.metal_trace
+    if measured is None or free is None or trace is None or measured.shape != rays:
+        return False
+    content = array_script(case["id"], {"metal-free": free, "trace": trace})
+    content += array_script(case["id"], {"measured": measured - free}, "metal-free")
+    output.write(f"{case['folder']}/_sinograms.js", content)
+    return True
 
 
 def _frame(stored: StoredCase) -> list[float]:
@@ -98,20 +141,6 @@ def _frame(stored: StoredCase) -> list[float]:
     top, bottom, left, right = body_frame(stored)
     sides = (left / columns, top / rows, (right - left) / columns, (bottom - top) / rows)
     return [round(side, 4) for side in sides]
-
-
-def _script(case_id: str, arrays: Mapping[str, Any]) -> str:
-    """Return a script that hands arrays to the gallery. Pages from disk may load scripts, and no other data."""
-    lines = ["window.marbenchImages = window.marbenchImages || {};"]
-    for name, array in arrays.items():
-        packed = np.packbits(array) if array.dtype == np.bool_ else array.astype("<i2")
-        entry = {
-            "shape": list(array.shape),
-            "kind": "bits" if array.dtype == np.bool_ else "int16",
-            "data": base64.b64encode(packed.tobytes()).decode("ascii"),
-        }
-        lines.append(f"window.marbenchImages[{data_script(f'{case_id}/{name}')}] = {data_script(entry)};")
-    return "\n".join([*lines, ""])
 
 
 PAGE = Page("gallery", "Gallery", _build)

@@ -18,7 +18,11 @@ _REASONS = (*REASONS, _NAMED)
 
 
 def choose_cases(
-    table: CaseTable, judged: Difficulty | None, stored: Collection[str], slices: Sequence[int]
+    table: CaseTable,
+    judged: Difficulty | None,
+    stored: Collection[str],
+    slices: Sequence[int],
+    spare: Collection[str] = (),
 ) -> dict[str, tuple[str, ...]]:
     """Return the chosen cases and the reasons, by size group and case.
 
@@ -35,6 +39,8 @@ def choose_cases(
         The cases whose images are stored.
     slices : sequence of int
         The slices that the spec names, by position.
+    spare : collection of str
+        More cases, which are shown for no reason but that there is room.
     """
     reasons: dict[str, list[str]] = {}
     ids = np.array(table.ids, dtype=object)
@@ -49,9 +55,13 @@ def choose_cases(
     for case in sorted(gallery_cases(_keys(table), slices) & set(stored)):
         reasons.setdefault(case, []).append(_NAMED)
     position = {case: index for index, case in enumerate(table.ids)}
+    for case in spare:
+        if case in position and not np.isnan(groups[position[case]]):
+            reasons.setdefault(case, [])
 
     def place(case: str) -> tuple[float, int, int]:
-        return groups[position[case]], _REASONS.index(reasons[case][0]), position[case]
+        rank = _REASONS.index(reasons[case][0]) if reasons[case] else len(_REASONS)
+        return groups[position[case]], rank, position[case]
 
     return {case: tuple(reasons[case]) for case in sorted(reasons, key=place)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,10 @@ from marbench.machine.files import find_files
 from marbench.report.benchmark import Benchmark
 from marbench.results.pictures import CASE_FILE, StoredCase, image_file, load_case, load_image
 
-__all__ = ["Note", "StoredCase", "read_case", "read_method", "stored_cases"]
+__all__ = ["Note", "StoredCase", "affordable", "read_case", "read_method", "stored_cases"]
+
+MOST_BYTES = 78_000_000
+"""Of stored pictures. As scripts, without the sinograms of cases that no rule names, they take half of it."""
 
 Note = Callable[[str], None]
 """Who is told of a picture that cannot be used."""
@@ -36,6 +39,17 @@ def stored_cases(benchmark: Benchmark, note: Note = lambda _: None) -> dict[str,
             else:
                 found[path.parent.name] = (*found.get(path.parent.name, ()), path.parent)
     return found
+
+
+def affordable(pictures: Mapping[str, tuple[Path, ...]]) -> frozenset[str]:
+    """Return the first cases whose pictures together leave the pages small enough to be sent around."""
+    size, found = 0, set()
+    for case, folders in pictures.items():
+        size += sum(path.lstat().st_size for folder in folders for path in folder.glob("*.npz"))
+        if size > MOST_BYTES:
+            break
+        found.add(case)
+    return frozenset(found)
 
 
 def read_case(folders: tuple[Path, ...], note: Note = lambda _: None) -> StoredCase | None:

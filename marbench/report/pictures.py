@@ -21,11 +21,14 @@ __all__ = [
     "method_images",
     "windowed",
     "write_panels",
+    "write_thumbnail",
 ]
 
 METAL_COLOUR = (255, 196, 0)
 BODY_HU = -500
 """What is above it is body."""
+THUMBNAIL = 96
+"""Most pixels of a side."""
 _MARGIN = 0.03
 # matplotlib would sign the file with its version.
 _NAMELESS: Any = {"Software": None}
@@ -68,6 +71,14 @@ def write_panels(
             (titles.get(label, label.capitalize()), output.write(name, _png(windowed(image, case.metal, case.window))))
         )
     return tuple(panels)
+
+
+def write_thumbnail(case_id: str, case: StoredCase, output: Output) -> str:
+    """Write the body of the uncorrected image as a small PNG; return its file."""
+    top, bottom, left, right = body_frame(case)
+    pixels = windowed(case.uncorrected, case.metal, case.window)[top:bottom, left:right]
+    step = -(-max(pixels.shape[:2]) // THUMBNAIL)
+    return output.write(f"pictures/{safe_name(case_id)}/_thumbnail.png", _png(pixels[::step, ::step]))
 
 
 def windowed(image: NDArray[np.int16], metal: NDArray[np.bool_], window: tuple[float, float]) -> NDArray[np.uint8]:

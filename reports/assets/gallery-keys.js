@@ -1,23 +1,26 @@
+// @ts-check
 // The keys of the gallery. What they do is the caller's.
 "use strict";
-window.marbenchGallery = window.marbenchGallery || {};
 (() => {
+  /** @type {Record<string, Pair>} */
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-  // viewer: state(), change(part), step(by), flipTo(key), flipToNumber(number), flipBy(by), moveProbe(rows, columns), zoomBy(factor), exchangeDrag(), sinogram(), reset().
+  /** @type {Gallery["bindKeys"]} */
   const bindKeys = (viewer) => {
     const { state, change } = viewer;
+    /** @type {Record<string, () => void>} */
     const KEYS = {
       t: () => viewer.flipTo("truth"), u: () => viewer.flipTo("uncorrected"), ",": () => viewer.flipBy(-1), ".": () => viewer.flipBy(1),
       g: () => change({ layout: "grid" }), f: () => change({ layout: "flip" }), s: () => change({ layout: "swipe" }), Escape: () => change({ layout: "grid" }),
-      i: () => change({ view: "image" }), e: () => change({ view: "error" }), n: viewer.sinogram,
+      i: () => viewer.show("image"), e: () => viewer.show("error"), n: () => viewer.show("sinogram"), d: () => viewer.show("residual"),
       c: () => change({ contour: !state().contour }), z: () => change({ inset: !state().inset }), w: viewer.exchangeDrag, r: viewer.reset,
       "+": () => viewer.zoomBy(1.25), "=": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8),
-      b: () => change({ field: state().field === "body" ? "whole" : "body" }), m: viewer.zoomToMetal, o: viewer.toggleRoi, x: viewer.fullScreen,
-      h: viewer.fold, p: viewer.save, "<": () => viewer.growRoi(0.8), ">": () => viewer.growRoi(1.25),
+      b: () => change({ field: state().field === "body" ? "whole" : "body" }), m: viewer.zoomToMetal, o: viewer.toggleRoi, l: viewer.toggleProfile,
+      x: viewer.fullScreen, h: viewer.fold, p: viewer.save, "<": () => viewer.growRoi(0.8), ">": () => viewer.growRoi(1.25),
       "[": () => viewer.step(-1), "]": () => viewer.step(1),
     };
 
+    /** @type {(by: Pair, shift: boolean) => void} */
     const move = ([across, down], shift) => {
       const { x, y, zoom, at, layout } = state();
       if (shift) change({ x: x + (0.08 * across) / zoom, y: y + (0.08 * down) / zoom });
@@ -26,10 +29,11 @@ window.marbenchGallery = window.marbenchGallery || {};
     };
 
     document.addEventListener("keydown", (event) => {
-      const typing = event.target.matches("input:not([type=radio]):not([type=checkbox]), select, textarea");
+      const target = event.target instanceof Element ? event.target : document.body;
+      const typing = target.matches("input:not([type=radio]):not([type=checkbox]), select, textarea");
       if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
       if (ARROWS[event.key]) {
-        if (event.target.tagName !== "CANVAS") return;
+        if (target.tagName !== "CANVAS") return;
         move(ARROWS[event.key], event.shiftKey);
       } else if (/^[1-9]$/.test(event.key)) viewer.flipToNumber(Number(event.key));
       else if (KEYS[event.key]) KEYS[event.key]();

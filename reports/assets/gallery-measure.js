@@ -1,18 +1,16 @@
+// @ts-check
 // What is measured and laid out: regions of interest, the extent of the metal, columns of panes, a picture of all panes.
 "use strict";
-window.marbenchGallery = window.marbenchGallery || {};
 (() => {
+  const G = window.marbenchGallery;
   const CAPTION = 46;
   const GAP = 8;
   const SMALLEST = 200;
+  // With a chart below.
+  const SMALLER = 140;
 
-  /**
-   * Mean and standard deviation of the pixels whose centres lie in a circle; of a difference where a reference is given.
-   * @param {{ rows: number, columns: number, values: ArrayLike<number> }} array
-   * @param {[number, number, number]} circle row, column, radius in pixels
-   * @param {{ values: ArrayLike<number> } | null | undefined} reference
-   * @returns {{ mean: number, deviation: number, count: number }}
-   */
+  // Of the pixels whose centres lie in a circle.
+  /** @type {Gallery["statistics"]} */
   const statistics = (array, [row, column, radius], reference) => {
     let [count, sum, squares] = [0, 0, 0];
     for (let r = Math.max(0, Math.ceil(row - radius)); r <= Math.min(array.rows - 1, row + radius); r += 1) {
@@ -27,46 +25,64 @@ window.marbenchGallery = window.marbenchGallery || {};
     return { mean, deviation: Math.sqrt(Math.max(0, squares / count - mean * mean)), count };
   };
 
-  /** The box of a mask's edges as fractions of the picture: left, top, width, height. */
+  /** @type {Gallery["rmsOutside"]} */
+  const rmsOutside = (array, reference, mask) => {
+    let [count, squares] = [0, 0];
+    for (let index = 0; index < array.values.length; index += 1) {
+      if (mask.values[index]) continue;
+      count += 1;
+      squares += (array.values[index] - reference.values[index]) ** 2;
+    }
+    return Math.sqrt(squares / count);
+  };
+
+  // The box of a mask's edges as fractions of the picture: left, top, width, height.
+  /** @type {Gallery["extent"]} */
   const extent = (edges, { rows, columns }) => {
     const [across, down] = [edges.flatMap(([x0, , x1]) => [x0, x1]), edges.flatMap(([, y0, , y1]) => [y0, y1])];
+    /** @type {(list: number[]) => number} */
     const least = (list) => list.reduce((a, b) => Math.min(a, b));
+    /** @type {(list: number[]) => number} */
     const most = (list) => list.reduce((a, b) => Math.max(a, b));
     const [left, top] = [least(across), least(down)];
     return [left / columns, top / rows, (most(across) - left) / columns, (most(down) - top) / rows];
   };
 
-  /** Lay the panes out: in the columns asked for, else so that all panes are seen at once, as large as can be. */
-  const arrangePanes = (box, panes, { aspect, columns, grid }) => {
+  // In the columns asked for, else so that all panes are seen at once, as large as can be.
+  /** @type {Gallery["arrangePanes"]} */
+  const arrangePanes = (box, panes, { aspect, columns, grid, below }) => {
     const width = box.clientWidth;
     if (!width || !panes.length) return;
     const above = box.getBoundingClientRect().top + (document.fullscreenElement ? 0 : window.scrollY);
-    const height = Math.max(260, window.innerHeight - above - GAP);
+    const height = Math.max(260, window.innerHeight - above - GAP - below);
     for (const pane of panes) pane.canvas.style.aspectRatio = String(aspect);
     if (!grid) {
       box.style.gridTemplateColumns = `minmax(0, ${Math.round(Math.min(width, (height - CAPTION) * aspect))}px)`;
       return;
     }
+    /** @type {(count: number) => number} */
     const wide = (count) => (width - GAP * (count - 1)) / count;
+    /** @type {(count: number) => number} */
     const seen = (count) => Math.min(wide(count), ((height - GAP) / Math.ceil(panes.length / count) - CAPTION) * aspect);
     const counts = panes.map((_, index) => index + 1);
     const best = counts.reduce((a, b) => (seen(b) > seen(a) ? b : a));
-    const fits = !columns && width >= 600 && seen(best) >= SMALLEST;
+    const fits = !columns && width >= 600 && seen(best) >= (below ? SMALLER : SMALLEST);
     const scrolled = width < 600 ? Math.min(2, panes.length) : Math.max(1, Math.min(panes.length, Math.floor(width / SMALLEST)));
     const chosen = columns || (fits ? best : scrolled);
     box.style.gridTemplateColumns = `repeat(${chosen}, ${fits ? `${Math.floor(seen(best))}px` : "minmax(0, 1fr)"})`;
   };
 
-  /** Save the panes as one PNG, each with its caption, and a line about all of them. */
+  // Each pane with its caption, and below them what all have in common.
+  /** @type {Gallery["savePng"]} */
   const savePng = (panes, about, name) => {
-    const [first] = panes;
-    const [width, height, line] = [first.canvas.width, first.canvas.height, Math.max(14, Math.round(first.canvas.width / 24))];
+    const { width, height } = panes[0].canvas;
+    const line = Math.max(14, Math.round(width / 24));
     const across = Math.ceil(Math.sqrt(panes.length));
     const down = Math.ceil(panes.length / across);
-    const sheet = document.createElement("canvas");
-    sheet.width = across * width;
-    sheet.height = down * (height + 3 * line) + 2 * line;
+    const sheet = G.element("canvas");
+    Object.assign(sheet, { width: across * width, height: down * (height + 3 * line) + (about.length + 0.5) * 1.3 * line });
     const context = sheet.getContext("2d");
+    if (!context) return;
     context.fillStyle = "#ffffff";
     context.fillRect(0, 0, sheet.width, sheet.height);
     context.fillStyle = "#000000";
@@ -74,12 +90,13 @@ window.marbenchGallery = window.marbenchGallery || {};
     panes.forEach((pane, index) => {
       const [left, top] = [(index % across) * width, Math.floor(index / across) * (height + 3 * line)];
       context.drawImage(pane.canvas, left, top, width - 4, height);
-      context.fillText(pane.name.textContent, left + 4, top + height + 1.2 * line, width - 8);
-      context.fillText(pane.scores.textContent, left + 4, top + height + 2.4 * line, width - 8);
+      context.fillText(pane.name.textContent ?? "", left + 4, top + height + 1.2 * line, width - 8);
+      context.fillText(pane.scores.textContent ?? "", left + 4, top + height + 2.4 * line, width - 8);
     });
-    context.fillText(about, 4, sheet.height - 0.6 * line, sheet.width - 8);
+    about.forEach((text, index) => context.fillText(text, 4, sheet.height - (about.length - index - 0.5) * 1.3 * line, sheet.width - 8));
     sheet.toBlob((blob) => {
-      const link = document.createElement("a");
+      if (!blob) return;
+      const link = G.element("a");
       link.href = URL.createObjectURL(blob);
       link.download = name;
       link.click();
@@ -87,5 +104,5 @@ window.marbenchGallery = window.marbenchGallery || {};
     });
   };
 
-  Object.assign(window.marbenchGallery, { statistics, extent, arrangePanes, savePng });
+  Object.assign(window.marbenchGallery, { statistics, rmsOutside, extent, arrangePanes, savePng });
 })();

@@ -1,19 +1,21 @@
-// What a gesture or a key does to the state: zoom, pan, window, probe, circle, case, flip.
+// @ts-check
+// What a gesture or a key does to the state: zoom, pan, window, probe, circle, line, case, flip.
 "use strict";
-window.marbenchGallery = window.marbenchGallery || {};
 (() => {
   const G = window.marbenchGallery;
-  const find = (id) => document.getElementById(id);
 
+  /** @type {Gallery["makeMoves"]} */
   const makeMoves = (viewer) => {
-    const { data, state, view, frameNow, pictures, current, listed, change, redraw, dragMode } = viewer;
+    const { data, state, view, frameNow, first, current, listed, change, redraw, dragMode } = viewer;
 
+    /** @type {Moves["setWindow"]} */
     const setWindow = (low, high) => {
       const middle = G.between((low + high) / 2, -32000, 32000);
       const half = G.between(high - low, 2, 64000) / 2;
       change({ window: [Math.round(middle - half), Math.round(middle + half)] });
     };
 
+    /** @type {Moves["zoomAt"]} */
     const zoomAt = (factor, place) => {
       const [left, top, width, height] = frameNow();
       const [x, y] = [(place[0] - left) / width, (place[1] - top) / height];
@@ -22,76 +24,122 @@ window.marbenchGallery = window.marbenchGallery || {};
       change({ zoom, x: x + (state().x - x) * keepRatio, y: y + (state().y - y) * keepRatio });
     };
 
-    const probe = ([x, y]) => {
-      const picture = [...pictures().values()][0];
-      if (!picture || x < 0 || y < 0 || x >= 1 || y >= 1) return;
-      change({ probe: [Math.floor(y * picture.rows), Math.floor(x * picture.columns)] });
+    /** The pixel at a place; null beside the picture. @type {(place: Pair) => Pair | null} */
+    const pixelAt = ([x, y]) => {
+      const picture = first();
+      if (!picture || x < 0 || y < 0 || x >= 1 || y >= 1) return null;
+      return [Math.floor(y * picture.rows), Math.floor(x * picture.columns)];
+    };
+    /** @type {(place: Pair) => void} */
+    const probe = (place) => {
+      const at = pixelAt(place);
+      if (at) change({ probe: at });
+    };
+    /** An end of a line, in pixels and parts of them. @type {(picture: Picture, place: Pair) => Pair} */
+    const end = (picture, [x, y]) => [
+      Math.round(10 * G.between(y * picture.rows - 0.5, 0, picture.rows - 1)) / 10,
+      Math.round(10 * G.between(x * picture.columns - 0.5, 0, picture.columns - 1)) / 10,
+    ];
+
+    /** @type {(key: string | undefined) => void} */
+    const flipTo = (key) => {
+      if (key && listed().some((entry) => entry.key === key)) change({ layout: "flip", pick: key });
+    };
+    /** @type {(by: number) => void} */
+    const flipBy = (by) => {
+      const keys = listed().map((entry) => entry.key);
+      flipTo(keys[(keys.indexOf(state().pick) + by + keys.length) % keys.length]);
     };
 
+    /** @type {Hooks} */
     const hooks = {
       state: view,
       window: viewer.windowNow,
       dragMode,
       pan: (dx, dy) => change({ x: state().x - dx / state().zoom, y: state().y - dy / state().zoom }),
       zoomAt,
-      setWindow: (low, high) => { if (state().view !== "error") setWindow(low, high); },
+      setWindow: (low, high) => { if (!G.isDifference(state().view)) setWindow(low, high); },
       divide: (at) => change({ at: G.between(at, 0, 1) }),
       probe,
-      tap: (at) => { probe(at); if (state().roi && state().probe) change({ roi: [...state.probe, state().roi[2]] }); },
-      inset: (at) => { if (state().view !== "sinogram") change({ inset: true, insetAt: at.map((value) => G.between(value, 0, 1)) }); },
+      tap: (place) => {
+        const [at, roi] = [pixelAt(place), state().roi];
+        if (at) change({ probe: at, roi: roi && [...at, roi[2]] });
+      },
+      inset: (at) => { if (!G.isSinogram(state().view)) change({ inset: true, insetAt: [G.between(at[0], 0, 1), G.between(at[1], 0, 1)] }); },
+      line: (from, to) => {
+        const picture = first();
+        if (picture) change({ profile: [...end(picture, from), ...end(picture, to)], probe: pixelAt(to) });
+      },
+      flipBy,
     };
 
+    /** @type {Moves["step"]} */
     const step = (by) => {
       const at = data.cases.findIndex((item) => item.id === state().case);
       change({ case: data.cases[(at + by + data.cases.length) % data.cases.length].id });
     };
 
-    const flipTo = (key) => {
-      if (listed().some((entry) => entry.key === key)) change({ layout: "flip", pick: key });
-    };
+    /** Where the probe is, or else the middle of what is shown. @type {(picture: Picture) => Pair} */
+    const place = (picture) => state().probe ?? [Math.floor(view().y * picture.rows), Math.floor(view().x * picture.columns)];
 
-    const flipBy = (by) => {
-      const keys = listed().map((entry) => entry.key);
-      flipTo(keys[(keys.indexOf(state().pick) + by + keys.length) % keys.length]);
-    };
-
+    /** @type {Moves["moveProbe"]} */
     const moveProbe = (rows, columns) => {
-      const picture = [...pictures().values()][0];
+      const picture = first();
       if (!picture) return;
-      const [row, column] = state().probe || [Math.floor(picture.rows / 2), Math.floor(picture.columns / 2)];
+      const [row, column] = place(picture);
       change({ probe: [G.between(row + rows, 0, picture.rows - 1), G.between(column + columns, 0, picture.columns - 1)] });
     };
 
     const reset = () => change({ zoom: 1, x: 0.5, y: 0.5, window: null });
     // About the probe, where there is one.
+    /** @type {Moves["zoomBy"]} */
     const zoomBy = (factor) => {
-      const { x, y } = view();
-      const picture = [...pictures().values()][0];
-      zoomAt(factor, state().probe && picture ? [(state().probe[1] + 0.5) / picture.columns, (state().probe[0] + 0.5) / picture.rows] : [x, y]);
+      const picture = first();
+      if (!picture) return;
+      const [row, column] = place(picture);
+      zoomAt(factor, state().probe ? [(column + 0.5) / picture.columns, (row + 0.5) / picture.rows] : [view().x, view().y]);
     };
     const zoomToMetal = () => {
-      const picture = [...pictures().values()][0];
+      const picture = first();
       if (!picture || !picture.edges.length) return;
       const [left, top, width, height] = frameNow();
       const [x, y, w, h] = G.extent(picture.edges, picture);
       const zoom = G.between(Math.min(width / w, height / h) / 2, 1, 40);
       change({ zoom, x: (x + w / 2 - left) / width, y: (y + h / 2 - top) / height });
     };
+
     const toggleRoi = () => {
-      const picture = [...pictures().values()][0];
-      if (!picture) return;
-      const { x, y } = view();
-      const at = state().probe || [Math.floor(y * picture.rows), Math.floor(x * picture.columns)];
-      change({ roi: state().roi ? null : [...at, Math.max(2, Math.round(picture.columns / 40))] });
+      const picture = first();
+      if (picture) change({ roi: state().roi ? null : [...place(picture), Math.max(2, Math.round(picture.columns / 40))] });
     };
-    const growRoi = (factor) => { if (state().roi) change({ roi: [state().roi[0], state().roi[1], G.between(G.short(state().roi[2] * factor), 0.5, 500)] }); };
+    /** @type {Moves["growRoi"]} */
+    const growRoi = (factor) => {
+      const roi = state().roi;
+      if (roi) change({ roi: [roi[0], roi[1], G.between(G.short(roi[2] * factor), 0.5, 500)] });
+    };
+    // Across through the probe, down through it, none: any line is drawn with the pointer.
+    const toggleProfile = () => {
+      const picture = first();
+      if (!picture) return;
+      const [left, top, width, height] = frameNow();
+      const [row, column] = place(picture);
+      const [low, high] = [end(picture, [left, top]), end(picture, [left + width, top + height])];
+      /** @type {Box} */
+      const across = [row, low[1], row, high[1]];
+      const was = state().profile;
+      if (!was) change({ profile: across });
+      else change({ profile: was[0] === was[2] && was[1] !== was[3] ? [low[0], column, high[0], column] : null });
+    };
+
     const exchangeDrag = () => {
-      find(dragMode() === "window" ? "drag-pan" : "drag-window").checked = true;
+      G.find(dragMode() === "window" ? "drag-pan" : "drag-window", HTMLInputElement).checked = true;
       redraw();
     };
-    const sinogram = () => { if (current().sinograms) change({ view: "sinogram" }); };
-    const flipToNumber = (number) => flipTo(listed().find((entry) => entry.key_number === number)?.key);
-    return { setWindow, zoomAt, probe, hooks, step, flipTo, flipBy, moveProbe, reset, zoomBy, zoomToMetal, toggleRoi, growRoi, exchangeDrag, sinogram, flipToNumber };
+    /** @type {Moves["show"]} */
+    const show = (wanted) => { if (!G.isSinogram(wanted) || current().sinograms) change({ view: wanted }); };
+    /** @type {Moves["flipToNumber"]} */
+    const flipToNumber = (number) => flipTo(listed().find((entry) => entry.number === number)?.key);
+    return { setWindow, zoomAt, hooks, step, flipTo, flipBy, moveProbe, reset, zoomBy, zoomToMetal, toggleRoi, growRoi, toggleProfile, exchangeDrag, show, flipToNumber };
   };
 
   Object.assign(window.marbenchGallery, { makeMoves });

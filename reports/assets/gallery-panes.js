@@ -1,11 +1,21 @@
+// @ts-check
 // Panes: canvases that show a part of a picture, all of them the same part.
 "use strict";
-window.marbenchGallery = window.marbenchGallery || {};
 (() => {
   const INSET_PART = 0.16;
   const INSET_SIZE = 0.42;
   const YELLOW = "#ffc400";
 
+  const CYAN = "#39d5ff";
+
+  /** @type {Gallery["find"]} */
+  const find = (id, kind) => {
+    const found = document.getElementById(id);
+    if (!found || (kind && !(found instanceof kind))) throw new Error(`no ${kind ? kind.name : "element"} #${id}`);
+    return /** @type {any} */ (found);
+  };
+
+  /** @type {Gallery["element"]} */
   const element = (name, className, text) => {
     const made = document.createElement(name);
     if (className) made.className = className;
@@ -13,6 +23,7 @@ window.marbenchGallery = window.marbenchGallery || {};
     return made;
   };
 
+  /** @type {Gallery["makePane"]} */
   const makePane = (label) => {
     const root = element("figure", "pane");
     const canvas = element("canvas");
@@ -29,10 +40,12 @@ window.marbenchGallery = window.marbenchGallery || {};
     value.setAttribute("aria-label", `Value in ${label}`);
     caption.append(title, scores, value);
     root.append(canvas, caption);
-    return { root, canvas, number, name, scores, value };
+    return { key: "", root, canvas, number, name, scores, value };
   };
 
-  // The canvas in device pixels; null while it is not on the page.
+  /** @typedef {{ width: number, height: number, ratio: number }} Size */
+
+  /** The canvas in device pixels; null while it is not on the page. @type {(canvas: HTMLCanvasElement) => Size | null} */
   const fit = (canvas) => {
     const box = canvas.getBoundingClientRect();
     if (box.width < 2) return null;
@@ -42,12 +55,13 @@ window.marbenchGallery = window.marbenchGallery || {};
     return { width, height, ratio };
   };
 
-  // From pixels of the picture to the canvas: [scale x, scale y, shift x, shift y].
+  /** @type {(state: PaneState, size: Size, picture: Picture) => Transform} */
   const transform = (state, size, picture) => {
     const [scaleX, scaleY] = [(size.width / picture.columns) * state.zoomX, (size.height / picture.rows) * state.zoomY];
     return [scaleX, scaleY, size.width / 2 - state.x * picture.columns * scaleX, size.height / 2 - state.y * picture.rows * scaleY];
   };
 
+  /** @type {(context: CanvasRenderingContext2D, edges: Edge[], to: Transform, width: number) => void} */
   const strokeEdges = (context, edges, [scaleX, scaleY, shiftX, shiftY], width) => {
     context.beginPath();
     for (const [x0, y0, x1, y1] of edges) {
@@ -60,6 +74,7 @@ window.marbenchGallery = window.marbenchGallery || {};
     context.stroke();
   };
 
+  /** @type {(context: CanvasRenderingContext2D, picture: Picture, to: Transform, zoom: number) => void} */
   const place = (context, picture, [scaleX, scaleY, shiftX, shiftY], zoom) => {
     // Far in, pixels are what a reader wants to see.
     context.imageSmoothingEnabled = zoom < 4;
@@ -67,12 +82,14 @@ window.marbenchGallery = window.marbenchGallery || {};
     context.drawImage(picture.canvas, shiftX, shiftY, picture.columns * scaleX, picture.rows * scaleY);
   };
 
-  const drawInset = (context, state, size, picture, edges, to) => {
+  /** @type {(context: CanvasRenderingContext2D, state: PaneState, size: Size, picture: Picture, to: Transform) => void} */
+  const drawInset = (context, state, size, picture, to) => {
     const [x, y] = state.insetAt || picture.middle;
     const side = INSET_SIZE * size.width;
     const left = x > 0.55 && y > 0.5 ? 0 : size.width - side;
     const top = size.height - side;
     const scale = side / (INSET_PART * picture.columns);
+    /** @type {Transform} */
     const inner = [scale, scale, left + side / 2 - x * picture.columns * scale, top + side / 2 - y * picture.rows * scale];
     const half = (INSET_PART / 2) * picture.columns;
     context.lineWidth = size.ratio;
@@ -84,32 +101,51 @@ window.marbenchGallery = window.marbenchGallery || {};
     context.clip();
     context.fillRect(left, top, side, side);
     place(context, picture, inner, 1);
-    if (state.contour) strokeEdges(context, edges, inner, 1.2 * size.ratio);
+    if (state.contour) strokeEdges(context, picture.edges, inner, 1.2 * size.ratio);
     context.restore();
     context.lineWidth = 1.5 * size.ratio;
     context.strokeRect(left + size.ratio, top + size.ratio, side - 2 * size.ratio, side - 2 * size.ratio);
   };
 
-  const drawProbe = (context, [row, column], [scaleX, scaleY, shiftX, shiftY], ratio) => {
-    const [x, y] = [(column + 0.5) * scaleX + shiftX, (row + 0.5) * scaleY + shiftY];
-    const [near, far] = [4 * ratio, 11 * ratio];
-    for (const [colour, width] of [["#000000", 3 * ratio], ["#39d5ff", 1.4 * ratio]]) {
+  /** Two strokes, so that it is seen on any grey. @type {(context: CanvasRenderingContext2D, ratio: number, path: () => void) => void} */
+  const strokeMark = (context, ratio, path) => {
+    for (const [colour, width] of /** @type {Array<[string, number]>} */ ([["#000000", 3 * ratio], [CYAN, 1.4 * ratio]])) {
       context.beginPath();
-      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-        context.moveTo(x + dx * near, y + dy * near);
-        context.lineTo(x + dx * far, y + dy * far);
-      }
-      context.strokeStyle = colour;
-      context.lineWidth = width;
+      path();
+      Object.assign(context, { strokeStyle: colour, lineWidth: width });
       context.stroke();
     }
   };
 
-  // Draw a picture { canvas, rows, columns, edges, middle, insets }; a second one to the right of the divider.
+  /** @type {(context: CanvasRenderingContext2D, state: PaneState, to: Transform, ratio: number) => void} */
+  const drawMarks = (context, { probe, roi, profile }, [scaleX, scaleY, shiftX, shiftY], ratio) => {
+    /** @type {(row: number, column: number) => Pair} */
+    const at = (row, column) => [(column + 0.5) * scaleX + shiftX, (row + 0.5) * scaleY + shiftY];
+    if (profile) {
+      const [from, to] = [at(profile[0], profile[1]), at(profile[2], profile[3])];
+      strokeMark(context, ratio, () => {
+        context.moveTo(...from);
+        context.lineTo(...to);
+      });
+    }
+    if (roi) strokeMark(context, ratio, () => context.ellipse(...at(roi[0], roi[1]), roi[2] * scaleX, roi[2] * scaleY, 0, 0, 2 * Math.PI));
+    if (!probe) return;
+    const [x, y] = at(probe[0], probe[1]);
+    strokeMark(context, ratio, () => {
+      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+        context.moveTo(x + dx * 4 * ratio, y + dy * 4 * ratio);
+        context.lineTo(x + dx * 11 * ratio, y + dy * 11 * ratio);
+      }
+    });
+  };
+
+  // A second picture is drawn to the right of the divider.
+  /** @type {Gallery["draw"]} */
   const draw = (pane, state, picture, second) => {
     const size = fit(pane.canvas);
     if (!size) return;
     const context = pane.canvas.getContext("2d");
+    if (!context) return;
     context.fillStyle = "#000000";
     context.fillRect(0, 0, size.width, size.height);
     if (!picture) return;
@@ -135,19 +171,12 @@ window.marbenchGallery = window.marbenchGallery || {};
       context.stroke();
     }
     if (state.contour) strokeEdges(context, picture.edges, to, 1.2 * size.ratio);
-    if (state.inset && picture.insets && !second) drawInset(context, state, size, picture, picture.edges, to);
-    if (state.probe) drawProbe(context, state.probe, to, size.ratio);
-    if (state.roi) {
-      const [row, column, radius] = state.roi;
-      context.beginPath();
-      context.ellipse((column + 0.5) * to[0] + to[2], (row + 0.5) * to[1] + to[3], radius * to[0], radius * to[1], 0, 0, 2 * Math.PI);
-      context.strokeStyle = "#39d5ff";
-      context.lineWidth = 1.5 * size.ratio;
-      context.stroke();
-    }
+    if (state.inset && picture.insets && !second) drawInset(context, state, size, picture, to);
+    drawMarks(context, state, to, size.ratio);
   };
 
   // The place of a pointer in a picture, as fractions of the picture; outside it may be below 0 or above 1.
+  /** @type {Gallery["locate"]} */
   const locate = (canvas, state, event) => {
     const box = canvas.getBoundingClientRect();
     return [
@@ -156,5 +185,5 @@ window.marbenchGallery = window.marbenchGallery || {};
     ];
   };
 
-  Object.assign(window.marbenchGallery, { makePane, draw, locate, element });
+  Object.assign(window.marbenchGallery, { find, element, makePane, draw, locate });
 })();

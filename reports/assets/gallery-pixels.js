@@ -1,99 +1,83 @@
-// Pictures as numbers: loading them from sidecar scripts, and turning HU into colours.
+// @ts-check
+// Pictures as numbers: loading them from sidecar scripts, and what their masks hold.
 "use strict";
-window.marbenchGallery = window.marbenchGallery || {};
+window.marbenchGallery = window.marbenchGallery || /** @type {Gallery} */ ({});
 (() => {
   const { load, forget } = window.marbench;
-  const OFFSET = 32768;
-  const METAL_GREY = 0xff9a9a9a;
-  const STOPS = [[5, 48, 97], [67, 147, 195], [247, 247, 247], [214, 96, 77], [103, 0, 31]];
+  /** @type {Map<string, { url: string, array: Promise<Values> }>} */
   const arrays = new Map();
 
-  const opaque = (red, green, blue) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
-
-  const decode = (entry) => {
-    const [rows, columns] = entry.shape;
-    const text = atob(entry.data);
-    const bytes = new Uint8Array(text.length);
-    for (let index = 0; index < text.length; index += 1) bytes[index] = text.charCodeAt(index);
-    if (entry.kind === "bits") {
-      const values = new Uint8Array(rows * columns);
-      for (let index = 0; index < values.length; index += 1) values[index] = (bytes[index >> 3] >> (7 - (index & 7))) & 1;
-      return { rows, columns, values };
-    }
-    const values = new Int16Array(rows * columns);
-    const view = new DataView(bytes.buffer);
-    for (let index = 0; index < values.length; index += 1) values[index] = view.getInt16(2 * index, true);
-    return { rows, columns, values };
+  /** @type {(text: string) => Promise<Uint8Array>} */
+  const inflate = async (text) => {
+    const packed = atob(text);
+    const bytes = new Uint8Array(packed.length);
+    for (let index = 0; index < packed.length; index += 1) bytes[index] = packed.charCodeAt(index);
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
   };
 
-  // The array "case/name" of a sidecar file: { rows, columns, values }.
-  const fetchArray = async (url, key) => {
-    if (!arrays.has(key)) {
-      await load(url);
-      if (!arrays.has(key)) {
-        const entry = (window.marbenchImages || {})[key];
-        if (!entry) throw new Error(key);
-        arrays.set(key, { url, ...decode(entry) });
-        delete window.marbenchImages[key];
-      }
+  // Every value is guessed from the three before it, as JPEG-LS does (ITU-T T.87, the median of left, above and their
+  // plane), and what is stored is by how much the guess failed: low bytes of all, then high bytes, small ones near 0.
+  /** @type {(bytes: Uint8Array, rows: number, columns: number) => Int16Array} */
+  const unpredict = (bytes, rows, columns) => {
+    const count = rows * columns;
+    const values = new Int16Array(count);
+    for (let index = 0; index < count; index += 1) {
+      const folded = bytes[index] | (bytes[count + index] << 8);
+      const missed = (folded >>> 1) ^ -(folded & 1);
+      const left = index % columns ? values[index - 1] : 0;
+      const above = index >= columns ? values[index - columns] : 0;
+      const corner = index % columns && index >= columns ? values[index - columns - 1] : 0;
+      const [low, high] = left < above ? [left, above] : [above, left];
+      const guess = corner >= high ? low : corner <= low ? high : left + above - corner;
+      values[index] = guess + missed;
     }
-    return arrays.get(key);
+    return values;
   };
 
-  // Forget the pictures of other cases than these; they load again when they are wanted.
-  const keep = (cases) => {
+  /** @type {(entry: PackedArray) => Promise<Values>} */
+  const decode = async ({ shape: [rows, columns], kind, data }) => {
+    const bytes = await inflate(data);
+    if (kind === "int16") return { rows, columns, values: unpredict(bytes, rows, columns) };
+    return { rows, columns, values: Uint8Array.from({ length: rows * columns }, (_, index) => (bytes[index >> 3] >> (7 - (index & 7))) & 1) };
+  };
+
+  /** @type {(url: string, key: string) => Promise<Values>} */
+  const fetched = async (url, key) => {
+    await load(url);
+    const entry = window.marbenchImages?.[key];
+    if (!entry) throw new Error(key);
+    delete window.marbenchImages?.[key];
+    const array = await decode(entry);
+    if (!entry.base) return array;
+    // The base comes in the file of the case, or in the same.
+    const id = key.slice(0, key.indexOf("/"));
+    const base = await (arrays.get(`${id}/${entry.base}`)?.array ?? fetchArray(url, `${id}/${entry.base}`));
+    for (let index = 0; index < array.values.length; index += 1) array.values[index] += base.values[index];
+    return array;
+  };
+
+  /** @type {Gallery["fetchArray"]} */
+  const fetchArray = (url, key) => {
+    const known = arrays.get(key) ?? { url, array: fetched(url, key) };
+    arrays.set(key, known);
+    return known.array;
+  };
+
+  /** @type {Gallery["keep"]} */
+  const keep = (id) => {
     for (const [key, { url }] of [...arrays]) {
-      if (cases.some((id) => key.startsWith(`${id}/`))) continue;
+      if (key.startsWith(`${id}/`)) continue;
       arrays.delete(key);
       forget(url);
     }
   };
 
-  const grey = (low, high) => {
-    const table = new Uint32Array(2 * OFFSET);
-    for (let value = -OFFSET; value < OFFSET; value += 1) {
-      const level = Math.round(255 * Math.min(1, Math.max(0, (value - low) / (high - low))));
-      table[value + OFFSET] = opaque(level, level, level);
-    }
-    return table;
-  };
-
-  const diverging = (position) => {
-    const place = Math.min(0.999999, Math.max(0, position)) * (STOPS.length - 1);
-    const [from, to] = [STOPS[Math.floor(place)], STOPS[Math.floor(place) + 1]];
-    return from.map((start, channel) => Math.round(start + (to[channel] - start) * (place % 1)));
-  };
-
-  const signed = (range) => {
-    const table = new Uint32Array(2 * OFFSET);
-    for (let value = -OFFSET; value < OFFSET; value += 1) table[value + OFFSET] = opaque(...diverging((value + range) / (2 * range)));
-    return table;
-  };
-
-  const onto = (canvas, array, colour) => {
-    canvas.width = array.columns;
-    canvas.height = array.rows;
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(array.columns, array.rows);
-    const pixels = new Uint32Array(image.data.buffer);
-    for (let index = 0; index < pixels.length; index += 1) pixels[index] = colour(index);
-    context.putImageData(image, 0, 0);
-    return canvas;
-  };
-
-  const paintValues = (canvas, array, table) => onto(canvas, array, (index) => table[array.values[index] + OFFSET]);
-
-  // What a pixel of the error map stands for: image minus truth, HU.
-  const difference = (array, truth, index) => array.values[index] - truth.values[index];
-
-  const paintError = (canvas, array, truth, metal, table) => onto(canvas, array, (index) => {
-    if (metal.values[index]) return METAL_GREY;
-    return table[Math.min(OFFSET - 1, Math.max(-OFFSET, difference(array, truth, index))) + OFFSET];
-  });
-
-  // The borders of a mask, as pixel edges [x0, y0, x1, y1].
+  /** @type {Gallery["outline"]} */
   const outline = ({ rows, columns, values }) => {
+    /** @type {(row: number, column: number) => boolean} */
     const at = (row, column) => row >= 0 && column >= 0 && row < rows && column < columns && values[row * columns + column] === 1;
+    /** @type {Edge[]} */
     const edges = [];
     for (let row = 0; row <= rows; row += 1) {
       for (let column = 0; column <= columns; column += 1) {
@@ -105,15 +89,18 @@ window.marbenchGallery = window.marbenchGallery || {};
   };
 
   // The metal pixel nearest to the middle of all metal, as fractions of the picture.
+  /** @type {Gallery["middle"]} */
   const middle = ({ rows, columns, values }) => {
     const inside = [...values.keys()].filter((index) => values[index]);
     if (inside.length === 0) return [0.5, 0.5];
+    /** @type {(part: (index: number) => number) => number} */
     const mean = (part) => inside.reduce((sum, index) => sum + part(index), 0) / inside.length;
     const [row, column] = [mean((index) => Math.floor(index / columns)), mean((index) => index % columns)];
+    /** @type {(index: number) => number} */
     const far = (index) => (Math.floor(index / columns) - row) ** 2 + ((index % columns) - column) ** 2;
     const nearest = inside.reduce((best, index) => (far(index) < far(best) ? index : best));
     return [((nearest % columns) + 0.5) / columns, (Math.floor(nearest / columns) + 0.5) / rows];
   };
 
-  Object.assign(window.marbenchGallery, { fetchArray, keep, grey, signed, diverging, paintValues, paintError, difference, outline, middle });
+  Object.assign(window.marbenchGallery, { fetchArray, keep, outline, middle });
 })();

@@ -1,51 +1,69 @@
+// @ts-check
 // What is on show, as the fragment of the page's address: a link shows the same again.
 "use strict";
-window.marbenchGallery = window.marbenchGallery || {};
 (() => {
+  /** @type {State} */
   const DEFAULTS = {
     case: "", view: "image", layout: "grid", window: null, zoom: 1, x: 0.5, y: 0.5,
     pick: "", left: "", right: "", at: 0.5, contour: true, inset: false, insetAt: null, probe: null, hide: [],
-    columns: 0, field: "body", against: "truth", range: 0, roi: null,
+    columns: 0, field: "body", against: "truth", range: 0, colours: "light", roi: null, profile: null,
   };
-  const VIEWS = ["image", "error", "sinogram"];
+  /** @type {View[]} */
+  const VIEWS = ["image", "error", "sinogram", "residual"];
+  /** @type {Layout[]} */
   const LAYOUTS = ["grid", "flip", "swipe"];
+  /** @type {Colours[]} */
+  const COLOURS = ["light", "dark", "viridis"];
 
+  /** @type {(text: string | null, count: number) => number[] | null} */
   const numbers = (text, count) => {
     const values = (text || "").split(",").map(Number);
     return text && values.length === count && values.every(Number.isFinite) ? values : null;
   };
+  /** @type {(text: string | null) => Pair | null} */
+  const pair = (text) => /** @type {Pair | null} */ (numbers(text, 2));
+  /** @type {Gallery["between"]} */
   const between = (value, low, high) => Math.min(high, Math.max(low, value));
   // As exact as a link carries it: a millionth of a picture is far below a pixel.
+  /** @type {Gallery["short"]} */
   const short = (value) => Math.round(value * 1e6) / 1e6;
+  /** @type {(text: string | null, low: number, high: number, missing: number) => number} */
   const number = (text, low, high, missing) => (text !== null && text !== "" && Number.isFinite(Number(text)) ? between(Number(text), low, high) : missing);
-  const oneOf = (text, allowed, missing) => (allowed.includes(text) ? text : missing);
+  /** @template T @param {string | null} text @param {T[]} allowed @param {T} missing @returns {T} */
+  const oneOf = (text, allowed, missing) => allowed.find((value) => value === text) ?? missing;
 
-  const read = () => {
+  /** @type {Gallery["readState"]} */
+  const readState = () => {
     const query = new URLSearchParams(location.hash.slice(1));
-    const state = { ...DEFAULTS };
-    for (const name of ["case", "pick", "left", "right"]) state[name] = query.get(name) || "";
-    state.view = oneOf(query.get("view"), VIEWS, DEFAULTS.view);
-    state.layout = oneOf(query.get("layout"), LAYOUTS, DEFAULTS.layout);
-    state.zoom = number(query.get("zoom"), 1, 40, 1);
-    state.at = number(query.get("at"), 0, 1, 0.5);
-    [state.x, state.y] = numbers(query.get("centre"), 2) || [0.5, 0.5];
-    const range = numbers(query.get("window"), 2);
-    state.window = range && range[0] < range[1] ? range : null;
-    state.probe = numbers(query.get("probe"), 2);
-    state.insetAt = numbers(query.get("inset"), 2);
-    state.inset = query.has("inset");
-    state.contour = query.get("contour") !== "0";
-    state.hide = query.getAll("hide");
-    state.columns = number(query.get("columns"), 0, 8, 0);
-    state.field = oneOf(query.get("field"), ["body", "whole"], DEFAULTS.field);
-    state.against = query.get("against") || DEFAULTS.against;
-    state.range = number(query.get("range"), 0, 4000, 0);
+    const window = pair(query.get("window"));
+    const [x, y] = pair(query.get("centre")) || [0.5, 0.5];
     const roi = numbers(query.get("roi"), 3);
-    state.roi = roi && roi[2] > 0 ? roi : null;
-    return state;
+    /** @type {(name: string) => string} */
+    const text = (name) => query.get(name) || "";
+    return {
+      case: text("case"), pick: text("pick"), left: text("left"), right: text("right"),
+      view: oneOf(query.get("view"), VIEWS, DEFAULTS.view),
+      layout: oneOf(query.get("layout"), LAYOUTS, DEFAULTS.layout),
+      window: window && window[0] < window[1] ? window : null,
+      zoom: number(query.get("zoom"), 1, 40, 1), x, y,
+      at: number(query.get("at"), 0, 1, 0.5),
+      probe: pair(query.get("probe")),
+      insetAt: pair(query.get("inset")),
+      inset: query.has("inset"),
+      contour: query.get("contour") !== "0",
+      hide: query.getAll("hide"),
+      columns: Math.round(number(query.get("columns"), 0, 8, 0)),
+      field: oneOf(query.get("field"), ["body", "whole"], DEFAULTS.field),
+      against: query.get("against") || DEFAULTS.against,
+      range: number(query.get("range"), 0, 4000, 0),
+      colours: oneOf(query.get("colours"), COLOURS, DEFAULTS.colours),
+      roi: roi && roi[2] > 0 ? [roi[0], roi[1], between(roi[2], 0.5, 500)] : null,
+      profile: /** @type {Box | null} */ (numbers(query.get("line"), 4)?.map((value) => between(value, 0, 8192)) ?? null),
+    };
   };
 
-  const write = (state) => {
+  /** @type {Gallery["writeState"]} */
+  const writeState = (state) => {
     const query = new URLSearchParams();
     query.set("case", state.case);
     if (state.view !== DEFAULTS.view) query.set("view", state.view);
@@ -64,11 +82,22 @@ window.marbenchGallery = window.marbenchGallery || {};
     if (!state.contour) query.set("contour", "0");
     if (state.inset) query.set("inset", state.insetAt ? state.insetAt.join(",") : "");
     if (state.probe) query.set("probe", state.probe.join(","));
-    for (const name of ["columns", "field", "against", "range"]) if (state[name] !== DEFAULTS[name]) query.set(name, String(state[name]));
+    for (const name of /** @type {const} */ (["columns", "field", "against", "range", "colours"])) {
+      if (state[name] !== DEFAULTS[name]) query.set(name, String(state[name]));
+    }
     if (state.roi) query.set("roi", state.roi.join(","));
+    if (state.profile) query.set("line", state.profile.join(","));
     for (const name of state.hide) query.append("hide", name);
     return `#${query}`;
   };
 
-  Object.assign(window.marbenchGallery, { readState: read, writeState: write, between, short });
+  /** @type {Gallery["isSinogram"]} */
+  const isSinogram = (view) => view === "sinogram" || view === "residual";
+  /** @type {Gallery["isDifference"]} */
+  const isDifference = (view) => view === "error" || view === "residual";
+  // Line integrals come in thousandths.
+  /** @type {Gallery["unitOf"]} */
+  const unitOf = (view) => (isSinogram(view) ? { scale: 1000, digits: 3, name: "" } : { scale: 1, digits: 0, name: "HU" });
+
+  Object.assign(window.marbenchGallery, { readState, writeState, between, short, isSinogram, isDifference, unitOf });
 })();

@@ -1,40 +1,70 @@
+// @ts-check
 // What is said of a picture: its scores, the value under the probe, mean and deviation in the circle.
 "use strict";
-window.marbenchGallery = window.marbenchGallery || {};
 (() => {
   const G = window.marbenchGallery;
-  const minus = (text) => text.replace("-", "−");
 
-  const makeTexts = ({ data, state, current, pictures }) => {
+  /** @type {Gallery["makeTexts"]} */
+  const makeTexts = (viewer) => {
+    const { data, state, current, referenceOf } = viewer;
+    const { parse, print } = window.marbench;
+
+    /** @type {Texts["scoresOf"]} */
     const scoresOf = (entry) => {
-      const values = current().scores[entry.key === "uncorrected" ? data.uncorrected : entry.name];
-      if (state().view === "sinogram" || entry.key === "truth" || !values) return "";
-      const { parse, print } = window.marbench;
+      const values = current().scores[entry.key === "uncorrected" ? data.uncorrected ?? "" : entry.name];
+      if (G.isSinogram(state().view) || !values) return "";
       return data.measures.map(([title, unit, digits], index) => `${title} ${print(parse(values[index]), digits)}${unit ? ` ${unit}` : ""}`).join(" · ");
     };
 
+    /** @type {Texts["valueAt"]} */
     const valueAt = (picture, [row, column]) => {
-      const { array } = picture;
-      if (row < 0 || column < 0 || row >= array.rows || column >= array.columns) return "";
-      const index = row * array.columns + column;
-      if (state().view === "sinogram") return minus((array.values[index] / 1000).toFixed(3));
-      const metal = current().metal && current().metal.values[index] ? ", metal" : "";
-      if (state().view === "error" && picture.key !== state().against) {
-        const reference = pictures().get(state().against);
-        if (!reference) return "";
-        const error = G.difference(array, reference.array, index);
-        return `${error > 0 ? "+" : ""}${minus(String(error))} HU${metal}`;
-      }
-      return `${minus(String(array.values[index]))} HU${metal}`;
+      if (row < 0 || column < 0 || row >= picture.rows || column >= picture.columns) return "";
+      const index = row * picture.columns + column;
+      const reference = referenceOf(picture);
+      const { scale, digits, name } = G.unitOf(state().view);
+      const value = (picture.values.values[index] - (reference ? reference.values[index] : 0)) / scale;
+      const masked = picture.mask.values[index] ? (G.isSinogram(state().view) ? ", trace" : ", metal") : "";
+      return `${reference && value > 0 ? "+" : ""}${print(value, digits)}${name ? ` ${name}` : ""}${masked}`;
     };
 
+    /** @type {Texts["roiText"]} */
     const roiText = (picture) => {
-      const { mean, deviation, count } = G.statistics(picture.array, state().roi, state().view === "error" && picture.key !== state().against ? pictures().get(state().against)?.array : null);
-      const scale = state().view === "sinogram" ? 1000 : 1;
-      const digits = scale === 1 ? 1 : 3;
-      return `ROI ${window.marbench.print(mean / scale, digits)} ± ${window.marbench.print(deviation / scale, digits)} (${count} px)`;
+      const roi = state().roi;
+      if (!roi) return "";
+      const { mean, deviation, count } = G.statistics(picture.values, roi, referenceOf(picture));
+      const { scale, digits } = G.unitOf(state().view);
+      return `ROI ${print(mean / scale, digits || 1)} ± ${print(deviation / scale, digits || 1)} (${count} px)`;
     };
-    return { scoresOf, valueAt, roiText };
+
+    /** How well the picture explains what was measured: nothing else is known of a real patient. @type {Texts["residualText"]} */
+    const residualText = (picture) => {
+      const reference = referenceOf(picture);
+      return reference ? `RMS ${print(G.rmsOutside(picture.values, reference, picture.mask) / 1000, 4)} outside the trace` : "";
+    };
+
+    /** @type {Texts["factsOf"]} */
+    const factsOf = (item) => {
+      const absent = data.methods.filter((_, index) => !item.has.includes(index)).map((name) => data.titles[name]);
+      const facts = [
+        item.id, item.reasons.join(", "), `group ${item.group}`, item.region, item.materials.join(" + "),
+        `${print(item.area, 1)} mm² of metal`, absent.length ? `no picture of ${absent.join(", ")}` : "",
+      ];
+      return facts.filter(Boolean).join(" · ");
+    };
+
+    /** What the values of the panes are, for a caption. @type {Texts["scaleText"]} */
+    const scaleText = () => {
+      const { view, against } = state();
+      const { scale, name } = G.unitOf(view);
+      const digits = scale === 1 ? 0 : 2;
+      const other = viewer.listed().find((entry) => entry.key === against);
+      const minus = view === "residual" || !other ? "measured" : other.number ? other.label : other.label.toLowerCase();
+      const [low, high] = G.isDifference(view) ? [-viewer.range(), viewer.range()] : viewer.windowNow();
+      const about = view === "error" ? `HU, image minus ${minus}` : view === "residual" ? `projection minus ${minus}` : name || "line integral";
+      return { low: print(low / scale, digits), high: `${G.isDifference(view) ? "+" : ""}${print(high / scale, digits)}`, about };
+    };
+
+    return { scoresOf, valueAt, roiText, residualText, factsOf, scaleText };
   };
 
   Object.assign(window.marbenchGallery, { makeTexts });

@@ -1,76 +1,74 @@
+// @ts-check
 // The gallery: one case at a time, all methods, as a grid, one in the place of the other, or two with a divider.
 "use strict";
 (() => {
   const G = window.marbenchGallery;
-  const data = JSON.parse(document.getElementById("gallery-data").textContent);
-  const find = (id) => document.getElementById(id);
+  const { find } = G;
+  const data = /** @type {GalleryData} */ (JSON.parse(find("gallery-data").textContent ?? ""));
   const root = find("viewer");
   const panesBox = find("panes");
+  /** @type {Pair} */
   const SINOGRAM_WINDOW = [0, 6000];
+  /** @type {Box} */
+  const WHOLE = [0, 0, 1, 1];
+  const PROFILE_HEIGHT = 270;
   const byId = new Map(data.cases.map((item) => [item.id, item]));
 
   let state = G.readState();
-  let current = null;
+  let current = data.cases[0];
+  /** @type {Map<string, Picture>} */
   let pictures = new Map();
+  /** @type {Pane[]} */
   let panes = [];
   let painted = "";
   let frame = 0;
   let saving = 0;
 
-  const windowNow = () => state.window || (state.view === "sinogram" ? SINOGRAM_WINDOW : current.window);
-
+  const listed = () => G.listed(data, current, state.view);
+  const first = () => pictures.values().next().value;
   const range = () => state.range || data.error;
-  const WHOLE = [0, 0, 1, 1];
-  const frameNow = () => (state.field === "body" && state.view !== "sinogram" && current.frame) || WHOLE;
-  // The state as the panes take it: zoom and centre in terms of the whole picture, not of the frame round the body.
+  /** @type {() => Pair} */
+  const ownWindow = () => (state.view === "sinogram" ? SINOGRAM_WINDOW : current.window);
+  const windowNow = () => state.window ?? ownWindow();
+  const frameNow = () => (state.field === "body" && !G.isSinogram(state.view) ? current.frame : WHOLE);
+  /** @type {Basis["view"]} */
   const view = () => {
     const [left, top, width, height] = frameNow();
     return { ...state, zoomX: state.zoom / width, zoomY: state.zoom / height, x: left + state.x * width, y: top + state.y * height };
   };
-
-  // The pictures of a view, in the order in which they are shown: { key, label, file, array }.
-  const listed = () => {
-    if (state.view === "sinogram") {
-      return [
-        { key: "measured", label: "Measured", file: current.sinograms },
-        { key: "metal-free", label: "Without metal", file: current.sinograms },
-      ];
-    }
-    const methods = data.methods.filter((name) => current.files[name]);
-    return [
-      { key: "truth", name: "truth", label: "Truth", file: current.case },
-      { key: "uncorrected", name: "uncorrected", label: "Uncorrected", file: current.case },
-      ...methods.map((name, index) => ({ key: `method ${name}`, name, label: data.titles[name], file: current.files[name], key_number: index + 1 })),
-    ];
+  /** @type {Basis["referenceOf"]} */
+  const referenceOf = (picture) => {
+    if (state.view !== "error" || picture.key === state.against) return picture.reference;
+    return pictures.get(state.against)?.values ?? null;
   };
-
-  // --- what is computed from the arrays ---
-
-  const paint = () => {
-    const [low, high] = windowNow();
-    const wanted = `${state.case} ${state.view} ${low} ${high} ${state.against} ${range()}`;
-    if (wanted !== painted) for (const picture of pictures.values()) picture.fresh = false;
-    painted = wanted;
-    let grey = null;
-    let signed = null;
-    for (const picture of pictures.values()) {
-      if (!picture.array || picture.fresh || !shown().some((entry) => entry.key === picture.key)) continue;
-      picture.fresh = true;
-      if (state.view === "error" && picture.key !== state.against) {
-        const reference = pictures.get(state.against);
-        if (!reference || !current.metal) { picture.fresh = false; continue; }
-        G.paintError(picture.canvas, picture.array, reference.array, current.metal, (signed ||= G.signed(range())));
-      } else G.paintValues(picture.canvas, picture.array, (grey ||= G.grey(low, high)));
-    }
-  };
-
-  // --- what is on the page ---
-
   const shown = () => {
     const all = listed();
     if (state.layout === "flip") return all.filter((entry) => entry.key === state.pick);
     if (state.layout === "swipe") return all.filter((entry) => entry.key === state.left || entry.key === state.right);
     return all.filter((entry) => !state.hide.includes(entry.name));
+  };
+
+  // --- what is on the page ---
+
+  const paint = () => {
+    const [low, high] = windowNow();
+    const wanted = [state.case, state.view, low, high, state.against, range(), state.colours].join(" ");
+    if (wanted !== painted) for (const picture of pictures.values()) picture.fresh = false;
+    painted = wanted;
+    /** @type {Uint32Array | null} */
+    let grey = null;
+    /** @type {Uint32Array | null} */
+    let signed = null;
+    for (const { key } of shown()) {
+      const picture = pictures.get(key);
+      if (!picture || picture.fresh) continue;
+      const reference = referenceOf(picture);
+      // The picture that errors are errors from has none, and is shown as it is.
+      if (state.view === "error" && !reference && key !== state.against) continue;
+      if (reference) G.paintDifference(picture.canvas, picture.values, reference, picture.mask, (signed ||= G.signed(range(), state.colours)));
+      else G.paintValues(picture.canvas, picture.values, (grey ||= G.grey(low, high)));
+      picture.fresh = true;
+    }
   };
 
   const settle = () => {
@@ -85,47 +83,62 @@
     state.at = G.short(state.at);
     state.x = G.short(G.between(state.x, half, 1 - half));
     state.y = G.short(G.between(state.y, half, 1 - half));
-    if (state.insetAt) state.insetAt = state.insetAt.map(G.short);
+    if (state.insetAt) state.insetAt = [G.short(state.insetAt[0]), G.short(state.insetAt[1])];
+  };
+
+  /** @type {(pane: Pane, entry: Entry) => void} */
+  const label = (pane, entry) => {
+    const right = state.layout === "swipe" ? listed().find((other) => other.key === state.right) : undefined;
+    pane.key = entry.key;
+    pane.number.textContent = entry.key === "truth" ? "t" : entry.key === "uncorrected" ? "u" : entry.number > 0 && entry.number < 10 ? String(entry.number) : "";
+    pane.number.hidden = Boolean(right) || pane.number.textContent === "";
+    pane.name.textContent = right ? `${entry.label} | ${right.label}` : entry.label;
+    pane.canvas.setAttribute("aria-label", right ? `${entry.label}, left of the divider; ${right.label}, right of it` : entry.label);
+    pane.scores.textContent = right ? "" : texts.scoresOf(entry);
   };
 
   const build = () => {
-    const entries = state.layout === "swipe" ? [listed().find((entry) => entry.key === state.left)] : shown();
-    panesBox.replaceChildren();
+    const entries = state.layout === "swipe" ? shown().filter((entry) => entry.key === state.left) : shown();
+    // Panes that stay keep the gesture that is under way, and the focus.
+    if (panes.length !== entries.length) {
+      panes = entries.map(() => {
+        const pane = G.makePane("");
+        G.listen(pane.canvas, viewer.hooks);
+        return pane;
+      });
+      panesBox.replaceChildren(...panes.map((pane) => pane.root));
+    }
     panesBox.dataset.layout = state.layout;
-    panes = entries.map((entry) => {
-      const pane = G.makePane(entry.label);
-      pane.key = entry.key;
-      pane.number.textContent = entry.key === "truth" ? "t" : entry.key === "uncorrected" ? "u" : entry.key_number > 0 && entry.key_number < 10 ? String(entry.key_number) : "";
-      pane.number.hidden = pane.number.textContent === "";
-      pane.scores.textContent = texts.scoresOf(entry);
-      if (state.layout === "swipe") {
-        const right = listed().find((other) => other.key === state.right);
-        pane.number.hidden = true;
-        pane.name.textContent = `${entry.label} | ${right.label}`;
-        pane.canvas.setAttribute("aria-label", `${entry.label}, left of the divider; ${right.label}, right of it`);
-        pane.scores.textContent = "";
-      }
-      G.listen(pane.canvas, viewer.hooks);
-      pane.canvas.addEventListener("focus", () => { root.dataset.focused = entry.key; });
-      panesBox.append(pane.root);
-      return pane;
-    });
+    panes.forEach((pane, index) => label(pane, entries[index]));
     toolbar.choices();
     arrange();
+  };
+
+  // Columns and sizes: what was asked for, else the fewest columns with which all panes are seen at once.
+  const arrange = () => {
+    const [, , width, height] = frameNow();
+    const aspect = G.isSinogram(state.view) ? 1 : (width * current.size[1]) / (height * current.size[0]);
+    G.arrangePanes(panesBox, panes, { aspect, columns: state.columns, grid: state.layout === "grid", below: state.profile ? PROFILE_HEIGHT : 0 });
+  };
+
+  /** @type {(pane: Pane) => void} */
+  const drawPane = (pane) => {
+    const swipe = state.layout === "swipe";
+    /** @type {(picture: Picture | undefined) => Picture | null} */
+    const ready = (picture) => (picture?.fresh ? picture : null);
+    const [picture, second] = [ready(pictures.get(pane.key)), swipe ? ready(pictures.get(state.right)) : null];
+    G.draw(pane, view(), picture, second);
+    pane.root.toggleAttribute("data-waiting", !picture);
+    if (picture && !swipe) pane.scores.textContent = state.roi ? texts.roiText(picture) : state.view === "residual" ? texts.residualText(picture) : texts.scoresOf(picture);
+    const { probe } = state;
+    pane.value.textContent = probe ? [picture, second].flatMap((item) => (item ? [texts.valueAt(item, probe)] : [])).join(" | ") : "";
   };
 
   const drawAll = () => {
     frame = 0;
     paint();
-    for (const pane of panes) {
-      const picture = pictures.get(pane.key);
-      const second = state.layout === "swipe" ? pictures.get(state.right) : null;
-      const ready = (item) => item && item.array && item.fresh;
-      G.draw(pane, view(), ready(picture) ? picture : null, ready(second) ? second : null);
-      if (picture && picture.array && state.layout !== "swipe") pane.scores.textContent = state.roi ? texts.roiText(picture) : texts.scoresOf(picture);
-      pane.value.textContent = state.probe && picture && picture.array
-        ? [picture, second].filter((item) => item && item.array).map((item) => texts.valueAt(item, state.probe)).join(" | ") : "";
-    }
+    panes.forEach(drawPane);
+    profile.draw();
     toolbar.reflect();
     clearTimeout(saving);
     saving = setTimeout(() => {
@@ -135,91 +148,68 @@
   };
   const redraw = () => { frame ||= requestAnimationFrame(drawAll); };
 
-  const dragMode = () => (find("drag-window").checked ? "window" : "pan");
-
-  // Columns and sizes: what was asked for, else the fewest columns with which all panes are seen at once.
-  const arrange = () => {
-    if (!current) return;
-    const [, , width, height] = frameNow();
-    const aspect = state.view === "sinogram" ? 1 : (width * current.size[1]) / (height * current.size[0]);
-    G.arrangePanes(panesBox, panes, { aspect, columns: state.columns, grid: state.layout === "grid" });
-  };
-  const save = () => G.savePng(panes, [find("case-facts").textContent, find("bar-middle").textContent, `${find("bar-low").textContent} to ${find("bar-high").textContent}`].join(" · "), `${state.case}.png`);
-
-  // --- loading ---
-
+  /** @type {() => DragMode} */
+  const dragMode = () => (find("drag-window", HTMLInputElement).checked ? "window" : find("drag-line", HTMLInputElement).checked ? "line" : "pan");
+  /** @type {(text: string) => void} */
   const say = (text) => { find("gallery-status").textContent = text; };
-
-  const fetchAll = async () => {
-    const [item, view] = [current, state.view];
-    root.setAttribute("aria-busy", "true");
-    const sinogram = view === "sinogram";
-    const mask = sinogram ? await G.fetchArray(item.sinograms, `${item.id}/trace`) : await G.fetchArray(item.case, `${item.id}/metal`);
-    if (!sinogram) {
-      item.metal = mask;
-      item.truth = await G.fetchArray(item.case, `${item.id}/truth`);
-    }
-    const [edges, middle] = [G.outline(mask), G.middle(mask)];
-    const entries = listed();
-    await Promise.all(entries.map(async (entry) => {
-      const array = await G.fetchArray(entry.file, `${item.id}/${entry.key}`);
-      if (current !== item || state.view !== view) return;
-      const canvas = document.createElement("canvas");
-      pictures.set(entry.key, { ...entry, array, edges, middle, canvas, insets: !sinogram, rows: array.rows, columns: array.columns, fresh: false });
-      redraw();
-    }));
-    if (current === item && state.view === view) root.removeAttribute("aria-busy");
-  };
-
-  const open = () => {
-    const next = byId.get(state.case) || data.cases[0];
-    if (state.case && !byId.has(state.case)) say(`The case ${state.case} is not in this gallery; ${next.id} is shown.`);
-    state.case = next.id;
-    current = next;
-    if (state.view === "sinogram" && !current.sinograms) state.view = "image";
-    for (const input of find("gallery-tools").elements.view) if (input.value === "sinogram") input.disabled = !current.sinograms;
-    pictures = new Map();
-    settle();
-    build();
-    G.keep([next.id]);
-    const absent = data.methods.filter((name) => !current.files[name]);
-    toolbar.film();
-    const facts = [
-      current.id, current.reasons.join(", "), `group ${current.group}`, current.region, current.materials.join(" + "),
-      `${current.area} mm² of metal`, absent.length ? `no picture of ${absent.map((name) => data.titles[name]).join(", ")}` : "",
-    ];
-    find("case-facts").textContent = facts.filter(Boolean).join(" · ");
-    toolbar.reflect();
-    fetchAll().catch((problem) => say(`A picture could not be loaded (${problem.message}). The gallery's folder must lie beside this page.`));
-    redraw();
+  const save = () => {
+    const { low, high, about } = texts.scaleText();
+    G.savePng(panes, [`${data.title}: ${texts.factsOf(current)}`, `${about}, ${low} to ${high}`], `${state.case}-${state.view}.png`);
   };
 
   // --- changes ---
 
-  const change = (part) => {
-    if ("field" in part) Object.assign(part, { zoom: 1, x: 0.5, y: 0.5 });
-    const reload = ["case", "view"].some((name) => name in part && part[name] !== state[name]);
-    const rebuild = ["layout", "pick", "left", "right", "hide", "columns", "field"].some((name) => name in part);
-    if ("case" in part) { state.insetAt = null; state.roi = null; say(""); }
-    if ("view" in part && (part.view === "sinogram") !== (state.view === "sinogram")) Object.assign(state, { window: null, zoom: 1, probe: null });
-    Object.assign(state, part);
-    if (reload) { open(); return; }
+  const open = () => {
+    const next = byId.get(state.case) ?? data.cases[0];
+    if (state.case && next.id !== state.case) say(`There is no picture of the case ${state.case} here; ${next.id} is shown. How to get one is told at the end of this page.`);
+    state.case = next.id;
+    current = next;
+    if (G.isSinogram(state.view) && !current.sinograms) state.view = "image";
+    for (const input of document.querySelectorAll("[name=view]")) if (input instanceof HTMLInputElement) input.disabled = G.isSinogram(/** @type {View} */ (input.value)) && !current.sinograms;
+    pictures = new Map();
     settle();
-    if (rebuild) {
-      const focused = document.activeElement && document.activeElement.tagName === "CANVAS";
-      build();
-      if (focused && panes.length > 0) panes[0].canvas.focus({ preventScroll: true });
-    }
+    G.keep(next.id);
+    find("case", HTMLSelectElement).value = next.id;
+    Object.assign(find("case-facts"), { textContent: texts.factsOf(current), title: texts.factsOf(current) });
+    toolbar.film();
+    toolbar.reflect();
+    // Last: panes take the room that all above them leaves.
+    build();
+    const [item, shownView] = [current, state.view];
+    root.setAttribute("aria-busy", "true");
+    const isOpen = () => current === item && state.view === shownView;
+    G.fetchPictures(data, item, listed(), shownView, isOpen, (picture) => { pictures.set(picture.key, picture); redraw(); })
+      .then(() => { if (isOpen()) root.removeAttribute("aria-busy"); })
+      .catch((/** @type {Error} */ problem) => say(`A picture could not be loaded (${problem.message}). The gallery's folder must lie beside this page.`));
     redraw();
   };
 
-  const viewer = {
-    data, root, state: () => state, view, frameNow, pictures: () => pictures, current: () => current, listed, windowNow, range, dragMode, change, redraw, save,
-    fullScreen: () => (document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen?.()),
+  /** @type {Basis["change"]} */
+  const change = (part) => {
+    if ("field" in part) Object.assign(part, { zoom: 1, x: 0.5, y: 0.5 });
+    const other = "case" in part && part.case !== state.case;
+    const reload = other || ("view" in part && part.view !== state.view);
+    const rebuild = ["layout", "pick", "left", "right", "hide", "columns", "field"].some((name) => name in part) || ("profile" in part && !part.profile !== !state.profile);
+    if (other) { Object.assign(state, { insetAt: null, roi: null, profile: null }); say(""); }
+    if (part.view && G.isSinogram(part.view) !== G.isSinogram(state.view)) Object.assign(state, { window: null, zoom: 1, probe: null, roi: null, profile: null });
+    Object.assign(state, part);
+    if (reload) { open(); return; }
+    settle();
+    if (rebuild) build();
+    redraw();
+  };
+
+  /** @type {Basis} */
+  const basis = {
+    data, root, state: () => state, view, frameNow, pictures: () => pictures, first, current: () => current, listed, shown, windowNow, ownWindow, range,
+    referenceOf, dragMode, change, redraw, save,
+    fullScreen: () => { document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen?.(); },
     fold: () => toolbar.fold(),
   };
-  Object.assign(viewer, G.makeMoves(viewer));
+  /** @type {Viewer} */
+  const viewer = { ...basis, ...G.makeMoves(basis) };
   const texts = G.makeTexts(viewer);
+  const profile = G.makeProfile(viewer);
   const toolbar = G.bindTools(viewer);
   G.bindKeys(viewer);
 
@@ -230,6 +220,6 @@
   });
   new ResizeObserver(() => { arrange(); redraw(); }).observe(root);
 
-  root.hidden = false;
   open();
+  document.body.dataset.built = "true";
 })();

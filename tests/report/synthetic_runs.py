@@ -82,7 +82,7 @@ def write_run(
         store.flush()
         store.add_timings([_timing(resolved, method, version, repeat) for repeat in range(5)])
     for index in range(pictures):
-        _pictures(folder / "images" / _case_id(index * 11, patients), methods)
+        _pictures(folder / "images" / _case_id(index * 11, patients), methods, resolved.geometry.shape)
     return folder
 
 
@@ -147,14 +147,18 @@ def _timing(spec: Any, method: Synthetic, version: str, repeat: int) -> TimingRo
     )
 
 
-def _pictures(folder: Path, methods: Sequence[Synthetic]) -> None:
+def _pictures(folder: Path, methods: Sequence[Synthetic], rays: tuple[int, int]) -> None:
     folder.mkdir(parents=True)
     rows, columns = np.mgrid[-1:1:64j, -1:1:64j]
     truth = np.where(rows**2 + columns**2 < 0.8, 40, -1000).astype(np.int16)
     streaks = (300 * np.sin(12 * np.arctan2(rows, columns))).astype(np.int16)
     metal = rows**2 + columns**2 < 0.01
     case = {"truth": truth, "uncorrected": truth + streaks, "metal": metal, "window": np.array([-160.0, 240.0])}
-    case |= {"sinogram": np.abs(truth[:48]), "truth_sinogram": np.abs(truth[:48]) // 2, "metal_trace": metal[:48]}
+    views, bins = np.mgrid[-1 : 1 : rays[0] * 1j, -1 : 1 : rays[1] * 1j]
+    trace = np.abs(bins - 0.2 * np.sin(3 * views)) < 0.1
+    free = (4000 * np.sqrt(np.clip(1 - bins**2, 0, 1))).astype(np.int16)
+    measured = free + (3000 * trace).astype(np.int16)
+    case |= {"sinogram": measured, "truth_sinogram": free, "metal_trace": trace}
     (folder / "_case.npz").write_bytes(npz(case))
     for number, method in enumerate(methods):
         version = np.array(method.version or f"{number:016x}")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shlex
+import zlib
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,11 @@ from marbench.machine.files import safe_name
 from marbench.metrics.measure import measure
 from marbench.report.benchmark import gather
 from marbench.report.explorer_cases import case_table
+from marbench.report.findings import Findings
+from marbench.report.gallery import PAGE
 from marbench.report.gallery_choice import choose_cases
+from marbench.report.packed import pack
+from marbench.report.page import Output
 from marbench.report.pages import render
 from marbench.results.representative import difficulty
 from marbench.results.rows import Row
@@ -33,17 +40,44 @@ def _data(report: Path, name: str = "gallery") -> dict[str, Any]:
     return dict(json.loads(html.split(f'id="{name}-data">')[1].split("</script>")[0]))
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read a sidecar script without a browser."""
-    arrays = {}
-    for key, value in re.findall(r"^window\.marbenchImages\[(.*?)\] = (\{.*\});$", path.read_text(), re.MULTILINE):
-        entry = json.loads(value)
-        raw = base64.b64decode(entry["data"])
-        size = int(np.prod(entry["shape"]))
-        bits = entry["kind"] == "bits"
-        flat = np.unpackbits(np.frombuffer(raw, np.uint8))[:size] if bits else np.frombuffer(raw, "<i2")
-        arrays[json.loads(key)] = flat.reshape(entry["shape"])
+def _shown(run: Path) -> dict[str, Any]:
+    """Build the gallery alone, and return what its page is given."""
+    (benchmark,) = gather([open_run(run)])
+    content = PAGE.build(Findings(benchmark), Output(run / "gallery"))
+    assert content is not None
+    return dict(content["data"])
+
+
+def _arrays(*paths: Path) -> dict[str, np.ndarray]:
+    """Read sidecar scripts without a browser, in the order in which they build on one another."""
+    arrays: dict[str, np.ndarray] = {}
+    for path in paths:
+        script = path.read_text()
+        for key, value in re.findall(r"^window\.marbenchImages\[(.*?)\] = (\{.*\});$", script, re.MULTILINE):
+            entry, name = json.loads(value), json.loads(key)
+            array = _unpack(zlib.decompress(base64.b64decode(entry["data"])), entry["shape"], entry["kind"])
+            if "base" in entry:
+                array = array + arrays[f"{name.split('/')[0]}/{entry['base']}"]
+            arrays[name] = array
     return arrays
+
+
+def _unpack(raw: bytes, shape: list[int], kind: str) -> np.ndarray:
+    """Undo the median predictor of JPEG-LS, value by value as a decoder must."""
+    planes, (rows, columns) = np.frombuffer(raw, np.uint8), shape
+    if kind == "bits":
+        return np.unpackbits(planes)[: rows * columns].reshape(shape).astype(np.bool_)
+    folded = planes[: rows * columns].astype(int) | planes[rows * columns :].astype(int) << 8
+    missed = ((folded >> 1) ^ -(folded & 1)).tolist()
+    lines = [[0] * (columns + 1)]
+    for row in range(rows):
+        above, line = lines[-1], [0]
+        for column in range(columns):
+            left, up, corner = line[column], above[column + 1], above[column]
+            guess = sorted((left, up, left + up - corner))[1]
+            line.append((guess + missed[row * columns + column] + 2**15) % 2**16 - 2**15)
+        lines.append(line)
+    return np.array(lines, np.int16)[1:, 1:]
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +134,11 @@ def test_slices_that_the_benchmark_names_are_counted_in_the_order_of_the_suite(t
 
 def test_the_uncorrected_image_is_known_by_its_card_and_not_by_its_name(tmp_path: Path) -> None:
     methods = [replace(METHODS[0], label="raw"), replace(METHODS[1], label="none", role=""), METHODS[2]]
-    run = write_run(tmp_path / "run", methods, pictures=4)
+    run = write_run(tmp_path / "run", methods, slices=4, pictures=4)
     data = _data(render(run).parent)
     assert data["methods"] == ["nmar", "none"]
     assert data["uncorrected"] == "raw"
-    assert set(data["cases"][0]["files"]) == {"nmar", "none"}
+    assert data["cases"][0]["has"] == [0, 1]
     assert len(_data(run / "report", "explorer")["judged"]) == 2
 
 
@@ -119,19 +153,40 @@ def test_a_case_on_which_every_method_failed_is_not_chosen_and_breaks_nothing(tm
 
 def test_sidecar_files_hold_the_stored_hu_to_the_last_unit(report: Path) -> None:
     data = _data(report)
-    assert len(data["cases"]) >= 4
-    for case in data["cases"]:
-        with np.load(report.parent / "images" / case["id"] / "_case.npz") as stored:
-            arrays = _arrays(report / case["case"]) | _arrays(report / case["sinograms"])
-            for name in ("truth", "uncorrected", "metal"):
-                np.testing.assert_array_equal(arrays[f"{case['id']}/{name}"], stored[name])
-            np.testing.assert_array_equal(arrays[f"{case['id']}/measured"], stored["sinogram"])
-            np.testing.assert_array_equal(arrays[f"{case['id']}/metal-free"], stored["truth_sinogram"])
-            np.testing.assert_array_equal(arrays[f"{case['id']}/trace"], stored["metal_trace"])
-        for method, file in case["files"].items():
-            with np.load(report.parent / "images" / case["id"] / f"{safe_name(method)}.npz") as stored:
-                (image,) = _arrays(report / file).values()
-                np.testing.assert_array_equal(image, stored["image"])
+    assert len(data["cases"]) == 8
+    case = next(case for case in data["cases"] if case["reasons"])
+    stems = [f"{data['stems'][at]}.js" for at in case["has"]]
+    arrays = _arrays(*(report / case["folder"] / name for name in ("_case.js", "_sinograms.js", *stems)))
+    names = {"truth": "truth", "uncorrected": "uncorrected", "metal": "metal"}
+    names |= {"sinogram": "measured", "truth_sinogram": "metal-free", "metal_trace": "trace"}
+    with np.load(report.parent / "images" / case["id"] / "_case.npz") as stored:
+        for name, shown in names.items():
+            np.testing.assert_array_equal(arrays[f"{case['id']}/{shown}"], stored[name])
+    for method in (data["methods"][at] for at in case["has"]):
+        with np.load(report.parent / "images" / case["id"] / f"{safe_name(method)}.npz") as stored:
+            np.testing.assert_array_equal(arrays[f"{case['id']}/method {method}"], stored["image"])
+
+
+def test_packing_loses_nothing_of_noise_steps_and_the_ends_of_the_range() -> None:
+    rng = np.random.default_rng(3)
+    array = rng.integers(-(2**15), 2**15, (9, 7)).astype(np.int16)
+    array[:3] = [[-32768], [32767], [-32768]]
+    np.testing.assert_array_equal(_unpack(zlib.decompress(pack(array)), [9, 7], "int16"), array)
+    mask = rng.random((5, 11)) < 0.3
+    np.testing.assert_array_equal(_unpack(zlib.decompress(pack(mask)), [5, 11], "bits"), mask)
+
+
+def test_every_case_with_pictures_is_shown_and_the_page_tells_how_to_get_the_others(report: Path) -> None:
+    data, html = _data(report), (report / "gallery.html").read_text()
+    stored = {path.name for path in (report.parent / "images").iterdir()}
+    assert {case["id"] for case in data["cases"]} == stored
+    assert "Pictures of the other 192 cases" in html
+    commands = [unescape(text) for text in re.findall(r'<pre class="command">(.*?)</pre>', html)]
+    run, again = (shlex.split(text) for text in commands)
+    assert run[:4] == ["marbench", "run", "--spec", f"{report.parent.name}/spec.toml"]
+    assert run[4:6] == ["--methods", f"{HOSTILE},li,nmar,none"]
+    assert run[6:] == ["--images", "all", "--out", report.parent.name]
+    assert again == ["marbench", "report", report.parent.name]
 
 
 def test_names_of_plugins_cannot_leave_their_strings(report: Path) -> None:
@@ -146,43 +201,43 @@ def test_without_scripts_every_picture_is_there_as_png(report: Path) -> None:
     html = (report / "gallery.html").read_text()
     fallback = html.split("<noscript>")[1].split("</noscript>")[0]
     files = re.findall(r'src="([^"]+\.png)"', fallback)
-    assert len(files) == 5 * len(_data(report)["cases"])
+    assert len(files) == 5 * sum(bool(case["reasons"]) for case in _data(report)["cases"]) > 0
     assert all((report / file).read_bytes().startswith(b"\x89PNG") for file in files)
 
 
 def test_images_of_another_version_of_a_method_are_not_shown(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", METHODS[:3], pictures=1)
+    run = write_run(tmp_path / "run", METHODS[:3], slices=2, pictures=1)
     (path,) = run.glob("images/*/li.npz")
     with np.load(path) as stored:
         image = stored["image"]
     path.write_bytes(npz({"image": image, "method": np.array("li"), "method_hash": np.array("older")}))
-    (case,) = _data(render(run).parent)["cases"]
-    assert set(case["files"]) == {"nmar"}
+    (case,) = _shown(run)["cases"]
+    assert case["has"] == [0]  # nmar, the better one
 
 
 def test_a_torn_image_file_costs_only_itself(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", METHODS[:3], pictures=4)
-    before = _data(render(run).parent)["cases"]
+    run = write_run(tmp_path / "run", METHODS[:3], slices=4, pictures=4)
+    before = _shown(run)["cases"]
     case, other = (run / "images" / before[position]["id"] for position in (0, -1))
     for path in (case / "_case.npz", other / "nmar.npz"):
         path.write_bytes(path.read_bytes()[:100])
-    after = {entry["id"]: entry for entry in _data(render(run).parent)["cases"]}
+    after = {entry["id"]: entry for entry in _shown(run)["cases"]}
     assert case.name not in after
-    assert set(after[other.name]["files"]) == {"li"}
+    assert after[other.name]["has"] == [1]  # li, the second
     assert len(after) >= len(before) - 1
 
 
 def test_runs_without_sinograms_have_a_gallery_without_them(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", METHODS[:3], pictures=1)
+    run = write_run(tmp_path / "run", METHODS[:3], slices=2, pictures=1)
     (path,) = run.glob("images/*/_case.npz")
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in ("truth", "uncorrected", "metal", "window")}
     path.write_bytes(npz(arrays))
-    (case,) = _data(render(run).parent)["cases"]
-    assert case["sinograms"] is None
+    (case,) = _shown(run)["cases"]
+    assert case["sinograms"] is False
 
 
 def test_without_stored_images_there_is_no_gallery(tmp_path: Path) -> None:
-    report = render(write_run(tmp_path / "run", METHODS[:3])).parent
+    report = render(write_run(tmp_path / "run", METHODS[:3], slices=2)).parent
     assert not (report / "gallery.html").exists()
     assert "gallery.html" not in (report / "index.html").read_text()

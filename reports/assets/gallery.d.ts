@@ -1,0 +1,167 @@
+// What the gallery's scripts hand to one another. For the type checker only; pages do not load it.
+
+/** Values by pixel (rows × columns) or by ray (views × bins): HU, or line integrals in thousandths; a mask holds 0 and 1. */
+interface Values { rows: number; columns: number; values: Int16Array | Uint8Array }
+
+type View = "image" | "error" | "sinogram" | "residual";
+type Layout = "grid" | "flip" | "swipe";
+type Colours = "light" | "dark" | "viridis";
+type DragMode = "pan" | "window" | "line";
+type Pair = [number, number];
+type Box = [number, number, number, number];
+/** Pixel edges: x0, y0, x1, y1. */
+type Edge = Box;
+/** From pixels of a picture to a canvas: scale x, scale y, shift x, shift y. */
+type Transform = Box;
+
+/** What is on show: all of it stands in the address of the page. */
+interface State {
+  case: string; view: View; layout: Layout;
+  /** Display window, low and high; null is the case's own. */
+  window: Pair | null;
+  zoom: number;
+  /** The centre of what is shown, as fractions of the frame. */
+  x: number; y: number;
+  /** What flip shows; what swipe shows left and right of its divider, which stands at a fraction of the width. */
+  pick: string; left: string; right: string; at: number;
+  contour: boolean; inset: boolean; insetAt: Pair | null;
+  /** Row and column. */
+  probe: Pair | null;
+  hide: string[]; columns: number; field: "body" | "whole";
+  /** What errors are errors from; their range, 0 for the default; their colours. */
+  against: string; range: number; colours: Colours;
+  /** Row, column and radius in pixels. */
+  roi: [number, number, number] | null;
+  /** Row and column of both ends. */
+  profile: Box | null;
+}
+
+/** The state as panes take it: zoom and centre in terms of the whole picture. */
+interface PaneState extends State { zoomX: number; zoomY: number }
+
+interface GalleryCase {
+  id: string; reasons: string[]; group: number; region: string; materials: string[]; area: number;
+  window: Pair; frame: Box; size: Pair; folder: string; thumb: string; sinograms: boolean;
+  /** The methods of which there is a picture, by their places in the list of all. */
+  has: number[];
+  /** Method → what it scores, as JSON carries it. */
+  scores: Record<string, Array<number | string | null>>;
+  
+}
+
+/** The rays: β of every view and γ of every bin in radians, the source's distance and the pixel in cm, µ of water in 1/cm. */
+interface Scan { beta: number[]; gamma: number[]; distance: number; pixel: number; water: number }
+
+interface GalleryData {
+  title: string; cases: GalleryCase[]; methods: string[]; stems: string[]; titles: Record<string, string>;
+  uncorrected: string | null; measures: Array<[string, string, number]>; windows: Record<string, Pair>; error: number;
+  scan: Scan;
+}
+
+/** A picture of a view: the file and the name of its array, or the one whose projection it is. */
+interface Entry { key: string; label: string; name: string; file: string; array: string; projected: boolean; number: number }
+
+interface Picture extends Entry {
+  values: Values; edges: Edge[]; middle: Pair; canvas: HTMLCanvasElement; insets: boolean;
+  rows: number; columns: number; fresh: boolean;
+  /** Where errors do not count: metal, or the metal trace. */
+  mask: Values;
+  /** What it is compared with wherever it is shown: the measured sinogram. */
+  reference: Values | null;
+}
+
+interface Pane {
+  key: string; root: HTMLElement; canvas: HTMLCanvasElement; number: HTMLElement; name: HTMLElement;
+  scores: HTMLElement; value: HTMLElement;
+}
+
+interface Statistics { mean: number; deviation: number; count: number }
+
+/** What values of a view are counted in: how many make one unit, digits, and what the unit is called. */
+interface Unit { scale: number; digits: number; name: string }
+
+interface Hooks {
+  state(): PaneState; window(): Pair; dragMode(): DragMode;
+  pan(dx: number, dy: number): void; zoomAt(factor: number, place: Pair): void; setWindow(low: number, high: number): void;
+  divide(at: number): void; probe(place: Pair): void; tap(place: Pair): void; inset(place: Pair): void;
+  line(from: Pair, to: Pair): void; flipBy(by: number): void;
+}
+
+interface Moves {
+  setWindow(low: number, high: number): void; zoomAt(factor: number, place: Pair): void; hooks: Hooks; step(by: number): void;
+  flipTo(key: string | undefined): void; flipBy(by: number): void; flipToNumber(number: number): void;
+  moveProbe(rows: number, columns: number): void; reset(): void; zoomBy(factor: number): void; zoomToMetal(): void;
+  toggleRoi(): void; growRoi(factor: number): void; toggleProfile(): void; exchangeDrag(): void; show(view: View): void;
+}
+
+interface Basis {
+  data: GalleryData; root: HTMLElement; state(): State; view(): PaneState; frameNow(): Box; pictures(): Map<string, Picture>;
+  first(): Picture | undefined; current(): GalleryCase; listed(): Entry[]; shown(): Entry[]; windowNow(): Pair;
+  ownWindow(): Pair; range(): number;
+  /** What is taken off a picture before it is shown. */
+  referenceOf(picture: Picture): Values | null;
+  dragMode(): DragMode; change(part: Partial<State>): void; redraw(): void; save(): void; fullScreen(): void; fold(): void;
+}
+
+type Viewer = Basis & Moves;
+
+interface Texts {
+  scoresOf(entry: Entry): string; valueAt(picture: Picture, place: Pair): string; roiText(picture: Picture): string;
+  residualText(picture: Picture): string; factsOf(item: GalleryCase): string;
+  scaleText(): { low: string; high: string; about: string };
+}
+
+interface Toolbar { choices(): void; reflect(): void; fold(): void; film(): void }
+
+interface Gallery {
+  find<T extends HTMLElement = HTMLElement>(id: string, kind?: new () => T): T;
+  element<K extends keyof HTMLElementTagNameMap>(name: K, className?: string, text?: string): HTMLElementTagNameMap[K];
+  between(value: number, low: number, high: number): number;
+  short(value: number): number;
+  isSinogram(view: View): boolean;
+  isDifference(view: View): boolean;
+  unitOf(view: View): Unit;
+  readState(): State;
+  writeState(state: State): string;
+  /** The array "case/name" of a sidecar file. */
+  fetchArray(url: string, key: string): Promise<Values>;
+  /** Forget the pictures of other cases than this; they load again when they are wanted. */
+  keep(id: string): void;
+  outline(mask: Values): Edge[];
+  middle(mask: Values): Pair;
+  /** The line integrals of an image in HU, in thousandths, by Joseph's method; lets the page breathe in between. */
+  project(image: Values, scan: Scan): Promise<Values>;
+  grey(low: number, high: number): Uint32Array;
+  signed(range: number, colours: Colours): Uint32Array;
+  colourAt(position: number, colours: Colours): [number, number, number];
+  paintValues(canvas: HTMLCanvasElement, array: Values, table: Uint32Array): void;
+  paintDifference(canvas: HTMLCanvasElement, array: Values, reference: Values, mask: Values, table: Uint32Array): void;
+  makePane(label: string): Pane;
+  draw(pane: Pane, state: PaneState, picture: Picture | null, second: Picture | null): void;
+  locate(canvas: HTMLCanvasElement, state: PaneState, event: { clientX: number; clientY: number }): Pair;
+  listen(canvas: HTMLCanvasElement, hooks: Hooks): void;
+  statistics(array: Values, circle: [number, number, number], reference: Values | null): Statistics;
+  /** Root mean square of a difference where a mask is 0. */
+  rmsOutside(array: Values, reference: Values, mask: Values): number;
+  extent(edges: Edge[], size: { rows: number; columns: number }): Box;
+  arrangePanes(box: HTMLElement, panes: Pane[], how: { aspect: number; columns: number; grid: boolean; below: number }): void;
+  savePng(panes: Pane[], about: string[], name: string): void;
+  /** Values along a line, by bilinear interpolation; a reference is taken off. */
+  along(array: Values, line: Box, reference: Values | null, count: number): Float64Array;
+  makeProfile(viewer: Viewer): { draw(): void };
+  listed(data: GalleryData, item: GalleryCase, view: View): Entry[];
+  fetchPictures(data: GalleryData, item: GalleryCase, entries: Entry[], view: View, isOpen: () => boolean, arrived: (picture: Picture) => void): Promise<void>;
+  makeMoves(viewer: Basis): Moves;
+  makeTexts(viewer: Basis): Texts;
+  bindTools(viewer: Viewer): Toolbar;
+  makeFilm(viewer: Viewer): () => void;
+  bindKeys(viewer: Viewer): void;
+}
+
+/** An array as gallery-pixels.js unpacks it; where there is a base, what it differs from that by. */
+interface PackedArray { shape: Pair; kind: "bits" | "int16"; data: string; base?: string }
+
+interface Window {
+  marbenchGallery: Gallery;
+  marbenchImages?: Record<string, PackedArray>;
+}
