@@ -12,7 +12,7 @@ from marbench.cases.batch import collate
 from marbench.cases.case import Case
 from marbench.conformance.verdict import Finding, failed, ok, skipped
 from marbench.errors import MethodError
-from marbench.learning.artefact import encode, write_card
+from marbench.learning.artefact import encode, identity_of, write_card
 from marbench.method.learned import Batch, LearnedMethod
 from marbench.method.request import FittedMethod, MethodRequest, context_for, instantiate
 from marbench.method.weights import NO_WEIGHTS, WeightsSearch, declared_files, no_weights, read_weights, scan_of
@@ -35,17 +35,7 @@ def untrained(request: MethodRequest, spec: Spec, folder: Path) -> FittedMethod 
     content = encode(method.networks(), {}, half=False)
     path = folder / f"{spec.hash[:16]}.safetensors"
     path.write_bytes(content)
-    file = write_card(
-        path,
-        content,
-        method=chosen.entry.name,
-        label=chosen.label,
-        preset=chosen.preset,
-        parameters=chosen.values(),
-        spec=spec.name,
-        spec_hash=spec.hash,
-        scan=scan_of(spec),
-    )
+    file = write_card(path, content, scan=scan_of(spec), **identity_of(chosen, spec))
     return FittedMethod(chosen, WeightsSearch(file, misfit=0))
 
 

@@ -24,6 +24,7 @@ _BLUR, _COARSE = 1.5, 128
 _LEFT, _LEFT_BY_RESAMPLING = 0.7, 0.6
 _ALIKE = 0.002
 _CUT_PIXELS, _SHARE, _FEW_HU = 9, 0.02, 100.0
+_CUT_SHARE, _CUT_HU = 0.002, 120.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ def faults(image: ArrayLike, truth: ArrayLike, metal_mask: ArrayLike) -> tuple[F
     # In a wrong unit nothing else can be told.
     if wrong := _unit(values, true, ~metal):
         return (wrong,)
+    if wrong := _cut_off(values[~metal], true[~metal]):
+        return (wrong,)
     return tuple(filter(None, (_place(values, true, metal), _cut_out(values, true, metal))))
 
 
@@ -101,6 +104,19 @@ def _unit(image: Image, truth: Image, tissue: NDArray[np.bool_]) -> Fault | None
         return Fault("scaled values", told, "Hand in HU: water is 0, air is -1000.")
     if min(air[1] - air[0], soft[1] - soft[0]) > 300 or max(air[1] - air[0], soft[1] - soft[0]) < -300:
         return Fault("offset", told, "Subtract what was added, often 1000 or 1024: water is 0, air is -1000.")
+    return None
+
+
+def _cut_off(image: Image, truth: Image) -> Fault | None:
+    """Return a fault where many values are the largest or least there is, and those of the truth go far beyond."""
+    for end, sign in (("above", 1.0), ("below", -1.0)):
+        limit = (sign * image).max()
+        share = float((sign * image == limit).mean())
+        # By rank, as in `_unit`: wherever in the picture these values lie.
+        beyond = np.quantile(sign * truth, 1 - share / 2) - limit
+        if share > _CUT_SHARE and beyond > _CUT_HU:
+            seen = f"{share:.1%} of the pixels are {sign * limit:g}, cut off {end}"
+            return Fault("window", seen, "Hand in HU without a display window; -1024 to 3071 is wide enough.")
     return None
 
 

@@ -104,7 +104,7 @@ def test_shipped_methods_conform_on_the_benchmark_that_they_are_trained_for(spec
     for name in ("none", "nmar", "zeng", "cgan", "dudonet"):
         verdict = marbench.check(name, mini.spec, specimens=(mini, specimens[1]))
         assert verdict.failed == (), str(verdict)
-        skips = {finding.check for finding in verdict.findings if finding.outcome == "skipped"}
+        skips = {finding.check for finding in verdict.findings if finding.outcome == "skipped"} - {"device"}
         learns = bool(methods()[name].weights)
         assert skips == ({"geometry"} if learns else {"weights", "training"}), str(verdict)
 
