@@ -54,6 +54,7 @@ WRONG = {
         "8 bit: .*a windowed picture",
     ),
     "a window": ("return scan.image.clamp(-160, 240)", "plausible", "window: .*cut off below"),
+    "cut off above": ("return scan.image.clamp(max=300)", "plausible", "window: .*cut off above"),
     "no negative values": ("return scan.image.clamp(min=0)", "plausible", "(window|attenuation): "),
     "halved": ("return scan.image / 2", "plausible", "scaled values: air is -(49|50)"),
     "transposed": ("return scan.image.mT", "plausible", "transposed: "),
