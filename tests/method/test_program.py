@@ -22,7 +22,7 @@ def scan(tiny):
 
 @pytest.fixture
 def method(tiny):
-    """Return a function that makes a method of a shell's command; it keeps the names of the files that it was handed."""
+    """Return a function that makes a method of a shell's command; it keeps the files that it was handed."""
 
     def make(script, form="raw", program="sh"):
         class Program(ProgramMethod):

@@ -2,7 +2,6 @@
 
 import importlib.util
 import re
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +12,6 @@ from marbench.conformance.specimens import Specimens
 from marbench.method.discovery import discover
 from marbench.method.request import MethodRequest
 from marbench.method.starter import templates, write_plugin
-from marbench.resources import resource_folder
 
 
 def new(*arguments):
@@ -92,11 +90,6 @@ def test_unknown_templates_and_folders_that_cannot_be_are_refused(tmp_path):
     (tmp_path / "file").touch()
     assert "cannot be made" in new("x", "--out", tmp_path / "file").output
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
-
-
-def test_templates_travel_in_the_wheel():
-    pyproject = (Path(resource_folder("templates")).parent / "pyproject.toml").read_text()
-    assert '"templates" = "marbench/_bundled/templates"' in pyproject
 
 
 def test_the_templates_give_images_of_their_own(tiny, tmp_path):
