@@ -188,7 +188,7 @@ def npy_bomb(path: Path, image: np.ndarray) -> None:
 WRONG = {
     "attenuation": (fault(lambda a: (0.19 * (1 + a / 1000)).astype(np.float32)), "attenuation: .*mu_water"),
     "window": (fault(lambda a: np.clip(a, -160, 240)), "window: .*without a display window"),
-    "cut off above": (fault(lambda a: np.minimum(a, 300)), "window: .*cut off above"),
+    "cut off below": (fault(lambda a: np.maximum(a, -700)), "window: .*cut off below"),
     "scaled": (fault(lambda a: a * 4), "scaled values: .*water is 0"),
     "8 bit values": (fault(lambda a: np.rint((np.clip(a, -160, 240) + 160) * 0.6375)), "8 bit: "),
     "uint8": (fault(lambda a: a.astype(np.uint8)), "got uint8: a windowed picture has no HU"),
