@@ -43,7 +43,6 @@ from marbench.spec import load_spec
 __all__ = ["Round", "Scene", "play"]
 
 MARKER = "MARBENCH_KILLS"
-METHODS = ("none", "li", "nmar", "quick", "slow")
 # What two runs of the same may differ in.
 VOLATILE = ["seconds", "peak_mb", "attempt", "host_id"]
 
@@ -71,14 +70,15 @@ class Plugin(Method):
 
 @dataclass(frozen=True)
 class Scene:
-    """The benchmark and the plugins of all rounds, and processes that have imported everything already."""
+    """The benchmark, the plugins and the methods of all rounds, and processes that have imported everything already."""
 
     folder: Path
     forks: ForkServerContext
+    methods: tuple[str, ...]
 
     @classmethod
-    def build(cls, folder: Path) -> Scene:
-        """Write benchmark and plugins."""
+    def build(cls, folder: Path, methods: tuple[str, ...] = ("none", "li", "nmar", "quick", "slow")) -> Scene:
+        """Write benchmark and plugins, of which there are two: quick and slow."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "tiny.toml").write_text(SPEC, encoding="utf-8")
         for name, seconds in (("quick", 0.0), ("slow", 0.02)):
@@ -90,11 +90,19 @@ class Scene:
         os.environ[MARKER] = str(folder)  # whatever comes of the processes that follow is known by it
         forks = multiprocessing.get_context("forkserver")
         forks.set_forkserver_preload(["marbench.bench.run", "marbench.cli.run", "marbench.cli.publish"])
-        return cls(folder, forks)
+        return cls(folder, forks, methods)
 
     def run(self, out: Path, workers: int, limit: int) -> ForkServerProcess:
         """Start ``marbench run``."""
-        words = ["run", "--spec", str(self.folder / "tiny.toml"), "--methods", ",".join(METHODS), "--out", str(out)]
+        words = [
+            "run",
+            "--spec",
+            str(self.folder / "tiny.toml"),
+            "--methods",
+            ",".join(self.methods),
+            "--out",
+            str(out),
+        ]
         words += ["--plugins", str(self.folder / "plugins"), "--workers", str(workers), "--limit", str(limit)]
         return self._start(words, out)
 
@@ -184,7 +192,7 @@ def play(
                 process.kill()
             process.join()
             if process.exitcode == -signal.SIGKILL:
-                this.kills["publication" if publishes else _phase(out, len(undisturbed))] += 1
+                this.kills["publication" if publishes else _phase(out, len(undisturbed), len(scene.methods))] += 1
                 now = _stored(out, scene)
                 this.lost += len(_keys(stored) - _keys(now))
                 stored = now
@@ -218,7 +226,7 @@ def _names(folders: list[Path]) -> set[str]:
     return names
 
 
-def _phase(out: Path, total: int) -> str:
+def _phase(out: Path, total: int, methods: int) -> str:
     """Return how far a run has come."""
     done = len(list((out / "results").glob("*.parquet")))
     if not done:
@@ -227,7 +235,7 @@ def _phase(out: Path, total: int) -> str:
         if len(open_run(out).rows) < total:
             return "cases"
     timed = len(list((out / "timing").glob("*.parquet")))
-    return "pages" if timed >= len(METHODS) else "timing"
+    return "pages" if timed >= methods else "timing"
 
 
 def _stored(out: Path, scene: Scene) -> pd.DataFrame:

@@ -1,31 +1,42 @@
 #!/usr/bin/env bash
-# Train the learned methods (preset base) for `dudonet2019`, in slices of minutes: every call goes on with all of them
-# for MINUTES each, until their budgets of HOURS are used. Checkpoints are in OUT, simulated cases in MARBENCH_CACHE.
+# Train the learned methods for `dudonet2019`: most samples at half the resolution, the last ones in full. One rule for
+# all: the same start, cases, batch, seed and number of samples. Run it again after an interruption: finished stages are
+# passed over, the others go on. Checkpoints are in OUT, simulated cases in MARBENCH_CACHE.
 #
 #   scripts/train_dudonet2019.sh OUT [METHOD…]
 #
-# HOURS    of training for each method (default 4)     MINUTES  of each in one call (default 9; 0: to the end)
-# DEVICE   cpu or cuda (default cuda)   BATCH (default 8)   SEED (default 0)   POOL  cases held at a time
+# METHOD  (default: dudonet cnnmar rdn cgan)      PRESET (default small)
+# START   weights that every method begins from: a file, or a benchmark (default mini; empty: random networks)
+# HALF_STEPS, FULL_STEPS  of BATCH cases over all ranks (default 4000 and 1000 of 8)
+# RANKS   processes that share each step, through torchrun (default 1); on a CPU one for each core, with THREADS=1
+# DEVICE  cpu or cuda (default cpu)    PRECISION  32-true or bf16-mixed (default: the faster one on this machine)
+# SEED (default 0)    POOL  cases held at a time    WORKERS, THREADS (default: all cores)
 set -euo pipefail
 
 out=${1:?usage: scripts/train_dudonet2019.sh OUT [METHOD…]}
 shift
 root=$(cd "$(dirname "$0")/.." && pwd)
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" OMP_WAIT_POLICY=PASSIVE PYTHONUNBUFFERED=1
-seconds=$(awk -v minutes="${MINUTES:-9}" 'BEGIN { print minutes * 60 }')
+preset=${PRESET:-small}
 methods=("$@")
-[[ ${#methods[@]} -eq 0 ]] && methods=(dudonet rdn cnnmar cgan)
+[[ ${#methods[@]} -eq 0 ]] && methods=(dudonet cnnmar rdn cgan)
+program=(python3 -c 'from marbench.cli import main; main()')
+if [[ ${RANKS:-1} -gt 1 ]]; then
+  program=(python3 -m torch.distributed.run --standalone --nproc-per-node "$RANKS" --no-python "${program[@]}")
+fi
+
+# stage METHOD SPEC STEPS FOLDER START
+stage() {
+  [[ -f $4/weights.toml ]] && { echo "$4: done"; return; }
+  echo "== $4"
+  "${program[@]}" train "$1" --spec "$2" --preset "$preset" --steps "$3" --out "$4" --device "${DEVICE:-cpu}" \
+    --batch "${BATCH:-8}" --seed "${SEED:-0}" ${5:+--start-from "$5"} ${POOL:+--pool "$POOL"} \
+    ${PRECISION:+--precision "$PRECISION"} ${WORKERS:+--workers "$WORKERS"} ${THREADS:+--threads "$THREADS"} --no-install
+}
 
 for method in "${methods[@]}"; do
-  folder="$out/$(tr -c 'a-zA-Z0-9\n' '-' <<<"$method")"
-  [[ -f "$folder/weights.toml" ]] && { echo "$method: done"; continue; }
-  echo "== $method"
-  status=0
-  # On SIGTERM the trainer writes a checkpoint; `timeout 0` sets no limit.
-  timeout --signal=TERM --kill-after=60 "$seconds" \
-    python3 -c 'from marbench.cli import main; main()' train "$method" --spec dudonet2019 --preset base \
-    --hours "${HOURS:-4}" --out "$folder" --device "${DEVICE:-cuda}" --batch "${BATCH:-8}" --seed "${SEED:-0}" \
-    ${POOL:+--pool "$POOL"} --no-install || status=$?
-  # 124: the slice is over. Anything else that is not 0 is a failure or the user's interruption.
-  [[ $status -eq 0 || $status -eq 124 ]] || exit "$status"
+  folder=$(tr -c 'a-zA-Z0-9\n' '-' <<<"$method")
+  stage "$method" "$root/scripts/dudonet2019_half.toml" "${HALF_STEPS:-4000}" "$out/half/$folder" "${START-mini}"
+  stage "$method" dudonet2019 "${FULL_STEPS:-1000}" "$out/$folder" "$(ls "$out/half/$folder"/*.safetensors)"
 done
+echo "To ship the weights with their plugins: python3 scripts/ship_weights.py $out"

@@ -29,7 +29,8 @@ def _labels(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
 
 @click.command("figure")
 @click.argument("run", type=options.UserPath(), metavar="RUN")
-@click.option("--case", "case_id", required=True, metavar="ID", help="A case whose images the run kept.")
+@click.option("--case", "case_id", metavar="ID", help="A case whose images the run kept.")
+@click.option("--years", is_flag=True, help="Mean scores over the years of the papers, instead of a case.")
 @click.option("--methods", metavar="LIST", callback=_labels, help="Labels or titles; commas between.  [default: all]")
 @click.option("--window", metavar="LOW,HIGH", callback=_pair, help="Display window in HU.  [default: the case's own]")
 @click.option("--inset", metavar="ROW,COLUMN", callback=_pair, help="What to magnify.  [default: the worst artifact]")
@@ -38,20 +39,31 @@ def _labels(_ctx: click.Context, _option: click.Parameter, text: str | None) -> 
     "--width", type=click.Choice(["double", "single"]), default="double", help="Columns of a page.", show_default=True
 )
 @click.option("--field", type=click.Choice(["body", "whole"]), default="body", help="What is shown.", show_default=True)
+@click.option("--errors", is_flag=True, help="Draw the errors below the images.")
 @click.option("--out", required=True, type=options.UserPath(), metavar="FILE", help="A .png, .pdf or .svg.")
 def command(
     run: Path,
-    case_id: str,
+    case_id: str | None,
+    years: bool,
     methods: tuple[str, ...],
     window: tuple[float, float] | None,
     inset: tuple[float, float] | None,
     convention: str | None,
     width: str,
     field: str,
+    errors: bool,
     out: Path,
 ) -> None:
-    """Write the panels of one case as a figure for a paper."""
+    """Write a figure for a paper: the panels of one case, or performance over the years."""
     from marbench.report.figure import write_figure
+    from marbench.report.year_figure import write_year_figure
 
-    figure = write_figure(run, case_id, out, methods, window, convention, inset, width, field)
+    if years:
+        if case_id is not None or methods or window or inset:
+            raise click.UsageError("--years shows all methods and no case: use it with --convention, --width, --out.")
+        figure = write_year_figure(run, out, convention, width)
+    elif case_id is None:
+        raise click.UsageError("What is to be shown? Name a case with --case ID, or ask for --years.")
+    else:
+        figure = write_figure(run, case_id, out, methods, window, convention, inset, width, field, errors)
     click.echo(f"Figure: {options.shown(figure)}")

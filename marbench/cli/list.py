@@ -64,8 +64,8 @@ def _print(benchmarks: list[dict[str, Any]], methods: list[dict[str, Any]]) -> N
         table.add_row(escape(benchmark["name"]), escape(benchmark["summary"]))
     console = Console()
     console.print(table)
-    table = Table("method", "summary", "can run here", title="Methods", title_justify="left")
+    table = Table("method", "title", "summary", "can run here", title="Methods", title_justify="left")
     for method in methods:
         available = "yes" if method["available"] else f"no: {method['why_not']}"
-        table.add_row(escape(method["name"]), escape(method["summary"]), escape(available))
+        table.add_row(*(escape(method[key]) for key in ("name", "title", "summary")), escape(available))
     console.print(table)

@@ -103,7 +103,7 @@ def command(
     )
     folder = options.results_folder(out, resolved.name)
     finished = _run(resolved, requests, folder, asked)
-    _print_result(finished, resolved)
+    _print_result(finished, resolved, folder)
     if no_report:
         where = options.shown(folder)
         click.echo(f"Results: {where}. Render the page with: marbench report {where}")
@@ -147,10 +147,11 @@ def _run(spec: Spec, requests: list[MethodRequest], folder: Path, asked: RunOpti
         raise SystemExit(1) from error
 
 
-def _print_result(finished: RunSummary, spec: Spec) -> None:
+def _print_result(finished: RunSummary, spec: Spec, folder: Path) -> None:
     from rich.console import Console
 
     from marbench.cli.summary import summary_table, time_line
+    from marbench.results.descriptions import read_cards
 
-    Console().print(summary_table(finished.rows, spec))
+    Console().print(summary_table(finished.rows, spec, read_cards(folder, [])))
     click.echo(time_line(finished))

@@ -64,8 +64,8 @@ def command(
             images,  # type: ignore[arg-type]  # click checks the choice
             options.command_line(ctx),
         )
-    table = store.run().rows
-    Console().print(summary_table(table[table["method"] == method], source.spec))
+    run = store.run()
+    Console().print(summary_table(run.rows[run.rows["method"] == method], source.spec, run.cards))
     where = options.shown(target)
     click.echo(f"{len(rows)} of {len(source)} cases scored into {where}. Render the page with: marbench report {where}")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -20,25 +20,28 @@ if TYPE_CHECKING:
 __all__ = ["summary_table", "time_line", "timing_table"]
 
 
-def summary_table(rows: pd.DataFrame, spec: Spec) -> Table:
+def summary_table(rows: pd.DataFrame, spec: Spec, cards: Mapping[str, Mapping[str, Any]]) -> Table:
     """Return mean scores of the first convention, by method and metal-size group, ranked as on the page.
 
-    Methods with failures or missing cases stand below without a rank, and the reason below the table: their means are
-    over other cases.
+    Methods are called by the titles on their cards, with what one types below where that is another name. Those with
+    failures or missing cases stand below without a rank, and the reason below the table: their means are over other
+    cases.
     """
     from marbench.metrics.measure import measures_of
     from marbench.report.benchmark import Benchmark
+    from marbench.report.entries import entries
     from marbench.report.ranking import rank_methods
 
     convention = spec.metrics.conventions[0]
-    benchmark = Benchmark.of_rows(spec, rows)
+    benchmark = Benchmark.of_rows(spec, rows, cards)
+    names = {label: entry.title for label, entry in entries(benchmark).items()}
     # The page ranks whoever has every number of the table, those that need no convention included.
     ranking = rank_methods(benchmark, measures_of(convention))
     shown = [measure for measure in ranking.measures if measure.convention]
     titles = " above ".join(measure.caption for measure in shown)
     table = Table(
         title=f"{escape(spec.title)}: {titles}, {escape(convention)}, by metal-size group, 1 the largest",
-        caption="\n".join(_remarks(benchmark, ranking)),
+        caption="\n".join(_remarks(benchmark, ranking, names)),
         caption_justify="left",
     )
     table.add_column("#", justify="right")
@@ -54,7 +57,7 @@ def summary_table(rows: pd.DataFrame, spec: Spec) -> Table:
         place = str(ranking.places.get(method, "–"))
         if method == next(iter(ranking.unranked), None):
             table.add_section()
-        table.add_row(place, escape(method), *cells, _cell(own, shown), f"{cover.good}/{cover.total}")
+        table.add_row(place, _name(method, names), *cells, _cell(own, shown), f"{cover.good}/{cover.total}")
     return table
 
 
@@ -68,8 +71,8 @@ def time_line(finished: RunSummary) -> str:
     return f"{finished.new} new results in {finished.stopwatch.total:.1f} s: {parts}{shared}"
 
 
-def timing_table(timings: pd.DataFrame) -> Table:
-    """Return the median and the quartiles of the seconds per call, by method and hardware."""
+def timing_table(timings: pd.DataFrame, titles: Mapping[str, str]) -> Table:
+    """Return the median and the quartiles of the seconds per call, by method (label → title) and hardware."""
     table = Table(title="Milliseconds per case; the middle half of the calls in brackets")
     # On a narrow terminal names take more lines; numbers are never cut.
     for column in ("method", "device", "hardware"):
@@ -81,7 +84,7 @@ def timing_table(timings: pd.DataFrame) -> Table:
         low, median, high = 1000 * rows["seconds"].quantile([0.25, 0.5, 0.75])
         parameters = rows["parameters"].max()
         table.add_row(
-            escape(method),
+            _name(method, titles),
             device,
             escape(hardware),
             threads,
@@ -92,13 +95,19 @@ def timing_table(timings: pd.DataFrame) -> Table:
     return table
 
 
-def _remarks(benchmark: Benchmark, ranking: Ranking) -> Iterator[str]:
+def _name(method: str, titles: Mapping[str, str]) -> str:
+    """Return a method's title, and below it what one types, where that is not the same."""
+    title = titles.get(method, method)
+    return escape(title) if title == method else f"{escape(title)}\n[dim]{escape(method)}[/dim]"
+
+
+def _remarks(benchmark: Benchmark, ranking: Ranking, titles: Mapping[str, str]) -> Iterator[str]:
     """Yield why methods are not ranked, and that ranks are worth little where the patients are too few for any test."""
     from marbench.report.failures import reasons
     from marbench.report.stats import can_differ
 
     for method, reason in reasons(benchmark, ranking).items():
-        yield escape(f"{method} is not ranked: {reason}")
+        yield escape(f"{titles[method]} is not ranked: {reason}")
     patients, methods = benchmark.patients, len(ranking.ranked)
     if methods > 1 and not can_differ(patients, methods - 1):
         yield f"{patients} patient{'s' if patients != 1 else ''}: too few to tell {methods} methods apart."

@@ -55,4 +55,6 @@ def command(
     asked = RunOptions(device=device, limits=Limits(seconds=timeout, memory_gb=memory))
     with Interrupts() as interrupts, TerminalProgress() as progress:
         time_benchmark(resolved, requests, folder, asked, progress, interrupts)
-    Console().print(timing_table(open_run(folder).timings))
+    run = open_run(folder)
+    titles = {label: str(card.get("title") or label) for label, card in run.cards.items()}
+    Console().print(timing_table(run.timings, titles))

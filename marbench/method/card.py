@@ -112,6 +112,10 @@ class MethodCard(_Section):
     """What readers call it."""
     summary: str
     """What it does, in a sentence or two."""
+    explanation: str = ""
+    """How it works and where it fails, in five lines, for a reader who does not know it."""
+    equation: str = ""
+    """What it computes or solves, in plain signs, one equation a line; the letters of the methods page: p, T, M, P."""
     domain: Literal["sinogram", "image", "dual", "none"]
     """Where it works; "none" where it corrects nothing."""
     role: Literal["", "uncorrected", "baseline"] = ""
@@ -129,6 +133,8 @@ class MethodCard(_Section):
     """Of the paper."""
     licence: str = ""
     """Of the plugin."""
+    patents: str = ""
+    """Patents that are known to cover the method. Empty says nothing: nobody need have searched."""
     notes: str = ""
     """What a reader has to know."""
     requires: tuple[str, ...] = ()

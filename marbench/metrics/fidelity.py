@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import correlate1d
+from scipy import ndimage
 
 from marbench.errors import MetricError
 from marbench.metrics.conventions import PSNR_CEILING
@@ -99,6 +99,8 @@ class Reference:
         Pixels that hold any metal; they are not scored.
     window : (low, high), optional
         Display window of the slice in HU.
+    raw : real array ``(rows, columns)``, optional
+        The uncorrected image in HU, which some conventions leave pixels out by.
 
     Raises
     ------
@@ -106,7 +108,9 @@ class Reference:
         An array is not as described, or every pixel is metal.
     """
 
-    def __init__(self, truth: ArrayLike | None, metal: ArrayLike, window: Range | None = None) -> None:
+    def __init__(
+        self, truth: ArrayLike | None, metal: ArrayLike, window: Range | None = None, raw: ArrayLike | None = None
+    ) -> None:
         mask = np.asarray(metal)
         if mask.dtype != np.bool_:
             raise MetricError(
@@ -119,6 +123,7 @@ class Reference:
             raise MetricError(f"There is nothing to score: none of the {mask.size} pixels is valid.")
         self.valid: Mask = ~mask
         self.window = window
+        self.raw = None if raw is None else _numbers(raw, "uncorrected image", mask.shape)
         self.truth = None if truth is None else _numbers(truth, "truth", mask.shape)
         if self.truth is not None:
             # SSIM's windows reach beyond the valid pixels, so all of the truth has to be there.
@@ -130,6 +135,20 @@ class Reference:
         if self.truth is None:
             raise MetricError("This case has no known truth to compare an image with.")
         return self.truth
+
+    @cached_property
+    def body(self) -> Reference:
+        """This with what lies outside of the body left out like metal.
+
+        The body is the largest part of the truth above −500 HU, closed by one pixel and filled.
+        """
+        parts, count = ndimage.label(self.known_truth() > -500)
+        if not count:
+            raise MetricError("There is no body to score: all of the truth is below −500 HU.")
+        largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+        # A body may go on beyond the border of the picture.
+        closed = ndimage.binary_closing(np.pad(largest, 2, mode="edge"))[2:-2, 2:-2]
+        return Reference(self.truth, ~(ndimage.binary_fill_holes(closed) & self.valid), self.window)
 
     def moments(self, hu_range: Range) -> _Moments:
         """Return what SSIM needs of the truth within a HU range."""
@@ -161,6 +180,11 @@ class ScoredImage:
         _refuse_non_finite(self.image[reference.valid], "image")
         self._psnr: dict[Range, float] = {}
         self._ssim: dict[Range, float] = {}
+
+    @cached_property
+    def of_the_body(self) -> ScoredImage:
+        """This image, scored within the body alone."""
+        return ScoredImage(self.image, self.reference.body)
 
     @cached_property
     def rmse(self) -> float:
@@ -222,7 +246,7 @@ def _rmse(image: Image, truth: Image, valid: Mask) -> float:
 
 
 def _smooth(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(correlate1d(correlate1d(image, _WINDOW, axis=0), _WINDOW, axis=1))
+    return np.asarray(ndimage.correlate1d(ndimage.correlate1d(image, _WINDOW, axis=0), _WINDOW, axis=1))
 
 
 def _numbers(values: ArrayLike, what: str, shape: tuple[int, ...]) -> Image:

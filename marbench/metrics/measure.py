@@ -12,6 +12,7 @@ from typing import Literal
 from marbench.errors import MetricError, nearest
 from marbench.metrics.conventions import CONVENTIONS, known_conventions
 from marbench.metrics.fidelity import Range, ScoredImage
+from marbench.metrics.published import PUBLISHED
 
 __all__ = ["Measure", "Need", "measure", "measures_of", "stored_measures"]
 
@@ -127,22 +128,32 @@ def _measures(conventions: Iterable[str]) -> tuple[Measure, ...]:
     return (*(each for name in conventions for each in _of_convention(name)), _RMSE)
 
 
-def _of_convention(name: str) -> tuple[Measure, Measure]:
+def _of_convention(name: str) -> tuple[Measure, ...]:
     truth: frozenset[Need] = frozenset({"truth"})
-    return (
-        Measure(
-            f"psnr[{name}]", "PSNR", "dB", 2, True, truth, partial(_psnr, convention=name), name, bounds=(-100, 100)
-        ),
-        Measure(f"ssim[{name}]", "SSIM", "", 4, True, truth, partial(_ssim, convention=name), name, bounds=(-1, 1)),
+    published = PUBLISHED.get(name)
+    psnr, ssim = (
+        (published.psnr, published.ssim)
+        if published
+        else (partial(_psnr, convention=name), partial(_ssim, convention=name))
     )
+    both = (
+        Measure(f"psnr[{name}]", "PSNR", "dB", 2, True, truth, psnr, name, bounds=(-100, 100)),
+        Measure(f"ssim[{name}]", "SSIM", "", 4, True, truth, ssim, name, bounds=(-1, 1)),
+    )
+    return both[1:] if published and not published.has_psnr else both
 
 
 def _psnr(image: ScoredImage, convention: str) -> float:
-    return image.psnr(_range(image, convention))
+    return _counted(image, convention).psnr(_range(image, convention))
 
 
 def _ssim(image: ScoredImage, convention: str) -> float:
-    return image.ssim(_range(image, convention))
+    return _counted(image, convention).ssim(_range(image, convention))
+
+
+def _counted(image: ScoredImage, convention: str) -> ScoredImage:
+    (name,) = known_conventions(convention)
+    return image.of_the_body if CONVENTIONS[name].body else image
 
 
 def _rmse(image: ScoredImage) -> float:

@@ -28,7 +28,8 @@ class Scorer:
         # Where no truth tells which pixels hold any metal, those that are mostly metal have to do.
         metal = (case.scan.metal_mask if truth is None else truth.metal)[0].cpu().numpy()
         image = None if truth is None else truth.image[0].cpu().numpy()
-        self._reference = Reference(image, metal, case.info.window)
+        raw = case.scan.image[0].cpu().numpy()
+        self._reference = Reference(image, metal, case.info.window, raw)
         self._measures = tuple(measures)
         facts: dict[Need, bool] = {"truth": truth is not None, "metal": bool(metal.any())}
         self._met = frozenset(need for need, there in facts.items() if there)

@@ -5,15 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marbench.errors import DataError
 
-__all__ = ["Material", "attenuation_of", "element_fractions", "formula_fractions"]
+__all__ = ["ELEMENTS", "Material", "attenuation_of", "element_fractions", "formula_fractions"]
 
 Fractions = tuple[tuple[str, float], ...]
+
+TABLE, TABLE_KEV = Path(__file__).parent / "attenuation.npy", range(10, 151)
+"""xraydb's values at whole energies (scripts/attenuation.py): importing it takes longer than simulating a case."""
+
+_SYMBOLS = (
+    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb "
+    "Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au "
+    "Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U"
+)
+ELEMENTS = tuple(_SYMBOLS.split())
+"""Symbols by atomic number. Further than uranium the tables of attenuation do not reach."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +45,28 @@ def attenuation_of(material: Material, energies_kev: NDArray[np.float64]) -> NDA
     Mixture rule over the elements; values of xraydb's Elam tables, which agree with NIST XCOM within 0.1 % between
     20 and 120 keV.
     """
-    # Imported here because it takes over a second and most commands need no physics.
-    import xraydb
-
     # µ/ρ = Σ w_i (µ/ρ)_i, with mass fractions w_i that add up to 1.
     total = sum(fraction for _, fraction in material.fractions)
-    ev = np.asarray(energies_kev, dtype=np.float64) * 1000
-    values = [fraction / total * xraydb.mu_elam(element, ev) for element, fraction in material.fractions]
+    kev = np.asarray(energies_kev, dtype=np.float64)
+    values = [fraction / total * _of_element(element, kev) for element, fraction in material.fractions]
     return np.asarray(np.sum(values, axis=0), dtype=np.float64)
+
+
+def _of_element(symbol: str, kev: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return µ/ρ of an element: from the table where that has all energies, which saves every process a second."""
+    if np.isin(kev, np.array(TABLE_KEV)).all():
+        columns = kev.astype(np.intp) - TABLE_KEV[0]
+        values: NDArray[np.float64] = _table()[ELEMENTS.index(symbol), columns]
+        return values
+    import xraydb
+
+    return np.asarray(xraydb.mu_elam(symbol, kev * 1000), dtype=np.float64)
+
+
+@cache
+def _table() -> NDArray[np.float64]:
+    table: NDArray[np.float64] = np.load(TABLE)
+    return table
 
 
 def element_fractions(shares: Mapping[str, float]) -> Fractions:
@@ -55,7 +82,7 @@ def element_fractions(shares: Mapping[str, float]) -> Fractions:
     for element, share in shares.items():
         if not (math.isfinite(share) and share > 0):
             raise DataError(f"the mass fraction of {element} is a number above 0. Got {share!r}")
-        if not _is_element(element):
+        if element not in ELEMENTS:
             raise DataError(f"{element!r} is no chemical element from H to U: symbols are spelled Ti, Co, O")
     # As they are: whoever uses them divides by their sum.
     return tuple((element, float(share)) for element, share in shares.items())
@@ -75,19 +102,9 @@ def formula_fractions(formula: str) -> Fractions:
         atoms = xraydb.chemparse(formula)
     except ValueError:
         atoms = {}
-    if not atoms or not all(_is_element(element) for element in atoms):
+    if not atoms or not all(element in ELEMENTS for element in atoms):
         raise DataError(
             f"{formula!r} is no chemical formula, such as ZrO2. Of an alloy give the mass fractions: "
             "fractions = { Ti = 90, Al = 6, V = 4 }"
         )
     return element_fractions({element: count * xraydb.atomic_mass(element) for element, count in atoms.items()})
-
-
-def _is_element(symbol: str) -> bool:
-    import xraydb
-
-    try:
-        # Further than uranium the tables of attenuation do not reach.
-        return bool(xraydb.atomic_symbol(symbol) == symbol and xraydb.atomic_number(symbol) <= 92)
-    except ValueError:
-        return False

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["Axis", "linear_axis", "log_axis"]
+__all__ = ["Axis", "linear_axis", "log_axis", "year_axis"]
 
 
 @dataclass(frozen=True)
@@ -59,3 +59,10 @@ def log_axis(values: Sequence[float], start: float, end: float, pad: float = 0.0
     candidates = (factor * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for factor in factors)
     ticks = tuple(float(f"{tick:.6g}") for tick in candidates if low <= math.log10(tick) <= high)
     return Axis(low, high, start, end, ticks, log=True)
+
+
+def year_axis(values: Sequence[float], start: float, end: float) -> Axis:
+    """Return a linear axis over years: between two of them there is no tick, and a single one has room."""
+    years = [*values, min(values) - 1, max(values) + 1]
+    axis = linear_axis(years, start, end, pad=0.02)
+    return replace(axis, ticks=tuple(tick for tick in axis.ticks if tick == int(tick)))

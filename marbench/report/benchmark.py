@@ -14,6 +14,7 @@ import pandas as pd
 
 from marbench.metrics.measure import Measure, stored_measures
 from marbench.results.admission import admit
+from marbench.results.rows import TIMING_SCHEMA
 from marbench.results.store import Run
 from marbench.spec import PROTOCOL, Spec
 
@@ -65,10 +66,11 @@ class Benchmark:
     notices: tuple[str, ...] = ()
 
     @classmethod
-    def of_rows(cls, spec: Spec, rows: pd.DataFrame) -> Benchmark:
-        """Return rows of one benchmark, one per (method, case), as what can be ranked."""
+    def of_rows(cls, spec: Spec, rows: pd.DataFrame, cards: Mapping[str, Mapping[str, Any]]) -> Benchmark:
+        """Return rows of one benchmark, one per (method, case), with label → card, as what can be ranked."""
         order = _apart(rows)[0].sort_values(["method", "case_id"], kind="stable").reset_index(drop=True)
-        return cls(spec, spec.hash, PROTOCOL, order, timings=pd.DataFrame(), hosts={}, cards={}, folders=())
+        untimed = TIMING_SCHEMA.empty_table().to_pandas()
+        return cls(spec, spec.hash, PROTOCOL, order, timings=untimed, hosts={}, cards=cards, folders=())
 
     @property
     def slug(self) -> str:

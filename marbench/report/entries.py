@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from marbench.machine.files import safe_name
 from marbench.report.benchmark import Benchmark
 from marbench.report.training import is_learned
 
@@ -17,6 +18,14 @@ __all__ = ["Entry", "entries", "reference_device"]
 
 # What may become a link: a card comes from anywhere.
 _ADDRESS = re.compile(r"https?://[^\s\"<>]+")
+_FORGE = re.compile(r"//(www\.)?(github|gitlab|codeberg|bitbucket|sr)\.")
+# Those that one meets; of other words nobody knows whether SPDX has a page.
+_LICENCES = frozenset(
+    (
+        *("Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MPL-2.0", "CC0-1.0", "CC-BY-4.0"),
+        *(f"{name}-{end}" for name in ("GPL-2.0", "GPL-3.0", "LGPL-3.0", "AGPL-3.0") for end in ("only", "or-later")),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -38,8 +47,6 @@ class Entry:
     seconds : float or None
         Median on the reference device.
     parameters : int or None
-    position : int
-        In the methods' natural order; names anchors, which labels cannot.
     card : mapping
         As stored; it may lack any key.
     evidence : str
@@ -54,20 +61,21 @@ class Entry:
     baseline: bool
     seconds: float | None
     parameters: int | None
-    position: int
     card: Mapping[str, Any]
     evidence: str = ""
 
     @property
     def anchor(self) -> str:
-        """The fragment of the method's card."""
-        return f"method-{self.position}"
+        """The fragment of the method's card: the same whatever other methods there are."""
+        return f"method-{safe_name(self.label)}"
 
     @property
     def links(self) -> dict[str, str]:
-        """Name → address: of the paper, the first in what the card cites, and of the code or page."""
-        texts = {"paper": self.card.get("cite"), "web": self.card.get("url")}
-        found = {name: _ADDRESS.search(str(text or "")) for name, text in texts.items()}
+        """Name → address: of the paper, the first in what the card cites, of the code or a page, of the licence."""
+        url, licence = str(self.card.get("url") or ""), self.card.get("licence")
+        texts = {"paper": str(self.card.get("cite") or ""), "code" if _FORGE.search(url) else "web": url}
+        texts["licence"] = f"https://spdx.org/licenses/{licence}.html" if licence in _LICENCES else ""
+        found = {name: _ADDRESS.search(text) for name, text in texts.items()}
         return {name: match[0].rstrip(".,;)") for name, match in found.items() if match}
 
     @property
@@ -91,8 +99,8 @@ def entries(benchmark: Benchmark) -> dict[str, Entry]:
     counted = benchmark.timings.groupby("method")["parameters"].max()
     sizes, cards = counted.dropna(), benchmark.cards
     found = {
-        label: _entry(label, position, cards.get(label, {}), seconds.get(label), sizes.get(label), label in counted)
-        for position, label in enumerate(benchmark.methods, start=1)
+        label: _entry(label, cards.get(label, {}), seconds.get(label), sizes.get(label), label in counted)
+        for label in benchmark.methods
     }
     # Rows of one method may be of several kinds, as after a merge: each is named.
     others = benchmark.rows.loc[benchmark.rows["evidence"] != "run here", ["method", "evidence"]].drop_duplicates()
@@ -108,9 +116,7 @@ def entries(benchmark: Benchmark) -> dict[str, Entry]:
     }
 
 
-def _entry(
-    label: str, position: int, card: Mapping[str, Any], seconds: float | None, parameters: float | None, timed: bool
-) -> Entry:
+def _entry(label: str, card: Mapping[str, Any], seconds: float | None, parameters: float | None, timed: bool) -> Entry:
     name, _, settings = label.partition("[")
     title = str(card.get("title") or name)
     year = card.get("year")
@@ -123,7 +129,6 @@ def _entry(
         baseline=card.get("role") in ("uncorrected", "baseline"),
         seconds=None if seconds is None else float(seconds),
         parameters=None if parameters is None else int(parameters),
-        position=position,
         card=card,
     )
 

@@ -22,7 +22,8 @@ from marbench.results.representative import Difficulty, difficulty
 
 __all__ = ["PAGE"]
 
-_FIRST_ROWS = 10
+# As many as the script shows, so that nothing moves when it does.
+_FIRST_ROWS = 25
 _MESSAGE = 160
 
 
@@ -60,6 +61,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         "distributions": _distributions(titles, values),
         "area": against_area(titles, values, areas, groups),
         "names": names,
+        "places": ranked_at,
         "duels": duels(values, main),
         "first": _first_rows(table, hard, scores[main]),
         **_drawing(findings, hard, pictures),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import gaussian_kde
 
 from marbench.metrics.measure import Measure
 from marbench.report.axes import Axis, linear_axis, log_axis
@@ -25,6 +24,8 @@ class Shape:
 
     Attributes
     ----------
+    method : int
+        Its place among the methods that were given.
     label : str
     middle : float
         Its row's coordinate.
@@ -39,6 +40,7 @@ class Shape:
     count : int
     """
 
+    method: int
     label: str
     middle: float
     violin: str
@@ -63,6 +65,7 @@ class Shapes:
 class AreaPanel:
     """One method's scores against the metal area: single cases, and the medians of the size groups."""
 
+    method: int
     label: str
     points: str
     line: str
@@ -106,20 +109,23 @@ def distributions(labels: Sequence[str], scores: NDArray[np.float64], width: int
     Densities are Gaussian kernel estimates with Scott's bandwidth. Of more than 200 cases every k-th in the order of
     the scores is drawn as a point.
     """
-    kept = [(label, np.sort(row[np.isfinite(row)])) for label, row in zip(labels, scores, strict=True)]
-    kept = [(label, row) for label, row in kept if len(row)]
+    kept = [(method, np.sort(row[np.isfinite(row)])) for method, row in enumerate(scores)]
+    kept = [(method, row) for method, row in kept if len(row)]
     if not kept:
         return None
     x = linear_axis(
         [float(value) for _, row in kept for value in row[[0, -1]]], min(_LEFT, 0.3 * width), width - _RIGHT, pad=0.03
     )
-    shapes = tuple(_shape(label, row, x, 10 + _ROW * (index + 0.5)) for index, (label, row) in enumerate(kept))
+    shapes = tuple(
+        _shape(method, labels[method], row, x, 10 + _ROW * (index + 0.5)) for index, (method, row) in enumerate(kept)
+    )
     return Shapes(width, 10 + _ROW * len(kept) + 42, x, shapes)
 
 
-def _shape(label: str, values: NDArray[np.float64], x: Axis, middle: float) -> Shape:
+def _shape(method: int, label: str, values: NDArray[np.float64], x: Axis, middle: float) -> Shape:
     low, lower, median, upper, high = (float(value) for value in np.percentile(values, [5, 25, 50, 75, 95]))
     return Shape(
+        method=method,
         label=label,
         middle=round(middle, 1),
         violin=_violin(values, x, middle),
@@ -137,11 +143,21 @@ def _violin(values: NDArray[np.float64], x: Axis, middle: float) -> str:
         return ""
     # A thousand of the sorted scores give the same curve.
     places = np.linspace(values[0], values[-1], 48)
-    density = gaussian_kde(values[:: max(1, len(values) // 1000)])(places)
+    density = _density(values[:: max(1, len(values) // 1000)], places)
     half = density / density.max() * (_ROW * 0.42)
     upper = [f"{x(float(place)):.1f} {middle - size:.1f}" for place, size in zip(places, half, strict=True)]
     lower = [f"{x(float(place)):.1f} {middle + size:.1f}" for place, size in zip(places, half, strict=True)]
     return f"M{'L'.join([*upper, *reversed(lower)])}Z"
+
+
+def _density(values: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a Gaussian kernel density of Scott's bandwidth, up to a factor.
+
+    Importing ``scipy.stats`` for it would cost every command as much time as the whole page.
+    """
+    width = np.std(values, ddof=1) * len(values) ** -0.2
+    density: NDArray[np.float64] = np.exp(-0.5 * ((places[:, None] - values) / width) ** 2).sum(axis=1)
+    return density
 
 
 def _points(values: NDArray[np.float64], x: Axis, middle: float) -> str:
@@ -171,9 +187,10 @@ def against_area(
     ends = [float(scores[finite].min()), float(scores[finite].max())]
     y = linear_axis(ends, _SMALL_HEIGHT - 30, 8, count=4)
     panels = []
-    for label, row, good in zip(labels, scores, finite, strict=True):
+    for method, (label, row, good) in enumerate(zip(labels, scores, finite, strict=True)):
         if good.any():
-            panels.append(AreaPanel(label, _dots(row, areas, good, x, y), _medians(row, areas, good, groups, x, y)))
+            dots, line = _dots(row, areas, good, x, y), _medians(row, areas, good, groups, x, y)
+            panels.append(AreaPanel(method, label, dots, line))
     return Area(_SMALL_WIDTH, _SMALL_HEIGHT, x, y, panels[0].line, tuple(panels))
 
 

@@ -1,4 +1,4 @@
-"""Figures for papers: the panels of one case, metal in yellow, a region magnified, the scores below."""
+"""Figures for papers: the panels of one case, metal in yellow, a region magnified below each, the scores."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from marbench.machine.files import write_atomically
 from marbench.method.card import by_title
 from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark, gather
-from marbench.report.figure_drawing import INSET_PART, Panel, draw_panels
+from marbench.report.figure_drawing import REGION, Panel, draw_panels
 from marbench.report.findings import Findings
 from marbench.report.formats import number
+from marbench.report.gallery import ERROR_RANGE_HU
 from marbench.report.gallery_store import StoredCase, read_case, read_method, stored_cases
 from marbench.report.pictures import BODY_HU, body_frame
 from marbench.report.ranking import rank_methods
 from marbench.results.store import open_run
 
-__all__ = ["FORMATS", "Panel", "figure_panels", "write_figure"]
+__all__ = ["FORMATS", "Panel", "figure_kind", "figure_panels", "write_figure"]
 
 FORMATS = ("png", "pdf", "svg")
-# Of the inset: errors above the limit are equally bad; no more of it may be metal.
+# Of the magnified region: errors above the limit are equally bad; no more of it may be metal.
 _ERROR_HU, _METAL_PART = 1000, 0.2
 
 
@@ -39,6 +40,7 @@ def write_figure(
     inset: tuple[float, float] | None = None,
     width: str = "double",
     field: str = "body",
+    errors: bool = False,
 ) -> Path:
     """Write the panels of one case as PNG, PDF or SVG, and return the path.
 
@@ -57,11 +59,14 @@ def write_figure(
     convention : str, optional
         Of the scores. Default: the first of the benchmark.
     inset : (row, column), optional
-        Centre of the magnified region. Default: where the metal harms the tissue most, see `_harmed`.
+        Centre of the magnified region, in pixels of the whole image. Default: where the metal harms the tissue most,
+        see `_harmed`.
     width : {"double", "single"}
         Of a journal's columns: the figure is exactly as wide, see `WIDTHS_INCHES`.
     field : {"body", "whole"}
         What of the image is shown.
+    errors : bool
+        Whether the errors of every image are drawn below it.
 
     Raises
     ------
@@ -71,22 +76,29 @@ def write_figure(
         A method has no results, or no image of this case.
     """
     out = Path(out)
-    kind = out.suffix.lower().lstrip(".")
-    if kind not in FORMATS:
-        raise StoreError(f"{out}: a figure is a file that ends in .png, .pdf or .svg. Got {out.suffix or 'no ending'}.")
+    kind = figure_kind(out)
     if window is not None and not window[0] < window[1]:
         raise StoreError(f"A display window goes from low to high HU. Got {window[0]:g} to {window[1]:g}.")
     findings = Findings(_benchmark_of(Path(run), case_id))
     case = _stored(findings, case_id)
     panels = figure_panels(findings, case_id, case, methods, convention)
     rows, columns = case.truth.shape
-    centre = _harmed(case) if inset is None else inset
-    if not (0 <= centre[0] < rows and 0 <= centre[1] < columns):
-        raise StoreError(f"The inset's centre lies in an image of {rows} × {columns} pixels. Got {centre}.")
-    if field == "body":
-        panels, case, centre = _cropped(panels, case, centre)
-    write_atomically(out, draw_panels(panels, case, window or case.window, centre, kind, width))
+    if inset is not None and not (0 <= inset[0] < rows and 0 <= inset[1] < columns):
+        raise StoreError(f"The inset's centre lies in an image of {rows} × {columns} pixels. Got {inset}.")
+    frame = body_frame(case) if field == "body" else (0, rows, 0, columns)
+    panels, case = _cropped(panels, case, frame)
+    centre = _harmed(case) if inset is None else (inset[0] - frame[0], inset[1] - frame[2])
+    error_hu = ERROR_RANGE_HU if errors else None
+    write_atomically(out, draw_panels(panels, case, window or case.window, centre, kind, width, error_hu))
     return out
+
+
+def figure_kind(out: Path) -> str:
+    """Return the format that a file's ending asks for, one of `FORMATS`; StoreError for another."""
+    kind = out.suffix.lower().lstrip(".")
+    if kind not in FORMATS:
+        raise StoreError(f"{out}: a figure is a file that ends in .png, .pdf or .svg. Got {out.suffix or 'no ending'}.")
+    return kind
 
 
 def figure_panels(
@@ -124,14 +136,14 @@ def figure_panels(
 
 
 def _cropped(
-    panels: Sequence[Panel], case: StoredCase, centre: tuple[float, float]
-) -> tuple[tuple[Panel, ...], StoredCase, tuple[float, float]]:
-    """Return the panels without the air around the body."""
-    top, bottom, left, right = body_frame(case)
+    panels: Sequence[Panel], case: StoredCase, frame: tuple[int, int, int, int]
+) -> tuple[tuple[Panel, ...], StoredCase]:
+    """Return the panels and the case within a frame: top, bottom, left, right."""
+    top, bottom, left, right = frame
     part = (slice(top, bottom), slice(left, right))
     images = {name: getattr(case, name)[part] for name in ("truth", "uncorrected", "metal")}
     shown = tuple(replace(panel, image=panel.image[part]) for panel in panels)
-    return shown, replace(case, **images), (centre[0] - top, centre[1] - left)
+    return shown, replace(case, **images)
 
 
 def _named(findings: Findings, name: str) -> str:
@@ -191,13 +203,13 @@ def _ranked(benchmark: Benchmark, measures: Sequence[Measure]) -> Sequence[str]:
 def _harmed(case: StoredCase) -> tuple[float, float]:
     """Return the centre of the region where the uncorrected image has the largest error in the body beside the metal.
 
-    A region that is mostly metal would fill the inset with yellow. Without any error: the middle of the image.
+    A region that is mostly metal would be mostly yellow. Without any error: the middle of the image.
     """
     error = np.abs(case.uncorrected.astype(np.float64) - case.truth)
     error[case.metal | (case.truth < BODY_HU)] = 0
-    side = round(INSET_PART * case.truth.shape[1])
-    smooth = uniform_filter(np.minimum(error, _ERROR_HU), side, mode="constant")
-    smooth[uniform_filter(case.metal.astype(np.float64), side, mode="constant") > _METAL_PART] = 0
+    sides = [max(1, round(part * case.truth.shape[1])) for part in REGION]
+    smooth = uniform_filter(np.minimum(error, _ERROR_HU), sides, mode="constant")
+    smooth[uniform_filter(case.metal.astype(np.float64), sides, mode="constant") > _METAL_PART] = 0
     if not smooth.any():
         return case.truth.shape[0] / 2, case.truth.shape[1] / 2
     row, column = np.unravel_index(np.argmax(smooth), smooth.shape)

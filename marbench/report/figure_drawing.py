@@ -1,4 +1,4 @@
-"""Drawing the panels of a figure for a paper with matplotlib: pictures, insets, captions."""
+"""Drawing the panels of a figure for a paper: pictures, a region of each magnified, errors, captions."""
 
 from __future__ import annotations
 
@@ -12,25 +12,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marbench.report.gallery_store import StoredCase
-from marbench.report.pictures import BODY_HU, windowed
+from marbench.report.pictures import windowed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["INSET_PART", "WIDTHS_INCHES", "Panel", "draw_panels"]
+__all__ = ["REGION", "WIDTHS_INCHES", "Panel", "draw_panels"]
 
 WIDTHS_INCHES = {"single": 3.5, "double": 7.16}
 """Of one column and of two columns of a journal's page (IEEE)."""
+REGION = (0.18, 0.36)
+"""Rows and columns of the magnified region, as parts of the picture's width."""
 _COLUMNS = {"single": 3, "double": 5}
-_CAPTION_INCHES = 0.36
-INSET_PART = 0.18
-"""The magnified region's part of the picture's width."""
-_INSET_SIZE = 0.38
+_CAPTION_INCHES, _GAP_INCHES = 0.36, 0.03
+_METAL_GREY = 0.35
+# Blue and red are told apart by almost everybody; white is no error.
+_ERROR_COLOURS = "RdBu_r"
 # Nothing about the day or the software: the same run gives the same bytes.
 _METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
     "svg": {"Date": None, "Creator": None},
+}
+# A label is no mathematics, whatever signs it has. Fonts travel in the file: TrueType in PDF, outlines in SVG, which
+# has no way of its own to carry fonts that all programs read.
+_STYLE: Any = {
+    "font.size": 7,
+    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "text.parse_math": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "marbench",
 }
 
 
@@ -59,88 +72,129 @@ def draw_panels(
     centre: tuple[float, float],
     kind: str,
     width: str = "double",
+    error_hu: float | None = None,
 ) -> bytes:
-    """Return the figure as the content of a file of a kind, ``png``, ``pdf`` or ``svg``; see `WIDTHS_INCHES`."""
+    """Return the figure as the content of a file of a kind, ``png``, ``pdf`` or ``svg``.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+        The first one is the truth.
+    case : StoredCase
+        Of the same part of the image as the panels.
+    window : (low, high)
+        HU.
+    centre : (row, column)
+        Of the magnified region, which is moved where it would leave the picture.
+    kind, width : str
+        See `WIDTHS_INCHES`.
+    error_hu : float, optional
+        Draw the errors below, from minus to plus this.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    # A label is no mathematics, whatever signs it has; fonts stay text that an editor can change.
-    style: Any = {
-        "font.size": 7,
-        "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
-        "text.parse_math": False,
-        "pdf.fonttype": 42,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "marbench",
-    }
-    down = math.ceil(len(panels) / _COLUMNS[width])
-    across = math.ceil(len(panels) / down)
-    aspect = case.truth.shape[0] / case.truth.shape[1]
-    panel_inches = WIDTHS_INCHES[width] / across
-    size = (WIDTHS_INCHES[width], down * (panel_inches * aspect + _CAPTION_INCHES))
+    sheet = _Sheet.of(len(panels), case.truth.shape, WIDTHS_INCHES[width], _COLUMNS[width], error_hu is not None)
+    region = _region(case.truth.shape, centre)
     buffer = io.BytesIO()
-    with mpl.rc_context(style):
-        figure = Figure(figsize=size, dpi=300, facecolor="white")
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(sheet.width, sheet.height), dpi=300, facecolor="white")
         FigureCanvasAgg(figure)
-        corner = _free_corner(case.truth, centre)
         for index, panel in enumerate(panels):
-            row, column = divmod(index, across)
-            height = panel_inches * aspect / size[1]
-            bottom = 1 - (row + 1) * height - row * _CAPTION_INCHES / size[1]
-            gap = 0.012
-            axes = figure.add_axes((column / across + gap / across, bottom, (1 - 2 * gap) / across, height * (1 - gap)))
-            _caption(axes, panel, _letter(index))
-            _picture(axes, windowed(panel.image, case.metal, window), centre, corner)
+            colours = windowed(panel.image, case.metal, window)
+            _whole(sheet.axes(figure, index, 0), colours, region)
+            _magnified(sheet.axes(figure, index, 1), colours, region)
+            lowest = sheet.axes(figure, index, 2) if error_hu is not None else figure.axes[-1]
+            if error_hu is not None:
+                _errors(lowest, panel.image, case, error_hu, index == 0)
+            _caption(lowest, panel, _letter(index))
         figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
     return buffer.getvalue()
 
 
-def _caption(axes: Axes, panel: Panel, letter: str) -> None:
-    text = f"({letter}) {panel.label}\n{panel.scores}"
-    axes.text(0.5, -0.03, text, transform=axes.transAxes, ha="center", va="top", linespacing=1.3)
+@dataclass(frozen=True)
+class _Sheet:
+    """Where the parts of every panel lie, in inches: the picture, the magnified region, and maybe the error."""
+
+    width: float
+    height: float
+    across: int
+    part: float
+    heights: tuple[float, ...]
+
+    @classmethod
+    def of(cls, panels: int, shape: tuple[int, ...], width: float, most: int, errors: bool) -> _Sheet:
+        down = math.ceil(panels / most)
+        across = math.ceil(panels / down)
+        part = width / across - _GAP_INCHES
+        tall = part * shape[0] / shape[1]
+        heights = (tall, part * REGION[0] / REGION[1], *((tall,) if errors else ()))
+        row = sum(heights) + _GAP_INCHES * len(heights) + _CAPTION_INCHES
+        return cls(width, down * row, across, part, heights)
+
+    def axes(self, figure: Figure, panel: int, part: int) -> Axes:
+        """Return the axes of a part of a panel."""
+        row, column = divmod(panel, self.across)
+        whole = sum(self.heights) + _GAP_INCHES * len(self.heights) + _CAPTION_INCHES
+        top = row * whole + sum(self.heights[:part]) + _GAP_INCHES * part
+        left = column * self.width / self.across + _GAP_INCHES / 2
+        bottom = self.height - top - self.heights[part]
+        across, up = self.width, self.height
+        axes = figure.add_axes((left / across, bottom / up, self.part / across, self.heights[part] / up))
+        axes.set_axis_off()
+        return axes
 
 
-def _picture(axes: Axes, colours: NDArray[np.uint8], centre: tuple[float, float], corner: tuple[float, float]) -> None:
+def _region(shape: tuple[int, ...], centre: tuple[float, float]) -> tuple[float, float, float, float]:
+    """Return the ends of the magnified region within the picture: top, bottom, left, right."""
+    ends: list[float] = []
+    for size, part, middle in zip(shape, REGION, centre, strict=True):
+        half = min(part * shape[1], size) / 2
+        place = min(max(middle, half - 0.5), size - 0.5 - half)
+        ends += [place - half, place + half]
+    top, bottom, left, right = ends
+    return top, bottom, left, right
+
+
+def _whole(axes: Axes, colours: NDArray[Any], region: tuple[float, float, float, float]) -> None:
     from matplotlib.patches import Rectangle
 
-    rows, columns = colours.shape[:2]
-    axes.imshow(colours, interpolation="nearest")
-    axes.set_axis_off()
-    half = INSET_PART * columns / 2
-    row, column = centre
+    top, bottom, left, right = region
+    axes.imshow(colours, interpolation="nearest", aspect="auto")
     axes.add_patch(
-        Rectangle((column - half, row - half), 2 * half, 2 * half, edgecolor="white", facecolor="none", linewidth=0.7)
+        Rectangle((left, top), right - left, bottom - top, edgecolor="white", facecolor="none", linewidth=0.6)
     )
-    inset = axes.inset_axes((*corner, _INSET_SIZE, _INSET_SIZE * columns / rows))
-    inset.imshow(colours, interpolation="nearest")
-    inset.set_xlim(column - half, column + half)
-    inset.set_ylim(row + half, row - half)
-    inset.set_facecolor("black")
-    inset.set_xticks([])
-    inset.set_yticks([])
-    for spine in inset.spines.values():
-        spine.set_edgecolor("white")
-        spine.set_linewidth(0.9)
 
 
-def _free_corner(truth: NDArray[np.int16], centre: tuple[float, float]) -> tuple[float, float]:
-    """Return the lower left end, in fractions from below left, of the inset that hides the least of the body."""
-    rows, columns = truth.shape
-    side, half = round(_INSET_SIZE * columns), INSET_PART * columns / 2
-    row, column = centre
+def _magnified(axes: Axes, colours: NDArray[Any], region: tuple[float, float, float, float]) -> None:
+    top, bottom, left, right = region
+    axes.imshow(colours, interpolation="nearest", aspect="auto")
+    axes.set_xlim(left, right)
+    axes.set_ylim(bottom, top)
 
-    def hidden(left: bool, top: bool) -> float:
-        part = truth[:side, :] if top else truth[rows - side :, :]
-        part = part[:, :side] if left else part[:, columns - side :]
-        over_row = row - half < side if top else row + half > rows - side
-        over_column = column - half < side if left else column + half > columns - side
-        return float((part > BODY_HU).sum()) + (truth.size if over_row and over_column else 0)
 
-    corners = [(left, top) for top in (False, True) for left in (False, True)]
-    left, top = min(corners, key=lambda corner: hidden(*corner))
-    height = _INSET_SIZE * columns / rows
-    return 0.0 if left else 1 - _INSET_SIZE, 1 - height if top else 0.0
+def _errors(axes: Axes, image: NDArray[np.int16], case: StoredCase, limit: float, is_truth: bool) -> None:
+    """Draw an error map; in the place of the truth, which has none, the scale of the others."""
+    import matplotlib as mpl
+
+    if not is_truth:
+        error = image.astype(np.float64) - case.truth
+        colours = mpl.colormaps[_ERROR_COLOURS](np.clip(error / (2 * limit) + 0.5, 0, 1))[..., :3]
+        colours[case.metal] = _METAL_GREY
+        axes.imshow(colours, interpolation="nearest", aspect="auto")
+        return
+    scale = axes.inset_axes((0.08, 0.5, 0.84, 0.06))
+    scale.imshow(np.linspace(0, 1, 256)[None], cmap=_ERROR_COLOURS, aspect="auto", extent=(-limit, limit, 0, 1))
+    scale.set_yticks([])
+    scale.set_xticks([-limit, 0, limit], [f"−{limit:g}", "0", f"+{limit:g}"], fontsize=6)
+    scale.set_xlabel("error, HU", fontsize=6, labelpad=1)
+    scale.tick_params(length=2, pad=1)
+
+
+def _caption(axes: Axes, panel: Panel, letter: str) -> None:
+    text = f"({letter}) {panel.label}\n{panel.scores}"
+    axes.annotate(text, (0.5, 0), (0, -3), "axes fraction", "offset points", ha="center", va="top", linespacing=1.3)
 
 
 def _letter(index: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -31,11 +31,18 @@ class ShownCase:
 class Findings:
     """A benchmark with what its pages share. Each part is computed when it is first asked for, and kept.
 
-    ``note`` is told of pictures that cannot be used.
+    Attributes
+    ----------
+    benchmark : Benchmark
+    note : callable
+        Is told of pictures that cannot be used.
+    published : mapping
+        Method → the day on which its entry was published, on a site.
     """
 
     benchmark: Benchmark
     note: Note = lambda _: None
+    published: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def boards(self) -> tuple[Standings, ...]:

@@ -8,17 +8,19 @@ from typing import Any
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.report.benchmark import Benchmark
 from marbench.report.entries import reference_device
+from marbench.report.example import SHARE_FILE, write_example
 from marbench.report.failures import reasons
 from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
-from marbench.report.pictures import example_strip
 from marbench.report.rank_chart import RankChart, group_comparisons, rank_chart
 from marbench.report.standings import Standings
 from marbench.report.strata import strata
+from marbench.report.submission import results_file
 from marbench.report.tables import expected_cases
 
 __all__ = ["PAGE", "group_headings"]
 
+DATA_FILE = "results.parquet"
 _CHART_WIDTHS = {"wide": 900, "narrow": 350}
 
 
@@ -61,11 +63,31 @@ def _charts(findings: Findings, board: Standings) -> dict[str, RankChart]:
     return {kind: chart for kind, chart in drawn.items() if chart is not None}
 
 
+def _columns(findings: Findings) -> list[tuple[str, str, bool]]:
+    """Return the columns that a reader may hide: name, title, and whether it is there at first."""
+    board = findings.board
+    apart = [(each.name, each.title, True) for each in board.measures if not each.convention] if board else []
+    elsewhere = any(entry.evidence for entry in findings.entries.values())
+    published = [("published", "Published", True)] if findings.published else []
+    return [
+        ("sizes", "Metal sizes", True),
+        ("interval", "95 % CI", True),
+        *apart,
+        ("time", "Time", True),
+        ("parameters", "Params", True),
+        ("cases", "Cases", True),
+        *published,
+        ("evidence", "Evidence", elsewhere),
+    ]
+
+
 def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
     benchmark, boards, methods = findings.benchmark, findings.boards, findings.entries
     columns = [measure.id for measure in benchmark.measures] if boards else []
     cells = strata(benchmark, columns) if columns else None
-    strip = example_strip(findings, output)
+    told = {label: entry.evidence or "run here" for label, entry in methods.items()}
+    if len(benchmark.rows):
+        output.write(DATA_FILE, results_file(benchmark))
     return {
         "boards": boards,
         "charts_of": [_charts(findings, board) for board in boards],
@@ -78,7 +100,12 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
         "domains": sorted({entry.domain for entry in methods.values() if entry.domain}),
         "regions": sorted({cell[0] for cell in cells["strata"] if cell[0]}) if cells else [],
         "materials": sorted({name for cell in cells["strata"] for name in cell[1].split(",") if name}) if cells else [],
-        "pictures": [strip] if strip else [],
+        "columns": _columns(findings),
+        "published": findings.published,
+        "evidence": told,
+        "example": write_example(findings, output),
+        "share_file": SHARE_FILE,
+        "data_file": DATA_FILE if DATA_FILE in output.files else "",
         "data": {"methods": list(methods), "cells": cells, "boards": [_board_data(board) for board in boards]},
     }
 

@@ -18,7 +18,7 @@ from marbench.errors import StoreError
 from marbench.machine.files import read_file, within, write_atomically
 from marbench.report.findings import Findings
 
-__all__ = ["Output", "Page"]
+__all__ = ["Output", "Page", "Place"]
 
 _MANIFEST = "files.json"
 _KIND = "marbench report 1"
@@ -110,6 +110,25 @@ def _holds(path: Path, data: bytes) -> bool:
         return read_file(path, len(data)) == data
     except OSError:
         return False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the pages of a benchmark lie among others.
+
+    Attributes
+    ----------
+    root : str
+        Relative path to the folder that holds ``assets``.
+    home : str
+        Relative path to the page that lists several benchmarks, if there is one.
+    address : str
+        Where the folder will be on the web, as far as that is known: previews of links need whole addresses.
+    """
+
+    root: str = ""
+    home: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from marbench.machine.files import within
 from marbench.report import explorer, gallery, leaderboard, methods, provenance, statistics, timing
 from marbench.report.benchmark import gather
 from marbench.report.findings import Findings
-from marbench.report.page import Output, Page
+from marbench.report.page import Output, Page, Place
 from marbench.report.templates import asset_files, render_template
 from marbench.results.store import open_run
 
@@ -27,6 +27,8 @@ PAGES: tuple[Page, ...] = (
     provenance.PAGE,
 )
 """The pages of a report, in the order of its navigation."""
+
+_ALONE = Place()
 
 
 def render(
@@ -66,7 +68,7 @@ def render(
     else:
         for benchmark in benchmarks:
             part = Output(within(output.folder, f"{benchmark.slug}/index.html").parent)
-            render_benchmark(Findings(benchmark, part.note), part, root="../", home="../index.html")
+            render_benchmark(Findings(benchmark, part.note), part, Place("../", "../index.html"))
             part.close()
             output.notices += part.notices
         output.write("index.html", render_template("benchmarks.html", benchmarks=benchmarks, root=""))
@@ -78,9 +80,7 @@ def render(
     return output.folder / "index.html"
 
 
-def render_benchmark(
-    findings: Findings, output: Output, root: str = "", home: str = "", more: Sequence[Page] = ()
-) -> None:
+def render_benchmark(findings: Findings, output: Output, place: Place = _ALONE, more: Sequence[Page] = ()) -> None:
     """Write the pages of one benchmark.
 
     Parameters
@@ -88,10 +88,7 @@ def render_benchmark(
     findings : Findings
         What the pages share, such as the standings, is computed once and kept in it.
     output : Output
-    root : str
-        Relative path from the pages to the folder that holds ``assets``.
-    home : str
-        Relative path to the page that lists several benchmarks, if there is one.
+    place : Place
     more : sequence of Page
         Pages beyond `PAGES`.
     """
@@ -99,7 +96,7 @@ def render_benchmark(
     benchmark = replace(findings.benchmark, problems=(*findings.benchmark.problems, *output.notices))
     shown = [page for page, content in contents.items() if content is not None]
     for page in shown:
-        frame = {"page": page, "pages": shown, "benchmark": benchmark, "root": root, "home": home}
+        frame = {"page": page, "pages": shown, "benchmark": benchmark, "place": place, "root": place.root}
         output.write(page.file, render_template(page.file, **frame, **(contents[page] or {})))
 
 

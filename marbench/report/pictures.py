@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,13 @@ from numpy.typing import NDArray
 
 from marbench.machine.files import safe_name
 from marbench.report.findings import Findings
-from marbench.report.gallery_store import StoredCase, read_case, read_method
+from marbench.report.gallery_store import StoredCase, read_method
 from marbench.report.page import Output
 
 __all__ = [
     "BODY_HU",
     "METAL_COLOUR",
-    "Strip",
     "body_frame",
-    "example_strip",
     "method_images",
     "windowed",
     "write_panels",
@@ -32,46 +29,6 @@ BODY_HU = -500
 _MARGIN = 0.03
 # matplotlib would sign the file with its version.
 _NAMELESS: Any = {"Software": None}
-
-
-@dataclass(frozen=True)
-class Strip:
-    """The panels of one case.
-
-    Attributes
-    ----------
-    case_id : str
-    window : (low, high)
-        Display window, HU.
-    size : (rows, columns)
-    panels : tuple of (label, file)
-        Truth, uncorrected, then the methods.
-    """
-
-    case_id: str
-    window: tuple[float, float]
-    size: tuple[int, int]
-    panels: tuple[tuple[str, str], ...]
-
-
-def example_strip(findings: Findings, output: Output) -> Strip | None:
-    """Write the panels of one case: of those with pictures, the one with the median metal. None without pictures."""
-    rows = findings.benchmark.rows
-    rows = rows[rows["case_id"].isin(list(findings.pictures))].drop_duplicates("case_id")
-    ordered = rows.sort_values(["metal_area_px", "case_id"], kind="stable")["case_id"].tolist()
-    if not ordered:
-        return None
-    case_id = str(ordered[len(ordered) // 2])
-    folders = findings.pictures[case_id]
-    case = read_case(folders, findings.note)
-    if case is None:
-        return None
-    methods = findings.corrections(findings.methods)
-    corrected = method_images(findings, case_id, case.truth.shape, methods)
-    images = {"truth": case.truth, "uncorrected": case.uncorrected, **corrected}
-    height, width = case.truth.shape
-    titles = {method: entry.title for method, entry in findings.entries.items()}
-    return Strip(case_id, case.window, (height, width), write_panels(case_id, case, images, titles, output))
 
 
 def method_images(

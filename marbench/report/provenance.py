@@ -11,6 +11,7 @@ from marbench.metrics.conventions import CONVENTIONS
 from marbench.report.commands import command_text, pasted_folder
 from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
+from marbench.report.reproduction import comparable_tables
 from marbench.spec_file import spec_toml
 from marbench.version import __version__
 
@@ -56,6 +57,8 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
     benchmark = findings.benchmark
     fan, grid, metals = benchmark.spec.geometry, benchmark.spec.grid, benchmark.spec.metals
     groups = f"{metals.size_groups} size groups"
+    # The pages of several runs have no place of their own.
+    elsewhere = ("--out", "report") if len(benchmark.folders) > 1 else ()
     return {
         "toml": spec_toml(benchmark.spec),
         "geometry": [
@@ -70,7 +73,11 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
             ("Truth", benchmark.spec.truth.image),
         ],
         "machines": [(host, flat(content)) for host, content in benchmark.hosts.items()],
-        "render_command": command_text("marbench", "report", *map(pasted_folder, benchmark.folders)),
+        "render_command": command_text("marbench", "report", *map(pasted_folder, benchmark.folders), *elsewhere),
+        "reproduce_commands": [
+            command_text("marbench", "reproduce", table, "--run", pasted_folder(benchmark.folders[-1]))
+            for table in (comparable_tables(benchmark) if len(benchmark.folders) == 1 else ())
+        ],
         "conventions": [(name, CONVENTIONS.get(name)) for name in benchmark.conventions],
         "free": [measure for measure in benchmark.measures if not measure.convention],
         "version": __version__,

@@ -16,13 +16,23 @@ import pandas as pd
 from marbench.errors import StoreError, nearest
 from marbench.machine.files import write_atomically
 from marbench.metrics.measure import Measure, measures_of
+from marbench.report.benchmark import Benchmark
 from marbench.report.formats import byte_size, count
 from marbench.report.stats import LEVEL, bootstrap_means, holm, interval, paired_test
 from marbench.report.templates import render_template
 from marbench.report.training import budget, unequal_training
 from marbench.results.store import Run
 
-__all__ = ["Claim", "Comparison", "Entry", "Reproduction", "published_tables", "reproduce", "write_reproduction"]
+__all__ = [
+    "Claim",
+    "Comparison",
+    "Entry",
+    "Reproduction",
+    "comparable_tables",
+    "published_tables",
+    "reproduce",
+    "write_reproduction",
+]
 
 _FILE = Path(__file__).with_name("published.toml")
 _GROUPS = 5
@@ -135,6 +145,20 @@ class Reproduction:
 def published_tables() -> tuple[str, ...]:
     """Return the tables that can be reproduced."""
     return tuple(sorted(name for name, value in _published().items() if isinstance(value, dict)))
+
+
+def comparable_tables(benchmark: Benchmark) -> tuple[str, ...]:
+    """Return the tables of which a benchmark has two methods or more, so that their order can be compared."""
+    published, found = _published(), []
+    for table in published_tables():
+        rows = published[table]["rows"]
+        if "seconds" in rows[0]:
+            known = set(map(str, benchmark.timings["method"].unique()))
+        else:
+            known = set(benchmark.methods) if published["convention"] in benchmark.conventions else set()
+        if len(known & {row["label"] for row in rows}) > 1:
+            found.append(table)
+    return tuple(found)
 
 
 def reproduce(run: Run, table: str) -> Reproduction:

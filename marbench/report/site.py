@@ -4,10 +4,12 @@
 
     index.html                 the benchmarks and the newest runs
     index.json                 the same for machines; what the next publication builds upon
-    feed.json                  the runs as a JSON Feed (version 1.1)
+    feed.xml                   the runs as an Atom feed
     assets/
     benchmarks/<slug>/         the pages of a benchmark: of every method the newest valid entry
-    runs/<id>/                 what was published of a results folder, with its own pages in report/
+    runs/<id>/                 what was published of a results folder, and a page that says what it says
+
+Pages and pictures are those of the benchmark: a run has data, and `marbench report runs/<id>` makes all pages of it.
 
 A publication is prepared in ``.staging`` and then put in place, ``index.json`` last: what that does not name is no part
 of the site, and the next publication removes it. One process publishes at a time.
@@ -24,17 +26,21 @@ from pathlib import Path
 from typing import Any
 
 from marbench.errors import StoreError
-from marbench.machine.files import find_files, read_file, within
+from marbench.machine.files import find_files, read_file, within, write_atomically
 from marbench.machine.locks import locked
 from marbench.metrics.measure import Measure, stored_measures
 from marbench.report.benchmark import gather
+from marbench.report.example import SHARE_FILE
+from marbench.report.feed import atom
 from marbench.report.findings import Findings
 from marbench.report.formats import finite_json
 from marbench.report.gallery_store import Note
-from marbench.report.page import Output, Page
+from marbench.report.history import history_charts
+from marbench.report.page import Output, Page, Place
 from marbench.report.pages import render_benchmark, write_assets
-from marbench.report.site_state import RUN_ID, SLUG, Board, Entry, Record, State, feed, read_state
+from marbench.report.site_state import RUN_ID, SLUG, Board, Entry, Record, State, read_state
 from marbench.report.submission import Submission
+from marbench.report.tables import expected_cases
 from marbench.report.templates import render_template
 from marbench.results.store import Run, open_run
 
@@ -105,18 +111,19 @@ class _Publication:
             for problem in submission.benchmark.problems:
                 self.note(problem)
             self.touched[self._add(submission, date)] = None
+        self.state.url = url or self.state.url
         for slug in self.touched:
             self._write_benchmark(slug)
-        self.state.url = url or self.state.url
         output = Output(self.staging)
         output.write(_JOURNAL, json.dumps(list(self.touched)))
         write_assets(output)
         newest = list(reversed(self.state.runs))
         boards = sorted(self.state.benchmarks.values(), key=lambda board: board.slug)
         measures = {board.slug: _leading(board) for board in boards}
-        page = render_template("site.html", benchmarks=boards, measures=measures, runs=newest, root="")
+        titles = {board.slug: board.title for board in boards}
+        page = render_template("site.html", benchmarks=boards, titles=titles, measures=measures, runs=newest, root="")
         output.write("index.html", page)
-        output.write("feed.json", json.dumps(feed(newest, self.state.url), indent=1, ensure_ascii=False) + "\n")
+        output.write("feed.xml", atom(newest, self.state.url))
         output.write("index.json", self.state.text())
 
     def put_in_place(self) -> None:
@@ -127,7 +134,7 @@ class _Publication:
                 for path in sorted((self.staging / parent).glob("*")):
                     _move(path, within(self.site, f"{parent}/{path.name}"), self.staging / "old" / parent, undo)
             assets = sorted(path.name for path in (self.staging / "assets").iterdir())
-            for name in (*(f"assets/{asset}" for asset in assets), "index.html", "feed.json", "index.json"):
+            for name in (*(f"assets/{asset}" for asset in assets), "index.html", "feed.xml", "index.json"):
                 _move(self.staging / name, within(self.site, name), self.staging / "old", undo)
         except BaseException:
             for step in reversed(undo):
@@ -142,19 +149,19 @@ class _Publication:
         target = self.staging / "runs" / submission.id
         submission.write(target, self.note)
         (copied,) = gather([open_run(target)])
-        pages = Output(target / "report")
-        write_assets(pages)
-        findings = Findings(copied, pages.note)
-        render_benchmark(findings, pages, home="../../../index.html")
-        pages.close()
+        findings = Findings(copied)
         record = Record(
             id=submission.id,
             benchmark=copied.slug,
             published=date,
-            path=f"runs/{submission.id}/report/index.html",
+            path=f"runs/{submission.id}/index.html",
             cases=copied.cases,
             entries=_entries(findings),
         )
+        shown = findings.board.measures if findings.board else ()
+        facts = {"record": record, "benchmark": copied, "measures": shown, "expected": expected_cases(copied)}
+        page = render_template("run.html", **facts, root="../../")
+        write_atomically(target / "index.html", page.encode(errors="replace"))
         self.state.runs.append(record)
         return record.benchmark
 
@@ -179,16 +186,15 @@ class _Publication:
         _mark_current(records, benchmark.versions)
 
         def history(findings: Findings, _output: Output) -> Mapping[str, Any]:
-            return {
-                "records": list(reversed(records)),
-                "measure": findings.board.measures[0] if findings.board else None,
-            }
+            measure = findings.board.measures[0] if findings.board else None
+            charts = history_charts(records, measure, benchmark.cases) if measure else {}
+            return {"records": list(reversed(records)), "measure": measure, "charts": charts}
 
         output = Output(self.staging / "benchmarks" / slug)
-        findings = Findings(benchmark, output.note)
-        render_benchmark(
-            findings, output, root="../../", home="../../index.html", more=(Page("entries", "Entries", history),)
-        )
+        findings = Findings(benchmark, output.note, _dates(records))
+        base = f"{self.state.url.rstrip('/')}/benchmarks/{slug}/" if self.state.url else ""
+        place = Place(root="../../", home="../../index.html", address=base)
+        render_benchmark(findings, output, place, more=(Page("entries", "History", history),))
         output.close()
         self.state.benchmarks[slug] = Board(
             slug=slug,
@@ -200,6 +206,7 @@ class _Publication:
             conventions=list(benchmark.conventions),
             cases=benchmark.cases,
             path=f"benchmarks/{slug}/index.html",
+            picture=f"benchmarks/{slug}/{SHARE_FILE}" if SHARE_FILE in output.files else "",
             entries=_entries(findings),
         )
 
@@ -235,16 +242,18 @@ def _leading(board: Board) -> tuple[Measure, ...]:
 
 
 def _mark_current(records: Iterable[Record], shown: Mapping[str, str]) -> None:
-    """Mark the entries that a leaderboard shows: of each version the one that was published last."""
-    holders = {
-        (entry.method, entry.method_hash): record.id
-        for record in records
-        for entry in record.entries
-        if shown.get(entry.method) == entry.method_hash
-    }
+    """Mark the entries that a leaderboard shows: of each version the most complete one, the last published of those."""
+    found = [(record.id, entry) for record in records for entry in record.entries]
+    own = [(run, entry) for run, entry in found if shown.get(entry.method) == entry.method_hash]
+    holders = {(entry.method, entry.method_hash): run for run, entry in sorted(own, key=lambda each: each[1].good)}
     for record in records:
         for entry in record.entries:
             entry.current = holders.get((entry.method, entry.method_hash)) == record.id
+
+
+def _dates(records: Iterable[Record]) -> dict[str, str]:
+    """Return when the entries that a leaderboard shows were published: method → day."""
+    return {entry.method: record.published[:10] for record in records for entry in record.entries if entry.current}
 
 
 def _clear(site: Path, staging: Path, state: State) -> list[str]:

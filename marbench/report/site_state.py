@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from marbench.errors import StoreError
 from marbench.machine.files import read_file
 
-__all__ = ["RUN_ID", "SLUG", "Board", "Entry", "Record", "State", "feed", "read_state"]
+__all__ = ["RUN_ID", "SLUG", "Board", "Entry", "Record", "State", "read_state"]
 
 RUN_ID = r"^[a-z0-9][a-z0-9_-]*-[0-9a-f]{12}$"
 SLUG = r"^[a-z0-9][A-Za-z0-9_-]*$"
@@ -62,6 +61,7 @@ class Board(_Part):
     conventions: list[str]
     cases: int
     path: str
+    picture: str = ""
     entries: list[Entry]
 
 
@@ -98,22 +98,3 @@ def read_state(site: Path) -> State:
         where = ".".join(map(str, fault["loc"]))
         why = f"{where}: {fault['msg']}" if where else fault["msg"]
     raise StoreError(f"{path} is no index of a marbench site ({why}). Choose another --site.")
-
-
-def feed(runs: Iterable[Record], url: str) -> dict[str, Any]:
-    """Return the runs, newest first, as a JSON Feed (version 1.1)."""
-    base = f"{url.rstrip('/')}/" if url else ""
-    content: dict[str, Any] = {"version": "https://jsonfeed.org/version/1.1", "title": "marbench"}
-    content["items"] = [_item(record, base) for record in runs]
-    return content | ({"home_page_url": f"{base}index.html", "feed_url": f"{base}feed.json"} if base else {})
-
-
-def _item(record: Record, base: str) -> Mapping[str, str]:
-    best = next((f" First: {entry.title or entry.method}." for entry in record.entries if entry.rank is not None), "")
-    return {
-        "id": record.id,
-        "url": f"{base}{record.path}",
-        "title": f"{record.benchmark}: {', '.join(entry.title or entry.method for entry in record.entries)}",
-        "content_text": f"{len(record.entries)} methods on {record.cases} cases.{best}",
-        "date_published": record.published,
-    }

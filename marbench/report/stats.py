@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 __all__ = [
     "Comparison",
@@ -111,7 +110,7 @@ def compare(values: Floats, patients: Integers, samples: Floats, higher_is_bette
         p=p,
         ahead=(sums > 0).sum(axis=1),
         rank=rank,
-        rank_interval=interval(rankdata(-sign * samples, method="min", axis=1)).astype(np.int64),
+        rank_interval=interval(ranks(sign * samples).astype(np.float64)).astype(np.int64),
         decides=can_differ(sums.shape[1], len(values) - 1),
         tied=p >= 1 - LEVEL,
     )
@@ -127,9 +126,11 @@ def case_means(values: Floats) -> Floats:
 
 
 def ranks(means: Floats) -> NDArray[np.int64]:
-    """Return ranks, 1 for the highest mean; equal means share one, and what is no number comes last."""
-    places: NDArray[np.int64] = rankdata(-np.where(np.isnan(means), -np.inf, means), method="min").astype(np.int64)
-    return places
+    """Return ranks along the last axis, 1 for the highest mean; equal means share one, what is no number comes last."""
+    known = np.where(np.isnan(means), -np.inf, means)
+    # Method by method, so that 10,000 resamples of many methods need no cube of comparisons.
+    better = [(known > known[..., [each]]).sum(axis=-1) for each in range(known.shape[-1])]
+    return 1 + np.stack(better, axis=-1) if better else np.empty(known.shape, np.int64)
 
 
 def can_differ(patients: int, comparisons: int) -> bool:

@@ -25,7 +25,7 @@ from marbench.results.store import open_run
 from marbench.spec import Spec
 from marbench.spec_file import spec_toml
 
-__all__ = ["Submission"]
+__all__ = ["Submission", "results_file"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class Submission:
         files = _texts(benchmark)
         for kind, name, rows in _frames(benchmark):
             if len(rows):
-                files[name] = encode(kind, benchmark.spec_hash, 0, _table(kind, rows))
+                files[name] = _part(kind, benchmark.spec_hash, rows)
         for name, content in files.items():
             write_atomically(within(target, name), content)
         _write_pictures(benchmark, target, note)
@@ -116,10 +116,16 @@ def _content_hash(benchmark: Benchmark) -> str:
     return digest.hexdigest()[:12]
 
 
-def _table(kind: Kind, rows: pd.DataFrame) -> pa.Table:
+def results_file(benchmark: Benchmark) -> bytes:
+    """Return the rows of a benchmark as one Parquet file, as `read_run` reads it in a results folder."""
+    return _part("results", benchmark.spec_hash, benchmark.rows)
+
+
+def _part(kind: Kind, spec_hash: str, rows: pd.DataFrame) -> bytes:
     fixed = SCHEMAS[kind]
     measures = [(name, pa.float64()) for name in map(str, rows.columns) if name not in fixed.names]
-    return pa.Table.from_pandas(rows, pa.schema([*fixed, *measures]), preserve_index=False)
+    table = pa.Table.from_pandas(rows, pa.schema([*fixed, *measures]), preserve_index=False)
+    return encode(kind, spec_hash, 0, table)
 
 
 def _write_pictures(benchmark: Benchmark, target: Path, note: Note) -> None:

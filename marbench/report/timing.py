@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from marbench.report.axes import log_axis
 from marbench.report.benchmark import Benchmark, natural_key
 from marbench.report.entries import Entry
 from marbench.report.findings import Findings
+from marbench.report.formats import duration, tick_time
 from marbench.report.page import Output, Page
 from marbench.report.scatter import NARROW, WIDTH, Point, Scatter, scatter
 from marbench.report.standings import Standings
@@ -52,7 +54,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         charts = _charts(records, methods, board) if board else {}
         devices.append({"name": name, "device": device, "threads": threads, "rows": records, "charts": charts})
     devices.sort(key=lambda entry: (-len(entry["rows"]), natural_key(str(entry["name"])), entry["device"]))
-    return {"devices": devices, "entries": methods, "board": board}
+    return {"devices": devices, "entries": methods, "board": board, "tick": tick_time, "told": duration}
 
 
 def _charts(rows: list[dict[Any, Any]], methods: Mapping[str, Entry], board: Standings) -> dict[str, Scatter]:
@@ -66,7 +68,7 @@ def _charts(rows: list[dict[Any, Any]], methods: Mapping[str, Entry], board: Sta
             entry = methods[label]
             points.append(Point(entry.title, float(row["median"]), score, entry.learned, entry.baseline))
     widths = {"wide": WIDTH, "narrow": NARROW}
-    drawn = {kind: scatter(points, measure.higher_is_better, width) for kind, width in widths.items()}
+    drawn = {kind: scatter(points, log_axis, measure.higher_is_better, width) for kind, width in widths.items()}
     return {kind: chart for kind, chart in drawn.items() if chart is not None}
 
 

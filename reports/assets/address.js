@@ -1,28 +1,41 @@
+// @ts-check
 // What a form is set to, as the fragment of the page's address: a link shows the same again.
 "use strict";
 window.marbench = window.marbench || {};
 (() => {
-  const fieldsOf = (form) => [...form.elements].filter((field) => field.name);
-  const isDefault = (field) => (field.type === "radio"
-    ? !field.checked || field.defaultChecked
-    : field.value === (field.options ? field.options[0].value : field.defaultValue));
+  /** @typedef {HTMLInputElement | HTMLSelectElement} Field */
+  /** @type {(form: HTMLFormElement) => Field[]} */
+  const fieldsOf = (form) => /** @type {Field[]} */ ([...form.elements].filter((field) => field.getAttribute("name")));
+  /** @type {(field: Field) => string} */
+  const valueOf = (field) => (field.type === "checkbox" ? String(Number(/** @type {HTMLInputElement} */ (field).checked)) : field.value);
+  /** @type {(field: Field) => boolean} */
+  const isDefault = (field) => {
+    if (field instanceof HTMLSelectElement) return field.value === field.options[0].value;
+    if (field.type === "checkbox") return field.checked === field.defaultChecked;
+    return field.type === "radio" ? !field.checked || field.defaultChecked : field.value === field.defaultValue;
+  };
 
-  // Set a form as the address says; return the column that it sorts by, { column, up }, or null.
+  // Set a form as the address says; return the column that it sorts by, or null.
+  /** @type {Shared["readAddress"]} */
   const readAddress = (form) => {
     const query = new URLSearchParams(location.hash.slice(1));
     for (const field of fieldsOf(form)) {
       const value = query.get(field.name);
       if (value === null) continue;
-      if (field.type === "radio") field.checked ||= field.value === value;
-      else if (!field.options || [...field.options].some((option) => option.value === value)) field.value = value;
+      if (field instanceof HTMLSelectElement) {
+        if ([...field.options].some((option) => option.value === value)) field.value = value;
+      } else if (field.type === "checkbox") field.checked = value !== "0";
+      else if (field.type === "radio") field.checked ||= field.value === value;
+      else field.value = value;
     }
     const sort = query.get("sort");
     return sort ? { column: sort.replace(/^-/, ""), up: !sort.startsWith("-") } : null;
   };
 
+  /** @type {Shared["writeAddress"]} */
   const writeAddress = (form, sort) => {
     const query = new URLSearchParams();
-    for (const field of fieldsOf(form)) if (!isDefault(field)) query.set(field.name, field.value);
+    for (const field of fieldsOf(form)) if (!isDefault(field)) query.set(field.name, valueOf(field));
     if (sort) query.set("sort", `${sort.up ? "" : "-"}${sort.column}`);
     const hash = String(query) && `#${query}`;
     if (hash !== location.hash) history.replaceState(null, "", location.href.split("#")[0] + hash);

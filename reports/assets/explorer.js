@@ -1,53 +1,75 @@
+// @ts-check
 // The table of cases: scores come in sidecar scripts, one per measure; a page of rows is built at a time.
 "use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("explorer-data").textContent);
-  const { load, parse, print } = window.marbench;
-  const find = (id) => document.getElementById(id);
-  const tools = find("explorer-tools");
-  const table = find("cases");
+  const { load, parse, print, one, all } = window.marbench;
+  /** @type {ExplorerData} */
+  const data = JSON.parse(one("#explorer-data").textContent ?? "");
+  const tools = /** @type {HTMLFormElement} */ (one("#explorer-tools"));
+  const table = one("#cases");
+  const headings = all("thead th", table);
+  const before = /** @type {HTMLButtonElement} */ (one("#page-before"));
+  const after = /** @type {HTMLButtonElement} */ (one("#page-after"));
   const ROWS = 25;
+  /** @typedef {(number | null)[]} Column one value per case */
+  /** @type {Map<string, Column[]>} */
   const scores = new Map();
-  let cases = null;
+  /** @type {Cases | null} */
+  let loaded = null;
+  /** @type {number[]} */
   let order = [];
+  /** @type {Order} */
   let sorting = { column: "mean", up: true };
   let page = 0;
+  /** @type {{ mean: Column, spread: Column } | null} */
   let summary = null;
 
-  const measure = () => data.measures[Number(tools.elements.measure.value)];
+  /** @type {(name: string) => string} */
+  const choice = (name) => {
+    const field = tools.elements.namedItem(name);
+    return field && "value" in field ? String(field.value) : "";
+  };
+  const measure = () => data.measures[Number(choice("measure"))];
   // Mean and spread of every case over the methods that count; infinite scores stand aside.
-  const summarise = (values) => {
+  /** @type {(cases: Cases, values: Column[]) => { mean: Column, spread: Column }} */
+  const summarise = (cases, values) => {
+    /** @type {Column} */
     const mean = [];
+    /** @type {Column} */
     const spread = [];
     for (let at = 0; at < cases.ids.length; at += 1) {
-      const finite = data.judged.map((method) => values[method][at]).filter((value) => value !== null && Number.isFinite(value));
+      const finite = /** @type {number[]} */ (data.judged.map((method) => values[method][at]).filter(Number.isFinite));
       mean.push(finite.length ? finite.reduce((sum, value) => sum + value, 0) / finite.length : null);
       spread.push(finite.length ? Math.max(...finite) - Math.min(...finite) : null);
     }
     return { mean, spread };
   };
 
-  const failures = () => {
+  /** @typedef {{ status: string, message: string }} Failure */
+  /** @type {(cases: Cases) => Map<string, Failure>} what became of "method case" */
+  const failures = (cases) => {
     const found = new Map();
     for (const [method, at, status, message] of cases.failures) found.set(`${method} ${at}`, { status, message });
     return found;
   };
 
-  const keyOf = (column, at) => {
-    const values = scores.get(measure().key);
+  /** @type {(cases: Cases, column: string, at: number) => string | number | null | undefined} */
+  const keyOf = (cases, column, at) => {
+    const values = scores.get(measure().key) ?? [];
     switch (column) {
       case "id": return at;
       case "group": return cases.groups[at];
       case "area": return cases.areas[at];
       case "region": return cases.regionNames[cases.regions[at]];
       case "material": return cases.materialNames[cases.materials[at]];
-      case "mean": return summary.mean[at];
-      case "spread": return summary.spread[at];
+      case "mean": return summary?.mean[at];
+      case "spread": return summary?.spread[at];
       default: return values[Number(column)][at];
     }
   };
 
-  const passes = (at, wanted, bad) => {
+  /** @type {(cases: Cases, at: number, wanted: Record<string, string>, bad: { by: Map<string, Failure>, any: Set<number> }) => boolean} */
+  const passes = (cases, at, wanted, bad) => {
     if (wanted.region && cases.regionNames[cases.regions[at]] !== wanted.region) return false;
     if (wanted.material && !cases.materialNames[cases.materials[at]].split(",").includes(wanted.material)) return false;
     if (wanted.group && cases.groups[at] !== Number(wanted.group)) return false;
@@ -59,27 +81,28 @@
   };
 
   const arrange = () => {
-    const fields = tools.elements;
-    const wanted = { search: fields.search.value.trim().toLowerCase() };
-    for (const name of ["region", "material", "group", "status"]) wanted[name] = fields[name].value;
-    const bad = { by: failures(), any: new Set(cases.failures.map((failure) => failure[1])) };
+    const cases = loaded;
+    if (!cases || !summary) return;
+    const wanted = Object.fromEntries(["region", "material", "group", "status", "search"].map((name) => [name, choice(name)]));
+    wanted.search = wanted.search.trim().toLowerCase();
+    const bad = { by: failures(cases), any: new Set(cases.failures.map((failure) => failure[1])) };
     const { column, up } = sorting;
-    const keys = cases.ids.map((_, at) => keyOf(column, at));
-    const missing = (value) => value === null || value === undefined || value === "";
-    const compare = (a, b) => {
-      const [one, other] = [keys[a], keys[b]];
-      if (missing(one) || missing(other)) return missing(one) - missing(other) || a - b;
+    const keys = cases.ids.map((_, at) => keyOf(cases, column, at));
+    const compare = (/** @type {number} */ a, /** @type {number} */ b) => {
+      const [first, second] = [keys[a] ?? "", keys[b] ?? ""];
+      if (first === "" || second === "") return Number(first === "") - Number(second === "") || a - b;
       const sign = up ? 1 : -1;
-      return (one < other ? -sign : one > other ? sign : 0) || a - b;
+      return (first < second ? -sign : first > second ? sign : 0) || a - b;
     };
-    order = [...cases.ids.keys()].filter((at) => passes(at, wanted, bad)).sort(compare);
+    order = [...cases.ids.keys()].filter((at) => passes(cases, at, wanted, bad)).sort(compare);
     page = 0;
-    find("explorer-said").textContent = "";
-    find("explorer-status").textContent = order.length < cases.ids.length ? `${order.length} of ${cases.ids.length} cases` : "";
-    window.marbench.writeAddress(tools, chosenOrder() ? null : sorting);
+    one("#explorer-said").textContent = "";
+    one("#explorer-status").textContent = order.length < cases.ids.length ? `${order.length} of ${cases.ids.length} cases` : "";
+    window.marbench.writeAddress(tools, choice("order") ? null : sorting);
     show();
   };
 
+  /** @type {(text: string, className?: string) => HTMLTableCellElement} */
   const cell = (text, className) => {
     const made = document.createElement("td");
     made.textContent = text;
@@ -88,22 +111,24 @@
   };
 
   // What became of a method, as a button that tells what it said: text that a phone can show and anybody can copy.
+  /** @type {(failure: Failure, where: string) => HTMLButtonElement} */
   const sayer = ({ status, message }, where) => {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "said";
     button.textContent = status;
-    button.addEventListener("click", () => { find("explorer-said").textContent = `${where}: ${status}. ${message}`; });
+    button.addEventListener("click", () => { one("#explorer-said").textContent = `${where}: ${status}. ${message}`; });
     return button;
   };
 
-  const row = (at, values, bad, pictures) => {
+  /** @type {(cases: Cases, at: number, values: Column[], bad: Map<string, Failure>) => HTMLTableRowElement} */
+  const row = (cases, at, values, bad) => {
     const { digits, up } = measure();
     const made = document.createElement("tr");
     const name = document.createElement("th");
     name.scope = "row";
     name.textContent = cases.ids[at];
-    if (pictures.has(at)) {
+    if (cases.pictures.includes(at)) {
       const link = document.createElement("a");
       link.href = `gallery.html#${new URLSearchParams({ case: cases.ids[at] })}`;
       link.textContent = "Pictures";
@@ -112,12 +137,12 @@
     made.append(
       name, cell(print(cases.groups[at], 0)), cell(print(cases.areas[at], 0)),
       cell(cases.regionNames[cases.regions[at]], "text"), cell(cases.materialNames[cases.materials[at]].replaceAll(",", " + "), "text"),
-      cell(print(summary.mean[at], digits)), cell(print(summary.spread[at], digits)),
+      cell(print(summary?.mean[at], digits)), cell(print(summary?.spread[at], digits)),
     );
-    const all = values.map((list) => list[at]);
-    const present = all.filter((value) => value !== null);
+    const own = values.map((list) => list[at]);
+    const present = /** @type {number[]} */ (own.filter((value) => value !== null));
     const best = print(up ? Math.max(...present) : Math.min(...present), digits);
-    all.forEach((value, method) => {
+    own.forEach((value, method) => {
       const failure = bad.get(`${method} ${at}`);
       const text = failure ? failure.status : print(value, digits);
       const score = cell(text, failure ? "failed" : text === best && present.length > 1 ? "best" : "");
@@ -128,24 +153,24 @@
   };
 
   const show = () => {
-    const values = scores.get(measure().key);
-    const [bad, pictures] = [failures(), new Set(cases.pictures)];
+    const cases = loaded;
+    if (!cases) return;
+    const values = scores.get(measure().key) ?? [];
+    const bad = failures(cases);
     const from = page * ROWS;
-    table.tBodies[0].replaceChildren(...order.slice(from, from + ROWS).map((at) => row(at, values, bad, pictures)));
-    for (const heading of table.tHead.rows[0].cells) {
+    one("tbody", table).replaceChildren(...order.slice(from, from + ROWS).map((at) => row(cases, at, values, bad)));
+    for (const heading of headings) {
       if (heading.dataset.column === sorting.column) heading.setAttribute("aria-sort", sorting.up ? "ascending" : "descending");
       else heading.removeAttribute("aria-sort");
     }
-    find("shown-measure").textContent = measure().key;
+    one("#shown-measure").textContent = measure().key;
     const last = Math.max(1, Math.ceil(order.length / ROWS));
-    find("page-now").textContent = order.length ? `${from + 1}–${Math.min(order.length, from + ROWS)} of ${order.length}` : "No case";
-    find("page-before").disabled = page === 0;
-    find("page-after").disabled = page + 1 >= last;
+    one("#page-now").textContent = order.length ? `${from + 1}–${Math.min(order.length, from + ROWS)} of ${order.length}` : "No case";
+    before.disabled = page === 0;
+    after.disabled = page + 1 >= last;
   };
 
-  const chosenOrder = () => tools.elements.order.value;
-
-  const orderBy = (name) => {
+  const orderBy = (/** @type {string} */ name) => {
     // With an error measure the worst case has the largest mean.
     sorting = name === "disputed" ? { column: "spread", up: false } : { column: "mean", up: measure().up };
   };
@@ -153,42 +178,39 @@
   const reflectOrder = () => {
     const { column, up } = sorting;
     const now = column === "spread" && !up ? "disputed" : column === "mean" && up === measure().up ? "worst" : "";
-    for (const input of tools.elements.order) input.checked = input.value === now;
+    for (const input of /** @type {HTMLInputElement[]} */ (all("[name=order]", tools))) input.checked = input.value === now;
   };
 
   const choose = async () => {
     const chosen = measure();
-    const keepOrder = chosenOrder();
+    const keepOrder = choice("order");
     try {
-      if (!cases) {
-        await load("explorer/cases.js");
-        cases = window.marbenchCases.cases;
-      }
+      await load("explorer/cases.js");
+      loaded = window.marbenchCases.cases;
       if (!scores.has(chosen.key)) {
         await load(chosen.file);
-        scores.set(chosen.key, window.marbenchCases[chosen.key].map((list) => list.map(parse)));
+        scores.set(chosen.key, window.marbenchCases[chosen.key].map((/** @type {Stored[]} */ list) => list.map(parse)));
       }
     } catch (problem) {
-      find("explorer-status").textContent = `${problem.message} could not be loaded. It must lie beside this page.`;
+      const file = problem instanceof Error ? problem.message : chosen.file;
+      one("#explorer-status").textContent = `${file} could not be loaded. It must lie beside this page.`;
       return;
     }
     if (measure() !== chosen) return;
-    summary = summarise(scores.get(chosen.key));
+    summary = summarise(loaded, scores.get(chosen.key) ?? []);
     if (keepOrder) orderBy(keepOrder);
     arrange();
-    tools.hidden = false;
-    find("pager").hidden = false;
   };
 
-  for (const heading of table.tHead.rows[0].cells) {
+  for (const heading of headings) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "sort";
     button.append(...heading.childNodes);
     heading.append(button);
     button.addEventListener("click", () => {
-      if (!cases) return;
-      const { column } = heading.dataset;
+      if (!loaded) return;
+      const column = heading.dataset.column ?? "";
       const first = !["area", "spread"].includes(column);
       sorting = { column, up: sorting.column === column ? !sorting.up : first };
       reflectOrder();
@@ -197,16 +219,17 @@
   }
   tools.addEventListener("submit", (event) => event.preventDefault());
   tools.addEventListener("input", (event) => {
-    if (event.target.name === "measure") { choose(); return; }
-    if (event.target.name === "order") orderBy(event.target.value);
+    const name = event.target instanceof Element ? event.target.getAttribute("name") : "";
+    if (name === "measure") { choose(); return; }
+    if (name === "order") orderBy(choice("order"));
     arrange();
   });
   tools.addEventListener("reset", () => setTimeout(choose));
-  const turn = (by) => { page += by; show(); table.scrollIntoView({ block: "nearest" }); };
-  find("page-before").addEventListener("click", () => turn(-1));
-  find("page-after").addEventListener("click", () => turn(1));
+  const turn = (/** @type {number} */ by) => { if (!summary) return; page += by; show(); table.scrollIntoView({ block: "nearest" }); };
+  before.addEventListener("click", () => turn(-1));
+  after.addEventListener("click", () => turn(1));
   const named = window.marbench.readAddress(tools);
-  if (named && [...table.tHead.rows[0].cells].some((heading) => heading.dataset.column === named.column)) {
+  if (named && headings.some((heading) => heading.dataset.column === named.column)) {
     sorting = named;
     reflectOrder();
   }

@@ -1,15 +1,20 @@
+// @ts-check
 // Copies and downloads of the leaderboard: the rows on show, in the words of a paper or as CSV.
 "use strict";
 window.marbench = window.marbench || {};
 (() => {
-  const { MISSING } = window.marbench;
+  const { MISSING, one, all } = window.marbench;
+  /** @typedef {Record<"text" | "best" | "second" | "tied" | "number", (text: string) => string>} Style */
 
   // What the leaderboard gives: its boards, what a board's numbers are, the rows on show, what a field is set to.
+  /** @type {Shared["bindCopies"]} */
   const bindCopies = ({ boards, aboutOf, shownRows, choice }) => {
     // Copies: the table as it stands, in the words of a paper.
+    /** @type {Record<string, string>} */
     const ESCAPES = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
-    const latexText = (text) => text.replace(/[\\~^]|[&%$#_{}]/g, (sign) => ESCAPES[sign] || `\\${sign}`);
-    const markdownText = (text) => text.replace(/[\\`*_{}[\]<>|#~]/g, "\\$&");
+    const latexText = (/** @type {string} */ text) => text.replace(/[\\~^]|[&%$#_{}]/g, (sign) => ESCAPES[sign] || `\\${sign}`);
+    const markdownText = (/** @type {string} */ text) => text.replace(/[\\`*_{}[\]<>|#~]/g, "\\$&");
+    /** @type {Style} */
     const latex = {
       text: latexText,
       best: (text) => `\\textbf{${text}}`,
@@ -17,6 +22,7 @@ window.marbench = window.marbench || {};
       tied: (text) => `${text}$^\\dagger$`,
       number: (text) => text.replace("∞", "$\\infty$").replace("−", "$-$").replace(MISSING, "--"),
     };
+    /** @type {Style} */
     const markdown = {
       text: markdownText,
       best: (text) => `**${text}**`,
@@ -25,29 +31,35 @@ window.marbench = window.marbench || {};
       number: (text) => text,
     };
 
+    const textOf = (/** @type {Node | null} */ part) => (part?.textContent ?? "").trim();
+    const coverOf = (/** @type {HTMLElement} */ row) => textOf(one(".cover", row).firstChild);
+
+    /** @type {(span: HTMLElement, style: Style, filtered: boolean) => string} */
     const printed = (span, style, filtered) => {
-      let text = style.number(span.textContent.trim());
+      let text = style.number(textOf(span));
       if (span.classList.contains("best")) text = style.best(text);
       if (span.classList.contains("second")) text = style.second(text);
       return span.classList.contains("tied") && !filtered ? style.tied(text) : text;
     };
 
+    /** @type {(board: HTMLElement, style: Style) => { head: string[], rows: string[][], title: string, convention: string }} */
     const tableOf = (board, style) => {
-      const table = board.querySelector("table");
+      const table = one("table", board);
       const filtered = board.classList.contains("filtered");
       const { measures, views, convention } = aboutOf(board);
-      const seen = views[table.dataset.view];
-      const groups = [...table.tHead.querySelectorAll(".group")].map((heading) => heading.querySelector("button").firstChild.textContent.trim());
+      const seen = views[table.dataset.view ?? "both"];
+      const groups = all("thead .group", table).map((heading) => textOf(one("button", heading).firstChild));
       const title = seen.map((name) => measures[name].caption).join(" / ");
       const rows = shownRows(board).map((row) => [
-        style.text(row.dataset.title) + (row.classList.contains("unranked") ? " (not ranked)" : ""),
-        ...[...row.querySelectorAll(".cell")].map((cell) => seen.map((name) => printed(cell.querySelector(`[data-measure="${name}"]`), style, filtered)).join(" / ")),
-        style.text(row.querySelector(".cover").firstChild.textContent.trim()),
+        style.text(row.dataset.title ?? "") + (row.classList.contains("unranked") ? " (not ranked)" : ""),
+        ...all(".cell", row).map((cell) => seen.map((name) => printed(one(`[data-measure="${name}"]`, cell), style, filtered)).join(" / ")),
+        style.text(coverOf(row)),
       ]);
       return { head: ["Method", ...groups, "Cases"], rows, title, convention };
     };
-    const about = (convention) => `${convention}; spec ${document.documentElement.dataset.spec}, protocol ${document.documentElement.dataset.protocol}${choice("region") ? `; region ${choice("region")}` : ""}${choice("material") ? `; metal ${choice("material")}` : ""}`;
+    const about = (/** @type {string} */ convention) => `${convention}; spec ${document.documentElement.dataset.spec}, protocol ${document.documentElement.dataset.protocol}${choice("region") ? `; region ${choice("region")}` : ""}${choice("material") ? `; metal ${choice("material")}` : ""}`;
 
+    /** @type {Record<string, (board: HTMLElement) => string>} */
     const FORMATS = {
       latex: (board) => {
         const { head, rows, title, convention } = tableOf(board, latex);
@@ -65,42 +77,46 @@ window.marbench = window.marbench || {};
       },
       markdown: (board) => {
         const { head, rows, title, convention } = tableOf(board, markdown);
-        const line = (cells) => `| ${cells.join(" | ")} |`;
+        const line = (/** @type {string[]} */ cells) => `| ${cells.join(" | ")} |`;
         return [`${title}, convention ${about(convention)}`, "", line(head), line(head.map((_, index) => (index ? "---:" : "---"))), ...rows.map(line)].join("\n");
       },
       csv: (board) => {
         const { measures } = aboutOf(board);
         // A leading = + - @ would be a formula in a spreadsheet.
-        const quote = (text) => (/[",\n\r]/.test(text) || /^[=+\-@\t]/.test(text) ? `"${(/^[=+\-@\t]/.test(text) ? "'" : "") + text.replaceAll('"', '""')}"` : text);
-        const groups = [...shownRows(board)[0]?.querySelectorAll(".cell") ?? []].map((cell) => (cell.dataset.group === "0" ? "all" : `group_${cell.dataset.group}`));
+        const quote = (/** @type {string} */ text) => (/[",\n\r]/.test(text) || /^[=+\-@\t]/.test(text) ? `"${(/^[=+\-@\t]/.test(text) ? "'" : "") + text.replaceAll('"', '""')}"` : text);
+        const groups = (shownRows(board).length ? all(".cell", shownRows(board)[0]) : []).map((cell) => (cell.dataset.group === "0" ? "all" : `group_${cell.dataset.group}`));
         const columns = Object.values(measures).flatMap(({ id }) => groups.map((group) => `${id} ${group}`));
+        const texts = ["published", "evidence"].filter((name) => board.querySelector(`[data-column="${name}"]`));
         const rows = shownRows(board).map((row) => [
-          quote(row.dataset.method),
-          quote(row.dataset.title),
+          quote(row.dataset.method ?? ""),
+          quote(row.dataset.title ?? ""),
           row.cells[0].dataset.value,
-          ...Object.keys(measures).flatMap((name) => [...row.querySelectorAll(`.cell [data-measure="${name}"]`)].map((span) => span.dataset.value.replace("Infinity", "inf"))),
-          quote(row.querySelector(".cover").firstChild.textContent.trim()),
+          ...Object.keys(measures).flatMap((name) => all(`.cell [data-measure="${name}"]`, row).map((span) => (span.dataset.value ?? "").replace("Infinity", "inf"))),
+          ...["time", "parameters"].map((name) => one(`[data-column="${name}"]`, row).dataset.value ?? ""),
+          quote(coverOf(row)),
+          ...texts.map((name) => quote(textOf(one(`[data-column="${name}"]`, row)))),
         ]);
-        return [["method", "title", "rank", ...columns.map(quote), "cases"], ...rows].map((row) => row.join(",")).join("\n");
+        return [["method", "title", "rank", ...columns.map(quote), "seconds", "parameters", "cases", ...texts], ...rows].map((row) => row.join(",")).join("\n");
       },
     };
 
-    const dialog = document.getElementById("copied");
-    const area = dialog.querySelector("textarea");
-    document.getElementById("download").addEventListener("click", () => {
+    const dialog = /** @type {HTMLDialogElement} */ (one("#copied"));
+    const area = /** @type {HTMLTextAreaElement} */ (one("textarea", dialog));
+    const boardShown = () => boards.find((board) => !board.hidden) ?? boards[0];
+    one("#download").addEventListener("click", () => {
       const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([FORMATS.csv(boards.find((board) => !board.hidden)), "\n"], { type: "text/csv" }));
+      link.href = URL.createObjectURL(new Blob([FORMATS.csv(boardShown()), "\n"], { type: "text/csv" }));
       link.download = `leaderboard-${document.documentElement.dataset.spec}.csv`;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     });
-    document.getElementById("copy").addEventListener("click", async (event) => {
-      const format = event.target.dataset?.format;
+    one("#copy").addEventListener("click", async (event) => {
+      const format = event.target instanceof HTMLElement ? event.target.dataset.format : undefined;
       if (!format) return;
-      area.value = FORMATS[format](boards.find((board) => !board.hidden));
+      area.value = FORMATS[format](boardShown());
       dialog.showModal();
       area.select();
-      const said = document.getElementById("copied-status");
+      const said = one("#copied-status");
       try {
         await navigator.clipboard.writeText(area.value);
         said.textContent = "Copied to the clipboard.";

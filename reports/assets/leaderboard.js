@@ -1,34 +1,41 @@
+// @ts-check
 // The leaderboard: views, conventions, filters, and copies for papers.
 "use strict";
 (() => {
   const tools = document.getElementById("tools");
-  if (!tools) return;
-  const data = JSON.parse(document.getElementById("board-data").textContent);
-  const boards = [...document.querySelectorAll("section.board")];
-  const status = document.getElementById("status");
-  const { parse, print } = window.marbench;
+  if (!(tools instanceof HTMLFormElement)) return;
+  const { parse, print, one, all } = window.marbench;
+  /** @type {BoardData} */
+  const data = JSON.parse(one("#board-data").textContent ?? "");
+  const boards = all("section.board");
+  const status = one("#status");
 
-  // What a board's numbers are: { convention, measures: name → { id, title, caption, digits, up }, views }.
+  /** @type {(board: HTMLElement) => BoardInfo} */
   const aboutOf = (board) => data.boards[Number(board.dataset.index)];
-  const measureOf = (board, span) => aboutOf(board).measures[span.dataset.measure];
+  /** @type {(board: HTMLElement, span: HTMLElement) => MeasureInfo} */
+  const measureOf = (board, span) => aboutOf(board).measures[span.dataset.measure ?? ""];
+  /** @type {(board: HTMLElement) => string} */
   const leading = (board) => Object.keys(aboutOf(board).measures)[0];
+  /** @type {(span: HTMLElement) => number | null} */
   const valueOf = (span) => (span.dataset.value === "" ? null : Number(span.dataset.value));
-  const spans = (row) => [...row.querySelectorAll(".cell .v, .apart .v")];
-  const rowsOf = (board) => [...board.querySelectorAll("tr[data-method]")];
-  const shownRows = (board) => rowsOf(board).filter((row) => !row.hidden);
+  /** @type {(row: HTMLElement) => HTMLElement[]} */
+  const spans = (row) => all(".cell .v, .apart .v", row);
+  const rowsOf = (/** @type {HTMLElement} */ board) => /** @type {HTMLTableRowElement[]} */ (all("tr[data-method]", board));
+  const shownRows = (/** @type {HTMLElement} */ board) => rowsOf(board).filter((row) => !row.hidden);
+  const tableOf = (/** @type {HTMLElement} */ board) => /** @type {HTMLTableElement} */ (one("table", board));
+  // How many cases went well, of how many.
+  const coverOf = (/** @type {HTMLElement} */ row) => /** @type {Text} */ (one(".cover", row).firstChild);
+  const cellOf = (/** @type {HTMLElement} */ part) => /** @type {HTMLElement} */ (part.closest("td"));
 
   // What the server computed, to return to when no filter is set.
-  for (const board of boards) {
-    board.count = board.querySelector(".count").textContent;
-    board.original = new Map();
-    board.covers = rowsOf(board).map((row) => [row.querySelector(".cover"), row.querySelector(".cover").firstChild.textContent]);
-    for (const row of rowsOf(board)) {
-      const place = row.querySelector(".place");
-      if (place) board.original.set(place, { text: place.textContent });
-      for (const span of spans(row)) board.original.set(span, { text: span.textContent, value: span.dataset.value, name: span.className });
-    }
-  }
+  const originals = new Map(boards.map((board) => {
+    const places = all(".place", board).map((place) => ({ place, text: place.textContent }));
+    const scores = rowsOf(board).flatMap(spans).map((span) => ({ span, text: span.textContent, value: span.dataset.value, name: span.className }));
+    const covers = rowsOf(board).map((row) => ({ text: coverOf(row), was: coverOf(row).data }));
+    return [board, { count: one(".count", board).textContent, places, scores, covers }];
+  }));
 
+  /** @type {(method: string, column: string, chosen: number[]) => number | null} */
   const mean = (method, column, chosen) => {
     const counts = data.cells.counts[column][method];
     const sums = data.cells.sums[column][method];
@@ -38,44 +45,54 @@
     for (const index of chosen) {
       if (!counts[index]) continue;
       count += counts[index];
-      sum += parse(sums[index]);
+      sum += parse(sums[index]) ?? 0;
     }
     return count ? sum / count : null;
   };
 
+  /** @type {(region: string, material: string, group: string) => number[]} */
   const strata = (region, material, group) => data.cells.strata
     .map((cell, index) => ({ cell, index }))
     .filter(({ cell }) => (!region || cell[0] === region) && (!material || cell[1].split(",").includes(material)))
     .filter(({ cell }) => group === "0" || String(cell[2]) === group)
     .map(({ index }) => index);
 
-  const restore = (board) => {
-    board.querySelector(".count").textContent = board.count;
-    board.querySelector(".scope").textContent = "";
-    for (const [cell, text] of board.covers) cell.firstChild.textContent = text;
-    for (const [element, was] of board.original) {
-      element.textContent = was.text;
-      if (was.value !== undefined) { element.dataset.value = was.value; element.className = was.name; }
-      else element.closest("td").dataset.value = was.text;
+  const restore = (/** @type {HTMLElement} */ board) => {
+    const was = originals.get(board);
+    if (!was) return;
+    one(".count", board).textContent = was.count;
+    one(".scope", board).textContent = "";
+    for (const cover of was.covers) cover.text.data = cover.was;
+    for (const { place, text } of was.places) {
+      place.textContent = text;
+      cellOf(place).dataset.value = text ?? "";
+    }
+    for (const { span, text, value, name } of was.scores) {
+      span.textContent = text;
+      span.dataset.value = value;
+      span.className = name;
     }
   };
 
+  /** @type {(board: HTMLElement, region: string, material: string) => void} */
   const recompute = (board, region, material) => {
-    const groups = new Map();
+    const counts = data.cells.counts[aboutOf(board).measures[leading(board)].id];
     const everywhere = strata(region, material, "0");
-    const cases = Object.values(data.cells.counts[aboutOf(board).measures[leading(board)].id])
-      .map((counts) => everywhere.reduce((sum, index) => sum + counts[index], 0));
-    board.querySelector(".count").textContent = `${Math.max(0, ...cases).toLocaleString("en")} case${Math.max(0, ...cases) === 1 ? "" : "s"}`;
-    board.querySelector(".scope").textContent = ` cases of ${[region, material].filter(Boolean).join(", ")} only`;
-    const total = Math.max(0, ...cases);
+    const casesOf = (/** @type {number[]} */ own) => everywhere.reduce((sum, index) => sum + (own[index] || 0), 0);
+    const total = Math.max(0, ...Object.values(counts).map(casesOf));
+    one(".count", board).textContent = `${total.toLocaleString("en")} case${total === 1 ? "" : "s"}`;
+    one(".scope", board).textContent = ` cases of ${[region, material].filter(Boolean).join(", ")} only`;
+    /** @type {Map<string, number[]>} */
+    const groups = new Map();
     for (const row of shownRows(board)) {
-      const good = data.cells.counts[aboutOf(board).measures[leading(board)].id][row.dataset.method] || [];
-      row.querySelector(".cover").firstChild.textContent = `${everywhere.reduce((sum, index) => sum + (good[index] || 0), 0).toLocaleString("en")}/${total.toLocaleString("en")}`;
+      const method = row.dataset.method ?? "";
+      coverOf(row).data = `${casesOf(counts[method] || []).toLocaleString("en")}/${total.toLocaleString("en")}`;
       for (const span of spans(row)) {
         const measure = measureOf(board, span);
-        const group = span.closest("td").dataset.group ?? "0";
-        if (!groups.has(group)) groups.set(group, strata(region, material, group));
-        const value = mean(row.dataset.method, measure.id, groups.get(group));
+        const group = cellOf(span).dataset.group ?? "0";
+        const chosen = groups.get(group) ?? strata(region, material, group);
+        groups.set(group, chosen);
+        const value = mean(method, measure.id, chosen);
         span.dataset.value = value === null ? "" : String(value);
         span.textContent = print(value, measure.digits);
       }
@@ -83,19 +100,22 @@
   };
 
   // Best and second among the rows shown; equal printed digits are equal.
-  const remark = (board) => {
+  const remark = (/** @type {HTMLElement} */ board) => {
+    /** @type {Map<number, HTMLElement[]>} */
     const columns = new Map();
     for (const row of shownRows(board)) {
       spans(row).forEach((span, place) => {
         span.className = "v";
         if (row.classList.contains("unranked") || valueOf(span) === null) return;
-        if (!columns.has(place)) columns.set(place, []);
-        columns.get(place).push(span);
+        columns.set(place, [...(columns.get(place) ?? []), span]);
       });
     }
     for (const column of columns.values()) {
       const { digits, up } = measureOf(board, column[0]);
-      const printed = (span) => (Number.isFinite(valueOf(span)) ? Number(valueOf(span).toFixed(digits)) : valueOf(span));
+      const printed = (/** @type {HTMLElement} */ span) => {
+        const value = valueOf(span) ?? NaN;
+        return Number.isFinite(value) ? Number(value.toFixed(digits)) : value;
+      };
       const levels = [...new Set(column.map(printed))].sort((a, b) => (up ? b - a : a - b));
       for (const span of column) {
         if (printed(span) === levels[0]) span.classList.add("best");
@@ -104,40 +124,46 @@
     }
   };
 
-  const rerank = (board) => {
+  const rerank = (/** @type {HTMLElement} */ board) => {
     const ranked = shownRows(board).filter((row) => !row.classList.contains("unranked"));
     const name = leading(board);
     const sign = aboutOf(board).measures[name].up ? 1 : -1;
-    const score = (row) => {
-      const value = valueOf(row.querySelector(`.all [data-measure="${name}"]`));
+    const score = (/** @type {HTMLElement} */ row) => {
+      const value = valueOf(one(`.all [data-measure="${name}"]`, row));
       return value === null ? -Infinity : sign * value;
     };
     for (const row of ranked) {
       const rank = 1 + ranked.filter((other) => score(other) > score(row)).length;
-      row.querySelector(".place").textContent = String(rank);
+      one(".place", row).textContent = String(rank);
       row.cells[0].dataset.value = String(rank);
     }
   };
 
-  const choice = (name) => tools.elements[name]?.value ?? "";
+  /** @type {(name: string) => string} */
+  const choice = (name) => {
+    const field = tools.elements.namedItem(name);
+    return field && "value" in field ? String(field.value) : "";
+  };
 
   // The order as an address carries it; that by rank needs no word.
+  /** @type {(board: HTMLElement) => Order | null} */
   const sortOf = (board) => {
-    const heading = board.querySelector("thead [aria-sort]");
+    const heading = /** @type {HTMLTableCellElement} */ (one("thead [aria-sort]", board));
     const up = heading.getAttribute("aria-sort") === "ascending";
     return heading.cellIndex || !up ? { column: String(heading.cellIndex), up } : null;
   };
 
   // Show the measures of a view; those that have a column of their own leave it to the view.
+  /** @type {(board: HTMLElement, view: string) => void} */
   const look = (board, view) => {
     const { measures, views } = aboutOf(board);
     const seen = views[view] || views.both;
-    const table = board.querySelector("table");
+    const table = tableOf(board);
     table.dataset.view = view;
     table.dataset.start = measures[seen[0]].up ? "descending" : "ascending";
-    for (const span of table.querySelectorAll(".cell .v, .interval .v")) span.classList.toggle("aside", !seen.includes(span.dataset.measure));
-    for (const cell of table.querySelectorAll(".apart")) cell.classList.toggle("aside", seen.includes(cell.dataset.measure));
-    board.querySelector(".what").textContent = seen.map((name) => measures[name].title).join(" and ");
+    for (const span of all(".cell .v, .interval .v", table)) span.classList.toggle("aside", !seen.includes(span.dataset.measure ?? ""));
+    for (const cell of all(".apart", table)) cell.classList.toggle("aside", seen.includes(cell.dataset.measure ?? ""));
+    one(".what", board).textContent = seen.map((name) => measures[name].title).join(" and ");
   };
 
   const update = () => {
@@ -148,7 +174,7 @@
     const search = choice("search").trim().toLowerCase();
     for (const board of boards) {
       board.hidden = board.dataset.index !== chosen;
-      const table = board.querySelector("table");
+      const table = tableOf(board);
       restore(board);
       for (const row of rowsOf(board)) {
         row.hidden = (search !== "" && !`${row.dataset.title} ${row.dataset.method}`.toLowerCase().includes(search))
@@ -159,20 +185,21 @@
       if (region || material) recompute(board, region, material);
       if (filtered) { remark(board); rerank(board); }
       look(board, view);
+      window.marbench.showColumns(table, tools);
       board.classList.toggle("filtered", filtered);
-      const divider = board.querySelector(".incomplete");
-      if (divider) divider.hidden = ![...divider.querySelectorAll("tr[data-method]")].some((row) => !row.hidden);
-      const sorted = table.tHead.querySelector("[aria-sort]");
-      if (sorted) window.marbench.sort(table, sorted.cellIndex, sorted.getAttribute("aria-sort"));
+      for (const part of all(".incomplete", board)) part.hidden = all("tr[data-method]", part).every((row) => row.hidden);
+      const order = sortOf(board);
+      window.marbench.sort(table, Number(order?.column ?? 0), order?.up === false ? "descending" : "ascending");
       if (board.dataset.index === chosen) {
         // Ranks by size are of all methods on all cases.
-        for (const figure of document.querySelectorAll("figure.ranks")) figure.hidden = filtered || figure.dataset.index !== chosen;
+        for (const figure of all("figure.ranks")) figure.hidden = filtered || figure.dataset.index !== chosen;
         report(board, filtered, region, material);
         window.marbench.writeAddress(tools, sortOf(board));
       }
     }
   };
 
+  /** @type {(board: HTMLElement, filtered: boolean, region: string, material: string) => void} */
   const report = (board, filtered, region, material) => {
     const shown = shownRows(board).length;
     const cases = [region, material].filter(Boolean).join(", ");
@@ -181,17 +208,22 @@
       : "";
   };
 
-  tools.hidden = false;
-  document.getElementById("copy").hidden = false;
+  for (const part of all(".later")) part.classList.remove("later");
   tools.addEventListener("input", update);
   tools.addEventListener("reset", () => setTimeout(() => {
-    for (const board of boards) window.marbench.sort(board.querySelector("table"), 0, "ascending");
+    for (const board of boards) window.marbench.sort(tableOf(board), 0, "ascending");
     update();
   }));
   tools.addEventListener("submit", (event) => event.preventDefault());
+  // On a phone there is room for the means over all cases; the sizes are a tap away.
+  if (matchMedia("(max-width: 600px)").matches) {
+    const sizes = /** @type {HTMLInputElement} */ (one("[name=column-sizes]", tools));
+    sizes.defaultChecked = false;
+    sizes.checked = false;
+  }
   const order = window.marbench.readAddress(tools);
   for (const board of boards) {
-    const headings = board.querySelectorAll("thead th");
+    const headings = all("thead th", board);
     const sorted = order && headings[Number(order.column)];
     (sorted || headings[0]).setAttribute("aria-sort", !sorted || order.up ? "ascending" : "descending");
     board.addEventListener("sorted", () => window.marbench.writeAddress(tools, sortOf(board)));

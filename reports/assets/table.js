@@ -1,15 +1,23 @@
+// @ts-check
 // Tables that sort by a click or a key on their headings. Rows stay within their body; missing values come last.
 "use strict";
 (() => {
+  /** @typedef {{ number: number | null, text: string }} Key */
+  /** @type {(text: string | undefined) => number | null} */
   const number = (text) => (text === "" || text === undefined || Number.isNaN(Number(text)) ? null : Number(text));
+  /** @type {(table: HTMLTableElement) => HTMLCollectionOf<HTMLTableCellElement>} */
+  const headingsOf = (table) => /** @type {HTMLTableSectionElement} */ (table.tHead).rows[0].cells;
 
   // What a cell sorts by: a number where both cells have one, else its text.
+  /** @type {(cell: HTMLTableCellElement) => Key} */
   const cellKey = (cell) => {
-    const shown = [...cell.querySelectorAll(".v")].find((span) => span.offsetParent !== null) || cell;
-    const text = shown.dataset.value ?? cell.dataset.value ?? cell.textContent.trim();
+    const values = /** @type {HTMLElement[]} */ ([...cell.querySelectorAll(".v")]);
+    const shown = values.find((span) => span.offsetParent !== null) || cell;
+    const text = shown.dataset.value ?? cell.dataset.value ?? (cell.textContent ?? "").trim();
     return { number: number(text), text };
   };
 
+  /** @type {(a: Key, b: Key, sign: number) => number} */
   const compare = (a, b, sign) => {
     if (a.text === b.text) return 0;
     if (a.text === "" || a.text === "–") return 1;
@@ -18,6 +26,7 @@
     return sign * a.text.localeCompare(b.text, "en", { numeric: true });
   };
 
+  /** @type {Shared["sort"]} */
   const sort = (table, column, direction) => {
     const sign = direction === "descending" ? -1 : 1;
     for (const body of table.tBodies) {
@@ -26,14 +35,15 @@
       keyed.sort((a, b) => compare(a.key, b.key, sign));
       body.append(...keyed.map((entry) => entry.row));
     }
-    for (const heading of table.tHead.rows[0].cells) {
+    for (const heading of headingsOf(table)) {
       if (heading.cellIndex === column) heading.setAttribute("aria-sort", direction);
       else heading.removeAttribute("aria-sort");
     }
   };
 
+  /** @type {(table: HTMLTableElement) => void} */
   const enable = (table) => {
-    for (const heading of table.tHead.rows[0].cells) {
+    for (const heading of headingsOf(table)) {
       if (heading.dataset.sort === "none") continue;
       const button = document.createElement("button");
       button.type = "button";
@@ -41,7 +51,8 @@
       button.append(...heading.childNodes);
       heading.append(button);
       button.addEventListener("click", () => {
-        const start = (heading.dataset.start === "score" ? table.dataset.start : heading.dataset.start) || "ascending";
+        const wanted = heading.dataset.start === "score" ? table.dataset.start : heading.dataset.start;
+        const start = wanted === "descending" ? "descending" : "ascending";
         const other = start === "ascending" ? "descending" : "ascending";
         sort(table, heading.cellIndex, heading.getAttribute("aria-sort") === start ? other : start);
         table.dispatchEvent(new Event("sorted", { bubbles: true }));
@@ -49,6 +60,6 @@
     }
   };
 
-  document.querySelectorAll("table.sortable").forEach(enable);
+  for (const table of document.querySelectorAll("table.sortable")) enable(/** @type {HTMLTableElement} */ (table));
   window.marbench = { ...window.marbench, sort };
 })();

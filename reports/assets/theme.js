@@ -1,3 +1,4 @@
+// @ts-check
 // The colour scheme: the system's, or the one that the reader chose. Runs before the first paint.
 "use strict";
 (() => {
@@ -7,6 +8,7 @@
     // Some browsers refuse storage to files.
     try { return localStorage.getItem(KEY); } catch { return null; }
   };
+  /** @type {(theme: string | null) => void} */
   const apply = (theme) => {
     if (theme === "dark" || theme === "light") root.dataset.theme = theme;
     else delete root.dataset.theme;
@@ -21,7 +23,6 @@
       button.textContent = isDark() ? "Light" : "Dark";
       button.setAttribute("aria-label", isDark() ? "Switch to light colours" : "Switch to dark colours");
     };
-    button.hidden = false;
     label();
     button.addEventListener("click", () => {
       const theme = isDark() ? "light" : "dark";

@@ -27,3 +27,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Spec:
 @pytest.fixture(scope="session")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Spec:
     return write_spec(tmp_path_factory.mktemp("spec"), 36, 27, 45)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Spec:
+    """So few pixels that thousands of steps take a second."""
+    return write_spec(tmp_path_factory.mktemp("spec"), 32, 24, 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +30,8 @@ METHODS = [
     "fsnmar",
     "mdt",
     "bhc",
+    "tv[steps=20]",
+    "wavelet",
 ]
 
 
@@ -198,3 +201,89 @@ def test_metal_hardening_corrects_by_the_polynomial_that_numpy_fits(tiny: Spec) 
     found = load_method("bhc", tiny).reduce(scan)
     torch.testing.assert_close(found, operators.reconstruct(corrected), rtol=0, atol=0.5)
     torch.testing.assert_close(load_method("bhc[order=1]", tiny).reduce(scan), scan.image, rtol=0, atol=0.5)
+
+
+def test_a_step_of_tv_is_that_of_chambolle_and_pock_with_dense_matrices(tiny: Spec) -> None:
+    text = "tv[output=image,steps=1,weight=0.02,balance=3.0]"
+    scan, method = make_batch(tiny, 1, torch.float64).scan, load_method(text, tiny)
+    operators, pixels = method.method.context.operators, tiny.grid.rows * tiny.grid.columns
+    identity = torch.eye(pixels, dtype=torch.float64).view(pixels, *tiny.grid.shape)
+    projector = operators.water * operators.project_mu(identity).flatten(1).numpy().T
+    differences, norm = gradient(identity).flatten(1).numpy().T, np.linalg.norm(projector, 2)
+    start = load_method("li", tiny).reduce(scan).numpy().ravel() / 1000 + 1
+    tau = 3.0 / norm
+    sigma, rho = 0.49 / (tau * norm**2), 0.49 / (tau * 8)
+    # From zero, the proximal maps of the two conjugates: of ‖·‖² on the measured rays, and of λ‖·‖.
+    miss = projector @ start - scan.sinogram.numpy().ravel()
+    residual = ~scan.metal_trace.numpy().ravel() * sigma * miss / (1 + sigma / 2)
+    field = (rho * differences @ start).reshape(2, -1)
+    field *= np.minimum(1, 0.02 / np.maximum(np.linalg.norm(field, axis=0), 1e-300))
+    expected = start - tau * (projector.T @ residual + differences.T @ field.ravel())
+    np.testing.assert_allclose(
+        method.reduce(scan)[0].numpy().ravel() / 1000 + 1, expected, atol=5e-5
+    )  # ‖P‖ comes from power iteration
+    assert np.abs(expected - start).max() > 0.005
+
+
+def test_tv_comes_near_the_minimum_of_its_cost_in_its_usual_steps(small: Spec) -> None:
+    scan, operators = make_batch(small, 1).scan, load_method("li", small).method.context.operators
+
+    def solve(settings: str) -> torch.Tensor:
+        return load_method(f"tv[output=image,weight=0.01{settings}]", small).reduce(scan)
+
+    def cost(image: torch.Tensor) -> float:
+        miss = (operators.project(image) - scan.sinogram)[~scan.metal_trace]
+        return float(miss.double().square().sum() + 0.01 * gradient(image / 1000).norm(dim=-3).double().sum())
+
+    best, usual = solve(",steps=600"), solve("")
+    assert cost(best) <= cost(usual) < 1.02 * cost(best) < cost(load_method("li", small).reduce(scan))
+    for seed in range(3):
+        assert cost(best) < cost(best + torch.randn(best.shape, generator=torch.Generator().manual_seed(seed)))
+
+
+def test_tv_fills_the_trace_with_its_image_and_keeps_what_is_measured(tiny: Spec) -> None:
+    scan, operators = make_batch(tiny).scan, load_method("li", tiny).method.context.operators
+    image = load_method("tv[steps=9,output=image]", tiny).reduce(scan)
+    expected = operators.reconstruct(torch.where(scan.metal_trace, operators.project(image), scan.sinogram))
+    torch.testing.assert_close(load_method("tv[steps=9]", tiny).reduce(scan), expected, rtol=0, atol=0.01)
+    # What the trace holds counts for nothing.
+    dark = replace(scan, sinogram=scan.sinogram + 5 * scan.metal_trace)
+    assert torch.equal(load_method("tv[steps=9]", tiny).reduce(dark), load_method("tv[steps=9]", tiny).reduce(scan))
+
+
+def test_the_wavelet_frame_keeps_the_norm_and_its_adjoint_is_its_inverse(tiny: Spec) -> None:
+    frame = sys.modules[type(load_method("wavelet", tiny).method).__module__]
+    image = torch.rand(2, 16, 24, dtype=torch.float64)
+    details, rest = frame.analyse(image, 3)
+    torch.testing.assert_close(frame.synthesise(details, rest), image)
+    norm = rest.square().sum() + sum(each.square().sum() for each in details)
+    torch.testing.assert_close(norm, image.square().sum())
+    # Nothing but the mean is left of a constant.
+    assert max(float(each.abs().max()) for each in frame.analyse(torch.ones(1, 8, 8), 2)[0]) == 0
+
+
+def test_a_step_of_wavelet_thresholds_the_haar_details_by_those_of_the_prior(tiny: Spec) -> None:
+    scan, operators = make_batch(tiny, 1).scan, load_method("li", tiny).method.context.operators
+    guide = guide_of(scan, tiny)
+    signs = [(a, b) for a in (1, -1) for b in (1, -1)]  # of the next view, of the next bin
+
+    def details(sinogram: torch.Tensor) -> dict[tuple[int, int], np.ndarray]:
+        x = sinogram[0].double().numpy()
+        x = np.concatenate([x, x[:, ::-1]], axis=1)
+        # Corners of 2 × 2 rays: this one, the next view, the next bin, both.
+        near = [x, np.roll(x, -1, 0), np.roll(x, -1, 1), np.roll(x, (-1, -1), (0, 1))]
+        return {
+            (a, b): sum(sign * each for sign, each in zip((1, a, b, a * b), near, strict=True)) / 4 for a, b in signs
+        }
+
+    found, expected = details(normalized_interpolation(*rays(scan), guide)), details(guide)
+    filled = np.zeros_like(found[1, 1])
+    for (a, b), each in found.items():
+        keep = np.abs(each) > 0.05 * 0.2 / (np.abs(expected[a, b]) + 0.2)
+        kept = each if (a, b) == (1, 1) else each * keep
+        for sign, shift in zip((1, a, b, a * b), ((0, 0), (1, 0), (0, 1), (1, 1)), strict=True):
+            filled += sign * np.roll(kept, shift, (0, 1)) / 4
+    completed = torch.where(scan.metal_trace, torch.from_numpy(filled[:, : tiny.geometry.bins]).float(), scan.sinogram)
+    text = "wavelet[levels=1,steps=1,first=0.05,scale=0.2]"
+    torch.testing.assert_close(load_method(text, tiny).reduce(scan), operators.reconstruct(completed), rtol=0, atol=0.1)
+    assert (completed - normalized_interpolation(*rays(scan), guide)).abs().max() > 0.01

@@ -82,7 +82,9 @@ def test_every_measure_says_what_it_is() -> None:
         assert each.title and each.digits > 0 and each.needs <= {"truth", "metal"}
         assert bool(each.convention) != bool(each.definition)
         assert each == measure(each.id)
-        better, worse = (score_image(TRUTH + error, _case(), [each])[each.id] for error in (5, 50))
+        better, worse = (
+            score_image(TRUTH + error * np.sign(NOISY - TRUTH), _case(), [each])[each.id] for error in (5, 50)
+        )
         assert each.sign * better > each.sign * worse
 
 

@@ -5,7 +5,14 @@ import pytest
 import xraydb
 
 from marbench.errors import DataError, SpecError
-from marbench.physics.composition import element_fractions, formula_fractions
+from marbench.physics.composition import (
+    ELEMENTS,
+    TABLE_KEV,
+    Material,
+    attenuation_of,
+    element_fractions,
+    formula_fractions,
+)
 from marbench.physics.materials import (
     ALIASES,
     MATERIALS,
@@ -25,6 +32,17 @@ XCOM_70_KEV = {"water": 0.1929, "bone": 0.2570, "titanium": 0.5361, "gold": 3.05
 @pytest.mark.parametrize(("name", "expected"), XCOM_70_KEV.items())
 def test_mass_attenuation_agrees_with_xcom(name: str, expected: float) -> None:
     assert mass_attenuation(name, np.array([70.0]))[0] == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_table_of_the_elements_holds_xraydbs_values_and_between_its_energies_xraydb_is_asked() -> None:
+    assert tuple(xraydb.atomic_symbol(number) for number in range(1, 93)) == ELEMENTS
+    kev = np.array(TABLE_KEV, dtype=float)
+    for element in ELEMENTS:
+        pure = Material(element, 1.0, ((element, 1.0),), "")
+        np.testing.assert_array_equal(attenuation_of(pure, kev), xraydb.mu_elam(element, 1000 * kev))
+    between = np.array([10.0, 69.5, 150.5])
+    titanium = Material("Ti", 4.5, (("Ti", 1.0),), "")
+    np.testing.assert_array_equal(attenuation_of(titanium, between), xraydb.mu_elam("Ti", 1000 * between))
 
 
 def test_gold_has_its_k_edge_at_80_7_kev() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -72,15 +74,26 @@ def _choose(driver: Any, name: str, value: str) -> None:
     )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 375])
-def test_no_page_complains_asks_the_network_or_overflows(
+def _all_pages(report: Path, site: Path) -> list[Path]:
+    """Every kind of page once."""
+    return [*sorted(report.glob("*.html")), site / "index.html", *(next(site.glob(name)) for name in _OF_SITES)]
+
+
+_OF_SITES = ("benchmarks/*/entries.html", "runs/*/index.html")
+_SHIFTS = """const observer = new PerformanceObserver(() => {});
+observer.observe({ type: "layout-shift", buffered: true });
+setTimeout(() => arguments[0](observer.takeRecords().map(({ value, sources }) => [value, sources.map(
+  ({ node }) => node?.id || node?.className || node?.nodeName)])), 60);"""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1280, "dark"), (375, "light"), (375, "dark")])
+def test_no_page_complains_asks_the_network_overflows_or_moves(
     browser: Browser, report: Path, site: Path, width: int, scheme: str
 ) -> None:
-    entry = next(site.glob("benchmarks/*/entries.html"))
-    for page in (*sorted(report.glob("*.html")), site / "index.html", entry):
+    for page in _all_pages(report, site):
         driver = browser.open(page, width=width, scheme=scheme)
         assert driver.execute_script("return document.documentElement.scrollWidth") <= width, page
+        assert page.name == "gallery.html" or driver.execute_async_script(_SHIFTS) == [], page
         dark = driver.execute_script("return getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
         assert dark == (scheme == "dark"), page
         assert browser.complaints(site if page.is_relative_to(site) else report) == [], page
@@ -109,7 +122,7 @@ def test_headings_sort_by_click_and_by_key_and_say_so(board: Any) -> None:
 
 
 def test_sorting_puts_what_is_missing_last_in_both_directions(board: Any) -> None:
-    button = board.find_elements("css selector", "section.board:not([hidden]) thead th")[-2]
+    button = board.find_elements("css selector", "section.board:not([hidden]) thead th")[11]
     button = button.find_element("css selector", "button")
     for _ in range(2):
         button.click()
@@ -170,6 +183,25 @@ def test_a_link_restores_filters_and_order(browser: Browser, board: Any, report:
     again.find_element("css selector", "button[type=reset]").click()
     again.execute_async_script("setTimeout(arguments[0], 50)")
     assert again.execute_script("return location.hash") == ""
+
+
+def test_columns_go_and_come_and_a_link_remembers_them(browser: Browser, board: Any, report: Path) -> None:
+    def shown(driver: Any) -> list[str]:
+        headings = driver.find_elements("css selector", "section.board:not([hidden]) thead th")
+        return [heading.text.split("\n")[0] for heading in headings if heading.is_displayed()]
+
+    before = shown(board)
+    assert before[-3:] == ["Time", "Params", "Cases"] and "Evidence" not in before
+    board.find_element("css selector", ".columns summary").click()
+    for name in ("time", "sizes", "evidence"):
+        board.find_element("css selector", f"[name=column-{name}]").click()
+    assert shown(board) == ["#", "Method", "All", "95 % CI", "RMSE", "Params", "Cases", "Evidence"]
+    assert set(_column(board, 13)) == {"run here"}
+    fragment = str(board.execute_script("return location.hash"))
+    assert sorted(fragment[1:].split("&")) == ["column-evidence=1", "column-sizes=0", "column-time=0"]
+    assert shown(browser.open(report / "index.html", fragment))[-2:] == ["Cases", "Evidence"]
+    # A phone begins with the means over all cases.
+    assert shown(browser.open(report / "index.html", width=375))[:3] == ["#", "Method", "All"]
 
 
 @pytest.mark.parametrize("fragment", ["#view=odd&region=nowhere&sort=99&kind=<img>", "#sort=constructor", "#content"])
@@ -311,6 +343,63 @@ def test_charts_fit_the_window_and_tell_their_values_to_pointer_and_keyboard(
         assert browser.complaints(report) == []
 
 
+_POINT = """const [mark, x, y, kind] = arguments;
+const place = new DOMPoint(x, y).matrixTransform(mark.getScreenCTM());
+const where = { clientX: place.x, clientY: place.y };
+mark.dispatchEvent(new PointerEvent(kind, { ...where, pointerType: "mouse", bubbles: true }));"""
+
+
+def test_cases_behind_the_charts_tell_themselves_and_lead_to_their_pictures(browser: Browser, report: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    frame = dataset.dataset(report.parent / "results", format="parquet").to_table().to_pandas()
+    own = frame[frame["method"] == "dudonet"].set_index("case_id").sort_values("psnr[dudonet2019]")
+    driver = browser.open(report / "explorer.html")
+    wait = WebDriverWait(driver, 30, 0.05)
+    places = json.loads(driver.find_element("id", "explorer-data").get_attribute("textContent"))["methods"]
+    of_method = f"[data-method='{places.index('dudonet')}']"
+
+    def told(case: str, row: Any, figure: Any) -> None:
+        line = figure.find_element("css selector", ".reading")
+        start = f"DUDONET: {row['psnr[dudonet2019]']:.2f} dB on {case}, {row['region']}"
+        wait.until(lambda _: line.text.startswith(start))
+
+    violin = driver.find_element("css selector", f"svg.wide .shape{of_method}")
+    driver.execute_script("arguments[0].focus()", violin)
+    figure = violin.find_element("xpath", "ancestor::figure")
+    for key, at in ((Keys.ARROW_RIGHT, 0), (Keys.ARROW_RIGHT, 1), (Keys.END, -1)):
+        violin.send_keys(key)
+        told(own.index[at], own.iloc[at], figure)
+    (case,) = (path.name for path in (report.parent / "images").iterdir())
+    panel = driver.find_element("css selector", f".small-charts svg{of_method}")
+    values = {"x": math.log10(own.loc[case, "metal_area_mm2"]), "y": own.loc[case, "psnr[dudonet2019]"]}
+    place = []
+    for name, value in values.items():
+        low, high, start, end, _ = map(float, panel.get_attribute(f"data-{name}").split())
+        place.append(start + (value - low) / (high - low) * (end - start))
+    driver.execute_script(_POINT, panel, *place, "pointermove")
+    told(case, own.loc[case], panel.find_element("xpath", "ancestor::figure"))
+    driver.execute_script(_POINT, panel, *place, "click")
+    wait.until(lambda _: driver.current_url.split("/")[-1].startswith(f"gallery.html#case={case}"))
+    assert browser.complaints(report) == []
+
+
+def test_on_paper_pages_are_white_whole_and_without_what_only_a_screen_needs(
+    browser: Browser, report: Path, site: Path
+) -> None:
+    """The width is that of a landscape page of A4 within its margins."""
+    for page in (report / "index.html", report / "statistics.html", report / "timing.html", site / "index.html"):
+        driver = browser.open(page, width=1032, scheme="dark")
+        driver.execute_script("document.documentElement.dataset.theme = 'dark'")
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        assert driver.execute_script("return document.documentElement.scrollWidth") <= 1032, page
+        assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        for part in driver.find_elements("css selector", ".top, .tools, .hint, .status"):
+            assert not part.is_displayed(), (page, part.get_attribute("class"))
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 @pytest.mark.parametrize("width", [1440, 1280, 1024, 768, 375])
 def test_a_long_title_gives_way_to_the_navigation(browser: Browser, report: Path, width: int) -> None:
     driver = browser.open(report / "index.html", width=width)
@@ -360,9 +449,16 @@ def test_a_large_board_is_ready_after_little_work_of_the_browser(browser: Browse
         metrics = browser.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
         return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
 
+    # Twenty names and the marks beside them do not touch.
+    gaps = """const box = (part) => part.getBoundingClientRect();
+    const svg = [...document.querySelectorAll(".ranks svg")].find((each) => box(each).width > 0);
+    return [...svg.querySelectorAll(".rank-line")].map((line) => box(line.querySelector("text")).left
+      - Math.max(...[...svg.querySelectorAll("circle")].map((mark) => box(mark).right)))"""
+    assert min(browser.open(page, width=375).execute_script(gaps)) > 0
     driver = browser.open(page)
     opened = seconds()
     assert opened < 1
+    assert min(driver.execute_script(gaps)) > 0
     driver.execute_script(
         "const field = document.getElementById('tools').elements.kind;"
         "field.value = 'learned'; field.form.dispatchEvent(new Event('input'));"
@@ -375,9 +471,8 @@ def test_a_large_board_is_ready_after_little_work_of_the_browser(browser: Browse
 def test_axe_finds_no_serious_fault(browser: Browser, report: Path, site: Path, scheme: str) -> None:
     if not AXE.is_file():
         pytest.skip(f"axe-core is not at {AXE}: npm install --no-save axe-core")
-    entry = next(site.glob("benchmarks/*/entries.html"))
     faults = []
-    for page in (*sorted(report.glob("*.html")), site / "index.html", entry):
+    for page in _all_pages(report, site):
         driver = browser.open(page, scheme=scheme)
         driver.execute_script("document.querySelectorAll('details').forEach(part => { part.open = true; })")
         driver.execute_script(AXE.read_text())

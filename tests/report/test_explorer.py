@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as dataset
 import pytest
+from scipy import stats
 from synthetic_runs import METHODS, failed, write_run
 
 from marbench.metrics.measure import measure
@@ -59,7 +60,7 @@ def test_failures_are_listed_with_what_they_said(report: Path) -> None:
 def test_the_worst_cases_are_there_without_scripts(report: Path) -> None:
     frame = dataset.dataset(report.parent / "results", format="parquet").to_table().to_pandas()
     judged = frame[frame["method"].isin(["nmar", "cnnmar"])]
-    worst = judged.groupby("case_id")["psnr[dudonet2019]"].mean().nsmallest(10).index.tolist()
+    worst = judged.groupby("case_id")["psnr[dudonet2019]"].mean().nsmallest(25).index.tolist()
     table = (report / "explorer.html").read_text().split('id="cases"')[1].split("</table>")[0]
     assert re.findall(r'<th scope="row">([^<]+)</th>', table) == worst
 
@@ -83,6 +84,19 @@ def test_boxes_stand_at_the_percentiles() -> None:
     (shape,) = drawing.shapes
     assert shape.quartiles == tuple(drawing.x(float(value)) for value in np.percentile(values, [25, 50, 75]))
     assert shape.points.count("h0") <= 200
+
+
+def test_the_outline_of_a_distribution_is_scipys_kernel_density() -> None:
+    values = np.sort(np.random.default_rng(1).normal(30, 4, 500))
+    drawing = distributions(["a"], values[None])
+    assert drawing is not None
+    places = np.linspace(values[0], values[-1], 48)
+    upper = [point.split() for point in drawing.shapes[0].violin[1:].split("L")[:48]]
+    assert [x for x, _ in upper] == [f"{drawing.x(float(place)):.1f}" for place in places]
+    heights = np.array([float(y) for _, y in upper])
+    density = stats.gaussian_kde(values)(places)
+    drawn, expected = np.ptp(heights), density - density.min()
+    np.testing.assert_allclose((heights.max() - heights) / drawn, expected / expected.max(), atol=0.01)
 
 
 @pytest.mark.parametrize("row", [[np.nan, np.nan], [30.0, 30.0], [30.0, np.inf], [np.inf, np.inf]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from marbench.cli import main
 from marbench.errors import MethodError, StoreError
 from marbench.report.benchmark import gather
 from marbench.report.figure import _harmed, figure_panels, write_figure
+from marbench.report.figure_drawing import _region
 from marbench.report.findings import Findings
 from marbench.report.gallery_store import StoredCase, read_case
 from marbench.results.store import open_run
@@ -80,6 +82,21 @@ def test_a_figure_is_as_wide_as_a_column_and_shows_the_body(
     assert body.any(axis=0).sum() < body.shape[1]
     svg = write_figure(run, _case(run), tmp_path / "f.svg", width=width).read_text()
     assert f'width="{72 * inches:g}pt"' in svg
+    # Letters travel as outlines in SVG, as TrueType in PDF.
+    assert "<text" not in svg and "font-family" not in svg
+    pdf = write_figure(run, _case(run), tmp_path / "f.pdf", width=width, errors=True).read_bytes()
+    assert b"/FontFile2" in pdf
+    box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", pdf)
+    assert box is not None and float(box[1]) == pytest.approx(72 * inches)
+    # Errors take a row of their own.
+    assert float(box[2]) > 72 * shapes["body"][0] / 300
+
+
+@pytest.mark.parametrize("centre", [(0, 0), (30, 20), (59, 99), (-5, 400)])
+def test_the_magnified_region_stays_in_the_picture(centre: tuple[float, float]) -> None:
+    top, bottom, left, right = _region((60, 100), centre)
+    assert top >= -0.5 and left >= -0.5 and bottom <= 59.5 and right <= 99.5
+    assert (bottom - top, right - left) == pytest.approx((18, 36))
 
 
 def test_a_label_is_text_and_no_mathematics(run: Path, tmp_path: Path) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pyarrow.dataset as dataset
 import pytest
+from click.testing import CliRunner
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
+from marbench.cli import main
 from marbench.errors import StoreError
 from marbench.report.benchmark import gather
 from marbench.report.entries import entries
@@ -46,6 +50,10 @@ class _Page(HTMLParser):
 
 def _pages(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.html"))
+
+
+def _text(report: Path, page: str) -> str:
+    return unescape((report / f"{page}.html").read_text())
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -280,11 +288,21 @@ def test_a_method_without_its_weights_is_learned_and_a_timed_one_without_paramet
     }
 
 
-def test_the_command_for_other_pictures_names_a_case_that_has_them(tmp_path: Path) -> None:
-    report = render(write_run(tmp_path / "run", METHODS[:3], pictures=18)).parent
-    html = (report / "explorer.html").read_text()
-    case = re.search(r"marbench figure run --case (\S+) --out", html)
-    assert case and (tmp_path / "run" / "images" / case[1]).is_dir()
+def test_commands_on_the_pages_work_when_they_are_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = render(write_run(tmp_path / "runs" / "my run", METHODS[:3], pictures=18)).parent
+    monkeypatch.chdir(tmp_path)
+    done = set()
+    for page in ("explorer", "provenance"):
+        for text in re.findall(r'<pre class="command"[^>]*>(marbench [a-z]+ [^<]*)</pre>', _text(report, page)):
+            words = shlex.split(text)[1:]
+            if words[0] in ("figure", "report", "reproduce"):
+                result = CliRunner().invoke(main, words)
+                assert result.exit_code == 0, (text, result.output)
+                done.add(words[0])
+    assert done == {"figure", "report", "reproduce"}
+    assert list(tmp_path.glob("*.png"))
+    case = re.search(r"marbench figure 'runs/my run' --case (\S+) --out", _text(report, "explorer"))
+    assert case and (report.parent / "images" / case[1]).is_dir()
     gallery = json.loads((report / "gallery.html").read_text().split('id="gallery-data">')[1].split("</script>")[0])
     assert case[1] not in {item["id"] for item in gallery["cases"]}
 

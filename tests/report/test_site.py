@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree as xml
 
 import pytest
 from click.testing import CliRunner
@@ -26,10 +27,16 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def first_run() -> dict[str, bytes]:
+    """The files of the run that was published first, as they were then."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, first_run: dict[str, bytes]) -> Path:
     """Two benchmarks; of `mini` a run, and a later one with a new method, a better `nmar` and a worse, broken `li`."""
     folder = tmp_path_factory.mktemp("site")
-    mini = write_run(folder / "mini", slices=2)
+    mini = write_run(folder / "mini", slices=2, pictures=1)
     paper = write_run(folder / "paper", METHODS[:3], spec="dudonet2019", slices=2)
     later = write_run(
         folder / "later",
@@ -38,7 +45,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         change=lambda row: failed(row) if row.method == "li" and row.size_group == 1 else row,
     )
     publish([mini], folder / "site", published=FIRST)
-    publish([paper, later], folder / "site", published=SECOND)
+    first_run |= _contents(folder / "site" / "runs")
+    publish([paper, later], folder / "site", published=SECOND, url="https://mar.example.org/site/")
     return folder / "site"
 
 
@@ -76,7 +84,7 @@ def test_replaced_and_broken_entries_stay_in_the_history(site: Path) -> None:
     assert not marked["nmar", f"{2:016x}"]
     (mini,) = [board for board in state["benchmarks"].values() if board["name"] == "mini"]
     history = (site / mini["path"]).with_name("entries.html").read_text()
-    assert history.count("replaced") == 2
+    assert history.count(">replaced") == 2
     assert "incomplete" in history
     assert "2026-01-02" in history and "2026-03-04" in history
 
@@ -87,29 +95,75 @@ def test_publishing_the_same_run_again_changes_nothing(site: Path) -> None:
     assert _contents(site) == before
 
 
-def test_a_permalink_survives_later_publications(site: Path, tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", METHODS[:2], slices=1)
-    publish([run], tmp_path / "site", published=FIRST)
-    record = _state(tmp_path / "site")["runs"][0]
-    before = _contents(tmp_path / "site" / "runs" / record["id"])
-    publish([write_run(tmp_path / "other", METHODS[1:3], slices=2)], tmp_path / "site", published=SECOND)
-    assert _contents(tmp_path / "site" / "runs" / record["id"]) == before
-    assert not any(path.suffix == ".tmp" for path in (tmp_path / "site").rglob("*"))
+def test_a_permalink_survives_later_publications(site: Path, first_run: dict[str, bytes]) -> None:
+    now = _contents(site / "runs")
+    assert first_run and {name: now.get(name) for name in first_run} == first_run
+    assert not any(path.suffix == ".tmp" for path in site.rglob("*"))
+
+
+def test_pages_and_pictures_are_stored_once_for_each_benchmark(site: Path) -> None:
+    (run,) = {Path(name).parts[0] for name in _state_runs_with(site, "images")}
+    html = (site / "runs" / run / "index.html").read_text()
+    assert "40 of its 200 cases" not in html and "20 of its 200 cases" in html
+    assert 'href="results/rows.parquet"' in html and f"marbench report runs/{run}" in html
+    assert not [path for path in (site / "runs").rglob("*") if path.suffix in (".js", ".png", ".css")]
+    assert [path.name for path in (site / "runs" / run).glob("*.html")] == ["index.html"]
+    assert len(list(site.rglob("gallery.html"))) == 1
+    (share,) = site.rglob("share.jpg")
+    assert f'content="https://mar.example.org/site/{share.relative_to(site)}"' in (
+        share.with_name("index.html").read_text()
+    )
+    assert f'src="{share.relative_to(site)}"' in (site / "index.html").read_text()
+
+
+def _state_runs_with(site: Path, folder: str) -> list[str]:
+    return [name for name in _contents(site / "runs") if Path(name).parts[1] == folder]
+
+
+def test_the_history_draws_complete_entries_alone(site: Path) -> None:
+    (mini,) = [board for board in _state(site)["benchmarks"].values() if board["name"] == "mini"]
+    html = (site / mini["path"]).with_name("entries.html").read_text()
+    wide = html.split('<svg class="wide"')[1].split("</svg>")[0]
+    told = re.findall(r'href="../../(runs/[^"]+)" aria-label="([^,]+), published (\S+): PSNR ([\d.]+) dB"', wide)
+    expected = [
+        (record["path"], entry["title"], record["published"][:10], f"{entry['scores']['psnr[dudonet2019]']:.2f}")
+        for record in _state(site)["runs"]
+        for entry in record["entries"]
+        if record["benchmark"] == mini["slug"] and entry["good"] == mini["cases"]
+    ]
+    assert sorted(told) == sorted(expected) and len(told) == 8
+    board = (site / mini["path"]).read_text()
+    assert 'data-column="published">2026-03-04<' in board and 'data-column="published">2026-01-02<' in board
+
+
+def test_a_part_that_is_published_later_takes_no_place_of_the_whole(tmp_path: Path) -> None:
+    whole = write_run(tmp_path / "whole", METHODS[:2], slices=2)
+    part = write_run(tmp_path / "part", METHODS[:2], slices=2, change=lambda r: r if r.slice_id == "s00000" else None)
+    publish([whole, part], tmp_path / "site", published=FIRST)
+    records = _state(tmp_path / "site")["runs"]
+    assert [{entry["current"] for entry in record["entries"]} for record in records] == [{True}, {False}]
+    (history,) = (tmp_path / "site").glob("benchmarks/*/entries.html")
+    assert history.read_text().count("10/20") == 2 and history.read_text().count("incomplete") == 2
 
 
 def test_publications_at_the_same_dates_give_the_same_bytes(site: Path, tmp_path: Path) -> None:
     again = tmp_path / "site"
     publish([site.parent / "mini"], again, published=FIRST)
-    publish([site.parent / "paper", site.parent / "later"], again, published=SECOND)
+    publish(
+        [site.parent / "paper", site.parent / "later"], again, published=SECOND, url="https://mar.example.org/site/"
+    )
     assert _contents(again) == _contents(site)
 
 
-def test_the_feed_lists_runs_newest_first(site: Path, tmp_path: Path) -> None:
-    feed = json.loads((site / "feed.json").read_text())
-    assert [item["date_published"] for item in feed["items"]] == [SECOND, SECOND, FIRST]
-    publish([site.parent / "mini"], tmp_path / "site", published=FIRST, url="https://mar.example.org/site/")
-    (item,) = json.loads((tmp_path / "site" / "feed.json").read_text())["items"]
-    assert item["url"].startswith("https://mar.example.org/site/runs/mini-")
+def test_the_feed_lists_runs_newest_first(site: Path) -> None:
+    atom = "{http://www.w3.org/2005/Atom}"
+    feed = xml.parse(site / "feed.xml").getroot()
+    assert [item.findtext(f"{atom}updated") for item in feed.iter(f"{atom}entry")] == [SECOND, SECOND, FIRST]
+    assert feed.findtext(f"{atom}updated") == SECOND and feed.findtext(f"{atom}id")
+    for record, item in zip(reversed(_state(site)["runs"]), feed.iter(f"{atom}entry"), strict=True):
+        (link,) = item.iter(f"{atom}link")
+        assert link.get("href") == f"https://mar.example.org/site/{record['path']}"
+        assert item.findtext(f"{atom}id") == f"urn:marbench:run:{record['id']}"
 
 
 def test_every_link_of_the_site_leads_to_a_file_of_the_site(site: Path) -> None:
@@ -120,13 +174,15 @@ def test_every_link_of_the_site_leads_to_a_file_of_the_site(site: Path) -> None:
                 assert file.is_file() and file.is_relative_to(site.resolve()), (page, target)
 
 
-def test_links_out_of_a_submitted_folder_are_not_followed(tmp_path: Path) -> None:
+def test_the_command_prints_where_the_site_is_and_follows_no_link_out_of_a_run(tmp_path: Path) -> None:
     secret = tmp_path / "secret.json"
     secret.write_text('{"cpu": "do not publish"}')
     run = write_run(tmp_path / "run", METHODS[:1], slices=1)
     (run / "hosts" / "link.json").symlink_to(secret)
     (run / "private.txt").write_text("do not publish")
-    publish([run], tmp_path / "site", published=FIRST)
+    result = CliRunner().invoke(command, [str(run), "--site", str(tmp_path / "site")])
+    assert result.exit_code == 0, result.output
+    assert str(tmp_path / "site" / "index.html") in result.output
     assert not [name for name, data in _contents(tmp_path / "site").items() if b"do not publish" in data]
 
 
@@ -143,10 +199,3 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     empty = write_run(tmp_path / "run", METHODS[:1], slices=1, change=lambda row: None)
     with pytest.raises(StoreError, match="no results"):
         publish([empty], tmp_path / "site")
-
-
-def test_the_command_prints_where_the_site_is(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "run", METHODS[:1], slices=1)
-    result = CliRunner().invoke(command, [str(run), "--site", str(tmp_path / "site")])
-    assert result.exit_code == 0, result.output
-    assert str(tmp_path / "site" / "index.html") in result.output

@@ -144,6 +144,12 @@ def test_a_method_that_is_worse_in_every_patient_is_not_tied() -> None:
     assert result.p[2] == pytest.approx(3 * 2 * 0.5**12)
 
 
+def test_ranks_are_scipys_along_the_last_axis_and_what_is_no_number_comes_last() -> None:
+    means = RNG.integers(0, 5, size=(50, 7)).astype(float)
+    np.testing.assert_array_equal(ranks(means), scipy_stats.rankdata(-means, method="min", axis=1))
+    assert ranks(np.array([np.nan, 3.0, np.inf])).tolist() == [3, 2, 1]
+
+
 def test_equal_methods_share_the_rank_and_are_tied() -> None:
     values = np.stack([VALUES[0], VALUES[0], VALUES[2]])
     result = compare(values, PATIENTS, bootstrap_means(values, PATIENTS))

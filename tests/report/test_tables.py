@@ -145,14 +145,16 @@ def test_the_terminal_ranks_as_the_page(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", METHODS[:5], slices=2, patients=2, change=change)
     board, rows = _standings(run), open_run(run).rows
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(summary_table(rows, load_spec("mini")))
+    console.print(summary_table(rows, load_spec("mini"), open_run(run).cards))
     text = console.export_text()
     first = [line.split("│") for line in text.splitlines() if line.count("│") == 10 and line.split("│")[-2].strip()]
     assert [(cells[1].strip(), cells[2].strip()) for cells in first] == [
-        *((str(board.rank(method)), method) for method in board.ranked),
-        ("–", "dudonet"),
+        *((str(board.rank(method)), method.upper()) for method in board.ranked),
+        ("–", "DUDONET"),
     ]
-    assert "dudonet is not ranked: 2 error: ValueError: boom [bold]" in text
+    # What one types stands below a title that is another.
+    assert re.search(r"│ +│ nmar ", text)
+    assert "DUDONET is not ranked: 2 error: ValueError: boom [bold]" in text
     assert "18/20" in text
     assert "2 patients: too few to tell 4 methods apart." in text
 

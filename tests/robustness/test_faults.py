@@ -11,9 +11,7 @@ from faults import FAULTS, Outcome, Stage, differences, undisturbed
 DANGEROUS = (
     "precision-reduce",
     "fork-returns",
-    "exit-import",
     "kill-parent",
-    "loop-native",
 )
 
 CHOSEN = {fault.name: replace(fault, limit=1, page=False) for fault in FAULTS if fault.name in DANGEROUS}

@@ -1,0 +1,169 @@
+"""PSNR and SSIM as published code takes them: each first turns HU into the grey values that it compares.
+
+Grey values are scaled so that the peak is 1. What differs: the range, whether values are rounded to 8 bits, what
+becomes of metal and whether it counts, and how SSIM averages. Written from the code of the papers; see `conventions`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from marbench.errors import MetricError
+from marbench.metrics.conventions import PSNR_CEILING
+from marbench.metrics.fidelity import ScoredImage
+
+__all__ = ["PUBLISHED", "Published"]
+
+Grey = NDArray[np.float64]
+Pair = tuple[Grey, Grey]
+
+WATER = 0.192
+"""µ of water in 1/cm of those who compare attenuation; a range of 0 … 0.5/cm is −1000 … 1604.17 HU."""
+
+_HALF_PER_CM = (0.5 / WATER - 1) * 1000
+
+
+@dataclass(frozen=True)
+class Published:
+    """How published code compares an image with the truth.
+
+    Attributes
+    ----------
+    grey : callable
+        `ScoredImage` → grey values of the image and of the truth.
+    similarity : callable
+        Grey values → mean structural similarity.
+    has_psnr : bool
+        Whether it reports a PSNR: 10 log10(1 / MSE) over all pixels.
+    """
+
+    grey: Callable[[ScoredImage], Pair]
+    similarity: Callable[[Grey, Grey], float]
+    has_psnr: bool = True
+
+    def psnr(self, image: ScoredImage) -> float:
+        """Return the peak signal-to-noise ratio in dB, at most `PSNR_CEILING`."""
+        one, other = self.grey(image)
+        return -10 * math.log10(max(float(np.mean((one - other) ** 2)), 10 ** (-PSNR_CEILING / 10)))
+
+    def ssim(self, image: ScoredImage) -> float:
+        """Return the mean structural similarity."""
+        return self.similarity(*self.grey(image))
+
+
+def _clipped(hu: NDArray[np.floating], low: float, high: float) -> Grey:
+    # Metal may hold anything, NaN too, until it is zeroed.
+    return (np.clip(np.nan_to_num(hu.astype(np.float64)), low, high) - low) / (high - low)
+
+
+def _zeroed(values: Pair, where: NDArray[np.bool_]) -> Pair:
+    return np.where(where, 0.0, values[0]), np.where(where, 0.0, values[1])
+
+
+def _pair(image: ScoredImage, low: float, high: float) -> Pair:
+    return _clipped(image.image, low, high), _clipped(image.reference.known_truth(), low, high)
+
+
+def _adn(image: ScoredImage) -> Pair:
+    raw = image.reference.raw
+    if raw is None:
+        raise MetricError(
+            "adn2019 leaves out what is bright in the uncorrected image, which is not known of this case."
+        )
+    return _zeroed(_pair(image, -1000, _HALF_PER_CM), (raw > _HALF_PER_CM) | ~image.reference.valid)
+
+
+def _syndeeplesion(image: ScoredImage) -> Pair:
+    one, other = _pair(image, -1000, _HALF_PER_CM)
+    return _zeroed((_whole_levels(one), _whole_levels(other)), ~image.reference.valid)
+
+
+def _syndeeplesion_stretched(image: ScoredImage) -> Pair:
+    # matplotlib saved each picture from its own darkest to its own brightest pixel, in 256 equal steps. Its table of
+    # greys, cut to whole numbers, is one too dark at 24 of them.
+    table = np.floor(np.linspace(0, 1, 256) * 255) / 255
+    one, other = (_stretched(grey) for grey in _pair(image, -1000, _HALF_PER_CM))
+    one, other = (table[np.minimum(grey * 256, 255).astype(np.intp)] for grey in (one, other))
+    return _zeroed((one, other), ~image.reference.valid)
+
+
+def _whole_levels(grey: Grey) -> Grey:
+    return np.floor(grey * 255 + 0.5) / 255
+
+
+def _stretched(grey: Grey) -> Grey:
+    span = np.ptp(grey)
+    return (grey - grey.min()) / span if span else np.zeros_like(grey)
+
+
+def _cnnmar(image: ScoredImage) -> Pair:
+    in_hu = (image.image, image.reference.known_truth())
+    # Relative to water, whose attenuation then drops out.
+    one, other = (1 + np.nan_to_num(hu.astype(np.float64)) / 1000 for hu in in_hu)
+    one, other = _zeroed((one, other), ~image.reference.valid)
+    return one / other.max(), other / other.max()
+
+
+def _aapm(image: ScoredImage) -> Pair:
+    return _zeroed(_pair(image, -2000, 6000), ~image.reference.valid)
+
+
+def _uniform_ssim(one: Grey, other: Grey) -> float:
+    return _scikit_image_ssim(one, other)
+
+
+def _gaussian_ssim(one: Grey, other: Grey) -> float:
+    return _scikit_image_ssim(one, other, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+
+
+def _scikit_image_ssim(one: Grey, other: Grey, **options: float) -> float:
+    from skimage import metrics  # which commands that score otherwise do not wait for
+
+    return float(metrics.structural_similarity(one, other, data_range=1.0, **options))  # type: ignore[no-untyped-call]
+
+
+def _wang_ssim(one: Grey, other: Grey) -> float:
+    """Wang's own program: pictures above 384 pixels are averaged over blocks and thinned out, borders left away."""
+    # round half up, as MATLAB does
+    factor = max(1, math.floor(min(one.shape) / 256 + 0.5))
+    if factor > 1:
+        # MATLAB's imfilter centres an even block half a pixel early, and mirrors the border with its last pixel.
+        origin = -((factor + 1) % 2)
+        one, other = (
+            ndimage.uniform_filter(grey, factor, mode="reflect", origin=origin)[::factor, ::factor]
+            for grey in (one, other)
+        )
+    if min(one.shape) < 11:
+        raise MetricError(f"SSIM in windows of 11 × 11 needs a picture as large. Got {one.shape}.")
+    return _similarity_inside(one, other)
+
+
+def _similarity_inside(one: Grey, other: Grey) -> float:
+    weights = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    weights /= weights.sum()
+
+    def mean(grey: Grey) -> Grey:
+        smooth = ndimage.correlate1d(ndimage.correlate1d(grey, weights, axis=0), weights, axis=1)
+        return np.asarray(smooth[5:-5, 5:-5])
+
+    a, b = mean(one), mean(other)
+    variances, covariance = mean(one * one) - a * a + mean(other * other) - b * b, mean(one * other) - a * b
+    c1, c2 = 0.01**2, 0.03**2
+    similarity = (2 * a * b + c1) * (2 * covariance + c2) / ((a * a + b * b + c1) * (variances + c2))
+    return float(similarity.mean())
+
+
+PUBLISHED = {
+    "adn2019": Published(_adn, _uniform_ssim),
+    "syndeeplesion": Published(_syndeeplesion, _wang_ssim),
+    "syndeeplesion-published": Published(_syndeeplesion_stretched, _wang_ssim),
+    "cnnmar2018": Published(_cnnmar, _wang_ssim, has_psnr=False),
+    "aapm2024-side": Published(_aapm, _gaussian_ssim),
+}
+"""By the id of the convention."""

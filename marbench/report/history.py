@@ -1,0 +1,134 @@
+"""How the scores of a benchmark's methods went from publication to publication, as a chart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from marbench.metrics.measure import Measure
+from marbench.report.axes import Axis, linear_axis
+from marbench.report.formats import number
+from marbench.report.site_state import Entry, Record
+
+__all__ = ["HistoryChart", "HistoryLine", "HistoryPoint", "history_charts"]
+
+_WIDTHS = {"wide": 900, "narrow": 350}
+_LEFT, _TOP, _BOTTOM, _ROW, _TICK = 46, 12, 30, 15, 84
+_COLOURS, _CHARACTER = 8, 7.2
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """An entry, as drawn, and what it stands for in words; where its run is."""
+
+    x: float
+    y: float
+    told: str
+    path: str
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    """The entries of a method, oldest first."""
+
+    title: str
+    colour: int
+    points: tuple[HistoryPoint, ...]
+    path: str
+    label_y: float
+
+
+@dataclass(frozen=True)
+class HistoryChart:
+    """A drawing in units of its own view box. ``days`` are coordinate and text of the ticks in time."""
+
+    width: int
+    height: int
+    right: float
+    y: Axis
+    days: tuple[tuple[float, str], ...]
+    lines: tuple[HistoryLine, ...]
+
+
+def history_charts(records: Sequence[Record], measure: Measure, cases: int) -> dict[str, HistoryChart]:
+    """Draw the complete entries of a benchmark's runs, for wide and for narrow windows; nothing without any.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Oldest first.
+    measure : Measure
+        The one that ranks.
+    cases : int
+        Of the benchmark: a mean over some of them is no score to compare.
+    """
+    found: dict[str, list[tuple[Record, Entry, float]]] = {}
+    for record in records:
+        for entry in record.entries:
+            stored = entry.scores.get(measure.id)
+            score = math.nan if stored is None else float(stored)
+            if entry.good == cases and math.isfinite(score) and not math.isnan(_time(record)):
+                found.setdefault(entry.method, []).append((record, entry, score))
+    if not found:
+        return {}
+    return {kind: _chart(found, measure, width) for kind, width in _WIDTHS.items()}
+
+
+def _chart(found: dict[str, list[tuple[Record, Entry, float]]], measure: Measure, width: int) -> HistoryChart:
+    titles = {method: entries[-1][1].title or method for method, entries in found.items()}
+    right = width - min(0.4 * width, _CHARACTER * max(map(len, titles.values())) + 16)
+    scores = [score for entries in found.values() for *_, score in entries]
+    height = _TOP + _BOTTOM + max(220, _ROW * len(found))
+    y = linear_axis(scores, height - _BOTTOM, _TOP)
+    times = {record.published: _time(record) for entries in found.values() for record, *_ in entries}
+    start, span = min(times.values()), (max(times.values()) - min(times.values())) or 1.0
+    places = {day: round(_LEFT + 14 + (right - _LEFT - 28) * (time - start) / span, 1) for day, time in times.items()}
+    # The best of today on top; labels that would touch move apart.
+    order = sorted(found, key=lambda method: y(found[method][-1][2]))
+    heights = _apart([y(found[method][-1][2]) for method in order], height - _BOTTOM)
+    lines = []
+    for index, (method, label_y) in enumerate(zip(order, heights, strict=True)):
+        points = tuple(
+            HistoryPoint(places[record.published], y(score), _told(titles[method], record, score, measure), record.path)
+            for record, _, score in found[method]
+        )
+        path = "M" + "L".join(f"{point.x} {point.y}" for point in points)
+        lines.append(HistoryLine(titles[method], index % _COLOURS, points, path, label_y))
+    return HistoryChart(width, height, right, y, _ticks(places), tuple(lines))
+
+
+def _time(record: Record) -> float:
+    """Return when a run was published, in seconds since 1970; NaN where that is no date."""
+    try:
+        moment = datetime.fromisoformat(record.published)
+    except ValueError:
+        return math.nan
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _told(title: str, record: Record, score: float, measure: Measure) -> str:
+    value = f"{number(score, measure.digits)} {measure.unit}".rstrip()
+    return f"{title}, published {record.published[:10]}: {measure.title} {value}"
+
+
+def _ticks(places: dict[str, float]) -> tuple[tuple[float, str], ...]:
+    """Return the days whose names do not touch."""
+    kept: list[tuple[float, str]] = []
+    for day, x in sorted(places.items(), key=lambda place: place[1]):
+        if not kept or x - kept[-1][0] >= _TICK:
+            kept.append((x, day[:10]))
+    return tuple(kept)
+
+
+def _apart(heights: Sequence[float], bottom: float) -> list[float]:
+    """Return sorted coordinates at least a line of text apart, none below the bottom."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + _ROW) if placed else height)
+    limit = bottom
+    for index in reversed(range(len(placed))):
+        placed[index] = round(min(placed[index], limit), 1)
+        limit = placed[index] - _ROW
+    return placed

@@ -1,0 +1,117 @@
+"""Performance over the years as a figure for a paper: the chart of the methods page, drawn with matplotlib."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marbench.errors import StoreError, nearest
+from marbench.machine.files import write_atomically
+from marbench.metrics.measure import Measure
+from marbench.report.benchmark import gather
+from marbench.report.figure import figure_kind
+from marbench.report.figure_drawing import WIDTHS_INCHES
+from marbench.report.findings import Findings
+from marbench.report.scatter import Scatter
+from marbench.report.years import year_charts
+from marbench.results.store import open_run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["write_year_figure"]
+
+_CHARTS = {"double": "wide", "single": "narrow"}
+# A label is no mathematics, whatever signs it has; fonts stay text that an editor can change.
+_STYLE: Any = {
+    "font.size": 7,
+    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "text.parse_math": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "marbench",
+}
+# Nothing about the day or the software: the same run gives the same bytes.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "svg": {"Date": None, "Creator": None},
+}
+
+
+def write_year_figure(run: str | Path, out: str | Path, convention: str | None = None, width: str = "double") -> Path:
+    """Write the mean scores of a run's methods over the years of their papers as PNG, PDF or SVG; return the path.
+
+    Parameters
+    ----------
+    run : path
+        Results folder.
+    out : path
+        The file; its ending decides the format.
+    convention : str, optional
+        Of the scores. Default: the first of the benchmark.
+    width : {"double", "single"}
+        Of a journal's columns.
+
+    Raises
+    ------
+    StoreError
+        There is no run, no score under the convention, fewer than two years, or the file cannot be written.
+    """
+    out = Path(out)
+    kind = figure_kind(out)
+    # Of several benchmarks in one run, that of the newest rows.
+    findings = Findings(gather([open_run(run)])[-1])
+    known = {board.convention: board for board in findings.boards}
+    if convention is not None and convention not in known:
+        raise StoreError(f"The run has no scores under {convention!r}; {nearest(convention, known)}")
+    board = known.get(convention or next(iter(known), ""))
+    chart = year_charts(findings, board).get(_CHARTS[width])
+    if board is None or chart is None:
+        raise StoreError(
+            f"{run}: fewer than two years. A method is drawn that did every case and whose card tells its year."
+        )
+    write_atomically(out, _drawn(chart, board.measures[0], kind, WIDTHS_INCHES[width]))
+    return out
+
+
+def _drawn(chart: Scatter, measure: Measure, kind: str, inches: float) -> bytes:
+    """Return the chart, so many inches wide, as the content of a file of a kind."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    buffer = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(inches, inches * chart.height / chart.width), dpi=300, facecolor="white")
+        FigureCanvasAgg(figure)
+        _draw(figure.add_axes((0, 0, 1, 1)), chart, measure)
+        figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
+    return buffer.getvalue()
+
+
+def _draw(axes: Axes, chart: Scatter, measure: Measure) -> None:
+    """Draw the chart in the units of its view box, y downwards."""
+    axes.set(xlim=(0, chart.width), ylim=(chart.height, 0))
+    axes.set_axis_off()
+    x, y = chart.x, chart.y
+    for tick in x.ticks:
+        axes.plot([x(tick)] * 2, [y.start, y.end], color="0.88", linewidth=0.6)
+        axes.text(x(tick), y.start + 8, f"{tick:.0f}", ha="center", va="top", color="0.3")
+    for tick in y.ticks:
+        axes.plot([x.start, x.end], [y(tick)] * 2, color="0.88", linewidth=0.6)
+        axes.text(x.start - 8, y(tick), f"{tick:g}", ha="right", va="center", color="0.3")
+    front = [mark for mark in chart.marks if mark.on_front]
+    corners = [(front[0].x, y.start)]
+    for mark in front:
+        corners += [(mark.x, corners[-1][1]), (mark.x, mark.y)]
+    axes.plot(*zip(*corners, (x.end, corners[-1][1]), strict=True), color="#0b5394", linewidth=0.9, alpha=0.65)
+    for mark in chart.marks:
+        shape, fill = "o" if mark.point.learned else "s", "#0b5394" if mark.on_front else "white"
+        axes.plot(mark.x, mark.y, shape, color=fill, markersize=4.5, markeredgecolor="black", markeredgewidth=0.8)
+        anchor = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
+        axes.text(mark.text_x, mark.text_y, mark.text, ha=anchor, va="baseline")
+    axes.text((x.start + x.end) / 2, chart.height - 4, "year of the paper", ha="center", va="bottom")
+    named = f"mean {measure.title}, {measure.unit}" if measure.unit else f"mean {measure.title}"
+    axes.text(4, (y.start + y.end) / 2, named, ha="left", va="center", rotation=90)
