@@ -64,6 +64,9 @@ def test_ops_keep_the_contract_of_torch_library(kind: ops.Kind) -> None:
         torch.library.opcheck(op.default, (torch.randn(2, *shape, requires_grad=True), key))
 
 
+@pytest.mark.skipif(
+    not hasattr(torch.backends.mkldnn, "matmul"), reason="the compiler of PyTorch 2.6 knows no frozen dataclasses"
+)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_compiles_into_one_graph_with_the_same_gradient() -> None:
     torch.manual_seed(0)
