@@ -84,7 +84,7 @@ def _table(name: str, model: dict[str, Any], schema: dict[str, Any]) -> Iterator
             own = re.match(r"``(\[+[\w.]+\]+)``", found.get("description", ""))
             below.append((own[1] if own else f"[{name.strip('[]')}.{key}]", found))
             continue
-        default = json.dumps(field["default"]) if field.get("default") is not None else ""
+        default = f"`{json.dumps(field['default'])}`" if field.get("default") is not None else ""
         if key in model.get("required", ()):
             default = "needed"
         text = " ".join(field.get("description", "").split())

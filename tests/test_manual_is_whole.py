@@ -1,19 +1,21 @@
 """The manual is whole: what users rely on by name stands in it, every page is found, every link leads somewhere."""
 
 import re
+import shlex
 import signal
 from pathlib import Path
 
+import click
 import pytest
 import reference
 
 import marbench
 from marbench.cases.export_formats import QUANTITIES
-from marbench.cli import _VERBS, _Refused, _WrongUse
+from marbench.cli import _VERBS, _Refused, _WrongUse, main
 from marbench.machine.interrupts import _SIGNALS, Interrupted
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.report.archive import Manifest
-from marbench.results.rows import Row, Status
+from marbench.results.rows import Row, Status, TimingRow
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -47,6 +49,23 @@ def test_every_command_and_every_exit_code_stands_in_the_manual():
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)} == codes
 
 
+def commands(page: Path) -> list[str]:
+    """Return the commands of marbench in the code blocks of a page."""
+    shell = "".join(re.findall(r"```(?:ba)?sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
+    lines = shell.replace("\\\n", "").splitlines()
+    return [line for line in lines if line.startswith("marbench ")]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: page.name)
+def test_every_command_that_a_page_types_is_one_that_marbench_takes(page):
+    context = click.Context(main, info_name="marbench")
+    for line in commands(page):
+        _, name, *arguments = shlex.split(line, comments=True)
+        verb = main.get_command(context, name)
+        assert verb is not None, line
+        verb.make_context(name, arguments, parent=context)  # raises where an option or a value is none
+
+
 def test_every_environment_variable_stands_in_the_manual():
     files = [path for folder in ("marbench", "methods", "templates", "scripts") for path in (ROOT / folder).rglob("*")]
     code = "".join(path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".sh"))
@@ -55,7 +74,8 @@ def test_every_environment_variable_stands_in_the_manual():
 
 
 def test_every_column_array_and_key_of_the_files_stands_in_the_manual():
-    names = {*Row.__dataclass_fields__, *Status.__args__, *QUANTITIES, *Manifest.model_fields} - {"scores"}
+    rows = {*Row.__dataclass_fields__, *TimingRow.__dataclass_fields__, *Status.__args__} - {"scores"}
+    names = {*rows, *QUANTITIES, *Manifest.model_fields}
     assert names - set(re.findall(r"`([^`]+)`", text("files.md"))) == set()
 
 

@@ -72,7 +72,7 @@ def _text(value: Any) -> str:
 
 def by_domain(entries: Mapping[str, Entry]) -> dict[str, list[str]]:
     """Return the methods of every domain, in the order of their years; those without one come first."""
-    ordered = sorted(entries.values(), key=lambda entry: (entry.year or 0, entry.position))
+    ordered = sorted(entries.values(), key=lambda entry: entry.year or 0)
     return {
         domain: [entry.label for entry in ordered if entry.domain == domain]
         for domain in sorted({entry.domain for entry in ordered})

@@ -41,7 +41,8 @@ def test_gpu_that_triton_does_not_know_is_served_by_stored_weights(old_gpu: None
     pytest.importorskip("triton", reason="without triton the reason is another one")
     choice = backend_for("invert", FAN, GRID, "cuda")
     assert choice.name == "sparse"
-    said = ("compute capability 7.0; Triton needs 8.0", "is older than 3.6")  # the GPU is, or the Triton of an old PyTorch
+    # The GPU is too old, or the Triton of an old PyTorch.
+    said = ("compute capability 7.0; Triton needs 8.0", "is older than 3.6")
     assert any(each in choice.reason for each in said)
 
 
