@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from marbench.cases.suite import Suite
     from marbench.conformance.check import check
     from marbench.errors import MarbenchError
+    from marbench.full_run import run
     from marbench.method.contract import Context, Method
     from marbench.method.discovery import methods
     from marbench.method.learned import Batch, LearnedMethod, Objective
+    from marbench.method.program import ProgramMethod
     from marbench.method.request import load_method
     from marbench.results.store import read_run
     from marbench.spec import Spec, load_spec
@@ -36,6 +38,7 @@ _HOMES = {
     "MarbenchError": "errors",
     "Method": "method.contract",
     "Objective": "method.learned",
+    "ProgramMethod": "method.program",
     "Scan": "cases.case",
     "Spec": "spec",
     "Suite": "cases.suite",
@@ -47,6 +50,7 @@ _HOMES = {
     "load_spec": "spec",
     "methods": "method.discovery",
     "read_run": "results.store",
+    "run": "full_run",
     "score": "bench.evaluate",
 }
 
@@ -61,6 +65,7 @@ __all__ = [
     "MarbenchError",
     "Method",
     "Objective",
+    "ProgramMethod",
     "Scan",
     "Spec",
     "Suite",
@@ -73,6 +78,7 @@ __all__ = [
     "load_spec",
     "methods",
     "read_run",
+    "run",
     "score",
 ]
 

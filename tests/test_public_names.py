@@ -13,6 +13,7 @@ NAMES = {
     "MarbenchError",
     "Method",
     "Objective",
+    "ProgramMethod",
     "Scan",
     "Spec",
     "Suite",
@@ -24,6 +25,7 @@ NAMES = {
     "load_spec",
     "methods",
     "read_run",
+    "run",
     "score",
 }
 

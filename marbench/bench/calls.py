@@ -14,7 +14,7 @@ import torch
 
 from marbench.bench.outcome import Outcome, check_image, check_unit, describe
 from marbench.cases.case import Scan
-from marbench.machine.interrupts import Interrupted
+from marbench.machine.interrupts import Interrupted, Overdue
 from marbench.machine.memory import PeakMemory
 from marbench.method.contract import Method
 
@@ -53,7 +53,7 @@ def call_method(method: Method, scan: Scan, device: torch.device, seed: int = 0,
         seconds = time.perf_counter() - start
         peak = memory.megabytes()
         return Outcome(check_unit(check_image(result, shape)[0]), None, seconds, peak)
-    except Interrupted:
+    except (Interrupted, Overdue):
         raise
     except BaseException as error:  # SystemExit and the like included: a plugin ends its call, never the run
         return Outcome(None, describe(error, home), time.perf_counter() - start)

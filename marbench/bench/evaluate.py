@@ -1,9 +1,9 @@
-"""Methods in a notebook: rows for a method or a function, without a results folder."""
+"""Methods in a notebook: rows for methods and functions, without a results folder."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from marbench.anatomy.slices import Split
 from marbench.bench.limits import Limits
-from marbench.bench.outcome import InvalidImage, check_image, check_unit
+from marbench.bench.outcome import InvalidImage, check_image, check_unit, describe
 from marbench.bench.plan import Task, Unit
-from marbench.bench.producers import InlineProducer
+from marbench.bench.producers import InlineProducer, Isolation, Producer
 from marbench.bench.work import Conditions, Result, Session, Work, do
 from marbench.cases.case import Case, Scan
 from marbench.cases.scanner import operators_of
@@ -23,77 +24,112 @@ from marbench.errors import MethodError
 from marbench.machine.devices import device_of
 from marbench.method.card import MethodCard
 from marbench.method.contract import Context, FunctionMethod, Method
-from marbench.method.discovery import MethodEntry
-from marbench.method.request import FittedMethod, LoadedMethod, MethodRequest, load_method
+from marbench.method.discovery import MethodEntry, discover
+from marbench.method.request import FittedMethod, LoadedMethod, MethodRequest, parse_methods
 from marbench.method.weights import NO_WEIGHTS
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.metrics.measure import measures_of
 from marbench.metrics.scoring import score_image
+from marbench.results.part_file import table_of
 from marbench.results.rows import metric_names
 from marbench.spec import Spec
 
-__all__ = ["evaluate", "score"]
+__all__ = ["evaluate", "score", "warn_of_failures"]
 
 Reducer = Callable[[Scan], Any]
+Candidate = str | Method | type[Method] | LoadedMethod | Reducer
 
 
 def evaluate(
-    method: str | Method | type[Method] | LoadedMethod | Reducer,
+    methods: Candidate | Sequence[Candidate],
     spec: str | Path | Spec = "mini",
     limit: int | None = None,
     device: str = "cpu",
+    *,
+    split: Split = "test",
+    plugins: Iterable[str | Path] = (),
+    preset: str | None = None,
+    timeout: float | None = None,
+    isolation: Isolation = "auto",
 ) -> pd.DataFrame:
-    """Run one method on a benchmark and return its rows.
+    """Run methods on a benchmark and return their rows: those that `marbench.run` would store, to the bit.
 
     Parameters
     ----------
-    method : str, Method, subclass of Method, LoadedMethod or callable
-        A name as on the command line, e.g. ``"nmar[prior=raw]"``; a method or its class, which is loaded here; or a
-        function that takes a `Scan` and returns images in HU, ``(batch, rows, columns)``.
+    methods : str, Method, subclass of Method, LoadedMethod, callable, or a list of these
+        Names as on the command line, e.g. ``"li,nmar[prior=raw]"`` or ``"all"``; a method or its class, which is loaded
+        here; or a function that takes a `Scan` and returns images in HU, ``(batch, rows, columns)``.
     spec : str, Path or Spec
     limit : int, optional
         Only the first cases.
     device : str
+    split : {"test", "val", "train"}
+        Whoever makes a method looks at the patients to validate with.
+    plugins : iterable of paths
+        Folders with more methods.
+    preset : str, optional
+        A preset of the methods that have it.
+    timeout : float, optional
+        Limit of a call in seconds, and, of methods by name, of loading them.
+    isolation : {"auto", "process", "inline"}
+        Where methods by name run: ``inline`` helps debugging. What is handed in stays in this process.
 
     Returns
     -------
     DataFrame
-        One row per case, with the columns of `marbench.results.rows.Row` and one per metric. A case on which the method
-        failed has another status than ``ok``, and says why.
+        One row per method and case, as of `marbench.read_run`. A case on which a method failed has another status than
+        ``ok``, and says why; so does a warning.
 
     Raises
     ------
     MethodError
-        ``method`` is none of these, is unknown, or cannot be loaded.
+        One of the methods is none of these, is unknown, or is handed in and cannot be loaded; or two have one name.
 
     Examples
     --------
-    >>> rows = evaluate(lambda scan: scan.image, limit=2)
-    >>> rows["status"].tolist()
-    ['ok', 'ok']
+    >>> rows = evaluate(["li", lambda scan: scan.image], limit=2)
+    >>> rows.groupby("method")["rmse_hu"].mean().round().tolist()
+    [274.0, 35.0]
     """
     where = device_of(device)
-    suite = Suite(spec, device=where)
-    loaded = _loaded(method, suite.spec, where)
-    # As many threads as the caller's process uses: in a notebook nobody shares the cores.
-    limits = Limits(threads=torch.get_num_threads())
-    conditions = Conditions(suite.spec, (loaded.fitted,), str(where), limits, "inline")
+    suite = Suite(spec, split, where)
+    # Of one thread, as in a run: sums in another order differ in the last bits.
+    limits = Limits(timeout)
+    given = list(_given(methods, suite.spec, where, plugins, preset))
+    fitted = tuple(each.fitted if isinstance(each, LoadedMethod) else each for each in given)
+    _refuse_twins([each.label for each in fitted])
     # In this process: a function of a notebook cannot be sent to another one, and its author may want a debugger.
-    producer = InlineProducer(loaded.fitted, suite.spec, where, loaded)
-    session = Session(conditions, producers={(loaded.label, False): producer})
-    tasks = tuple(Task(index, key, {loaded.label: 1}) for index, key in enumerate(suite.case_keys[:limit]))
-    events = do(Work(conditions, Unit(0, tasks)), session)
-    table = pd.DataFrame([event.row.record() for event in events if isinstance(event, Result)])
-    failed = table[table["status"] != "ok"]
-    if len(failed):
-        first = failed.iloc[0]
-        warnings.warn(
-            f"{len(failed)} of {len(table)} cases have no image. "
-            f"{first['case_id']}: {first['status']}: {first['message']}",
-            stacklevel=2,
-        )
+    here: dict[tuple[str, bool], Producer] = {
+        (each.label, False): InlineProducer(each.fitted, suite.spec, where, each, timeout)
+        for each in given
+        if isinstance(each, LoadedMethod)
+    }
+    session = Session(Conditions(suite.spec, fitted, str(where), limits, isolation, split=split), producers=here)
+    attempts = {each.label: 1 for each in fitted}
+    tasks = tuple(Task(index, key, attempts) for index, key in enumerate(suite.case_keys[:limit]))
+    try:
+        events = list(do(Work(session.conditions, Unit(0, tasks)), session))
+    finally:
+        session.close()
+    records = [event.row.record() for event in events if isinstance(event, Result)]
+    rows: pd.DataFrame = table_of("results", records).to_pandas()
+    warn_of_failures(rows)
     metrics = metric_names(suite.spec.metrics.conventions)
-    return table.reindex(columns=list(dict.fromkeys([*table.columns, *metrics])))
+    rows = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *metrics])))
+    return rows.sort_values(["method", "case_id"], kind="stable", ignore_index=True)
+
+
+def warn_of_failures(rows: pd.DataFrame) -> None:
+    """Warn of each method that has no image of some cases, with what its first failure says."""
+    for label, own in rows.groupby("method", sort=False):
+        failed = own[own["status"] != "ok"]
+        if len(failed):
+            first = failed.iloc[0]
+            warnings.warn(
+                f"{str(label) or 'the benchmark'}: {len(failed)} of {len(own)} cases have no image. "
+                f"{first['case_id']}: {first['status']}: {first['message']}",
+                stacklevel=3,
+            )
 
 
 def score(
@@ -129,23 +165,44 @@ def score(
     return score_image(image, case, measures)
 
 
-def _loaded(method: object, spec: Spec, device: torch.device) -> LoadedMethod:
-    """Return whatever a user may call a method, loaded."""
-    if isinstance(method, str):
-        method = load_method(method, spec, device)
+def _given(
+    methods: object, spec: Spec, device: torch.device, plugins: Iterable[str | Path], preset: str | None
+) -> Iterator[FittedMethod | LoadedMethod]:
+    """Yield the methods that a user means: those by name fitted to the benchmark, all others loaded."""
+    found = discover(plugins)
+    for each in methods if isinstance(methods, list | tuple) else [methods]:
+        if isinstance(each, str):
+            yield from (request.for_spec(spec) for request in parse_methods(each, found, preset))
+        else:
+            yield _loaded(each, spec, device)
+
+
+def _refuse_twins(labels: Sequence[str]) -> None:
+    twins = sorted({label for label in labels if labels.count(label) > 1})
+    if twins:
+        raise MethodError(f"Several methods are called {twins[0]!r}: give functions and classes names of their own.")
+
+
+def _loaded(method: Any, spec: Spec, device: torch.device) -> LoadedMethod:
+    """Return a method that is handed in, loaded."""
     if isinstance(method, LoadedMethod):
         return method
-    if isinstance(method, type) and issubclass(method, Method):
-        method = method()
-    if not isinstance(method, Method) and callable(method) and not isinstance(method, type):
-        method = FunctionMethod(method)
-    if not isinstance(method, Method):
+    kind = method if isinstance(method, type) else type(method)
+    if not issubclass(kind, Method) and (isinstance(method, type) or not callable(method)):
         raise MethodError(
-            "evaluate takes a method's name, a marbench.Method, a subclass of it, or a function of a Scan. "
-            f"Got {method!r}."
+            "evaluate takes a method's name, a marbench.Method, a subclass of it, a function of a Scan, or a list of "
+            f"these. Got {method!r}."
         )
-    named = method.function if isinstance(method, FunctionMethod) else type(method)
+    named = kind if issubclass(kind, Method) and kind is not FunctionMethod else getattr(method, "function", method)
     name = getattr(named, "__name__", type(named).__name__)
-    method.load(Context(spec, device, operators_of(spec)))
+    try:
+        if isinstance(method, type):
+            method = method()
+        elif not isinstance(method, Method):
+            method = FunctionMethod(method)
+        assert isinstance(method, Method)  # seen above
+        method.load(Context(spec, device, operators_of(spec)))
+    except Exception as error:
+        raise MethodError(f"{name} cannot be loaded: {describe(error).message}") from error
     card = MethodCard.model_construct(name=name, title=name, summary="", domain="dual")
     return LoadedMethod(FittedMethod(MethodRequest(MethodEntry(card, Path())), NO_WEIGHTS), method)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from marbench.bench.options import Progress
 from marbench.cases.case import CaseKey
 from marbench.cases.digest import case_digest
+from marbench.cases.image_files import SUFFIXES, read_image, suffix_of
 from marbench.cases.sources import CaseSource
 from marbench.errors import DataError, nearest
 from marbench.machine.files import find_files
@@ -24,7 +25,6 @@ from marbench.method.card import MethodCard
 from marbench.metrics.lints import Fault, faults
 from marbench.metrics.measure import measures_of
 from marbench.metrics.scoring import score_image
-from marbench.results.image_files import SUFFIXES, read_image, suffix_of
 from marbench.results.images import Gallery, ImageChoice, case_picture, gallery_cases, method_picture
 from marbench.results.rows import Key, Row, properties
 from marbench.results.store import Store

@@ -26,7 +26,7 @@ from marbench.cases.case import Case
 from marbench.errors import MarbenchError
 from marbench.machine.channel import ChannelClosed, ChannelError, ChannelTimeout
 from marbench.machine.forkserver import Child, ForkServer, start_interpreter
-from marbench.machine.interrupts import Interrupted
+from marbench.machine.interrupts import Interrupted, Overdue, time_limit
 from marbench.machine.memory import release_free_memory
 from marbench.machine.text import clean
 from marbench.method.request import FittedMethod, LoadedMethod, load_method
@@ -77,13 +77,26 @@ class Producer(Protocol):
 
 
 class InlineProducer:
-    """A method in this process, for those that ship with marbench and for debugging."""
+    """A method in this process, for those that ship with marbench and for debugging.
+
+    Parameters
+    ----------
+    loaded : LoadedMethod, optional
+        The method, where it is there already.
+    seconds : float, optional
+        Limit of a call, as far as `time_limit` holds it.
+    """
 
     def __init__(
-        self, fitted: FittedMethod, spec: Spec, device: torch.device, loaded: LoadedMethod | None = None
+        self,
+        fitted: FittedMethod,
+        spec: Spec,
+        device: torch.device,
+        loaded: LoadedMethod | None = None,
+        seconds: float | None = None,
     ) -> None:
         self._fitted, self._spec, self._device = fitted, spec, device
-        self._loaded = loaded
+        self._loaded, self._seconds = loaded, seconds
         self.failure: Failure | None = None
         self.parameters: int | None = None
 
@@ -113,7 +126,12 @@ class InlineProducer:
             release_free_memory()
         entry = self._fitted.request.entry
         seed = seed_of(self._fitted.label, case.id)
-        return call_method(self._loaded.method, case.scan, self._device, seed, entry.folder or entry.module.parent)
+        home = entry.folder or entry.module.parent
+        try:
+            with time_limit(self._seconds):
+                return call_method(self._loaded.method, case.scan, self._device, seed, home)
+        except Overdue:
+            return Outcome(failure=_overdue("reduce", self._seconds), seconds=self._seconds or math.nan)
 
     def close(self) -> None:
         """See `Producer`."""
@@ -229,7 +247,7 @@ class ProcessProducer:
         child = self._child
         if isinstance(error, ChannelTimeout):
             child.kill()
-            return Failure("timeout", "Timeout", f"{what} took longer than {self._limits.seconds:g} s")
+            return _overdue(what, self._limits.seconds)
         # A channel is closed a moment before its process has ended: how it ended is worth waiting for.
         status = child.end() if isinstance(error, ChannelClosed) else child.kill()
         trace = clean(child.output(), TRACE_LIMIT)
@@ -303,6 +321,10 @@ def _failure_of(told: Any) -> Failure | None:
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and 0 <= value < 1e9 else math.nan
+
+
+def _overdue(what: str, seconds: float | None) -> Failure:
+    return Failure("timeout", "Timeout", f"{what} took longer than {seconds:g} s")
 
 
 def _ending(status: int | None) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from marbench.anatomy.slices import Split
 from marbench.bench.limits import NO_LIMITS, Limits
 from marbench.bench.outcome import Failure, Outcome, describe
 from marbench.bench.plan import Task, Unit
@@ -49,6 +50,8 @@ class Conditions:
         See `marbench.bench.producers.producer_of`.
     pictures : frozenset of str
         The cases whose pictures are wanted.
+    split : str
+        Which cases: those to test with, but where a method is being made.
     """
 
     spec: Spec
@@ -57,6 +60,7 @@ class Conditions:
     limits: Limits = NO_LIMITS
     isolation: Isolation = "auto"
     pictures: frozenset[str] = frozenset()
+    split: Split = "test"
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class Session:
     ) -> None:
         self.conditions = conditions
         self.device = device_of(conditions.device)
-        self.suite = Suite(conditions.spec, device=self.device)
+        self.suite = Suite(conditions.spec, conditions.split, self.device)
         self.spec_hash = conditions.spec.hash
         self.server = server or shared_server(PRELOAD)
         self.host = describe_host()

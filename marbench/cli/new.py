@@ -18,8 +18,9 @@ __all__ = ["command"]
     "--template",
     default="sinogram",
     show_default=True,
-    metavar="image|sinogram|dual|learned",
-    help="What the method works on; learned has a network that marbench train trains.",
+    metavar="image|sinogram|dual|learned|folder",
+    help="What the method works on; learned has a network that marbench train trains, folder a program of any language "
+    "that reads scans from a folder and writes images.",
 )
 @click.option("--out", type=options.UserPath(), default=".", metavar="DIR", help="Where to put the folder NAME.")
 def command(name: str, template: str, out: Path) -> None:
@@ -28,7 +29,9 @@ def command(name: str, template: str, out: Path) -> None:
 
     plugin = write_plugin(name, template, out)
     plugins, card = shlex.quote(options.shown(out)), options.shown(plugin)
-    click.echo(f"{card} holds method.toml, what it is; method.py, what it does; test_method.py, for pytest. Then:")
+    program = "; program.py, to be replaced by yours" if template == "folder" else ""
+    does = f"method.py, what it does{program}; test_method.py, for pytest"
+    click.echo(f"{card} holds method.toml, what it is; {does}. Then:")
     click.echo(f"  marbench check {name} --plugins {plugins}")
     if template == "learned":
         click.echo(f"  marbench train {name} --plugins {plugins} --hours 0.5")

@@ -72,24 +72,11 @@ def command(
 
 def _card(name: str, file: Path | None) -> MethodCard:
     """Return the card of the method, under the name that was asked for, which must be nobody else's."""
-    import tomllib
-
-    from pydantic import ValidationError
-
     from marbench.errors import MethodError
-    from marbench.machine.files import read_file
-    from marbench.method.card import MethodCard
+    from marbench.method.card import read_card
     from marbench.method.discovery import discover
 
     if name in discover().entries:
         raise MethodError(f"{name!r} is a method that marbench runs itself. Choose another --method for the images.")
-    facts = {"title": name, "summary": "Images made elsewhere.", "domain": "image"}
-    try:
-        told = tomllib.loads(read_file(file, 2**20).decode()) if file else {}
-        return MethodCard.model_validate({**facts, **told, "name": name})
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f"{file.name if file else '--method'}: {'.'.join(map(str, first['loc']))}"
-        raise MethodError(f"{what}: {first['msg']}. Got {first['input']!r}.") from None
-    except ValueError as error:
-        raise MethodError(f"{file}: expected a TOML file as method.toml is: {error}") from None
+    below = {"title": name, "summary": "Images made elsewhere.", "domain": "image"}
+    return read_card(file, over={"name": name}, below=below)

@@ -76,6 +76,7 @@ class Examination:
             yield skipped("geometry", "to be seen once all is well in this one")
         else:
             yield self._other_geometry(fitted)
+        yield self._other_device(fitted)
         yield self._training()
         yield _cost(outcomes)
 
@@ -110,8 +111,9 @@ class Examination:
         self._is_trained = False
         return begun, self._start(begun, where)
 
-    def _start(self, fitted: FittedMethod, where: Specimens) -> Producer:
-        producer = producer_of(fitted, where.spec, self._device, self._limits, "process", shared_server(PRELOAD))
+    def _start(self, fitted: FittedMethod, where: Specimens, device: torch.device | None = None) -> Producer:
+        server = shared_server(PRELOAD)
+        producer = producer_of(fitted, where.spec, device or self._device, self._limits, "process", server)
         self._stack.callback(producer.close)
         producer.open()
         return producer
@@ -176,6 +178,25 @@ class Examination:
             advice = "take sizes from the scan and from self.context.geometry and .grid, never from one benchmark"
             return failed(name, f"{geometry}: {wrong[0]}", advice)
         return ok(name, f"{geometry} as well")
+
+    def _other_device(self, fitted: FittedMethod) -> Finding:
+        """Try it on a GPU as well, or, of a check on a GPU, on the CPU."""
+        name, other = "device", torch.device("cuda" if self._device.type == "cpu" else "cpu")
+        if other.type == "cuda" and not torch.cuda.is_available():
+            return skipped(name, "there is no GPU here")
+        producer = self._start(fitted, self._home, other)
+        if producer.failure is not None:
+            return _failed(name, producer.failure)
+        case = self._home.cases[-1]
+        outcome = producer.produce(case)
+        if outcome.image is None:
+            assert outcome.failure is not None  # there is one of the two
+            return _failed(name, outcome.failure)
+        # Random numbers and rounding differ from device to device: images are not compared, but looked at.
+        finding = check_plausible([case], [outcome.image]) if self._is_trained else ok(name, "")
+        if finding.outcome == "failed":
+            return failed(name, f"on {other}: {finding.found}", "make every tensor on self.context.device")
+        return ok(name, f"on {other} as well")
 
     def _training(self) -> Finding:
         if not self._in_this_interpreter:

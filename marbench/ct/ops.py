@@ -183,8 +183,8 @@ def _full_precision(device: torch.device) -> Iterator[None]:
             yield
             return
         # PyTorch has two switches for TF32, and cuBLAS refuses to work while they differ. The old one sets both, and
-        # cannot be read by those who have used the new one.
-        backends = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+        # cannot be read by those who have used the new one. Before 2.9 there was the old one alone.
+        backends = [torch.backends.cuda.matmul, _mkldnn()] if _mkldnn() else []
         before = [backend.fp32_precision for backend in backends]
         try:
             switch = torch.get_float32_matmul_precision()
@@ -200,7 +200,13 @@ def _full_precision(device: torch.device) -> Iterator[None]:
 
 
 def _is_untouched() -> bool:
-    return torch.backends.mkldnn.matmul.fp32_precision in ("none", "ieee")  # type: ignore[attr-defined]
+    mkldnn = _mkldnn()
+    return mkldnn.fp32_precision in ("none", "ieee") if mkldnn else torch.get_float32_matmul_precision() == "highest"
+
+
+def _mkldnn() -> Any:
+    """Return the new switch of products on the CPU; None before PyTorch 2.9."""
+    return getattr(torch.backends.mkldnn, "matmul", None)
 
 
 @lru_cache(maxsize=256)

@@ -13,9 +13,11 @@ from safetensors.torch import save as save_safetensors
 from torch import nn
 
 from marbench.machine.files import safe_name, write_atomically
+from marbench.method.request import MethodRequest
 from marbench.method.weights import WeightsCard, WeightsFile, user_weights_folder
+from marbench.spec import Spec
 
-__all__ = ["artefact_name", "encode", "install", "stanza", "write_card"]
+__all__ = ["artefact_name", "encode", "identity_of", "install", "stanza", "write_card"]
 
 _HALF_LIMIT = 6e4
 
@@ -34,6 +36,18 @@ def encode(networks: Mapping[str, nn.Module], identity: Mapping[str, str], half:
 def artefact_name(label: str, preset: str | None, spec: str) -> str:
     """Return the file name of a weights file, without suffix."""
     return "-".join(filter(None, (safe_name(label), preset, spec)))
+
+
+def identity_of(request: MethodRequest, spec: Spec) -> dict[str, Any]:
+    """Return what weights are for: the method with all its parameters, and the benchmark."""
+    return {
+        "method": request.entry.name,
+        "label": request.label,
+        "preset": request.preset,
+        "parameters": request.values(),
+        "spec": spec.name,
+        "spec_hash": spec.hash,
+    }
 
 
 def write_card(path: Path, content: bytes, **card: Any) -> WeightsFile:

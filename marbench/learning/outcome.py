@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from marbench.learning.artefact import artefact_name, encode, stanza, write_card
+from marbench.learning.artefact import artefact_name, encode, identity_of, stanza, write_card
 from marbench.learning.judge import Judge
 from marbench.learning.recipe import Recipe
 from marbench.machine.files import write_atomically
@@ -47,7 +47,7 @@ def write_outcome(
     identity = {"method": recipe.method, "label": recipe.label, "spec_hash": recipe.spec_hash}
     content = encode(method.networks(), identity)
     write_atomically(path, content)
-    card = _card(method, spec, recipe, spent)
+    card = {**identity_of(request, spec), **_card(method, spec, recipe, spent)}
     # The scores on the card are those of the numbers in the file, which are rounded.
     assign_weights(method.networks(), read_weights(write_card(path, content, **card)), recipe.label)
     scores = judge.scores()
@@ -80,12 +80,6 @@ def _path(out: Path, recipe: Recipe) -> Path:
 
 def _card(method: LearnedMethod, spec: Spec, recipe: Recipe, spent: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "method": recipe.method,
-        "label": recipe.label,
-        "preset": recipe.preset,
-        "parameters": dict(recipe.parameters),
-        "spec": recipe.spec,
-        "spec_hash": recipe.spec_hash,
         "scan": scan_of(spec),
         "networks": {name: _size(network) for name, network in method.networks().items()},
         "seed": recipe.seed,

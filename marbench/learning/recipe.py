@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from marbench.errors import MarbenchError, SpecError
+from marbench.learning.artefact import identity_of
 from marbench.learning.batches import PoolPlan
 from marbench.learning.cases import BLOCK, DEFAULT_MIX, World
 from marbench.learning.packing import bytes_per_case
@@ -104,15 +105,7 @@ class Recipe:
     @classmethod
     def of(cls, request: MethodRequest, spec: Spec, **settings: Any) -> Recipe:
         """Return the recipe for a method on a benchmark."""
-        return cls(
-            method=request.entry.name,
-            label=request.label,
-            preset=request.preset,
-            parameters=request.values(),
-            spec=spec.name,
-            spec_hash=spec.hash,
-            **settings,
-        )
+        return cls(**identity_of(request, spec), **settings)
 
 
 def pool_sizes(spec: Spec, device: str, cases: int | None = None, drawn: int | None = None) -> dict[str, int]:

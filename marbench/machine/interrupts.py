@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: an exception that even a careless plugin cannot turn into a result."""
+"""Ctrl-C, SIGTERM, a closed terminal, a limit of time: exceptions that no careless plugin can turn into a result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Interrupted", "Interrupts"]
+from marbench.errors import MarbenchError
+
+__all__ = ["Interrupted", "Interrupts", "Overdue", "time_limit"]
 
 
 # Windows has no SIGHUP.
@@ -24,6 +26,40 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
         self.exit_code = 128 + signal_number
+
+
+class Overdue(BaseException):
+    """Something took longer than it may."""
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Raise `Overdue` in a block that takes longer; one that waits within a library's own code ends after that.
+
+    Raises
+    ------
+    MarbenchError
+        A limit cannot be set here: outside of the main thread, or on Windows.
+    """
+    if seconds is None:
+        yield
+        return
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        raise MarbenchError(
+            "A function of this process can be given a limit of time in the main thread alone, and not on Windows: "
+            "name it as file.py:NAME, and it gets a process of its own."
+        )
+    previous = signal.signal(signal.SIGALRM, _overdue)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def _overdue(_number: int, _frame: FrameType | None) -> None:
+    raise Overdue
 
 
 class Interrupts:

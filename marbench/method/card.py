@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from marbench.errors import MethodError, nearest
 
-__all__ = ["DeclaredWeights", "MethodCard", "Parameter", "ParameterValue", "Sha256", "by_title"]
+__all__ = ["DeclaredWeights", "MethodCard", "Parameter", "ParameterValue", "Sha256", "by_title", "read_card"]
 
 NAME_LIMIT = 64
 ParameterValue = bool | int | float | str
@@ -167,6 +169,35 @@ class MethodCard(_Section):
     def defaults(self) -> dict[str, Any]:
         """Return the default value of every parameter."""
         return {name: parameter.default for name, parameter in self.parameters.items()}
+
+
+def read_card(
+    path: Path | None, over: Mapping[str, Any] | None = None, below: Mapping[str, Any] | None = None
+) -> MethodCard:
+    """Return the card of a ``method.toml``.
+
+    Parameters
+    ----------
+    path : Path or None
+        None where there is no file.
+    over, below : mapping, optional
+        Values that come before, and after, those of the file.
+
+    Raises
+    ------
+    MethodError
+        It cannot be read, is no TOML, or a key is unknown, missing or of another type.
+    """
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
+        return MethodCard.model_validate({**(below or {}), **told, **(over or {})})
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise MethodError(f"{path or 'its card'}: {faults}. Keys: {', '.join(MethodCard.model_fields)}") from None
+    except (ValueError, RecursionError) as error:  # no UTF-8, numbers of 5,000 digits
+        raise MethodError(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise MethodError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def by_title(name: str, titles: Mapping[str, str]) -> str | None:

@@ -14,18 +14,15 @@ import importlib.util
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import ValidationError
-
 from marbench.errors import MethodError, nearest
 from marbench.machine.text import clean_line
-from marbench.method.card import MethodCard, by_title
+from marbench.method.card import MethodCard, by_title, read_card
 from marbench.resources import resource_folder
 
 if TYPE_CHECKING:
@@ -193,21 +190,8 @@ def _folders(root: Path, origin: Origin) -> Iterator[Callable[[], MethodEntry]]:
 
 
 def _describe_folder(folder: Path, origin: Origin) -> MethodEntry:
-    card, folder = _read_card(folder / "method.toml"), folder.absolute()  # a worker may be elsewhere
+    card, folder = read_card(folder / "method.toml"), folder.absolute()  # a worker may be elsewhere
     return MethodEntry(card, folder / "method.py", origin, folder=folder)
-
-
-def _read_card(path: Path) -> MethodCard:
-    try:
-        return MethodCard.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        allowed = ", ".join(MethodCard.model_fields)
-        raise MethodError(f"{path}: {'; '.join(faults)}. Keys: {allowed}") from None
-    except (ValueError, RecursionError) as error:  # no UTF-8, numbers of 5,000 digits
-        raise MethodError(f"{path} is not valid TOML: {error}") from None
-    except OSError as error:
-        raise MethodError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _entry_points() -> Iterator[Callable[[], MethodEntry]]:
@@ -233,7 +217,7 @@ def _describe_entry_point(point: importlib.metadata.EntryPoint) -> MethodEntry:
     except (ImportError, ValueError, AttributeError, OSError) as error:  # what names no module has no `module`
         raise MethodError(f"{said}: the module {point.value!r} cannot be found ({error}).") from None
     toml = module.parent / "method.toml"
-    card = _read_card(toml) if toml.is_file() else _plain_card(point.name, f"From the package {point.module}.")
+    card = read_card(toml) if toml.is_file() else _plain_card(point.name, f"From the package {point.module}.")
     return MethodEntry(card, module, "package", point.attr or None, package, point.module)
 
 

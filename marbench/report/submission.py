@@ -7,10 +7,8 @@ bytes beside a picture.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -20,7 +18,7 @@ from marbench.machine.files import safe_name, within, write_atomically
 from marbench.machine.text import clean_line
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.gallery_store import Note, read_case, read_method, stored_cases
-from marbench.results.descriptions import COMMANDS, NOTICES
+from marbench.results.descriptions import COMMANDS, NOTICES, description
 from marbench.results.part_file import SCHEMAS, Kind, encode
 from marbench.results.pictures import CASE_FILE, encode_case, encode_image, image_file
 from marbench.results.store import open_run
@@ -93,10 +91,10 @@ def _texts(benchmark: Benchmark) -> dict[str, bytes]:
     if benchmark.notices:
         files[NOTICES] = "".join(f"{notice}\n" for notice in benchmark.notices).encode()
     for host, facts in benchmark.hosts.items():
-        files[f"hosts/{host}.json"] = _json(facts)
+        files[f"hosts/{host}.json"] = description(facts)
     for method, card in benchmark.cards.items():
         if method in benchmark.methods:
-            files[f"methods/{safe_name(method)}.json"] = _json(card)
+            files[f"methods/{safe_name(method)}.json"] = description(card)
     return files
 
 
@@ -147,7 +145,3 @@ def _write_pictures(benchmark: Benchmark, target: Path, note: Note) -> None:
 def _public(spec: Spec) -> Spec:
     # Neither is part of the benchmark's identity.
     return spec.model_copy(update={"title": clean_line(spec.title), "summary": clean_line(spec.summary)})
-
-
-def _json(content: Any) -> bytes:
-    return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False).encode() + b"\n"

@@ -13,7 +13,7 @@ from marbench.machine.files import find_files, read_file
 from marbench.machine.text import clean, clean_line
 from marbench.method.card import MethodCard
 
-__all__ = ["COMMANDS", "HOST_KEYS", "NOTICES", "plain_json", "read_cards", "read_hosts", "read_lines"]
+__all__ = ["COMMANDS", "HOST_KEYS", "NOTICES", "description", "plain_json", "read_cards", "read_hosts", "read_lines"]
 
 COMMANDS, NOTICES = "commands.txt", "slices.txt"
 
@@ -43,6 +43,13 @@ def plain_json(value: Any, depth: int = _DEPTH) -> Any:
     if isinstance(value, list | tuple) and depth:
         return [plain_json(item, depth - 1) for item in value[:_ITEMS]]
     return None
+
+
+def description(content: Mapping[str, Any]) -> bytes:
+    """Return the content of a file that describes a machine or a method: JSON of what `plain_json` leaves."""
+    # NaN, as of a network that was not validated, is no JSON: a file that held it would be skipped.
+    text = json.dumps(plain_json(content), indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    return f"{text}\n".encode()
 
 
 def read_hosts(folder: Path, problems: list[str]) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,6 @@ all. Hence runs may overlap, and be merged again.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import secrets
 import shutil
@@ -25,7 +24,7 @@ import pyarrow as pa
 from marbench.errors import StoreError
 from marbench.machine.files import find_files, read_file, safe_name, within, write_atomically
 from marbench.results.admission import admit
-from marbench.results.descriptions import COMMANDS, NOTICES
+from marbench.results.descriptions import COMMANDS, NOTICES, description
 from marbench.results.part_file import Kind, Piece, encode, join
 from marbench.results.parts import usable_pieces
 from marbench.results.pictures import CASE_FILE, encode_case, encode_image, image_file, load_case, load_image
@@ -146,9 +145,9 @@ def _files(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
             created = time.time_ns()
             yield f"{kind}/{created}-merged.parquet", encode(kind, spec.hash, created, join(ordered, kind), ordered)
     for host, facts in _merged(run.hosts for run in runs).items():
-        yield f"hosts/{host}.json", _json(facts)
+        yield f"hosts/{host}.json", description(facts)
     for label, card in _merged(run.cards for run in runs).items():
-        yield f"methods/{safe_name(label)}.json", _json(card)
+        yield f"methods/{safe_name(label)}.json", description(card)
     texts = {COMMANDS: [run.commands for run in runs], NOTICES: [run.notices for run in runs]}
     for name, parts in texts.items():
         if lines := dict.fromkeys(line for part in parts for line in part):
@@ -223,7 +222,3 @@ def _merged(parts: Iterable[Mapping[str, dict[str, Any]]]) -> dict[str, dict[str
     for part in parts:
         merged.update(part)
     return merged
-
-
-def _json(content: Any) -> bytes:
-    return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True).encode() + b"\n"

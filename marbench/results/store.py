@@ -19,7 +19,6 @@ read, links in it are not followed, and what cannot be used is named and left al
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -33,7 +32,7 @@ from marbench.errors import StoreError
 from marbench.machine.files import read_file, safe_name, within, writable_folder, write_atomically
 from marbench.machine.text import clean, clean_line
 from marbench.results.admission import admit
-from marbench.results.descriptions import COMMANDS, NOTICES, read_cards, read_hosts, read_lines
+from marbench.results.descriptions import COMMANDS, NOTICES, description, read_cards, read_hosts, read_lines
 from marbench.results.part_file import Piece
 from marbench.results.parts import MANY, merge_pieces, read_parts, write_part
 from marbench.results.rows import PLAN_COLUMNS, Row, TimingRow, metric_names
@@ -165,11 +164,11 @@ class Store:
 
     def write_host(self, host_id: str, host: Mapping[str, Any]) -> None:
         """Keep the description of a machine."""
-        _write_json(self.folder, f"hosts/{host_id}.json", host)
+        _describe(self.folder, f"hosts/{host_id}.json", host)
 
     def write_method(self, label: str, card: Mapping[str, Any]) -> None:
         """Keep the card of a method. Its ``method_hash`` decides which version's rows `open_run` returns."""
-        _write_json(self.folder, f"methods/{safe_name(label)}.json", {"label": label, **card})
+        _describe(self.folder, f"methods/{safe_name(label)}.json", {"label": label, **card})
 
     def write_command(self, command: str) -> None:
         """Keep the command line with the first rows or timings that it brings: one that brings none fills nothing."""
@@ -314,9 +313,8 @@ def _cleaned(rows: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def _write_json(folder: Path, name: str, content: Mapping[str, Any]) -> None:
-    path = within(folder, name)
-    data = json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True).encode(errors="replace") + b"\n"
+def _describe(folder: Path, name: str, content: Mapping[str, Any]) -> None:
+    path, data = within(folder, name), description(content)
     # A run that adds nothing changes no file: its folder can be compared, and may be read-only.
     try:
         unchanged = read_file(path, len(data)) == data

@@ -1,7 +1,10 @@
+import time
+
+import matplotlib as mpl
 import pandas as pd
 import pytest
 import torch
-from running import run, table
+from running import table
 
 import marbench
 from marbench import Method
@@ -28,11 +31,43 @@ def test_a_name_a_method_its_class_and_a_function_give_the_same_scores(tiny):
     pd.testing.assert_frame_equal(*named)
 
 
-def test_evaluate_gives_the_rows_of_a_run(tmp_path, tiny):
-    stored = table(run(tiny, tmp_path, "li", limit=3).rows)
-    assert len(stored) == 3
-    direct = table(marbench.evaluate("li", tiny, limit=3)).drop(columns="method_hash")
-    pd.testing.assert_frame_equal(direct, stored.drop(columns="method_hash"), check_dtype=False)
+def test_evaluate_gives_the_rows_of_a_run_to_the_bit(tmp_path, tiny):
+    asked = {"limit": 3, "isolation": "inline"}
+    stored = marbench.run(["li", "none"], tiny, tmp_path / "run", timing=False, workers=1, **asked)
+    assert (tmp_path / "run" / "report" / "index.html").is_file()
+    pd.testing.assert_frame_equal(stored, marbench.read_run(tmp_path / "run"))
+    assert len(stored) == 6 and stored["case_digest"].str.len().gt(0).all()
+    direct = marbench.evaluate(["li", "none"], tiny, **asked)
+    pd.testing.assert_frame_equal(table(direct), table(stored), check_exact=True)
+    assert set(direct["attempt"]) == {1} and set(direct["host_id"]) == set(stored["host_id"])
+
+
+def test_rows_of_several_methods_plot(tiny):
+    mpl.use("Agg")
+    rows = marbench.evaluate(["li", Brighter, lambda scan: scan.image], tiny, limit=2)
+    assert rows.groupby("method").size().to_dict() == {"<lambda>": 2, "Brighter": 2, "li": 2}
+    axes = rows.boxplot("rmse_hu", by="method")
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["<lambda>", "Brighter", "li"]
+    assert rows.plot.scatter("metal_area_mm2", "psnr[dudonet2019]") is not None
+    mpl.pyplot.close("all")
+
+
+def test_the_patients_of_another_split_can_be_looked_at(tiny):
+    rows = marbench.evaluate("none", tiny, limit=2, split="val")
+    assert rows["case_id"].tolist() == sorted(key.case_id for key in marbench.Suite(tiny, "val").case_keys[:2])
+    assert set(rows["patient_id"]).isdisjoint(key.patient_id for key in marbench.Suite(tiny).case_keys)
+
+
+def test_a_limit_of_time_holds_for_plugins_and_for_functions(tiny, plugin):
+    def slow(scan):
+        time.sleep(30)
+
+    asked = {"limit": 1, "timeout": 60.0, "plugins": [plugin("quick"), plugin("ends", "import os; os._exit(3)")]}
+    with pytest.warns(UserWarning, match="ends: 1 of 1 cases have no image.*exit code 3"):
+        rows = marbench.evaluate("quick,ends", tiny, **asked)
+    assert rows.set_index("method")["status"].to_dict() == {"ends": "crashed", "quick": "ok"}
+    with pytest.warns(UserWarning, match="slow: 1 of 1 .* reduce took longer than 0.1 s"):
+        assert marbench.evaluate(slow, tiny, limit=1, timeout=0.1)["status"].tolist() == ["timeout"]
 
 
 def test_a_function_that_fails_gives_rows_that_say_why(tiny):
@@ -45,6 +80,17 @@ def test_a_function_that_fails_gives_rows_that_say_why(tiny):
     assert "no idea [test_evaluate.py, line" in rows["message"][0]
     assert rows["method"][0] == "broken"
     assert rows["rmse_hu"].isna().all()
+
+
+def test_what_cannot_be_loaded_or_told_apart_is_refused(tiny):
+    class Needy(Method):
+        def load(self, context):
+            raise RuntimeError("no weights here")
+
+    with pytest.raises(MethodError, match="Needy cannot be loaded: RuntimeError: no weights here"):
+        marbench.evaluate(Needy, tiny, limit=1)
+    with pytest.raises(MethodError, match="Several methods are called '<lambda>'"):
+        marbench.evaluate([lambda scan: scan.image, lambda scan: scan.image + 1], tiny, limit=1)
 
 
 @pytest.mark.parametrize("method", [3, None, int])

@@ -20,13 +20,13 @@ import marbench
 from marbench.bench.image_folder import match_cases, score_folder
 from marbench.cases.export import export_cases
 from marbench.cases.export_formats import FORMATS
+from marbench.cases.image_files import SUFFIXES, read_image
 from marbench.cases.recorded import open_cases
 from marbench.cases.suite import Suite
 from marbench.cli import main
 from marbench.errors import DataError
 from marbench.method.card import MethodCard
 from marbench.report.pages import render
-from marbench.results.image_files import SUFFIXES, read_image
 from marbench.results.store import Store, open_run
 from marbench.spec import Spec
 
@@ -188,6 +188,8 @@ def npy_bomb(path: Path, image: np.ndarray) -> None:
 WRONG = {
     "attenuation": (fault(lambda a: (0.19 * (1 + a / 1000)).astype(np.float32)), "attenuation: .*mu_water"),
     "window": (fault(lambda a: np.clip(a, -160, 240)), "window: .*without a display window"),
+    "cut off below": (fault(lambda a: np.maximum(a, -700)), "window: .*cut off below"),
+    "scaled": (fault(lambda a: a * 4), "scaled values: .*water is 0"),
     "8 bit values": (fault(lambda a: np.rint((np.clip(a, -160, 240) + 160) * 0.6375)), "8 bit: "),
     "uint8": (fault(lambda a: a.astype(np.uint8)), "got uint8: a windowed picture has no HU"),
     "offset": (fault(lambda a: a + 1024), "offset: .*Subtract"),
@@ -231,6 +233,14 @@ def test_a_wrong_folder_is_refused_with_the_reason_and_nothing_is_stored(tmp_pat
     with pytest.raises(DataError, match=rf"(?s)are refused, and nothing was stored:.*{message}"):
         score_folder(folder, suite, CARD, Store(tmp_path / "run", tiny), Notes())
     assert not (tmp_path / "run").exists()
+
+
+def test_one_wrong_image_among_right_ones_is_named(tmp_path, tiny, suite, images):
+    (tmp_path / "images").mkdir()
+    for number, (case_id, image) in enumerate(images.items()):
+        np.save(tmp_path / "images" / f"{case_id}.npy", image[:, ::-1] if number == 2 else image)
+    with pytest.raises(DataError, match=rf"1 of 3 images, {case_id}.npy: flipped: taken as mirrored"):
+        score_folder(tmp_path / "images", suite, CARD, Store(tmp_path / "run", tiny), Notes())
 
 
 def test_names_that_mean_no_case_or_one_case_twice_are_refused(tmp_path, suite, images):

@@ -54,6 +54,7 @@ WRONG = {
         "8 bit: .*a windowed picture",
     ),
     "a window": ("return scan.image.clamp(-160, 240)", "plausible", "window: .*cut off below"),
+    "cut off below": ("return scan.image.clamp(min=-700)", "plausible", "window: .*cut off below"),
     "no negative values": ("return scan.image.clamp(min=0)", "plausible", "(window|attenuation): "),
     "halved": ("return scan.image / 2", "plausible", "scaled values: air is -(49|50)"),
     "transposed": ("return scan.image.mT", "plausible", "transposed: "),
@@ -63,7 +64,11 @@ WRONG = {
     "rotated by 180": ("return scan.image.rot90(2, (1, 2))", "plausible", "rotated: taken as turned by 180°"),
     "shifted": ("return scan.image.roll((1, -2), (1, 2))", "plausible", r"shifted: moved by -1 rows and \+2 columns"),
     "too small": (ZOOM.format(1.25) + f"\nreturn {ZOOMED}", "plausible", "field of view: made 1.2. times as large"),
-    "too large": (ZOOM.format(0.8) + f"\nreturn {ZOOMED}", "plausible", "field of view: made 0.8. times as large"),
+    "too large": (
+        ZOOM.format(0.8) + f"\nreturn {ZOOMED}",
+        "plausible",
+        r"field of view: made 0\.(78|8)",
+    ),
     "NaN": ("return scan.image / 0 * 0", "image", "values are NaN, infinite"),
     "no batch axis": ("return scan.image[0]", "image", r"got shape \(32, 32\)"),
     "integers": ("return scan.image.int()", "image", "got torch.int32"),
@@ -104,7 +109,7 @@ def test_shipped_methods_conform_on_the_benchmark_that_they_are_trained_for(spec
     for name in ("none", "nmar", "zeng", "cgan", "dudonet"):
         verdict = marbench.check(name, mini.spec, specimens=(mini, specimens[1]))
         assert verdict.failed == (), str(verdict)
-        skips = {finding.check for finding in verdict.findings if finding.outcome == "skipped"}
+        skips = {finding.check for finding in verdict.findings if finding.outcome == "skipped"} - {"device"}
         learns = bool(methods()[name].weights)
         assert skips == ({"geometry"} if learns else {"weights", "training"}), str(verdict)
 

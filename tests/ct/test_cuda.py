@@ -41,7 +41,9 @@ def test_gpu_that_triton_does_not_know_is_served_by_stored_weights(old_gpu: None
     pytest.importorskip("triton", reason="without triton the reason is another one")
     choice = backend_for("invert", FAN, GRID, "cuda")
     assert choice.name == "sparse"
-    assert "compute capability 7.0; Triton needs 8.0" in choice.reason
+    # The GPU is too old, or the Triton of an old PyTorch.
+    said = ("compute capability 7.0; Triton needs 8.0", "is older than 3.6")
+    assert any(each in choice.reason for each in said)
 
 
 def test_gpu_that_torch_does_not_know_is_refused(old_gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +111,7 @@ if sys.argv[1] != "new":
 """
 
 
+@pytest.mark.skipif(not hasattr(torch.backends.mkldnn, "matmul"), reason="before PyTorch 2.9 there is one switch")
 @pytest.mark.parametrize("switch", ["none", "old", "new"])
 def test_full_precision_inside_whichever_switch_of_tf32_was_used(switch: str) -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM, switch], capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-pytest.importorskip("triton", reason='no triton here: pip install "marbench[triton]"')
+pytest.importorskip("triton", minversion="3.6", reason='no triton here: pip install "marbench[triton]"')
 
 from marbench.ct import RadonInversion, backend_for, project
 from marbench.ct.backends import Kind, Operator, build

@@ -43,7 +43,7 @@ for kernel in (*rebinning.KERNELS, *backprojection.KERNELS, *joseph.KERNELS):
 
 
 def test_kernels_build_without_atomics(tmp_path: Path) -> None:
-    pytest.importorskip("triton", reason='no triton here: pip install "marbench[triton]"')
+    pytest.importorskip("triton", minversion="3.6", reason='no triton here: pip install "marbench[triton]"')
     # In a process of its own: in this one the kernels may belong to the interpreter.
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     environment |= {"TRITON_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}

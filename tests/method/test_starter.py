@@ -2,7 +2,6 @@
 
 import importlib.util
 import re
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +12,6 @@ from marbench.conformance.specimens import Specimens
 from marbench.method.discovery import discover
 from marbench.method.request import MethodRequest
 from marbench.method.starter import templates, write_plugin
-from marbench.resources import resource_folder
 
 
 def new(*arguments):
@@ -21,9 +19,9 @@ def new(*arguments):
 
 
 def test_there_are_these_templates_and_the_code_of_each_is_short():
-    assert set(templates()) == {"dual", "image", "learned", "sinogram"}
+    assert set(templates()) == {"dual", "folder", "image", "learned", "sinogram"}
     for folder in templates().values():
-        code = (folder / "method.py").read_text(encoding="utf-8")
+        code = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.py") if "test_" not in file.name)
         assert sum(bool(line.strip()) for line in code.splitlines()) <= 35
 
 
@@ -88,22 +86,17 @@ def test_a_plugin_that_exists_is_left_alone(tmp_path):
 def test_unknown_templates_and_folders_that_cannot_be_are_refused(tmp_path):
     result = new("x", "--template", "sinogramm", "--out", tmp_path)
     assert result.exit_code == 2
-    assert "did you mean 'sinogram'? Known: dual, image, learned, sinogram" in result.output
+    assert "did you mean 'sinogram'? Known: dual, folder, image, learned, sinogram" in result.output
     (tmp_path / "file").touch()
     assert "cannot be made" in new("x", "--out", tmp_path / "file").output
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
-
-
-def test_templates_travel_in_the_wheel():
-    pyproject = (Path(resource_folder("templates")).parent / "pyproject.toml").read_text()
-    assert '"templates" = "marbench/_bundled/templates"' in pyproject
 
 
 def test_the_templates_give_images_of_their_own(tiny, tmp_path):
     """None of them is a copy of a shipped method: an author sees at once that his own ran."""
     case = Specimens.of(tiny).cases[0]
     shipped = [load_method(name, tiny)(case.scan) for name in ("none", "li", "nmar")]
-    for template in ("image", "sinogram", "dual"):
+    for template in ("image", "sinogram", "dual", "folder"):
         request = discover([write_plugin(template, template, tmp_path)]).entries[template]
         image = load_method(MethodRequest(request), tiny)(case.scan)
         assert all((image - other).abs().max() > 1 for other in shipped)

@@ -28,6 +28,8 @@ FAULTS = [
     ("8 bit", lambda a: np.rint((np.clip(a, -160, 240) + 160) * 255 / 400)),
     ("window", lambda a: np.clip(a, -160, 240)),
     ("window", lambda a: np.clip(a, -500, 1300)),
+    ("window", lambda a: np.minimum(a, 300)),
+    ("window", lambda a: np.maximum(a, -750)),
     ("offset", lambda a: a + 1024),
     ("scaled values", lambda a: a * 4),
     ("transposed", lambda a: a.T),
@@ -38,6 +40,7 @@ FAULTS = [
     ("rotated", lambda a: ndimage.rotate(a, 10, reshape=False, order=1, mode="nearest")),
     ("shifted", lambda a: np.roll(a, (6, -3), (0, 1))),
     ("shifted", lambda a: np.roll(a, 2, 0)),
+    ("shifted", lambda a: ndimage.shift(a, (0, 0.5), order=1, mode="nearest")),
     ("field of view", lambda a: about_centre(a, 1.1)),
     ("field of view", lambda a: about_centre(a, 0.85)),
     ("shape", lambda a: a[1:]),
@@ -53,6 +56,13 @@ def test_a_spoilt_picture_has_its_fault(cases, name, spoil):
     found = faults(spoil(case.scan.image[0].numpy()), case.truth.image[0].numpy(), case.scan.metal_mask[0].numpy())
     assert [fault.name for fault in found] == [name]
     assert found[0].seen and found[0].remedy and str(found[0]).startswith(f"{name}: ")
+
+
+def test_a_mirrored_image_is_found_in_every_body_though_they_are_nearly_symmetric(cases):
+    for case in cases:
+        truth, metal = case.truth.image[0].numpy(), case.scan.metal_mask[0].numpy()
+        for image in (case.scan.image[0].numpy(), truth):
+            assert [fault.name for fault in faults(image[:, ::-1], truth, metal)] == ["flipped"], case.id
 
 
 def test_metal_that_was_replaced_by_a_number_is_found(cases):
