@@ -15,6 +15,7 @@ from marbench.method.card import by_title
 from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.figure_drawing import REGION, Panel, draw_panels
+from marbench.report.figure_file import figure_kind
 from marbench.report.findings import Findings
 from marbench.report.formats import number
 from marbench.report.gallery import ERROR_RANGE_HU
@@ -23,9 +24,8 @@ from marbench.report.pictures import BODY_HU, body_frame
 from marbench.report.ranking import rank_methods
 from marbench.results.store import open_run
 
-__all__ = ["FORMATS", "Panel", "figure_kind", "figure_panels", "write_figure"]
+__all__ = ["Panel", "figure_panels", "write_figure"]
 
-FORMATS = ("png", "pdf", "svg")
 # Of the magnified region: errors above the limit are equally bad; no more of it may be metal.
 _ERROR_HU, _METAL_PART = 1000, 0.2
 
@@ -91,14 +91,6 @@ def write_figure(
     error_hu = ERROR_RANGE_HU if errors else None
     write_atomically(out, draw_panels(panels, case, window or case.window, centre, kind, width, error_hu))
     return out
-
-
-def figure_kind(out: Path) -> str:
-    """Return the format that a file's ending asks for, one of `FORMATS`; StoreError for another."""
-    kind = out.suffix.lower().lstrip(".")
-    if kind not in FORMATS:
-        raise StoreError(f"{out}: a figure is a file that ends in .png, .pdf or .svg. Got {out.suffix or 'no ending'}.")
-    return kind
 
 
 def figure_panels(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from marbench.report.figure_file import WIDTHS_INCHES, figure_bytes
 from marbench.report.gallery_store import StoredCase
 from marbench.report.pictures import windowed
 
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["REGION", "WIDTHS_INCHES", "Panel", "draw_panels"]
+__all__ = ["REGION", "Panel", "draw_panels"]
 
-WIDTHS_INCHES = {"single": 3.5, "double": 7.16}
-"""Of one column and of two columns of a journal's page (IEEE)."""
 REGION = (0.18, 0.36)
 """Rows and columns of the magnified region, as parts of the picture's width."""
 _COLUMNS = {"single": 3, "double": 5}
@@ -29,22 +27,6 @@ _CAPTION_INCHES, _GAP_INCHES = 0.36, 0.03
 _METAL_GREY = 0.35
 # Blue and red are told apart by almost everybody; white is no error.
 _ERROR_COLOURS = "RdBu_r"
-# Nothing about the day or the software: the same run gives the same bytes.
-_METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": None},
-    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
-    "svg": {"Date": None, "Creator": None},
-}
-# A label is no mathematics, whatever signs it has. Fonts travel in the file: TrueType in PDF, outlines in SVG, which
-# has no way of its own to carry fonts that all programs read.
-_STYLE: Any = {
-    "font.size": 7,
-    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
-    "text.parse_math": False,
-    "pdf.fonttype": 42,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "marbench",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,16 +73,10 @@ def draw_panels(
     error_hu : float, optional
         Draw the errors below, from minus to plus this.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     sheet = _Sheet.of(len(panels), case.truth.shape, WIDTHS_INCHES[width], _COLUMNS[width], error_hu is not None)
     region = _region(case.truth.shape, centre)
-    buffer = io.BytesIO()
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(sheet.width, sheet.height), dpi=300, facecolor="white")
-        FigureCanvasAgg(figure)
+
+    def draw(figure: Figure) -> None:
         for index, panel in enumerate(panels):
             colours = windowed(panel.image, case.metal, window)
             _whole(sheet.axes(figure, index, 0), colours, region)
@@ -109,8 +85,8 @@ def draw_panels(
             if error_hu is not None:
                 _errors(lowest, panel.image, case, error_hu, index == 0)
             _caption(lowest, panel, _letter(index))
-        figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
-    return buffer.getvalue()
+
+    return figure_bytes(draw, kind, sheet.width, sheet.height)
 
 
 @dataclass(frozen=True)

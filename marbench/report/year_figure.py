@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marbench.errors import StoreError, nearest
 from marbench.machine.files import write_atomically
 from marbench.metrics.measure import Measure
 from marbench.report.benchmark import gather
-from marbench.report.figure import figure_kind
-from marbench.report.figure_drawing import WIDTHS_INCHES
+from marbench.report.figure_file import WIDTHS_INCHES, figure_bytes, figure_kind
 from marbench.report.findings import Findings
 from marbench.report.scatter import Scatter
 from marbench.report.years import year_charts
@@ -23,21 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["write_year_figure"]
 
 _CHARTS = {"double": "wide", "single": "narrow"}
-# A label is no mathematics, whatever signs it has; fonts stay text that an editor can change.
-_STYLE: Any = {
-    "font.size": 7,
-    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
-    "text.parse_math": False,
-    "pdf.fonttype": 42,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "marbench",
-}
-# Nothing about the day or the software: the same run gives the same bytes.
-_METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": None},
-    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
-    "svg": {"Date": None, "Creator": None},
-}
 
 
 def write_year_figure(run: str | Path, out: str | Path, convention: str | None = None, width: str = "double") -> Path:
@@ -72,23 +55,17 @@ def write_year_figure(run: str | Path, out: str | Path, convention: str | None =
         raise StoreError(
             f"{run}: fewer than two years. A method is drawn that did every case and whose card tells its year."
         )
-    write_atomically(out, _drawn(chart, board.measures[0], kind, WIDTHS_INCHES[width]))
+    inches, measure = WIDTHS_INCHES[width], board.measures[0]
+    write_atomically(
+        out,
+        figure_bytes(
+            lambda figure: _draw(figure.add_axes((0, 0, 1, 1)), chart, measure),
+            kind,
+            inches,
+            inches * chart.height / chart.width,
+        ),
+    )
     return out
-
-
-def _drawn(chart: Scatter, measure: Measure, kind: str, inches: float) -> bytes:
-    """Return the chart, so many inches wide, as the content of a file of a kind."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    buffer = io.BytesIO()
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(inches, inches * chart.height / chart.width), dpi=300, facecolor="white")
-        FigureCanvasAgg(figure)
-        _draw(figure.add_axes((0, 0, 1, 1)), chart, measure)
-        figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
-    return buffer.getvalue()
 
 
 def _draw(axes: Axes, chart: Scatter, measure: Measure) -> None:
