@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train everything that ships with `mini`: the four learned methods (preset small), then rows A–G of DuDoNet's ablation
+# Train everything that ships with `mini`: the learned methods (preset small), then rows A–G of DuDoNet's ablation
 # (preset ablation, a smaller budget). One rule for each of the two lists: the same cases, batch and seed, and the same
 # number of samples. Run it again after an interruption: finished trainings are passed over, the others go on.
 #
@@ -23,7 +23,7 @@ export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" OMP_WAIT_POLICY=PASSIVE PYT
 
 methods=("$@")
 if [[ ${#methods[@]} -eq 0 ]]; then
-  methods=(dudonet rdn cnnmar cgan)
+  methods=(dudonet rdn cnnmar cgan dudonetpp dicdnet indudonet nmar_cnn unet_sinogram oscnet acdnet)
   for variant in A B C D E F; do methods+=("dudonet[variant=$variant]@ablation"); done
   methods+=(dudonet@ablation)
 fi

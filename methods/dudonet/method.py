@@ -13,8 +13,7 @@ from marbench.method.learned import Batch, LearnedMethod, Objective, mean_outsid
 from marbench.toolbox.interpolation import linear_interpolation
 from marbench.toolbox.muon import adam_or_muon
 from marbench.toolbox.networks import ResidualDenseNetwork, compress_hu
-
-from .network import ImageNetwork, SinogramNetwork
+from marbench.toolbox.unets import ImageUNet, SinogramUNet
 
 ADAM_BETAS = (0.5, 0.999)
 # IE-Net gives corrections in this unit: streaks have tens to hundreds of HU.
@@ -71,14 +70,14 @@ class DuDoNet(LearnedMethod):
         self.sinogram_network: nn.Module | None = None
         self.image_network: nn.Module | None = None
         if self.variant.sinogram_network:
-            network = SinogramNetwork(self.sinogram_width, self.variant.mask_pyramid)
+            network = SinogramUNet(self.sinogram_width, self.variant.mask_pyramid)
             self.sinogram_network = network.to(context.device)
         if self.variant.image_network:
             channels, width = 1 + self.variant.sinogram_network, self.image_width
             if self.body == "rdn":
                 body: nn.Module = ResidualDenseNetwork(channels, width, width, self.rdn_blocks, self.rdn_layers)
             else:
-                body = ImageNetwork(channels, width)
+                body = ImageUNet(channels, width)
             self.image_network = body.to(context.device)
 
     def networks(self) -> dict[str, nn.Module]:

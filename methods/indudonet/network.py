@@ -1,0 +1,162 @@
+"""The network of InDuDoNet and InDuDoNet+: image and normalised sinogram in turn, through the projection and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from marbench.ct import back_project, project
+from marbench.geometry import Geometry, ImageGrid
+from marbench.toolbox.unets import ImageUNet
+from marbench.toolbox.unfolding import Lifting, ProximalNetwork, replace_variable, variable
+
+# Step lengths enter divided by this, as in the public code.
+STEP_UNIT = 10.0
+# With the rate that it begins with the public code moves the image by 0.37/‖P‖² Pᵀ(…) for the scan of the paper.
+FIRST_IMAGE_RATE, FIRST_IMAGE_STEP = 5.0, 0.37
+# What water has in the prior, at first: then the prior's projection is at most about 2, and steps of η₁ = 1 converge.
+WATER_IN_PRIOR = 0.4
+
+Pair = tuple[torch.Tensor, torch.Tensor]  # of the image and of the sinogram
+
+
+class ScaledProjection:
+    """P of a scan for images and sinograms in grey levels, its exact adjoint, and the step that suits it.
+
+    Parameters
+    ----------
+    geometry, grid
+    unit : float
+        The line integral that has 255 levels.
+    """
+
+    def __init__(self, geometry: Geometry, grid: ImageGrid, unit: float) -> None:
+        self.geometry, self.grid, self.unit = geometry, grid, unit
+        self.step = FIRST_IMAGE_STEP / self.squared_norm()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Project ``(batch, 1, rows, columns)`` to ``(batch, 1, views, bins)``."""
+        return project(image, self.geometry, self.grid) / self.unit
+
+    def adjoint(self, sinogram: torch.Tensor) -> torch.Tensor:
+        """Apply the exact adjoint."""
+        return back_project(sinogram, self.geometry, self.grid) / self.unit
+
+    def squared_norm(self, iterations: int = 12) -> float:
+        """Return ‖P‖² by power iteration; a flat image is close to the first singular vector already."""
+        image = torch.ones(1, 1, *self.grid.shape)
+        for _ in range(iterations):
+            image = self.adjoint(self.forward(image / image.norm()))
+        return float(image.norm())
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What the network is given, in grey levels: X_ma, X_LI, S_ma, S_LI, Tr and, for InDuDoNet+, the NMAR prior.
+
+    Images are ``(batch, 1, rows, columns)``, sinograms ``(batch, 1, views, bins)``; Tr is 0 in the metal trace, else 1.
+    """
+
+    image: torch.Tensor
+    start: torch.Tensor
+    sinogram: torch.Tensor
+    interpolated: torch.Tensor
+    outside: torch.Tensor
+    prior: torch.Tensor | None
+
+
+class Stage(nn.Module):
+    """One iteration: a step of the normalised sinogram, then one of the image.
+
+    S ← prox(S − η₁/10 [Y(Y S − P X) + α Tr² Y(Y S − S_ma)]);  X ← prox(X − τ Pᵀ(P X − Y S)),  τ = 0.37/‖P‖² · η₂/5
+    """
+
+    def __init__(self, auxiliaries: int, blocks: int) -> None:
+        super().__init__()
+        self.sinogram_rate = nn.Parameter(torch.tensor(1.0))
+        self.image_rate = nn.Parameter(torch.tensor(FIRST_IMAGE_RATE))
+        self.trust = nn.Parameter(torch.tensor(0.5))  # α
+        self.sinogram_network = ProximalNetwork(1 + auxiliaries, blocks)
+        self.image_network = ProximalNetwork(1 + auxiliaries, blocks)
+
+    def forward(self, now: Pair, given: Measurement, norms: torch.Tensor, operator: ScaledProjection) -> Pair:
+        """Return the next image and normalised sinogram, both with their auxiliaries; ``norms`` is Y."""
+        x, s = map(variable, now)
+        projected = operator.forward(x)
+        gradient = norms * (norms * s - projected)
+        gradient = gradient + self.trust * given.outside.square() * norms * (norms * s - given.sinogram)
+        s = s - self.sinogram_rate / STEP_UNIT * gradient
+        sinogram = self.sinogram_network(replace_variable(now[1], s))
+        misfit = operator.adjoint(projected - norms * variable(sinogram))
+        x = x - operator.step * self.image_rate / FIRST_IMAGE_RATE * misfit
+        return self.image_network(replace_variable(now[0], x)), sinogram
+
+
+class DualDomainNetwork(nn.Module):
+    """Image and normalised sinogram in stages.
+
+    With 10 stages of 4 blocks, 32 auxiliaries and a prior of width 32 it has 1,752,929 parameters with the NMAR prior,
+    5,094,977 without.
+
+    Parameters
+    ----------
+    stages, blocks, auxiliaries : int
+    width : int
+        Channels of the network that makes the prior: a weight of the NMAR prior (``plus``), or a correction of X_LI.
+    water : float
+        Its grey levels.
+    """
+
+    def __init__(
+        self, stages: int, blocks: int, auxiliaries: int, width: int, plus: bool, scan: ScaledProjection, water: float
+    ) -> None:
+        super().__init__()
+        self.operator, self.water = scan, water
+        self.prior = _weighting(width) if plus else ImageUNet(2, width)
+        # Of an image that is air and water, 2 : 1, the prior is 0 and 0.4 at first.
+        self.norm = nn.BatchNorm2d(1)
+        beginning = {"weight": WATER_IN_PRIOR / 2, "bias": WATER_IN_PRIOR / 3}
+        beginning |= {"running_mean": water / 3, "running_var": (water / 2) ** 2}
+        for name, value in beginning.items():
+            nn.init.constant_(getattr(self.norm, name), value)
+        self.images, self.sinograms = Lifting(auxiliaries, blocks), Lifting(auxiliaries, blocks)
+        self.stages = nn.ModuleList(Stage(auxiliaries, blocks) for _ in range(stages))
+
+    def forward(self, given: Measurement) -> list[Pair]:
+        """Return X and Y S after every stage, ``(batch, 1, rows, columns)`` and ``(batch, 1, views, bins)``."""
+        norms = self.operator.forward(torch.relu(self.norm(self._prior(given))))
+        now = self.images(given.start), self.sinograms(self._normalized(given.interpolated, norms))
+        found = []
+        for stage in self.stages:
+            now = stage(now, given, norms, self.operator)
+            found.append((variable(now[0]), norms * variable(now[1])))
+        return found
+
+    def _prior(self, given: Measurement) -> torch.Tensor:
+        if given.prior is not None:
+            return self.prior(given.image).to(given.prior.dtype) * given.prior
+        # The U-Net sees and gives units of water.
+        images = torch.cat([given.image, given.start], dim=1) / self.water
+        return given.start + self.water * self.prior(images).to(given.start.dtype)
+
+    def _normalized(self, sinogram: torch.Tensor, norms: torch.Tensor) -> torch.Tensor:
+        """Return S = S_LI / Y, flat where the prior is right; both are raised before, as in NMAR."""
+        offset = 255 * 0.5 / self.operator.unit
+        return (sinogram + offset) / (norms + offset * WATER_IN_PRIOR / self.water)
+
+
+def _weighting(width: int) -> nn.Sequential:
+    """Return a network of three convolutions on X_ma; it begins as the weight 1."""
+    last = nn.Conv2d(width, 1, 3, padding=1)
+    nn.init.zeros_(last.weight)
+    nn.init.ones_(last.bias)  # type: ignore[arg-type]
+    return nn.Sequential(
+        nn.Conv2d(1, width, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        last,
+    )
