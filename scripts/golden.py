@@ -68,7 +68,7 @@ def scores_of(case: Case, methods: tuple[str, ...], spec: Spec) -> dict[str, dic
     """Return what methods score on a case."""
     with torch.no_grad():
         images = {name: loaded(name, spec.name).reduce(case.scan)[0] for name in methods}
-    return {name: marbench.score(image, case) for name, image in images.items()}
+    return {name: marbench.score(image, case, spec.metrics.conventions) for name, image in images.items()}
 
 
 @cache

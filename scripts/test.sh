@@ -12,5 +12,6 @@ export OMP_WAIT_POLICY=PASSIVE
 .venv/bin/ruff format --check .
 .venv/bin/mypy
 .venv/bin/lint-imports
-# Twice as many processes as two cores: many tests wait for processes of their own. Who is done takes from the others.
-.venv/bin/pytest -n "${PYTEST_PROCESSES:-4}" --dist worksteal "$@"
+# Twice as many processes as two cores: many tests wait for processes of their own. A file stays in one process, which
+# makes what its tests share once; tests/conftest.py has the long files begin first.
+.venv/bin/pytest -n "${PYTEST_PROCESSES:-4}" --dist loadfile --no-loadscope-reorder "$@"

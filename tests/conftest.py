@@ -21,7 +21,19 @@ if not torch.cuda.is_available():
 
 from marbench.spec import Spec, load_spec
 
+# Files that take long, the longest first: begun last, they would keep one process busy while the others have ended.
+_LONG = (
+    *("test_manual", "test_browser", "test_executors", "test_training", "test_kills", "test_edges", "test_resume"),
+    *("test_producers", "test_publishing", "test_faults", "test_gallery_browser", "test_check", "test_fuzz"),
+    *("test_other_scans", "test_cases", "test_store", "test_starter", "test_continuing"),
+)
+
 _REAL_CT = Path(__file__).resolve().parents[2] / "shared" / "data" / "ct"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.fixture(scope="session")

@@ -304,7 +304,9 @@ def test_commands_on_the_pages_work_when_they_are_pasted(tmp_path: Path, monkeyp
     case = re.search(r"marbench figure 'runs/my run' --case (\S+) --out", _text(report, "explorer"))
     assert case and (report.parent / "images" / case[1]).is_dir()
     gallery = json.loads((report / "gallery.html").read_text().split('id="gallery-data">')[1].split("</script>")[0])
-    assert {item["id"] for item in gallery["cases"]} == {path.name for path in (tmp_path / "run" / "images").iterdir()}
+    assert {item["id"] for item in gallery["cases"]} == {
+        path.name for path in (tmp_path / "runs" / "my run" / "images").iterdir()
+    }
 
 
 def test_several_benchmarks_get_folders_of_their_own(tmp_path: Path) -> None:
