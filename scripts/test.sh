@@ -12,6 +12,6 @@ export OMP_WAIT_POLICY=PASSIVE
 .venv/bin/ruff format --check .
 .venv/bin/mypy
 .venv/bin/lint-imports
-# Twice as many processes as two cores: many tests wait for processes of their own. A file stays in one process, which
+# More processes than two cores: many tests wait for processes of their own. A file stays in one process, which
 # makes what its tests share once; tests/conftest.py has the long files begin first.
-.venv/bin/pytest -n "${PYTEST_PROCESSES:-4}" --dist loadfile --no-loadscope-reorder "$@"
+.venv/bin/pytest -n "${PYTEST_PROCESSES:-5}" --dist loadfile --no-loadscope-reorder "$@"

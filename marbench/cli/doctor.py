@@ -39,7 +39,7 @@ class Finding(NamedTuple):
 @click.option("--spec", default="mini", show_default=True, help="The benchmark that is to run.")
 @click.pass_context
 def command(ctx: click.Context, plugins: tuple[Path, ...], spec: str) -> None:
-    """See whether this machine is ready, and what to do. Exit code 1 if a method cannot run."""
+    """See whether this machine is ready, and what to do. Exit code 1 if a method is broken."""
     import torch
 
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -115,14 +115,23 @@ def _methods(plugins: tuple[Path, ...], spec: str) -> Iterator[Finding]:
 
     from marbench.bench.producers import InlineProducer
     from marbench.method.request import parse_methods
+    from marbench.method.weights import no_weights, training_command
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
     for request in parse_methods("all", plugins):
-        producer = InlineProducer(request.for_spec(resolved), resolved, torch.device("cpu"))
+        fitted = request.for_spec(resolved)
+        producer = InlineProducer(fitted, resolved, torch.device("cpu"))
         producer.open()
-        if producer.failure is None:
+        said = producer.failure.message if producer.failure else ""
+        preset = fitted.request.to_train().preset
+        if not said:
             yield Finding(f"method {request.label}", True, "can run")
+        elif not fitted.found.problems and said == no_weights(request.label, resolved.name, preset, fitted.found):
+            # Nothing is wrong with a network that nobody has trained here.
+            command = training_command(request.label, resolved.name, preset)
+            yield Finding(
+                f"method {request.label}", True, "has no weights for this benchmark", f"to train it: {command}"
+            )
         else:
-            said = producer.failure.message
             yield Finding(f"method {request.label}", False, said, "mend it, or leave it out of --methods")

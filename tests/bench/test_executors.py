@@ -50,13 +50,13 @@ def work_on(spec, methods, plugins=(), sizes=(2, 2), **conditions):
 
 
 def test_rows_are_the_same_to_the_bit_for_any_number_of_workers(tiny, plugin):
-    work = work_on(tiny, "none,li,nmar,noise", [plugin("noise", NOISE)], sizes=(1, 3, 2, 1, 4))
+    work = work_on(tiny, "none,li,nmar,noise", [plugin("noise", NOISE)], sizes=(1, 3, 2))
     rows, pictures = results(ThisProcess(), work)
-    assert len(rows) == 4 * 11
-    assert len(pictures) == 5 * 11
+    assert len(rows) == 4 * 6
+    assert len(pictures) == 5 * 6
     assert set(rows["status"]) == {"ok"}
     # In another order: what a worker did before changes nothing either.
-    other_rows, other_pictures = results(LocalWorkers(3), reversed(work))
+    other_rows, other_pictures = results(LocalWorkers(2), reversed(work))
     pd.testing.assert_frame_equal(other_rows, rows, check_exact=True)
     assert other_pictures == pictures
 

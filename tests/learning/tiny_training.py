@@ -110,7 +110,7 @@ def recipe_for(request: MethodRequest, spec: Spec, **changes: object) -> Recipe:
     settings: dict[str, object] = {
         "seed": 3,
         "hours": None,
-        "steps": 60,
+        "steps": 30,
         "batch": 4,
         "precision": "32-true",
         "pool_blocks": 1,

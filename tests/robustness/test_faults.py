@@ -9,7 +9,6 @@ import pytest
 from faults import FAULTS, Outcome, Stage, differences, undisturbed
 
 DANGEROUS = (
-    "precision-reduce",
     "fork-returns",
     "kill-parent",
 )

@@ -6,14 +6,14 @@ import pytest
 from fuzz import KINDS, fuzz
 
 COUNTS = {
-    "spec": 500,
-    "method": 150,
+    "spec": 300,
+    "method": 80,
     "names": 700,
     "answers": 500,
-    "rows": 60,
-    "cards": 40,
+    "rows": 25,
+    "cards": 20,
     "pictures": 20,
-    "weights": 60,
+    "weights": 40,
 }
 
 

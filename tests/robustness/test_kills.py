@@ -9,7 +9,7 @@ from kills import Scene, damaged, dead_links, play, undisturbed_run
 def test_runs_and_publications_that_are_killed_lose_double_and_damage_nothing(tmp_path):
     scene = Scene.build(tmp_path, ("none", "slow"))
     undisturbed, seconds = undisturbed_run(scene, limit=2)
-    finished = play(scene, 1, 2, undisturbed, seconds, 2, random.Random(5))
+    finished = play(scene, 2, 2, undisturbed, seconds, 2, random.Random(5))
     assert finished.kills.total() >= 1
     assert (finished.lost, finished.double, finished.faults) == (0, 0, [])
     assert finished.rows == len(undisturbed) == 4

@@ -7,7 +7,7 @@ sampled, so a coarse picture shows the mean of a fine one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,13 +87,20 @@ def atlas(seed: int, pixel: float) -> Atlas:
     return Atlas(**seen)
 
 
-def _band(rng: np.random.Generator, shortest: float, longest: float, slope: float) -> NDArray[np.float32]:
-    """Gaussian field of unit variance with wavelengths of 2·shortest to 2·longest cm, amplitude ~ wavelength^slope."""
+@cache
+def _frequencies() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the frequencies of a quarter of the plane in 1/cm, and their logarithms."""
     frequency = np.fft.rfftfreq(_SIZE, LATTICE)
     f = np.hypot(frequency[:, None], frequency[None, :])
     f[0, 0] = 1  # the mean, which the gain then removes
+    return f, np.log(f)
+
+
+def _band(rng: np.random.Generator, shortest: float, longest: float, slope: float) -> NDArray[np.float32]:
+    """Gaussian field of unit variance with wavelengths of 2·shortest to 2·longest cm, amplitude ~ wavelength^slope."""
+    f, logarithm = _frequencies()
     low, high = 1 / (2 * longest), 1 / (2 * shortest)
-    gain = np.exp(-((low / f) ** 4) - (f / high) ** 4) * f**-slope
+    gain = np.exp(-np.square(np.square(low / f)) - np.square(np.square(f / high)) - slope * logarithm)
     gain[0, 0] = 0
     # Negative frequencies, which follow in reverse, have the gains of the positive ones.
     gain = np.concatenate([gain, gain[-2:0:-1]]).astype(np.float32)
