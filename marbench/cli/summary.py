@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from marbench.report.ranking import Ranking
     from marbench.spec import Spec
 
+# A title is broken where it has to be, but not into syllables.
+_NAME = 12
+
 __all__ = ["summary_table", "time_line", "timing_table"]
 
 
@@ -45,19 +48,24 @@ def summary_table(rows: pd.DataFrame, spec: Spec, cards: Mapping[str, Mapping[st
         caption_justify="left",
     )
     table.add_column("#", justify="right")
-    table.add_column("method", overflow="fold")
+    table.add_column("method", overflow="fold", min_width=_NAME)
     for group in benchmark.groups:
         table.add_column(str(group), justify="right")
     table.add_column("all", justify="right")
-    table.add_column("ok", justify="right")
     good = rows[rows["status"] == "ok"]
-    for method in ranking.shown:
+    listed = [method for method in ranking.shown if ranking.coverage[method].good]
+    # Where every case went well there is nothing to tell, and names have more room.
+    told = any(ranking.coverage[method].good < ranking.coverage[method].total for method in listed)
+    if told:
+        table.add_column("ok", justify="right")
+    for method in listed:
         own, cover = good[good["method"] == method], ranking.coverage[method]
         cells = [_cell(own[own["size_group"] == group], shown) for group in benchmark.groups]
         place = str(ranking.places.get(method, "–"))
         if method == next(iter(ranking.unranked), None):
             table.add_section()
-        table.add_row(place, _name(method, names), *cells, _cell(own, shown), f"{cover.good}/{cover.total}")
+        covered = [f"{cover.good}/{cover.total}"] if told else []
+        table.add_row(place, _name(method, names), *cells, _cell(own, shown), *covered)
     return table
 
 
@@ -107,7 +115,11 @@ def _remarks(benchmark: Benchmark, ranking: Ranking, titles: Mapping[str, str]) 
     from marbench.report.stats import can_differ
 
     for method, reason in reasons(benchmark, ranking).items():
-        yield escape(f"{titles[method]} is not ranked: {reason}")
+        if ranking.coverage[method].good:
+            yield escape(f"{titles[method]} is not ranked: {reason}")
+    without = [titles[method] for method in ranking.shown if not ranking.coverage[method].good]
+    if without:
+        yield escape(f"Without any result: {', '.join(without)}. The page tells why.")
     patients, methods = benchmark.patients, len(ranking.ranked)
     if methods > 1 and not can_differ(patients, methods - 1):
         yield f"{patients} patient{'s' if patients != 1 else ''}: too few to tell {methods} methods apart."

@@ -96,7 +96,7 @@ class Unfolding:
     artifacts: list[tuple[float, torch.Tensor]] = field(default_factory=list)
 
     def loss(self, measured: torch.Tensor, truth: torch.Tensor, outside: torch.Tensor) -> torch.Tensor:
-        """Return Σ w (‖X − X*‖² + c |X − X*|) + Σ w c |A − (Y − X*)|, means over the pixels outside metal.
+        """Return Σ w (‖X − X*‖² + c ‖X − X*‖₁) + Σ w c ‖A − (Y − X*)‖₁, means over the pixels outside metal.
 
         c = 32.8 equals the paper's sums over 16 patches of 64² pixels.
         """

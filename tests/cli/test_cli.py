@@ -99,7 +99,6 @@ def test_a_run_ends_with_a_table_a_line_of_seconds_and_code_0(tmp_path, tiny_fil
     )
     assert result.exit_code == 0, result.output
     assert "nmar[prior=raw]" in result.stdout
-    assert "4/4" in result.stdout
     assert "8 new results in" in result.stdout
     assert all(f"{what} " in result.stdout for what in ("simulation", "methods", "scoring", "storing"))
     read = open_run(tmp_path / "out")
