@@ -94,16 +94,9 @@ class Scene:
 
     def run(self, out: Path, workers: int, limit: int) -> ForkServerProcess:
         """Start ``marbench run``."""
-        words = [
-            "run",
-            "--spec",
-            str(self.folder / "tiny.toml"),
-            "--methods",
-            ",".join(self.methods),
-            "--out",
-            str(out),
-        ]
-        words += ["--plugins", str(self.folder / "plugins"), "--workers", str(workers), "--limit", str(limit)]
+        words = ["run", "--spec", str(self.folder / "tiny.toml"), "--out", str(out)]
+        words += ["--methods", ",".join(self.methods), "--plugins", str(self.folder / "plugins")]
+        words += ["--workers", str(workers), "--limit", str(limit)]
         return self._start(words, out)
 
     def publish(self, out: Path, site: Path) -> ForkServerProcess:

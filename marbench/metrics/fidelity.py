@@ -7,6 +7,7 @@ numbers are refused. A mask of 0 and 1 would be taken as row indices by NumPy, a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -16,11 +17,13 @@ from scipy import ndimage
 from marbench.errors import MetricError
 from marbench.metrics.conventions import PSNR_CEILING
 
-__all__ = ["Image", "Mask", "Range", "Reference", "ScoredImage", "psnr", "rmse", "ssim"]
+__all__ = ["Comparing", "Image", "Mask", "Pair", "Range", "Reference", "ScoredImage", "psnr", "rmse", "ssim"]
 
 Image = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 Range = tuple[float, float]
+Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+Comparing = Callable[["ScoredImage"], Pair]
 
 # Wang et al. (2004): an 11 × 11 Gaussian window of σ = 1.5 px, normalised; K1 and K2 for a data range of 1.
 _WINDOW = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
@@ -180,6 +183,13 @@ class ScoredImage:
         _refuse_non_finite(self.image[reference.valid], "image")
         self._psnr: dict[Range, float] = {}
         self._ssim: dict[Range, float] = {}
+        self._compared: dict[Comparing, Pair] = {}
+
+    def compared(self, way: Comparing) -> Pair:
+        """Return the image and the truth as a convention compares them; PSNR and SSIM share them."""
+        if way not in self._compared:
+            self._compared[way] = way(self)
+        return self._compared[way]
 
     @cached_property
     def of_the_body(self) -> ScoredImage:

@@ -16,12 +16,11 @@ from scipy import ndimage
 
 from marbench.errors import MetricError
 from marbench.metrics.conventions import PSNR_CEILING
-from marbench.metrics.fidelity import ScoredImage
+from marbench.metrics.fidelity import Comparing, Pair, ScoredImage
 
 __all__ = ["PUBLISHED", "Published"]
 
 Grey = NDArray[np.float64]
-Pair = tuple[Grey, Grey]
 
 WATER = 0.192
 """µ of water in 1/cm of those who compare attenuation; a range of 0 … 0.5/cm is −1000 … 1604.17 HU."""
@@ -43,18 +42,18 @@ class Published:
         Whether it reports a PSNR: 10 log10(1 / MSE) over all pixels.
     """
 
-    grey: Callable[[ScoredImage], Pair]
+    grey: Comparing
     similarity: Callable[[Grey, Grey], float]
     has_psnr: bool = True
 
     def psnr(self, image: ScoredImage) -> float:
         """Return the peak signal-to-noise ratio in dB, at most `PSNR_CEILING`."""
-        one, other = self.grey(image)
+        one, other = image.compared(self.grey)
         return -10 * math.log10(max(float(np.mean((one - other) ** 2)), 10 ** (-PSNR_CEILING / 10)))
 
     def ssim(self, image: ScoredImage) -> float:
         """Return the mean structural similarity."""
-        return self.similarity(*self.grey(image))
+        return self.similarity(*image.compared(self.grey))
 
 
 def _clipped(hu: NDArray[np.floating], low: float, high: float) -> Grey:
