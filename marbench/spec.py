@@ -36,6 +36,7 @@ from marbench.spec_sections import (
     PhysicsSection,
     ReconstructionSection,
     ReportSection,
+    SegmentationSection,
     SplitSection,
     TruthSection,
 )
@@ -71,6 +72,7 @@ class Spec(Section):
     materials: dict[Name, MaterialSection] = Field(default_factory=dict)
     reconstruction: ReconstructionSection = ReconstructionSection()
     metals: MetalsSection
+    segmentation: SegmentationSection = SegmentationSection()
     anatomy: AnatomySection = AnatomySection()
     split: SplitSection
     truth: TruthSection = TruthSection()

@@ -121,6 +121,21 @@ class Simulator:
         )
         return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
 
+    def trace_of(self, mask: NDArray[np.bool_], metal: Mapping[str, NDArray[Any]]) -> torch.Tensor:
+        """Return the rays that meet a mask other than the metal's own, ``(views, bins)``.
+
+        The rule is that of `with_metal`, for whole pixels filled with the metal's materials in their proportions.
+        """
+        physics, areas = self.spec.physics, self._areas(metal)
+        shares = areas.sum(dim=(1, 2)) / areas.sum()
+        weights = [
+            relative_attenuation(self.spec.material(name), self.beam.energies, physics.reference_kev)[1]
+            for name in metal
+        ]
+        attenuation = float(shares @ torch.tensor(weights, dtype=areas.dtype))
+        filled = torch.from_numpy(mask).to(self.device, areas.dtype)
+        return self.operators.project_mu(attenuation * filled) > self.spec.metals.trace_threshold
+
     def _areas(self, metal: Mapping[str, NDArray[Any]]) -> torch.Tensor:
         """Return what each material covers, ``(materials, rows, columns)``."""
         if not metal:
