@@ -46,8 +46,8 @@ def _grown(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
 
 def _shifted(mask: NDArray[np.bool_], columns: int) -> NDArray[np.bool_]:
     """Return a mask displaced to the right; what leaves the image is lost."""
+    rows, found = np.nonzero(mask)
+    inside = (found + columns >= 0) & (found + columns < mask.shape[1])
     moved = np.zeros_like(mask)
-    places = np.argwhere(mask) + (0, columns)
-    inside = (places[:, 1] >= 0) & (places[:, 1] < mask.shape[1])
-    moved[tuple(places[inside].T)] = True
+    moved[rows[inside], found[inside] + columns] = True
     return moved
