@@ -87,7 +87,7 @@ def able(requests: Sequence[MethodRequest], spec: Spec) -> list[MethodRequest]:
 
 def run_shift(
     base: Spec,
-    axes: Sequence[ShiftAxis],
+    chosen: Sequence[ShiftAxis],
     requests: Sequence[MethodRequest],
     out: Path,
     options: RunOptions,
@@ -105,9 +105,9 @@ def run_shift(
         told = _Named(spec.title, progress)
         return Station(spec, folder, run_benchmark(spec, requests, folder, asked, told, interrupts).rows)
 
-    shift = ShiftRun(station(base), tuple(axes))
+    shift = ShiftRun(station(base), tuple(chosen))
     measure = measures_of(base.metrics.conventions)[0]
-    for axis, point in [(axis, point) for axis in shift.axes for point in axis.points]:
+    for axis, point in [(one, point) for one in chosen for point in one.points]:
         try:
             spec = derive(base, axis, point)
         except SpecError as error:

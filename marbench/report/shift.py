@@ -163,7 +163,7 @@ def _column(base: Station, station: Station, methods: Sequence[str], measures: S
             cells[method] = Cell(reason=_why_not(station.rows, method) or _why_not(base.rows, method))
             continue
         case = worst.get(method, "")
-        lost = float(scored.loc[case, measures[0].id]) if case else float("nan")
+        lost = float(scored[measures[0].id][case]) if case else float("nan")
         cells[method] = Cell(_changes(base, method, scored, measures), "", case, lost, _link(station, case))
     return cells
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from marbench.metrics.measure import Measure
@@ -16,7 +16,7 @@ from marbench.report.shift import AxisTable, Change, ShiftTables
 __all__ = ["ShiftChart", "shift_chart"]
 
 _COLOURS = 8
-_LEFT, _TOP, _BOTTOM, _ROW = 46, 14, 56, 15
+_LEFT, _TOP, _BOTTOM, _ROW = 46, 14, 42, 15
 _CHARACTER = 7.2
 _LEAST_HEIGHT = 230
 _LONGEST = {"wide": 40, "narrow": 12}
@@ -38,7 +38,6 @@ class ShiftChart:
     y: Axis
     columns: tuple[tuple[float, float, str], ...]
     lines: tuple[RankLine, ...]
-    sure: bool
 
 
 def shift_chart(tables: ShiftTables, table: AxisTable, width: int, kind: str) -> ShiftChart | None:
@@ -59,23 +58,23 @@ def shift_chart(tables: ShiftTables, table: AxisTable, width: int, kind: str) ->
         return None
     titles = {method: _cut(tables.base.entries[method].title, _LONGEST[kind]) for method in drawn}
     right = width - min(0.4 * width, _CHARACTER * max(map(len, titles.values())) + 14)
-    height = max(_LEAST_HEIGHT, _ROW * len(drawn)) + _TOP + _BOTTOM
-    y = linear_axis([value for changes in drawn.values() for value in _extent(changes)], height - _BOTTOM, _TOP)
     step = (right - _LEFT - 40) / max(1, len(table.points) - 1)
+    names = [point.label for point, _, _ in table.points]
+    # Labels that would touch stand on two lines in turn.
+    second = _ROW if any(_CHARACTER * (len(a) + len(b)) / 2 > step for a, b in pairwise(names)) else 0
+    bottom = _TOP + max(_LEAST_HEIGHT, _ROW * len(drawn))
+    y = linear_axis([value for changes in drawn.values() for value in _extent(changes)], bottom, _TOP)
     places = [round(_LEFT + 20 + index * step, 1) for index in range(len(table.points))]
     lasts = [next(change for change in reversed(changes) if change) for changes in drawn.values()]
-    labels = _apart([y(change.mean) for change in lasts], height - _BOTTOM)
+    labels = _apart([y(change.mean) for change in lasts], bottom)
     lines = [
-        _line(tables, table, method, changes, places, y, label)
+        replace(_line(tables, table, method, changes, places, y, label), title=titles[method])
         for (method, changes), label in zip(drawn.items(), labels, strict=True)
     ]
-    names = [point.label for point, _, _ in table.points]
-    crowded = any(_CHARACTER * (len(a) + len(b)) / 2 > step for a, b in pairwise(names))
     columns = [
-        (x, y.start + 18 + (14 if crowded and at % 2 else 0), name)
-        for at, (x, name) in enumerate(zip(places, names, strict=True))
+        (x, bottom + 18 + second * (at % 2), name) for at, (x, name) in enumerate(zip(places, names, strict=True))
     ]
-    return ShiftChart(width, height, right, y, tuple(columns), tuple(lines), tables.sure)
+    return ShiftChart(width, bottom + _BOTTOM + second, right, y, tuple(columns), tuple(lines))
 
 
 def _line(
