@@ -64,7 +64,8 @@ class Output:
 
     def discard(self, name: str) -> None:
         """Remove a file that was written, after all."""
-        _remove(self.folder, name, self.files.pop(name))
+        with contextlib.suppress(OSError):  # other files are in its folder
+            _remove(self.folder, name, self.files.pop(name))
 
     def note(self, text: str) -> None:
         """Take a notice, once."""

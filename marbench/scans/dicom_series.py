@@ -23,7 +23,9 @@ from marbench.scans.series import Picture, Version, Writer, untouched
 __all__ = ["DicomSeries"]
 
 GAP = 1.5
-"""A step is a gap where it is so many times the commonest one."""
+"""A step is a gap where it is so many times the smallest one."""
+
+LISTED = 3
 
 UNKNOWN_SIDES = "ImageOrientationPatient is missing: taken as the patient's right on the left and anterior up."
 UNKNOWN_PLACES = "ImagePositionPatient is missing in some slices: whether others are missing cannot be told."
@@ -149,19 +151,13 @@ def _chosen(folder: Path, found: Mapping[str, Sequence[DicomSlice]], wanted: str
 def _gaps(places: Sequence[float]) -> Iterator[str]:
     """Yield what the positions of the slices, in mm and rising, tell: where some are missing, or several lie at one."""
     steps = np.diff(places).round(3)
-    if not len(steps):
-        return
-    if not steps.all():
-        yield f"{np.count_nonzero(steps == 0)} slices lie where another one does."
     moves = steps[steps > 0]
-    if not moves.size:
+    if len(moves) < len(steps):
+        yield f"{len(steps) - len(moves)} slices lie where another one does."
+    if not moves.size or moves.max() <= GAP * moves.min():
         return
-    values, counts = np.unique(moves, return_counts=True)
-    usual = float(values[counts.argmax()])
-    wide = [(a, b) for a, b, step in zip(places[:-1], places[1:], steps, strict=True) if step > GAP * usual]
-    if wide:
-        listed = ", ".join(f"{a:g} to {b:g} mm" for a, b in wide[:5])
-        more = f" and {len(wide) - 5} more" if len(wide) > 5 else ""
-        yield f"Slices are missing: one lies every {usual:g} mm, but none between {listed}{more}."
-    elif moves.min() < usual / GAP:
-        yield f"Slices lie unevenly, {moves.min():g} to {moves.max():g} mm apart."
+    gaps = [(a, b) for a, b, step in zip(places[:-1], places[1:], steps, strict=True) if step > GAP * moves.min()]
+    listed = ", ".join(f"{a:g} to {b:g} mm" for a, b in gaps[:LISTED])
+    more = f" and {len(gaps) - LISTED} more" if len(gaps) > LISTED else ""
+    near = f"{moves.min():g} mm apart at the closest"
+    yield f"Slices are missing, or were scanned unevenly: they lie {near}, but there are none from {listed}{more}."

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from marbench.anatomy.native import NativeSlice, UnreadableFile
+from marbench.anatomy.nifti_volume import nibabel
 from marbench.cases.scanner import operators_of
 from marbench.errors import DataError, StoreError
 from marbench.machine.arrays import parse_npy, read_npz
@@ -88,8 +89,8 @@ class _CorrectedSlice:
         # Columns run to the patient's left and rows to posterior, NIfTI's axes to the right and anterior; mm.
         affine = np.diag([-self._pixel, -self._pixel, self._pixel, 1.0])
         affine[:2, 3] = self._pixel * (columns - 1) / 2, self._pixel * (rows - 1) / 2
-        content = encode_volume(np.ascontiguousarray(self._image.T[:, :, None]), affine, None, self._version)
-        self._output.write(f"{safe_name(self._version.label)}.nii.gz", content)
+        image = nibabel().Nifti1Image(np.ascontiguousarray(self._image.T[:, :, None]), affine)
+        self._output.write(f"{safe_name(self._version.label)}.nii.gz", encode_volume(image, self._version))
 
 
 def _line_integrals(file: Path, spec: Spec) -> NDArray[np.float32]:

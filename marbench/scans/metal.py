@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from marbench.anatomy.body import body_mask
 from marbench.bench.options import Progress
 from marbench.errors import DataError
 from marbench.scans.series import Picture, Series
@@ -20,6 +21,9 @@ DEFAULT_THRESHOLD_HU = 2000.0
 
 CORE = 1.25
 """Metal exceeds the threshold by this factor somewhere: enamel and petrous bone reach 2,200 HU and stay below."""
+
+NEAR_CM = 1.0
+"""How far from the body metal may lie: fixators and hair clips, not screws of the headrest."""
 
 SPECK_CM2 = 0.02
 """Less is noise, or casts no shadow that shows."""
@@ -41,7 +45,7 @@ class MetalChoice:
         """Return the metal of a slice."""
         if self.masks is None:
             return metal_by_threshold(picture, self.threshold)
-        return MetalOfSlice(self.masks[index] & ~picture.outside, False, float(picture.native.image.max()))
+        return MetalOfSlice(self.masks[index] & ~picture.outside, False, False, float(picture.native.image.max()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +57,15 @@ class MetalOfSlice:
     mask : bool array ``(rows, columns)``
     dense : bool
         Whether something else lies above the threshold too, which is no metal: dense bone, noise.
+    elsewhere : bool
+        Whether there is metal far from the body.
     highest : float
         HU.
     """
 
     mask: NDArray[np.bool_]
     dense: bool
+    elsewhere: bool
     highest: float
 
 
@@ -114,7 +121,8 @@ def find_metal(series: Series, choice: MetalChoice, chosen: range, progress: Pro
 def metal_by_threshold(picture: Picture, threshold: float = DEFAULT_THRESHOLD_HU) -> MetalOfSlice:
     """Return the metal of a slice: connected regions above a threshold that are large and dense enough.
 
-    A region counts if it covers 2 mm² and somewhere exceeds the threshold by a quarter.
+    A region counts if it covers 2 mm², somewhere exceeds the threshold by a quarter, and lies no further than 1 cm from
+    the body.
 
     Parameters
     ----------
@@ -126,13 +134,19 @@ def metal_by_threshold(picture: Picture, threshold: float = DEFAULT_THRESHOLD_HU
     above = (image > threshold) & ~picture.outside
     labels, count = ndimage.label(above, structure=np.ones((3, 3)))
     if not count:
-        return MetalOfSlice(above, False, float(image.max()))
+        return MetalOfSlice(above, False, False, float(image.max()))
     areas = np.bincount(labels.ravel(), minlength=count + 1) * (spacing[0] * spacing[1])
     peaks = np.asarray(ndimage.maximum(image, labels, np.arange(count + 1)))
     counts = (areas >= SPECK_CM2) & (peaks > CORE * threshold)
     counts[0] = False
-    mask: NDArray[np.bool_] = counts[labels]
-    return MetalOfSlice(mask, bool((above & ~mask).any()), float(image.max()))
+    metal: NDArray[np.bool_] = counts[labels]
+    body = body_mask(image, spacing)
+    near = np.zeros(count + 1, dtype=bool)
+    if metal.any() and body.any():
+        distance = ndimage.distance_transform_edt(~body, sampling=spacing)
+        near = np.asarray(ndimage.minimum(distance, labels, np.arange(count + 1))) <= NEAR_CM
+    mask = metal & near[labels]
+    return MetalOfSlice(mask, bool((above & ~metal).any()), bool((metal & ~mask).any()), float(image.max()))
 
 
 def _no_metal(series: Series, choice: MetalChoice, found: Mapping[int, MetalOfSlice]) -> DataError:
@@ -143,10 +157,10 @@ def _no_metal(series: Series, choice: MetalChoice, found: Mapping[int, MetalOfSl
         )
     highest = max(found, key=lambda index: found[index].highest)
     return DataError(
-        f"{series.file}: no metal in any of {len(found)} slices. Metal is a region of {100 * SPECK_CM2:g} mm² above "
-        f"{choice.threshold:g} HU that somewhere reaches {CORE * choice.threshold:g} HU; the highest value, "
-        f"{found[highest].highest:.0f} HU, is in {series.label(highest)}. Lower --metal-threshold, or draw the metal: "
-        "--metal-mask FILE."
+        f"{series.file}: no metal in any of {len(found)} slices. Metal is a region in or near the body of "
+        f"{100 * SPECK_CM2:g} mm² above {choice.threshold:g} HU that somewhere reaches {CORE * choice.threshold:g} HU; "
+        f"the highest value, {found[highest].highest:.0f} HU, is in {series.label(highest)}. Lower --metal-threshold, "
+        "or draw the metal: --metal-mask FILE."
     )
 
 
@@ -160,6 +174,9 @@ def _remarks(series: Series, found: Mapping[int, MetalOfSlice], choice: MetalCho
             f"Taken for dense bone or noise, not for metal: small or moderate regions above {choice.threshold:g} HU in "
             f"slices {_ranges(dense)}. A --metal-mask decides otherwise."
         )
+    elsewhere = [index + 1 for index, one in found.items() if one.elsewhere]
+    if elsewhere:
+        yield f"Metal far from the body, as in a headrest, is left alone in slices {_ranges(elsewhere)}."
 
 
 def _ranges(numbers: Sequence[int]) -> str:

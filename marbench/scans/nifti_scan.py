@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,36 +91,19 @@ class _CorrectedVolume:
     def close(self) -> None:
         """See `Writer`."""
         volume = open_volume(self._file)
-        header = volume.header.copy()
         stored = self._volume.turned_back(self._stored).reshape(volume.shape)
-        content = encode_volume(stored, volume.affine, header, self._version)
-        self._output.write(f"{safe_name(self._version.label)}.nii.gz", content)
+        image = nibabel().Nifti1Image(stored, volume.affine, volume.header)
+        # These are stored values: nibabel writes them as they are where the scale is set.
+        image.header.set_slope_inter(self._volume.slope, self._volume.intercept)
+        self._output.write(f"{safe_name(self._version.label)}.nii.gz", encode_volume(image, self._version))
 
 
-def encode_volume(stored: NDArray[np.generic], affine: NDArray[np.float64], header: object, version: Version) -> bytes:
-    """Return stored values as a compressed NIfTI file that says what made them; equal values give equal bytes.
-
-    Parameters
-    ----------
-    stored : array
-        As they are to lie in the file; the scale of the ``header`` makes HU of them.
-    affine : array ``(4, 4)``
-    header : nibabel header or None
-        Of the original.
-    version : Version
-    """
-    image = nibabel().Nifti1Image(stored, affine, header)
-    if header is not None:
-        # nibabel would forget the scale of the values, which are not scaled anew.
-        image.header.set_slope_inter(*_scale(header))
+def encode_volume(image: Any, version: Version) -> bytes:
+    """Return a nibabel image as a compressed file that says what made it; equal images give equal bytes."""
     image.header["descrip"] = f"{RESEARCH}: marbench {version.label}".encode("ascii", "replace")[:79]
-    image.header["aux_file"], image.header["db_name"] = b"", b""
+    # What else is text may be a name.
+    image.header["aux_file"], image.header["db_name"], image.header["intent_name"] = b"", b"", b""
     return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
-
-
-def _scale(header: object) -> tuple[float | None, float | None]:
-    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])  # type: ignore[index]
-    return (slope, intercept) if np.isfinite(slope) and slope else (None, None)
 
 
 def read_mask(file: Path, shape: tuple[int, int], slices: int) -> list[NDArray[np.bool_]]:

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from marbench.anatomy.native import DEFAULT_WINDOW
 from marbench.machine.files import safe_name
 from marbench.report.page import Output
-from marbench.report.pages import write_assets
 from marbench.report.pictures import METAL_COLOUR, frame_of, png, windowed
-from marbench.report.templates import render_template
+from marbench.report.templates import asset_files, render_template
 from marbench.scans.applied import Applied
 from marbench.scans.measures import CLEAN_CM, RING_CM, Regions
 from marbench.scans.series import RESEARCH, Change
 
 __all__ = ["Gallery", "write_page"]
 
+ASSETS = frozenset({"style.css", "theme.js", "icon.png"})
 MOST_SLICES = 12
 CHANGE_HU, RESIDUAL = 150.0, 0.05
 """Where the colours of the maps end: HU, and line integrals."""
@@ -112,7 +112,9 @@ class Gallery:
 
 def write_page(applied: Applied, gallery: Gallery, output: Output) -> None:
     """Write ``index.html``, which opens from disk, and its assets."""
-    write_assets(output)
+    for path in asset_files():
+        if path.name in ASSETS:
+            output.write(f"assets/{path.name}", path.read_bytes())
     # A method that failed later is not shown.
     slices = [
         ShownSlice(one.label, one.original, tuple(panel for panel in one.panels if panel.label in applied.measures))
