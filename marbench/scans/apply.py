@@ -18,6 +18,7 @@ from marbench.bench.work import PRELOAD
 from marbench.errors import DataError
 from marbench.machine.devices import device_of
 from marbench.machine.forkserver import shared_server
+from marbench.machine.threads import set_threads
 from marbench.method.request import MethodRequest
 from marbench.report.page import Output
 from marbench.scans.applied import Applied
@@ -42,7 +43,7 @@ class ApplyOptions:
         Which slices are corrected, counted from 1; the others stay as they are.
     device : str
     limits : Limits
-        Of every call of a method.
+        Of every call of a method. Their threads are those of this process from now on.
     """
 
     metal: MetalChoice = field(default_factory=MetalChoice)
@@ -87,6 +88,7 @@ def apply_methods(
     DataError
         A slice cannot be read, most are not in HU, or none of them has metal.
     """
+    set_threads(asked.limits.threads)
     found = find_metal(series, asked.metal, range(len(series))[asked.first - 1 : asked.last], progress)
     output = Output(out)
     works = [_work(request, series, spec, asked, output) for request in requests]
@@ -164,8 +166,9 @@ class _Job:
     def _prepared(self, index: int) -> MetalSlice | None:
         if index not in self.found.masks:
             return None
+        picture = self.series.picture(index)
         try:
-            return self.reprojector.prepare(self.series.picture(index), self.found.masks[index])
+            return self.reprojector.prepare(picture, self.found.masks[index])
         except DataError as error:
             self.notices.append(f"Left as it is: {self.series.label(index)}, {error}.")
             return None

@@ -73,7 +73,7 @@ class DerivedSeries:
     def __init__(self, slices: Sequence[DicomSlice], version: Version, output: Output) -> None:
         self._slices, self._version, self._output = slices, version, output
         self._folder = safe_name(version.label)
-        self._uid = named_uid(slices[0].order[1], version.label, version.made_of)
+        self._uid = named_uid(slices[0].order[1], version.label, version.made_of, __version__)
         self._written: list[str] = []
 
     def add(self, index: int, change: Change | None) -> None:
@@ -88,9 +88,7 @@ class DerivedSeries:
         self._describe(dataset, index, original.instance)
         dataset.PixelData = np.ascontiguousarray(stored).astype(stored.dtype.newbyteorder("<")).tobytes()
         dataset["PixelData"].VR = "OW"
-        buffer = io.BytesIO()
-        dataset.save_as(buffer, enforce_file_format=True)
-        self._written.append(self._output.write(f"{self._folder}/IM{index + 1:05d}.dcm", buffer.getvalue()))
+        self._written.append(self._output.write(f"{self._folder}/IM{index + 1:05d}.dcm", _encoded(dataset, original)))
 
     def discard(self) -> None:
         """See `Writer`."""
@@ -102,7 +100,8 @@ class DerivedSeries:
 
     def _describe(self, dataset: Any, index: int, original: str) -> None:
         """Say what the image is: derived, from which one, by what."""
-        _reference(dataset, original)
+        if original:  # without a UID it cannot be referred to
+            _reference(dataset, original)
         dataset.SeriesNumber = FIRST_NUMBER + self._slices[0].order[0] % FIRST_NUMBER
         dataset.SOPClassUID = CT_IMAGE
         dataset.Modality = "CT"
@@ -126,6 +125,18 @@ class DerivedSeries:
         meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CT_IMAGE, dataset.SOPInstanceUID
         meta.TransferSyntaxUID = pydicom().uid.ExplicitVRLittleEndian
         dataset.file_meta = meta
+
+
+def _encoded(dataset: Any, original: DicomSlice) -> bytes:
+    """Return an image as a file. What is odd in the original, and no business of ours, is copied as it is."""
+    buffer = io.BytesIO()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset.save_as(buffer, enforce_file_format=True)
+    except Exception as error:  # pydicom raises many kinds
+        raise UnreadableFile(original.file, f"its header cannot be copied ({error}). Mend it.") from error
+    return buffer.getvalue()
 
 
 def _changed(decoded: DecodedSlice, change: NDArray[np.float32], header: Any) -> NDArray[Any]:

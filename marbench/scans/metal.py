@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,14 +39,20 @@ class MetalChoice:
 
     @property
     def text(self) -> str:
-        """In words."""
-        return f"above {self.threshold:g} HU" if self.masks is None else "by a mask"
+        """In words, other ones for another mask."""
+        if self.masks is None:
+            return f"above {self.threshold:g} HU"
+        digest = hashlib.sha256(b"".join(np.packbits(mask).tobytes() for mask in self.masks)).hexdigest()
+        return f"by the mask {digest[:12]}"
 
     def of(self, index: int, picture: Picture) -> MetalOfSlice:
         """Return the metal of a slice."""
         if self.masks is None:
             return metal_by_threshold(picture, self.threshold)
-        return MetalOfSlice(self.masks[index] & ~picture.outside, False, False, float(picture.native.image.max()))
+        mask, image = self.masks[index], picture.native.image
+        if mask.shape != image.shape:
+            raise DataError(f"expected a metal mask of {image.shape} pixels for slice {index + 1}. Got {mask.shape}.")
+        return MetalOfSlice(mask & ~picture.outside, False, False, float(image.max()))
 
 
 @dataclass(frozen=True, eq=False)
