@@ -76,7 +76,7 @@ class DicomSeries:
     def label(self, index: int) -> str:
         """See `Series`."""
         place, number = self._slices[index].place
-        where = "" if place is None else f", {place:g} mm"
+        where = "" if place is None else f", {_number(place)} mm"
         return f"slice {index + 1} of {len(self)} (instance {number}{where})"
 
     def picture(self, index: int) -> Picture:
@@ -157,7 +157,11 @@ def _gaps(places: Sequence[float]) -> Iterator[str]:
     if not moves.size or moves.max() <= GAP * moves.min():
         return
     gaps = [(a, b) for a, b, step in zip(places[:-1], places[1:], steps, strict=True) if step > GAP * moves.min()]
-    listed = ", ".join(f"{a:g} to {b:g} mm" for a, b in gaps[:LISTED])
-    more = f" and {len(gaps) - LISTED} more" if len(gaps) > LISTED else ""
+    listed = "; ".join(f"{_number(a)} and {_number(b)} mm" for a, b in gaps[:LISTED])
+    more = f"; and {len(gaps) - LISTED} times more" if len(gaps) > LISTED else ""
     near = f"{moves.min():g} mm apart at the closest"
-    yield f"Slices are missing, or were scanned unevenly: they lie {near}, but there are none from {listed}{more}."
+    yield f"Slices are missing, or were scanned unevenly: they lie {near}, but there are none between {listed}{more}."
+
+
+def _number(place: float) -> str:
+    return f"{place:g}".replace("-", "−")

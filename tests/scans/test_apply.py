@@ -128,7 +128,7 @@ def test_originals_are_not_touched_and_what_is_not_corrected_keeps_its_values(se
     assert "Metal in 2 of 4 slices: 2–3." in said
     assert "dense bone or noise" in said and "slices 1–4" in said  # 2,200 HU are no metal
     assert "far from the body" in said
-    assert "they lie 3 mm apart at the closest, but there are none from 6 to 15 mm" in said
+    assert "they lie 3 mm apart at the closest, but there are none between 6 and 15 mm" in said
     assert "1 CT localizers" in said
 
 
