@@ -45,8 +45,8 @@ FIRST_NUMBER = 10_000
 """Of derived series: lists then show them below those of the scanner, in the same order."""
 
 OVERLAYS = range(0x6000, 0x6100)
-LONGEST = {"SeriesDescription": 64, "DerivationDescription": 1024}
-"""Characters of LO and ST (PS3.5, 6.2)."""
+LONGEST = 1024
+"""Characters of a short text (PS3.5, 6.2)."""
 
 
 def named_uid(*names: object) -> str:
@@ -110,11 +110,13 @@ class DerivedSeries:
         kinds = [str(kind) for kind in dataset.get("ImageType") or []][2:]
         dataset.ImageType = ["DERIVED", "SECONDARY", *(kinds or ["AXIAL"])]
         name = _ascii(self._version.title)
-        dataset.SeriesDescription = f"{RESEARCH}: {name}"[: LONGEST["SeriesDescription"]]
+        version = f", marbench {__version__}"
+        # 64 characters, of which the warning and the version come first.
+        dataset.SeriesDescription = f"For research only: {name[: 45 - len(version)]}{version}"
         dataset.DerivationDescription = (
             f"{RESEARCH}. Metal artifact reduction by {name} ({_ascii(self._version.label)}), marbench {__version__}, "
             f"{_ascii(self._version.made_of)}. Pixels of metal are those of the source image."
-        )[: LONGEST["DerivationDescription"]]
+        )[:LONGEST]
         for keyword in EMPTY_IF_UNKNOWN:
             if keyword not in dataset:
                 setattr(dataset, keyword, None)

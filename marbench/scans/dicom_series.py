@@ -100,10 +100,11 @@ class DicomSeries:
             reasons = [reason_to_skip(frame) for frame in frames]
             if header is None:
                 self._skipped["not DICOM"] += 1
-            elif len(frames) > 1 and None in reasons:
+            elif None in reasons and frames[0] is not header:
+                # Its attributes are per frame, and a derived image of the same kind another object altogether.
                 raise DataError(
-                    f"expected one slice per file. Got an enhanced image of {len(frames)} frames: convert it to single "
-                    "frames (dcm4che: emf2sf), or to NIfTI (dcm2niix)."
+                    f"expected a CT image of one slice. Got an enhanced image of {len(frames)} frames: convert it to "
+                    "single frames (dcm4che: emf2sf), or to NIfTI (dcm2niix)."
                 )
             for frame, reason in zip(frames, reasons, strict=True):
                 if reason is None:

@@ -100,7 +100,8 @@ def test_a_derived_series_is_sound_dicom_and_says_what_it_is(series, applied):
             same = "StudyInstanceUID PatientID PatientName PixelSpacing ImagePositionPatient ImageOrientationPatient"
             assert all(one[keyword].value == original[keyword].value for keyword in same.split())
             assert list(one.ImageType) == ["DERIVED", "SECONDARY", "AXIAL"]
-            assert "research only" in one.SeriesDescription
+            assert "research only" in one.SeriesDescription and "marbench" in one.SeriesDescription
+            assert len(one.SeriesDescription) <= 64
             assert all(word in one.DerivationDescription for word in ("research only", method, "marbench", "2000 HU"))
             assert one.SourceImageSequence[0].ReferencedSOPInstanceUID == original.SOPInstanceUID
             assert one.ContributingEquipmentSequence[-1].Manufacturer == "marbench"
