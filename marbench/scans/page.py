@@ -24,6 +24,9 @@ MOST_SLICES = 12
 CHANGE_HU, RESIDUAL = 150.0, 0.05
 """Where the colours of the maps end: HU, and line integrals."""
 
+BLUE, WHITE, RED = np.array([5.0, 48.0, 97.0]), np.array([247.0, 247.0, 247.0]), np.array([103.0, 0.0, 31.0])
+"""Told apart by almost everybody."""
+
 Pixels = NDArray[np.uint8]
 
 
@@ -137,7 +140,6 @@ def write_page(applied: Applied, gallery: Gallery, output: Output) -> None:
 
 def _signed(values: NDArray[np.float32], limit: float) -> Pixels:
     """Return values as colours: blue below 0, white, red above."""
-    from matplotlib import colormaps
-
-    colours = colormaps["RdBu_r"](np.clip(values.astype(np.float64) / (2 * limit) + 0.5, 0, 1))
-    return np.asarray(np.rint(colours[..., :3] * 255), dtype=np.uint8)
+    share = np.clip(values.astype(np.float64) / limit, -1, 1)[..., None]
+    colours = WHITE + np.abs(share) * (np.where(share < 0, BLUE, RED) - WHITE)
+    return np.asarray(np.rint(colours), dtype=np.uint8)
