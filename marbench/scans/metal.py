@@ -174,7 +174,8 @@ def _no_metal(series: Series, choice: MetalChoice, found: Mapping[int, MetalOfSl
 def _remarks(series: Series, found: Mapping[int, MetalOfSlice], choice: MetalChoice) -> Iterator[str]:
     """Yield which slices have metal, and which have something dense that was not taken for it."""
     having = [index + 1 for index, one in found.items() if one.mask.any()]
-    yield f"Metal in {len(having)} of {len(series)} slices: {_ranges(having)}. The others stay as they are."
+    others = " The others stay as they are." if len(having) < len(series) else ""
+    yield f"Metal in {len(having)} of {len(series)} slices: {_ranges(having)}.{others}"
     dense = [index + 1 for index, one in found.items() if one.dense]
     if dense:
         yield (
