@@ -98,14 +98,23 @@ class Benchmark:
         """The methods that hand back the image that every method starts from: no correction."""
         return frozenset(label for label in self.methods if self.cards.get(label, {}).get("role") == "uncorrected")
 
-    @cached_property
-    def days(self) -> dict[str, tuple[str, str]]:
-        """Method → the days (UTC) on which the first and the last of its rows was written, where that is known."""
+    def days(self, column: str) -> dict[str, tuple[str, str]]:
+        """Return, for every method or case, the days (UTC) on which its first and its last row was written.
+
+        Parameters
+        ----------
+        column : {"method", "case_id"}
+
+        Returns
+        -------
+        dict
+            Empty where it is not known when rows were written, as of runs that were sent in.
+        """
         if not self.created.any():
             return {}
-        written = pd.DataFrame({"method": self.rows["method"].astype(str), "at": pd.to_datetime(self.created)})
-        ends = written[self.created > 0].groupby("method")["at"].agg(["min", "max"])
-        return {str(method): (f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}") for method, first, last in ends.itertuples()}
+        written = pd.DataFrame({"of": self.rows[column].astype(str), "at": pd.to_datetime(self.created)})
+        ends = written[self.created > 0].groupby("of")["at"].agg(["min", "max"])
+        return {str(of): (f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}") for of, first, last in ends.itertuples()}
 
     @cached_property
     def measures(self) -> tuple[Measure, ...]:

@@ -68,7 +68,7 @@ def _columns(findings: Findings) -> list[tuple[str, str, bool]]:
     board = findings.board
     apart = [(each.name, each.title, True) for each in board.measures if not each.convention] if board else []
     elsewhere = any(entry.evidence for entry in findings.entries.values())
-    made = [("made", "Made", False)] if findings.benchmark.days else []
+    made = [("made", "Made", False)] if findings.benchmark.created.any() else []
     published = [("published", "Published", True)] if findings.published else []
     return [
         ("sizes", "Metal sizes", True),
@@ -104,7 +104,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
         "materials": sorted({name for cell in cells["strata"] for name in cell[1].split(",") if name}) if cells else [],
         "variants": len({entry.family for entry in methods.values()}) < len(methods),
         "columns": _columns(findings),
-        "made": benchmark.days,
+        "made": benchmark.days("method"),
         "published": findings.published,
         "evidence": told,
         "example": write_example(findings, output),

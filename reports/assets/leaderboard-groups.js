@@ -53,7 +53,7 @@ window.marbench = window.marbench || {};
     body.hidden = count === 0;
     heading.scope = "rowgroup";
     heading.colSpan = all("thead th", table).length;
-    heading.append(title, Object.assign(document.createElement("small"), { textContent: `${count} method${count === 1 ? "" : "s"}` }));
+    heading.append(`${title} `, Object.assign(document.createElement("small"), { textContent: `${count} method${count === 1 ? "" : "s"}` }));
     const row = body.insertRow();
     row.className = "divider heading";
     row.append(heading);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +38,30 @@ class Browser:
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+        self.framed: tuple[int, int, str] | None = None
         # What the browser's own start page did is not ours.
         self.driver.get("about:blank")
         self.driver.get_log("performance")
 
-    def open(self, page: Path, fragment: str = "", width: int = 1280, height: int = 900, scheme: str = "light") -> Any:
-        """Open a file at a window size (CSS px) and a colour scheme; return the driver."""
+    def frame(self, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
+        """Set the window size (CSS px) and the colour scheme; a page that is open stays and follows."""
+        self.framed = (width, height, scheme)
         self.driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
         )
-        feature = {"name": "prefers-color-scheme", "value": scheme}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        # Without transitions, so that a colour is what it will be.
+        media = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in media.items()]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": features})
+
+    def shows(self, page: Path) -> bool:
+        """Return whether a page is open in the usual frame: what restores it costs less than to load it anew."""
+        return self.framed == (1280, 900, "light") and self.driver.current_url.split("#")[0] == page.resolve().as_uri()
+
+    def open(self, page: Path, fragment: str = "", width: int = 1280, height: int = 900, scheme: str = "light") -> Any:
+        """Open a file in a frame; return the driver."""
+        self.frame(width, height, scheme)
         # A URL that differs in its fragment only would not load the page anew.
         self.driver.get("about:blank")
         # What earlier pages said is not this page's fault.
@@ -68,3 +81,17 @@ class Browser:
                 if not url.startswith((base, "data:", "about:", "blob:")):
                     found.append(f"request to {url}")
         return found
+
+
+def until(driver: Any, script: str, *arguments: Any) -> Any:
+    """Return the script's value as soon as it is true."""
+    for _ in range(100):
+        if value := driver.execute_script(f"return {script}", *arguments):
+            return value
+        time.sleep(0.03)
+    raise AssertionError(f"never true: {script}")
+
+
+def settle(driver: Any) -> None:
+    """Wait until all is drawn and the address is written."""
+    driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 200))")
