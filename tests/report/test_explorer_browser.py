@@ -167,7 +167,7 @@ def test_a_thumb_reaches_a_case_in_a_chart_and_through_the_line_below_its_pictur
         settle(driver)
         assert driver.current_url.endswith("explorer.html")
         link = line.find_element("css selector", "a")
-        assert link.rect["height"] >= 20
+        assert link.rect["height"] >= 24
         tap(*driver.execute_script(_CENTRE, link))
         until(driver, "location.href.includes(arguments[0])", f"gallery.html#case={case}")
         until(driver, "document.querySelector('.pane canvas')")
