@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
@@ -36,12 +35,9 @@ class Browser:
             "--host-resolver-rules=MAP * ~NOTFOUND",
         ):
             options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
         self.framed: tuple[int, int, str] | None = None
-        # What the browser's own start page did is not ours.
-        self.driver.get("about:blank")
-        self.driver.get_log("performance")
 
     def frame(self, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
         """Set the window size (CSS px) and the colour scheme; a page that is open stays and follows."""
@@ -62,25 +58,25 @@ class Browser:
     def open(self, page: Path, fragment: str = "", width: int = 1280, height: int = 900, scheme: str = "light") -> Any:
         """Open a file in a frame; return the driver."""
         self.frame(width, height, scheme)
-        # A URL that differs in its fragment only would not load the page anew.
-        self.driver.get("about:blank")
+        address = page.resolve().as_uri()
+        if self.driver.current_url.split("#")[0] == address:
+            # A URL that differs in its fragment only would not load the page anew.
+            self.driver.get("about:blank")
         # What earlier pages said is not this page's fault.
         self.driver.get_log("browser")
-        self.driver.get_log("performance")
-        self.driver.get(page.resolve().as_uri() + fragment)
+        self.driver.get(address + fragment)
         return self.driver
 
+    def loaded(self) -> list[str]:
+        """Return what the open page has loaded. What leaves the machine cannot be, and is an error on the console."""
+        tree = self.driver.execute_cdp_cmd("Page.getResourceTree", {})["frameTree"]
+        return [str(resource["url"]) for resource in tree["resources"]]
+
     def complaints(self, folder: Path) -> list[str]:
-        """Return what the console said since the last call, and the requests that left the folder."""
-        found = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "DEBUG"]
-        base = folder.resolve().as_uri()
-        for entry in self.driver.get_log("performance"):
-            message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                url = message["params"]["request"]["url"]
-                if not url.startswith((base, "data:", "about:", "blob:")):
-                    found.append(f"request to {url}")
-        return found
+        """Return what the console said since the last call, and what the page loaded from outside the folder."""
+        said = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "DEBUG"]
+        own = (folder.resolve().as_uri(), "data:", "blob:")
+        return said + [f"request to {url}" for url in self.loaded() if not url.startswith(own)]
 
 
 def until(driver: Any, script: str, *arguments: Any) -> Any:
