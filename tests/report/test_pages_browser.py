@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from browser import Browser
-from synthetic_runs import METHODS, write_run
+from synthetic_runs import HOSTILE, METHODS, Synthetic, write_run
 
 from marbench.report.site import publish
 
@@ -17,10 +17,11 @@ _FRAGMENTS = {"gallery.html": "#line=20,10,50,54&roi=20,30,4.5&view=error"}
 
 
 @pytest.fixture(scope="module")
-def site(hostile_report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
+    hostile = write_run(folder / "hostile", (*METHODS[:3], Synthetic(HOSTILE, 30.0)), slices=2, pictures=1)
     paper = write_run(folder / "paper", METHODS[:3], spec="dudonet2019", slices=2)
-    return publish([hostile_report.parent, paper], folder / "site", published="2026-01-02T10:00:00+00:00").parent
+    return publish([hostile, paper], folder / "site", published="2026-01-02T10:00:00+00:00").parent
 
 
 _SHIFTS = """const observer = new PerformanceObserver(() => {});
