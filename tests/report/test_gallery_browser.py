@@ -491,3 +491,22 @@ def test_tools_unfold_set_columns_and_go_to_the_metal_and_thumbnails_lead_to_cas
     assert kept == [width, height]
     viewer.get("about:blank")  # with what was put in its place
     assert saved[3][0] == "Truth" and saved[3][-2].startswith(f"mini: {case}") and saved[3][-1].startswith("HU, −160")
+
+
+def test_a_view_is_kept_under_its_name_and_found_again(viewer: Any) -> None:
+    _keys(viewer, "e", "c", "h")
+    viewer.execute_script("document.getElementById('views').open = true")
+    viewer.find_element("id", "view-name").send_keys("errors\ue007")
+    fragment, pixels = _hash(viewer), _pixels(viewer)
+    assert "view=error" in fragment and "contour=0" in fragment
+    viewer.execute_script(_RESTORE)
+    settle(viewer)
+    assert _hash(viewer) != fragment
+    viewer.execute_script("document.getElementById('fold').click(); document.getElementById('views').open = true")
+    settle(viewer)
+    (link,) = viewer.find_elements("css selector", "#view-list a")
+    link.click()
+    settle(viewer)
+    _until_loaded(viewer)
+    assert (_hash(viewer), _pixels(viewer)) == (fragment, pixels)
+    viewer.execute_script("document.querySelector('#view-list button').click()")
