@@ -83,7 +83,7 @@ def derive(base: Spec, axis: ShiftAxis, point: ShiftPoint) -> Spec:
     SpecError
         There is no such benchmark: half of one view, a flat detector that does not see the image.
     """
-    if base.metals.own and "metals" in point.set:
+    if base.metals.own and point.set.get("metals", {}).get("material", "own") != "own":
         raise SpecError(f"{base.name} has implants of its own, and they are of what their masks say")
     content = base.model_dump(mode="json", by_alias=True, exclude_none=True)
     content = _multiplied(_merged(content, point.set), point.times)
