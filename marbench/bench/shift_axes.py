@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,8 +44,8 @@ class ShiftAxis:
     points: tuple[ShiftPoint, ...]
 
     def named(self, point: ShiftPoint) -> str:
-        """Return a point with its unit."""
-        return f"{point.label} {self.unit}".strip()
+        """Return a point with its unit, where it is a number."""
+        return f"{point.label} {self.unit}".strip() if re.search(r"\d", point.label) else point.label
 
 
 @cache

@@ -57,7 +57,7 @@ def shift_chart(tables: ShiftTables, table: AxisTable, width: int, kind: str) ->
     if not drawn:
         return None
     titles = {method: _cut(tables.base.entries[method].title, _LONGEST[kind]) for method in drawn}
-    right = width - min(0.4 * width, _CHARACTER * max(map(len, titles.values())) + 14)
+    right = width - min(0.4 * width, _CHARACTER * max(map(len, titles.values())) + 24)
     step = (right - _LEFT - 40) / max(1, len(table.points) - 1)
     names = [point.label for point, _, _ in table.points]
     # Labels that would touch stand on two lines in turn.
