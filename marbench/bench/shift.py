@@ -58,6 +58,14 @@ class ShiftRun:
     axes: tuple[ShiftAxis, ...]
     stations: dict[tuple[str, str], Station | str] = field(default_factory=dict)
 
+    @property
+    def runs(self) -> tuple[Station, ...]:
+        """All runs, the base first."""
+        return (
+            self.base,
+            *(one for one in self.stations.values() if isinstance(one, Station) and one is not self.base),
+        )
+
     def at(self, axis: ShiftAxis, point: ShiftPoint) -> Station | str:
         """Return the run of a point, or why there is none."""
         return self.stations[axis.name, point.name]

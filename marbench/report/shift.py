@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import numpy as np
@@ -115,40 +116,43 @@ class ShiftTables:
 def shift_tables(shift: ShiftRun) -> ShiftTables:
     """Compare every point with the base, case by case."""
     base = shift.base
-    cards = read_cards(base.folder, [])
-    findings = Findings(Benchmark.of_rows(base.spec, base.rows, cards))
+    findings = Findings(Benchmark.of_rows(base.spec, base.rows, read_cards(base.folder, [])))
     measures = measures_of(base.spec.metrics.conventions)
     shown = (measures[0], *(measure for measure in measures if not measure.convention))
-    tables, done = [], {base.folder: {method: Cell() for method in findings.methods}}
-    for axis in shift.axes:
-        columns, points = [], []
-        for point in axis.points:
-            station = shift.at(axis, point)
-            if isinstance(station, str):
-                column = {method: Cell(reason=station) for method in findings.methods}
-            else:
-                if station.folder not in done or station is base:
-                    done[station.folder] = _column(base, station, findings.methods, shown)
-                column = done[station.folder]
-            columns.append(column)
-            page = "" if isinstance(station, str) else f"{quote(station.folder.name)}/report/index.html"
-            points.append((point, page, station is base))
-        cells = {method: tuple(column[method] for column in columns) for method in findings.methods}
-        tables.append(AxisTable(axis, tuple(points), cells))
-    patients = findings.benchmark.patients
+    columns = {run.folder: _column(base, run, findings.methods, shown) for run in shift.runs}
     return ShiftTables(
-        findings, shown, findings.methods, tuple(tables), patients, can_differ(patients, 1), _others(shift)
+        base=findings,
+        measures=shown,
+        methods=findings.methods,
+        axes=tuple(_table(shift, axis, columns, findings.methods) for axis in shift.axes),
+        patients=findings.benchmark.patients,
+        sure=can_differ(findings.benchmark.patients, 1),
+        others=_others(shift),
     )
+
+
+def _table(
+    shift: ShiftRun, axis: ShiftAxis, columns: Mapping[Path, Mapping[str, Cell]], methods: Sequence[str]
+) -> AxisTable:
+    points: list[tuple[ShiftPoint, str, bool]] = []
+    found: list[Mapping[str, Cell]] = []
+    for point in axis.points:
+        run = shift.at(axis, point)
+        if isinstance(run, Station):
+            points.append((point, f"{quote(run.folder.name)}/report/index.html", run is shift.base))
+            found.append(columns[run.folder])
+        else:
+            points.append((point, "", False))
+            found.append({method: Cell(reason=run) for method in methods})
+    return AxisTable(axis, tuple(points), {method: tuple(column[method] for column in found) for method in methods})
 
 
 def _others(shift: ShiftRun) -> dict[str, tuple[str, ...]]:
     found = {}
-    for station in shift.stations.values():
-        if isinstance(station, Station) and station is not shift.base:
-            alike = station.spec.metals.material == shift.base.spec.metals.material
-            others = other_cases(shift.base.rows, station.rows, () if alike else ("materials",))
-            if others:
-                found[station.spec.title] = others
+    for run in shift.runs[1:]:
+        alike = run.spec.metals.material == shift.base.spec.metals.material
+        if others := other_cases(shift.base.rows, run.rows, () if alike else ("materials",)):
+            found[run.spec.title] = others
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from marbench.bench.shift import ShiftRun, Station
+from marbench.bench.shift import ShiftRun
 from marbench.report.explorer_charts import NARROW, WIDTH
 from marbench.report.page import Output
 from marbench.report.pages import render, write_assets
@@ -26,9 +26,8 @@ def render_shift(shift: ShiftRun, out: Path, note: Callable[[str], None] = lambd
     StoreError
         The pages cannot be written.
     """
-    stations = {one.folder: one for one in (shift.base, *shift.stations.values()) if isinstance(one, Station)}
-    for folder in stations:
-        render(folder, note=note)
+    for run in shift.runs:
+        render(run.folder, note=note)
     tables, output = shift_tables(shift), Output(out)
     write_assets(output)
     output.write(_CSV, shift_csv(tables))
