@@ -73,6 +73,8 @@ class Suite(Sequence[Case]):
     'test-p000-s0_test-abdomen-01-drug-pump'
     """
 
+    has_truth = True
+
     def __init__(self, spec: str | Path | Spec, split: Split = "test", device: torch.device | str = "cpu") -> None:
         if split not in get_args(Split):
             raise SpecError(f"A benchmark has no split {split!r}; {nearest(str(split), get_args(Split))}")

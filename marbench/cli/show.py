@@ -23,7 +23,7 @@ __all__ = ["command"]
 @options.plugins_option
 def command(name: str, plugins: tuple[Path, ...]) -> None:
     """Show NAME in full: a benchmark (its name or TOML file) or a method (its name or title)."""
-    from marbench.cases.suite import Suite
+    from marbench.cases.opening import open_cases
     from marbench.errors import DataError, MarbenchError, nearest
     from marbench.method.discovery import discover
     from marbench.spec import builtin_specs, load_spec
@@ -31,7 +31,7 @@ def command(name: str, plugins: tuple[Path, ...]) -> None:
     if name in builtin_specs() or name.endswith(".toml"):
         spec = load_spec(name)
         try:
-            suite = Suite(spec) if spec.anatomy.source == "procedural" or spec.anatomy.path is not None else None
+            suite = open_cases(spec) if _names_its_data(spec) else None
         except DataError as error:
             _print(name, dict(_benchmark(spec, "unknown: its data cannot be used")))
             raise error
@@ -52,10 +52,9 @@ def _benchmark(spec: Spec, cases: str, notices: Sequence[str] = ()) -> Iterator[
     """Yield what defines a benchmark, key by key, and what of its files is not used."""
     from marbench.spec import PROTOCOL
 
-    whole = spec.anatomy.source == "procedural" or spec.anatomy.data is not None
     yield "title", spec.title
     yield "summary", spec.summary
-    yield "hash", spec.hash if whole else "unknown without its data"
+    yield "hash", spec.hash if spec.is_bound else "unknown without its data"
     yield "protocol", str(PROTOCOL)
     yield "test cases", cases
     if notices:
@@ -68,6 +67,12 @@ def _benchmark(spec: Spec, cases: str, notices: Sequence[str] = ()) -> Iterator[
     content["physics"]["spectrum"] = spec.physics.spectrum_title
     content["metals"]["own"] = [f"{metal.id} ({', '.join(metal.masks)})" for metal in spec.metals.own]
     yield from _flat("", content)
+
+
+def _names_its_data(spec: Spec) -> bool:
+    if spec.recorded is not None:
+        return spec.recorded.path is not None
+    return spec.anatomy.source == "procedural" or spec.anatomy.path is not None
 
 
 def _method(entry: MethodEntry) -> Iterator[tuple[str, str]]:
