@@ -35,6 +35,7 @@ from marbench.spec_sections import (
     MetalsSection,
     MetricsSection,
     PhysicsSection,
+    ProvenanceSection,
     ReconstructionSection,
     ReportSection,
     SplitSection,
@@ -81,6 +82,7 @@ class Spec(Section):
     truth: TruthSection = TruthSection()
     metrics: MetricsSection = MetricsSection()
     report: ReportSection = ReportSection()
+    provenance: Annotated[tuple[ProvenanceSection, ...], Field(max_length=50)] = ()
 
     @model_validator(mode="after")
     def _scan_is_possible(self) -> Self:
@@ -195,6 +197,7 @@ class Spec(Section):
                 "title": True,
                 "summary": True,
                 "report": True,
+                "provenance": True,
                 **PLACES,
                 "metals": {"own": {"__all__": {"title", "masks"}}},
             },
@@ -302,7 +305,8 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     except SpecError as error:
         raise SpecError(f"{path}: extends: {error}") from None
     inherited = _resolve(below, (*seen, resolved))
-    inherited.pop("summary", None)  # it describes the other benchmark
+    for name in ("summary", "provenance"):  # they describe the other benchmark
+        inherited.pop(name, None)
     return _merge(inherited, content)
 
 

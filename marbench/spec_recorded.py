@@ -33,8 +33,8 @@ class ArrayFile(Section):
 
     file: Pattern | None = None
     """Its name below path, one of .npy, .npz, .h5, .mat, .raw: `"{split}/{patient}/{case}.h5"`, with `{patient}`,
-    `{slice}`, `{case}` and `{metal}` where those of different cases differ. `{metal:d}` is a number, `{split}` test, val
-    or train."""
+    `{slice}`, `{case}` and `{metal}` where those of different cases differ. `{metal:d}` is a number, `{split}` test,
+    val or train."""
     key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Which array, of a file that holds several."""
     shape: Annotated[tuple[Size, ...], Field(min_length=2, max_length=3)] | None = None

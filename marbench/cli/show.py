@@ -62,11 +62,13 @@ def _benchmark(spec: Spec, cases: str, notices: Sequence[str] = ()) -> Iterator[
     fan, grid = spec.geometry, spec.grid
     yield "field of view", f"{grid.field_of_view[0]:.2f} × {grid.field_of_view[1]:.2f} cm"
     yield "circle that is measured", f"{2 * fan.field_radius:.2f} cm across"
-    content = spec.model_dump(mode="json", by_alias=True, exclude={"title", "summary"}, exclude_none=True)
+    content = spec.model_dump(mode="json", by_alias=True, exclude={"title", "summary", "provenance"}, exclude_none=True)
     # In words: tables and masks are long.
     content["physics"]["spectrum"] = spec.physics.spectrum_title
     content["metals"]["own"] = [f"{metal.id} ({', '.join(metal.masks)})" for metal in spec.metals.own]
     yield from _flat("", content)
+    for known in spec.provenance:
+        yield f"known: {known.what}", f"{known.source}\nVerified: {known.verified or 'not at all'}."
 
 
 def _names_its_data(spec: Spec) -> bool:
