@@ -36,7 +36,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from marbench.bench.work import PRELOAD
 from marbench.errors import MarbenchError
+from marbench.machine.forkserver import shared_server
 from marbench.results.store import Store, open_run
 from marbench.spec import load_spec
 
@@ -116,6 +118,8 @@ def _command(words: list[str], log: str) -> None:
     os.dup2(descriptor, 2)
     from marbench.cli import main
 
+    # As fresh as a command that begins, for this process has imported everything and done nothing.
+    shared_server(PRELOAD).start_forked()
     main(words)
 
 

@@ -133,6 +133,11 @@ def _typed(kind: type[Method], parameters: Mapping[str, ParameterValue]) -> dict
         for name, annotation in inspect.get_annotations(base).items():
             if name not in parameters or name in values:
                 continue
+            if callable(getattr(kind, name, None)):
+                raise MethodError(
+                    f"{kind.__name__}.{name} is a method, which the parameter {name!r} of method.toml would hide: "
+                    "call one of them otherwise."
+                )
             # Not typing.get_type_hints: names of other annotations may be there for type checkers only.
             known = vars(sys.modules[base.__module__])
             wanted = eval(annotation, known) if isinstance(annotation, str) else annotation

@@ -170,7 +170,7 @@ def _describe(name: str, home: Path | None) -> tuple[bytes | None, list[Path]]:
     if top == "marbench":
         path = _own_module(name)
         return (None, []) if path is None else (_content(path), [path])
-    if top in sys.stdlib_module_names or top in _foundation():
+    if top in sys.stdlib_module_names or _is_foundation(top):
         return None, []
     if home is not None and ((home / f"{top}.py").is_file() or (home / top).is_dir()):
         return None, []  # counted with the folder
@@ -230,21 +230,25 @@ def _distributions() -> Mapping[str, list[str]]:
     return importlib.metadata.packages_distributions()
 
 
+def _is_foundation(top: str) -> bool:
+    """Tell whether a top-level name belongs to what marbench itself requires, which every method may use."""
+    # Most are called as their distribution is; to learn of the others, all that is installed is read.
+    return _plain(top) in _required() or any(_plain(name) in _required() for name in _distributions().get(top, ()))
+
+
 @cache
-def _foundation() -> frozenset[str]:
-    """Return the top-level names of what marbench itself requires, which every method may use."""
+def _required() -> frozenset[str]:
     try:
         required = importlib.metadata.requires("marbench") or []
     except importlib.metadata.PackageNotFoundError:
         required = []
-    core = {
-        re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0].lower().replace("_", "-")
-        for text in required
-        if "extra ==" not in text
-    }
     return frozenset(
-        top for top, names in _distributions().items() if any(name.lower().replace("_", "-") in core for name in names)
+        _plain(re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0]) for text in required if "extra ==" not in text
     )
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
 @cache

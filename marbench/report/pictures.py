@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +29,6 @@ BODY_HU = -500
 THUMBNAIL = 96
 """Most pixels of a side."""
 _MARGIN = 0.03
-# matplotlib would sign the file with its version.
-_NAMELESS: Any = {"Software": None}
 
 
 def method_images(
@@ -91,9 +88,9 @@ def windowed(image: NDArray[np.int16], metal: NDArray[np.bool_], window: tuple[f
 
 
 def _png(pixels: NDArray[np.uint8]) -> bytes:
-    """Return pixels as PNG, without a word about the software or the time."""
-    from matplotlib.image import imsave
+    """Return colours, ``(rows, columns, 3)``, as PNG, without a word about the software or the time."""
+    from PIL import Image
 
     buffer = io.BytesIO()
-    imsave(buffer, pixels, format="png", metadata=_NAMELESS)
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

@@ -156,7 +156,7 @@ def _run_again(run: Run, suite: CaseSource, positions: Sequence[int], progress: 
                 progress.advance()
     finally:
         session.close()
-    words = f"{len(results)} results of {', '.join(attempts)} came out the same"
+    words = f"{len(results)} results came out the same, of {', '.join(attempts)}"
     yield found("methods", [each for each in results if each], words, bool(results))
 
 

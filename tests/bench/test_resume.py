@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 from running import run, table
 
+from marbench.bench.work import PRELOAD
+from marbench.machine.forkserver import shared_server
 from marbench.results.store import open_run
 from marbench.spec import Spec
 
@@ -35,6 +37,8 @@ def command(arguments: list[str], log: str, largest_file: int | None) -> None:
     os.dup2(descriptor, 2)
     from marbench.cli import main
 
+    # As fresh as a command that begins, for this process has imported everything and done nothing.
+    shared_server(PRELOAD).start_forked()
     main(arguments)
 
 

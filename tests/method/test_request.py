@@ -291,6 +291,14 @@ def test_parameters_that_a_class_annotates_are_attributes_of_that_type(tmp_path:
         load_method(parse_methods("typed[kind=c]", [folder])[0], "mini")
 
 
+def test_a_parameter_does_not_hide_a_method(tmp_path: Path) -> None:
+    folder = plugin(tmp_path, "typed", TYPED + "        def kind(self): ...\n", TYPED_CARD)
+    with pytest.raises(
+        MethodError, match=r"Typed.kind is a method, which the parameter 'kind' of method.toml would hide"
+    ):
+        load_method(parse_methods("typed", [folder])[0], "mini")
+
+
 def test_a_method_is_named_by_its_title_too() -> None:
     assert [request.label for request in parse_methods("DuDoNet[variant=A], cgan-ct, Uncorrected")] == [
         "dudonet[variant=A]",

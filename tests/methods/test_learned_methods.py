@@ -20,6 +20,7 @@ from marbench.method.learned import Batch, LearnedMethod, random_patches, recali
 from marbench.method.request import load_method
 
 LIMITS = {"small": 4_000_000, "base": 7_500_000}
+CARDS = methods()
 
 
 def without_gradient(method: LearnedMethod, batch: Batch) -> list[str]:
@@ -55,7 +56,7 @@ def test_paper_presets_have_the_published_numbers_of_parameters(tiny: Spec) -> N
 
 
 @pytest.mark.parametrize(
-    ("name", "preset"), [(name, preset) for name in NARROW for preset in LIMITS if preset in methods()[name].presets]
+    ("name", "preset"), [(name, preset) for name in NARROW for preset in LIMITS if preset in CARDS[name].presets]
 )
 def test_shipped_presets_fit_their_file_size(name: str, preset: str, tiny: Spec) -> None:
     assert sum(parameters(build(name, tiny, preset=preset).networks()).values()) <= LIMITS[preset]
@@ -63,7 +64,7 @@ def test_shipped_presets_fit_their_file_size(name: str, preset: str, tiny: Spec)
 
 @pytest.mark.parametrize("name", NARROW)
 def test_the_first_preset_is_the_default(name: str) -> None:
-    card = methods()[name]
+    card = CARDS[name]
     assert next(iter(card.presets)) == "small"
     assert {**card.defaults(), **card.presets["small"]} == card.defaults()
 
@@ -82,7 +83,7 @@ def test_without_weights_a_method_says_how_to_train_it(
 
 
 def _shipped() -> list[tuple[str, DeclaredWeights]]:
-    return [(name, weights) for name in NARROW for weights in methods()[name].weights]
+    return [(name, weights) for name in NARROW for weights in CARDS[name].weights]
 
 
 @pytest.mark.parametrize(("name", "weights"), _shipped(), ids=lambda value: getattr(value, "file", value))

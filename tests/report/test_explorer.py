@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as dataset
 import pytest
-from scipy import stats
+from scipy.stats import gaussian_kde
 from synthetic_runs import METHODS, failed, write_run
 
 from marbench.metrics.measure import measure
@@ -94,7 +94,7 @@ def test_the_outline_of_a_distribution_is_scipys_kernel_density() -> None:
     upper = [point.split() for point in drawing.shapes[0].violin[1:].split("L")[:48]]
     assert [x for x, _ in upper] == [f"{drawing.x(float(place)):.1f}" for place in places]
     heights = np.array([float(y) for _, y in upper])
-    density = stats.gaussian_kde(values)(places)
+    density = gaussian_kde(values)(places)
     drawn, expected = np.ptp(heights), density - density.min()
     np.testing.assert_allclose((heights.max() - heights) / drawn, expected / expected.max(), atol=0.01)
 
