@@ -22,7 +22,7 @@ RECORDED_PLACES: dict[str, bool | set[str]] = {"path": True, **{role: {"file"} f
 """What says where the files lie: no part of a benchmark's identity, and of no results folder."""
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
-_KNOWN = {*FIELDS, "metal:d", "split"}
+_KNOWN = {*FIELDS, *(f"{name}:d" for name in FIELDS), "split"}
 
 Size = Annotated[int, Field(ge=1, le=20_000)]
 Pattern = Annotated[str, Field(min_length=1, max_length=500)]
@@ -33,7 +33,7 @@ class ArrayFile(Section):
 
     file: Pattern | None = None
     """Its name below path, one of .npy, .npz, .h5, .mat, .raw: `"{split}/{patient}/{case}.h5"`, with `{patient}`,
-    `{slice}`, `{case}` and `{metal}` where those of different cases differ. `{metal:d}` is a number, `{split}` test,
+    `{slice}`, `{case}` and `{metal}` where those of different cases differ. `{case:d}` is a number, `{split}` test,
     val or train."""
     key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Which array, of a file that holds several."""
@@ -93,8 +93,9 @@ class RecordedSection(Section):
     business: runs keep ``data`` instead, the SHA-256 of all files that are read to test. See docs/recorded.md.
     """
 
-    format: Literal["files", "syndeeplesion", "export"] = "files"
-    """Files that the tables below describe, the SynDeepLesion data set, or a folder that `marbench export` wrote."""
+    format: Literal["files", "syndeeplesion", "aapm2024", "export"] = "files"
+    """Files that the tables below describe, the SynDeepLesion data set, body scans of the AAPM CT-MAR challenge, or a
+    folder that `marbench export` wrote."""
     path: Annotated[str, Field(min_length=1)] | None = None
     """The folder of the files; relative to the spec file."""
     data: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None

@@ -45,6 +45,14 @@ LAYOUTS: dict[str, dict[str, ArrayFile]] = {
         "truth": _image(_CLEAN, "poly_CT"),
         "truth_sinogram": _rays(_CLEAN, "poly_sinogram"),
     },
+    # Body scans of the challenge's training data: HU, and line integrals as views × bins, all in float32.
+    "aapm2024": {
+        "sinogram": RaysFile(file="Baseline/training_body_metalart_sino{case:d}_900x1000.raw"),
+        "mask": ImageFile(file="Mask/training_body_metalonlymask_img{case:d}_512x512x1.raw"),
+        "uncorrected": ImageFile(file="Baseline/training_body_metalart_img{case:d}_512x512x1.raw"),
+        "truth": ImageFile(file="Target/training_body_nometal_img{case:d}_512x512x1.raw"),
+        "truth_sinogram": RaysFile(file="Target/training_body_nometal_sino{case:d}_900x1000.raw"),
+    },
 }
 """Name of a format → where it keeps what."""
 
@@ -228,8 +236,8 @@ def _entry(root: Path, arrays: Mapping[str, ArrayFile], split: Split, fields: di
             raise DataError(f"{name} {text!r} cannot be an id: rename its files with letters, digits and . _ - alone.")
     files = {}
     for role, how in arrays.items():
-        file = (how.file or "").replace("{split}", split).replace("{metal:d}", "{metal}")
-        files[role] = re.sub(r"\{(\w+)\}", lambda match: fields[match[1]], file)
+        file = (how.file or "").replace("{split}", split)
+        files[role] = re.sub(r"\{(\w+)(?::d)?\}", lambda match: fields[match[1]], file)
         if not (root / files[role]).is_file():
             raise DataError(f"{files[role]} is missing ({role} of a case). Restore it, or take the case away.")
     return Entry(fields, files)

@@ -1,6 +1,8 @@
 """Cases that others have recorded: read as they lie, in the conventions of this house, or refused with a remedy."""
 
+import re
 import shutil
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,7 @@ def test_syndeeplesion_is_read_in_our_conventions_and_scores_as_a_direct_run(mad
     assert [key.case_id for key in recorded.case_keys] == [f"P{p}_{p + 7}_{k}" for p in (0, 1) for k in (0, 2, 1, 3)]
     # Pairs by size, as the published tables have them.
     assert [key.size_group for key in recorded.case_keys] == [1, 1, 2, 2] * 2
+    methods = {label: marbench.load_method(label, recorded.spec).method for label in ("none", "li", "nmar")}
     rows = marbench.evaluate("none,li,nmar", root / "spec.toml").set_index(["method", "case_id"])
     for key, case in zip(recorded.case_keys, recorded, strict=True):
         patient, number = int(key.patient_id[1]), int(key.metal_id)
@@ -117,9 +120,8 @@ def test_syndeeplesion_is_read_in_our_conventions_and_scores_as_a_direct_run(mad
             interpolated = torch.from_numpy(np.roll(file["LI_sinogram"][()][:, ::-1], 16, axis=0))
         ours = linear_interpolation(case.scan.sinogram, case.scan.metal_trace)[0]
         assert float((ours - interpolated).abs().max()) < 1e-6
-        for label in ("none", "li", "nmar"):
-            image = marbench.load_method(label, recorded.spec).method.reduce(own.scan)
-            direct = marbench.score(image, own, recorded.spec.metrics.conventions)
+        for label in methods:
+            direct = marbench.score(methods[label].reduce(own.scan), own, recorded.spec.metrics.conventions)
             assert rows.loc[(label, case.id), list(direct)].to_dict() == pytest.approx(direct, rel=1e-5)
 
 
@@ -242,6 +244,31 @@ def test_an_export_comes_back_as_it_was(form: str, tiny: Spec, tmp_path: Path) -
             )
 
 
+def test_body_scans_of_the_aapm_challenge_are_read_by_their_names(made, tmp_path: Path) -> None:
+    for number, case in enumerate(made[1]["P0/7"][:2], start=11001):
+        names = {
+            "Baseline/training_body_metalart_sino{}_900x1000.raw": case.scan.sinogram,
+            "Baseline/training_body_metalart_img{}_512x512x1.raw": case.scan.image,
+            "Mask/training_body_metalonlymask_img{}_512x512x1.raw": case.scan.metal_mask,
+            "Target/training_body_nometal_img{}_512x512x1.raw": case.known_truth.image,
+            "Target/training_body_nometal_sino{}_900x1000.raw": case.known_truth.sinogram,
+        }
+        for name, tensor in names.items():
+            path = tmp_path / "challenge" / name.format(number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            tensor.numpy().astype("<f4").tofile(path)
+    (tmp_path / "spec.toml").write_text(
+        WORLD + RECORDED.replace("syndeeplesion", "aapm2024").replace("data", "challenge")
+    )
+    recorded = open_cases(tmp_path / "spec.toml")
+    assert [key.case_id for key in recorded.case_keys] == ["11001", "11002"]
+    for one, own in zip(recorded, made[1]["P0/7"], strict=False):
+        assert torch.equal(one.scan.sinogram, own.scan.sinogram) and torch.equal(
+            one.scan.metal_mask, own.scan.metal_mask
+        )
+        assert torch.allclose(one.known_truth.image, own.known_truth.image)
+
+
 DESCRIBED = """
 [recorded]
 path = "scans"
@@ -284,6 +311,17 @@ def test_files_of_any_layout_are_described_in_toml(made, tmp_path: Path) -> None
         FileCases(load_spec(tmp_path / "mine.toml"), "val")
     with pytest.raises(SpecError, match="recorded in files, so none can be simulated"):
         Suite(tmp_path / "mine.toml")
+
+
+def test_the_descriptions_of_the_manual_are_benchmarks(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "recorded.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(examples) >= 2
+    for text in examples:
+        (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+        assert load_spec(tmp_path / "mine.toml").recorded.path == str(
+            tmp_path / tomllib.loads(text)["recorded"]["path"]
+        )
 
 
 @pytest.mark.parametrize(

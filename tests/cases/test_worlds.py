@@ -31,8 +31,8 @@ def varied(spec: Spec, **tables: dict[str, object]) -> Spec:
 
 @pytest.fixture(scope="module")
 def world() -> Spec:
-    """SynDeepLesion with every tenth view: what is compared is the same in all of them."""
-    return varied(load_spec("syndeeplesion"), geometry={"views": 64})
+    """SynDeepLesion with every twentieth view: what is compared is the same in all of them."""
+    return varied(load_spec("syndeeplesion"), geometry={"views": 32})
 
 
 @pytest.fixture(scope="module")
