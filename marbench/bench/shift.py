@@ -107,6 +107,8 @@ def run_shift(
     Of every run the images of the cases are kept, too, on which a method lost most against the base. What the folders
     hold already is not done again. Errors as in `marbench.bench.run.run_benchmark`.
     """
+    if base.recorded is not None:
+        raise SpecError(f"{base.name}: its cases are recorded in files, and nothing of them can be changed.")
 
     def station(spec: Spec, **more: object) -> Station:
         folder, asked = out / spec.name, replace(options, **more)  # type: ignore[arg-type]
