@@ -200,5 +200,13 @@ def test_wrong_use_is_told(six: Path) -> None:
     result = marbench("shift", "--spec", "mni")
     assert result.exit_code == 2
     assert "There is no benchmark and no file 'mni'; did you mean 'mini'?" in result.output
+    recorded = six.with_name("recorded.toml")
+    recorded.write_text(f'extends = "{six.as_posix()}"\n[recorded]\nformat = "export"\npath = "."\n', encoding="utf-8")
+    result = marbench("shift", "--spec", recorded, "--out", six.parent / "nothing")
+    assert result.exit_code == 2
+    assert "its cases are recorded in files, and nothing of them can be changed" in result.output
+    recorded.write_text(f"{recorded.read_text(encoding='utf-8')}[segmentation]\ngrow_px = 1\n", encoding="utf-8")
+    with pytest.raises(SpecError, match="segmentation: recorded cases come with the mask of their files"):
+        load_spec(recorded)
     with pytest.raises(SpecError, match="six has implants of its own"):
         derive(load_spec(six), axes()["metal"], axes()["metal"].points[1])
