@@ -5,7 +5,8 @@ import pytest
 from clinical_phantom import BODY, BONE, COLUMNS, FAT, METAL, QUIET, RAW, ROWS, STREAKS, TRUTH
 
 from marbench.metrics.fidelity import Reference
-from marbench.metrics.regions import REGIONS, AbsentRegion, find_regions, regions_of
+from marbench.metrics.places import AbsentRegion
+from marbench.metrics.regions import REGIONS, find_regions, regions_of
 
 FOUND = find_regions(TRUTH, RAW, METAL, 1.0)
 
