@@ -92,7 +92,7 @@ class SlicePlaces:
         mask = np.zeros(self.truth.shape, dtype=bool)
         top, left = (max(0, int(at) - self.side // 2) for at in (row, column))
         mask[top : int(row) + (self.side + 1) // 2, left : int(column) + (self.side + 1) // 2] = True
-        return mask & self.far
+        return np.asarray(mask & self.far)
 
     def discs(self, radius_mm: float) -> tuple[float, Mask]:
         """Return the radius in pixels, and the middles of discs that lie in the clear body on soft tissue."""
