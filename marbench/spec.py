@@ -27,6 +27,7 @@ from marbench.physics.spectrum import spectrum_digest
 from marbench.resources import resource_folder
 from marbench.spec_implants import MaterialSection
 from marbench.spec_inputs import UNSET, path_of, resolve_paths, shown
+from marbench.spec_recorded import RECORDED_PLACES, RecordedSection
 from marbench.spec_sections import (
     AnatomySection,
     GeometrySection,
@@ -34,6 +35,7 @@ from marbench.spec_sections import (
     MetalsSection,
     MetricsSection,
     PhysicsSection,
+    ProvenanceSection,
     ReconstructionSection,
     ReportSection,
     SplitSection,
@@ -41,11 +43,14 @@ from marbench.spec_sections import (
 )
 from marbench.spec_table import Name, Section
 
-__all__ = ["PROTOCOL", "Spec", "builtin_specs", "load_spec"]
+__all__ = ["PLACES", "PROTOCOL", "Spec", "builtin_specs", "load_spec"]
 
 PROTOCOL = 1
 """Version of everything that turns a spec into cases and scores. Raised whenever results would change, be it by code or
 by another default of an option."""
+
+PLACES: dict[str, Any] = {"anatomy": {"path", "pattern"}, "recorded": RECORDED_PLACES}
+"""The values that say where files lie: what they hold makes a benchmark, and the digest of it stands for them."""
 
 _TISSUES = ("water", "bone")
 _REFERENCE_GRID = 416
@@ -72,10 +77,12 @@ class Spec(Section):
     reconstruction: ReconstructionSection = ReconstructionSection()
     metals: MetalsSection
     anatomy: AnatomySection = AnatomySection()
+    recorded: RecordedSection | None = None
     split: SplitSection
     truth: TruthSection = TruthSection()
     metrics: MetricsSection = MetricsSection()
     report: ReportSection = ReportSection()
+    provenance: Annotated[tuple[ProvenanceSection, ...], Field(max_length=50)] = ()
 
     @model_validator(mode="after")
     def _scan_is_possible(self) -> Self:
@@ -102,6 +109,8 @@ class Spec(Section):
 
     @model_validator(mode="after")
     def _metals_fit(self) -> Self:
+        if self.recorded is not None:
+            return self  # no metal is placed
         pixel, grid = self.metals.reference_pixel_cm, self.grid
         width = _REFERENCE_GRID * pixel / grid.field_of_view[1]
         low, high = _REFERENCE_WIDTHS
@@ -163,6 +172,16 @@ class Spec(Section):
         """The image grid."""
         return ImageGrid(self.grid_section.size, self.grid_section.size, self.grid_section.pixel_cm)
 
+    @property
+    def data(self) -> str | None:
+        """Digest of the files that the benchmark is made of: of its recorded cases, or of its slices. None: unknown."""
+        return self.anatomy.data if self.recorded is None else self.recorded.data
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether nothing is left to be known of the benchmark's data: they are drawn, or known by their digest."""
+        return self.data is not None or (self.recorded is None and self.anatomy.source == "procedural")
+
     def identity(self) -> dict[str, Any]:
         """Return what defines the benchmark's numbers.
 
@@ -178,7 +197,8 @@ class Spec(Section):
                 "title": True,
                 "summary": True,
                 "report": True,
-                "anatomy": {"path", "pattern"},
+                "provenance": True,
+                **PLACES,
                 "metals": {"own": {"__all__": {"title", "masks"}}},
             },
         )
@@ -192,8 +212,10 @@ class Spec(Section):
         content: dict[str, Any] = {
             "spectrum": spectrum_digest(self.physics.spectrum),
             "materials": materials_digest(made_of),
-            "metals": METALS_VERSION,
         }
+        if self.recorded is not None:
+            return content  # nothing is drawn: the files are known by recorded.data
+        content["metals"] = METALS_VERSION
         if self.metals.placement == "anatomical":
             content["implants"] = IMPLANTS_VERSION
         if self.anatomy.source == "procedural":
@@ -283,7 +305,8 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     except SpecError as error:
         raise SpecError(f"{path}: extends: {error}") from None
     inherited = _resolve(below, (*seen, resolved))
-    inherited.pop("summary", None)  # it describes the other benchmark
+    for name in ("summary", "provenance"):  # they describe the other benchmark
+        inherited.pop(name, None)
     return _merge(inherited, content)
 
 

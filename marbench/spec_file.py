@@ -9,7 +9,7 @@ from typing import Any
 
 from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import read_file, write_once
-from marbench.spec import PROTOCOL, Spec, load_spec
+from marbench.spec import PLACES, PROTOCOL, Spec, load_spec
 from marbench.spec_inputs import files_named
 
 __all__ = ["hold_to_spec", "read_spec", "spec_toml"]
@@ -26,12 +26,13 @@ def spec_toml(spec: Spec) -> str:
     Raises
     ------
     SpecError
-        The benchmark takes its slices from files and is not bound to them yet, see `marbench.cases.sources.bind`.
+        The benchmark takes slices or cases from files and is not bound to them yet, see `marbench.cases.sources.bind`.
     """
-    if spec.anatomy.source != "procedural" and spec.anatomy.data is None:
-        raise SpecError(f"{spec.name} is not bound to its data: open it with marbench.Suite, and take its .spec.")
-    own = {"anatomy": {"path", "pattern"}}
-    content = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=own)
+    if not spec.is_bound:
+        raise SpecError(
+            f"{spec.name} is not bound to its data: open it with marbench.cases.opening.open_cases, and take its .spec."
+        )
+    content = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=PLACES)
     lines = [f"# marbench protocol {PROTOCOL}, hash {spec.hash}"]
     lines += [f"{key} = {_value(value)}" for key, value in content.items() if not isinstance(value, dict)]
     for section, table in content.items():
@@ -90,8 +91,11 @@ def hold_to_spec(folder: Path, spec: Spec, write: bool = True) -> None:
 
 def _difference(stored: Spec, spec: Spec) -> str:
     """Say so where two benchmarks differ in nothing but the CT data."""
-    there, here = stored.anatomy.data, spec.anatomy.data
-    if there == here or stored.model_copy(update={"anatomy": spec.anatomy}).hash != spec.hash:
+    there, here = stored.data, spec.data
+    if (
+        there == here
+        or stored.model_copy(update={"anatomy": spec.anatomy, "recorded": spec.recorded}).hash != spec.hash
+    ):
         return ""
     return f": its CT slices are others (digest {str(there)[:12]} there, {str(here)[:12]} here)"
 

@@ -71,10 +71,12 @@ _Place = tuple[str, dict[str, Any], str]
 
 
 def _data_paths(content: dict[str, Any]) -> list[_Place]:
-    anatomy = content.get("anatomy")
-    if isinstance(anatomy, dict) and isinstance(anatomy.get("path"), str) and anatomy["path"] not in ("", UNSET):
-        return [("anatomy.path", anatomy, "path")]
-    return []
+    sections = ((name, content.get(name)) for name in ("anatomy", "recorded"))
+    return [
+        (f"{name}.path", table, "path")
+        for name, table in sections
+        if isinstance(table, dict) and isinstance(table.get("path"), str) and table["path"] not in ("", UNSET)
+    ]
 
 
 def _spectra(content: dict[str, Any]) -> list[_Place]:

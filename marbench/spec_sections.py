@@ -32,6 +32,7 @@ __all__ = [
     "MetalsSection",
     "MetricsSection",
     "PhysicsSection",
+    "ProvenanceSection",
     "ReconstructionSection",
     "ReportSection",
     "Section",
@@ -155,6 +156,10 @@ class PhysicsSection(Section):
     """Photons that every cell counts besides."""
     noise: bool = True
     """Whether photons are counted with the noise of Poisson."""
+    electronic_noise: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    """Standard deviation of what the electronics of every cell add to that, in photons."""
+    tissue: Literal["water and bone", "water"] = "water and bone"
+    """What hardens the beam: what is denser than 100 HU more and more like bone, or all tissue like water."""
 
     @model_validator(mode="before")
     @classmethod
@@ -239,6 +244,10 @@ class MetalsSection(Section):
     """Implants for any slice alike, by their tissue, or those of the slice's region, where surgeons put them."""
     tissue_under_metal: Literal["removed", "kept"] = "removed"
     """Whether metal takes the place of tissue, or is added to it."""
+    pixels: Literal["shared", "whole"] = "shared"
+    """Whether pixels are metal by the share of their area, or wholly where that is half or more, as masks have it."""
+    edge_bins: Literal["whole", "quartered"] = "whole"
+    """Whether the outermost bins of the trace in every view carry their path through metal, or a quarter of it."""
     trace_threshold: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Line integral of metal above which a ray belongs to the trace."""
     size_groups: Annotated[int, Field(ge=1, le=100)] = 5
@@ -356,6 +365,17 @@ class MetricsSection(Section):
         if len(set(value)) != len(value):
             raise ValueError("a convention is named twice")
         return value
+
+
+class ProvenanceSection(Section):
+    """``[[provenance]]``: what is known of a published world. Told by `marbench show`; no part of the hash."""
+
+    what: Annotated[str, Field(min_length=1, max_length=100)]
+    """Which part of the world: geometry, metal, noise."""
+    source: Annotated[str, Field(min_length=1, max_length=2000)]
+    """What is known of it, and from where."""
+    verified: Annotated[str, Field(max_length=2000)] = ""
+    """How it was verified; empty: it was not."""
 
 
 class ReportSection(Section):

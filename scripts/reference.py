@@ -76,13 +76,14 @@ def _table(name: str, model: dict[str, Any], schema: dict[str, Any]) -> Iterator
         yield f"### `{name}`\n"
         yield _code(text[:1].upper() + text[1:]) + "\n"
     yield from (_code(" ".join(paragraph.split())) + "\n" for paragraph in summary[1:] if name)
-    below, rows = [], []
+    below, rows = {}, []
     for key, field in model["properties"].items():
         found = _model(field, schema)
         if found is not None:
             # Most tables say what they are called: ``[parameters.NAME]``, ``[[weights]]``.
             own = re.match(r"``(\[+[\w.]+\]+)``", found.get("description", ""))
-            below.append((own[1] if own else f"[{name.strip('[]')}.{key}]", found))
+            # Tables of one model have one description.
+            below.setdefault(id(found), (found, []))[1].append(own[1] if own else f"[{name.strip('[]')}.{key}]")
             continue
         default = f"`{json.dumps(field['default'])}`" if field.get("default") is not None else ""
         if key in model.get("required", ()):
@@ -93,8 +94,8 @@ def _table(name: str, model: dict[str, Any], schema: dict[str, Any]) -> Iterator
     if rows:
         yield "| key | values | default | |\n|---|---|---|---|"
         yield "\n".join(rows) + "\n"
-    for each in below:
-        yield from _table(*each, schema)
+    for found, names in below.values():
+        yield from _table("`, `".join(names), found, schema)
 
 
 def _code(text: str) -> str:
@@ -104,7 +105,13 @@ def _code(text: str) -> str:
 
 def _model(field: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any] | None:
     """Return the model of a key that is a table; None of any other."""
-    parts = [field, field.get("items", {}), field.get("additionalProperties") or {}, *field.get("allOf", ())]
+    parts = [
+        field,
+        field.get("items", {}),
+        field.get("additionalProperties") or {},
+        *field.get("allOf", ()),
+        *field.get("anyOf", ()),
+    ]
     parts += field.get("patternProperties", {}).values()
     for part in parts:
         if isinstance(part, dict) and "$ref" in part:

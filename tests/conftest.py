@@ -23,7 +23,15 @@ from marbench.spec import Spec, load_spec
 
 # Files that take long, the longest first: begun last, they would keep one process busy while the others have ended.
 _LONG = (
-    *("test_manual", "test_browser", "test_executors", "test_training", "test_kills", "test_edges", "test_resume"),
+    *(
+        "test_manual",
+        "test_pages_browser",
+        "test_executors",
+        "test_training",
+        "test_kills",
+        "test_edges",
+        "test_resume",
+    ),
     *("test_producers", "test_publishing", "test_faults", "test_gallery_browser", "test_check", "test_fuzz"),
     *("test_other_scans", "test_cases", "test_store", "test_starter", "test_continuing"),
 )

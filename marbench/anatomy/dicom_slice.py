@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from marbench.anatomy.dicom_header import frames_of, pydicom
-from marbench.anatomy.dicom_values import calibration, numbers
+from marbench.anatomy.dicom_values import Calibration, calibration, numbers
 from marbench.anatomy.native import NativeSlice, content_of
 from marbench.anatomy.proof import LOWEST_AIR_HU
 from marbench.anatomy.resample import Fit
 from marbench.errors import DataError
 
-__all__ = ["DicomSlice", "Order", "Place", "pixel_digest"]
+__all__ = ["DecodedSlice", "DicomSlice", "Order", "Place", "pixel_digest", "reaching_border"]
 
 Order = tuple[int, str, float, int]
 """Series number, series UID, position along the patient, instance number."""
@@ -62,15 +62,54 @@ class DicomSlice:
 
     def read(self) -> NativeSlice:
         """Read and check the slice; DataError says what is wrong with it, and not where it lies."""
+        return self.decode().native()
+
+    def decode(self) -> DecodedSlice:
+        """Read the slice as it is stored; errors as of `read`."""
         dataset, headers = _opened(self.file, *_state(self.file))
         header = headers[self.frame]
         values = calibration(header, self.fit)
         stored = _stored(dataset, self.frame if len(headers) > 1 else None)
         image = stored.astype(np.float32) * np.float32(values.slope) + np.float32(values.intercept)
-        outside = _padding(header, stored, image, values.slope, values.intercept)
+        return DecodedSlice(stored, values, image, _padding(header, stored, image, values.slope, values.intercept))
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedSlice:
+    """The pixels of a slice as they are stored, and what they mean.
+
+    Attributes
+    ----------
+    stored : integer array ``(rows, columns)``
+    calibration : Calibration
+    image : float32 array, same shape
+        HU, not clipped.
+    padding : bool array, same shape
+        What the header says is outside the scanned field.
+    """
+
+    stored: NDArray[Any]
+    calibration: Calibration
+    image: NDArray[np.float32]
+    padding: NDArray[np.bool_]
+
+    def native(self) -> NativeSlice:
+        """Return the slice the right way up, checked, with air where nothing was scanned."""
+        values = self.calibration
         spacing = values.spacing[::-1] if values.turn[0] else values.spacing
-        image, outside = (_turned(each, *values.turn) for each in (image, outside))
-        return NativeSlice.of(image, spacing, values.window, values.region, outside)
+        # A copy: what becomes of it is its owner's, and without a turn it would be this one's array.
+        image, padding = self.turned(self.image).copy(), self.turned(self.padding)
+        return NativeSlice.of(image, spacing, values.window, values.region, padding)
+
+    def turned(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """Return a stored picture the right way up."""
+        return _turned(picture, *self.calibration.turn)
+
+    def turned_back(self, picture: NDArray[Any]) -> NDArray[Any]:
+        """Return a picture as it is stored, the inverse of `turned`."""
+        transpose, flip_rows, flip_columns = self.calibration.turn
+        flipped = _turned(picture, False, flip_rows, flip_columns)
+        return np.ascontiguousarray(flipped.T if transpose else flipped)
 
 
 def _turned(picture: NDArray[Any], transpose: bool, flip_rows: bool, flip_columns: bool) -> NDArray[Any]:
@@ -164,6 +203,11 @@ def _padding(
     marked = (stored >= ends[0]) & (stored <= ends[1])
     if header.get("LossyImageCompression") == "01" and slope * value + intercept < LOWEST_AIR_HU:
         marked |= image < LOWEST_AIR_HU  # compression has blurred the edges of the padding
+    return reaching_border(marked)
+
+
+def reaching_border(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the connected parts of a mask that touch the border of the picture."""
     labels, _ = ndimage.label(marked, structure=np.ones((3, 3)))
     border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     outside: NDArray[np.bool_] = np.isin(labels, border[border > 0])

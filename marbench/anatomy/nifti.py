@@ -8,10 +8,8 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.files import files_below
 from marbench.anatomy.native import NativeSlice, UnreadableFile, content_of
+from marbench.anatomy.nifti_volume import Volume, affine_of, axes_of, open_volume
 from marbench.anatomy.pseudonyms import patient_label
 from marbench.anatomy.resample import Fit
 from marbench.anatomy.split import Counts
@@ -26,12 +25,7 @@ from marbench.errors import DataError
 
 __all__ = ["NiftiFolder", "axial_image"]
 
-CM_PER_UNIT = {0: 0.1, 1: 100.0, 2: 0.1, 3: 1e-4}
-"""Of xyzt_units & 7: unknown, which everybody takes for mm, metre, mm, µm."""
-
 SUFFIXES = (".nii", ".nii.gz")
-
-VOLUMES_IN_MEMORY = 2
 
 
 class NiftiFolder(SliceCollection):
@@ -88,10 +82,10 @@ class NiftiFolder(SliceCollection):
         volumes = self._volumes[patient_id]
         for number, file in enumerate(volumes):
             try:
-                volume = _open(file)
+                volume = open_volume(file)
             except DataError as error:
                 raise UnreadableFile(file, str(error)) from error
-            depth = volume.shape[_axes(_affine(volume))[2]]
+            depth = volume.shape[axes_of(affine_of(volume))[2]]
             which = f"v{number}-" if len(volumes) > 1 else ""
             slices += [_NiftiSlice(file, index, f"{which}z{index:04d}") for index in range(depth)]
         return slices
@@ -118,10 +112,10 @@ def axial_image(file: Path, pixels: int) -> NDArray[np.float32]:
     DataError
         It has another number of voxels than ``pixels``, or its orientation is not told.
     """
-    shape = _open(file).shape
+    shape = open_volume(file).shape
     if math.prod(shape) != pixels:
         raise DataError(f"expected one slice of {pixels} pixels. Got a volume of shape {shape}: one image a file.")
-    return _Volume.of(file).axial(0)
+    return Volume.of(file).axial(0)
 
 
 def _alike(files: Sequence[Path]) -> int:
@@ -143,124 +137,9 @@ class _NiftiSlice:
     )
 
     def read(self) -> NativeSlice:
-        volume = _Volume.of(self.file)
+        volume = Volume.of(self.file)
         image = volume.axial(self.index)
         if not np.isfinite(image).all():
             what = "NaN" if np.isnan(image).any() else "infinite values"
             raise DataError(f"expected HU in every voxel; axial slice {self.index} holds {what}. Fill them with air.")
         return NativeSlice.of(image, volume.spacing)
-
-
-@dataclass(frozen=True, eq=False)
-class _Volume:
-    """A volume with axes (column, row, slice), columns running to the patient's left and rows to posterior."""
-
-    stored: NDArray[Any]
-    slope: float
-    intercept: float
-    spacing: tuple[float, float]
-
-    @classmethod
-    def of(cls, file: Path) -> _Volume:
-        """Return a volume, the last few of them from memory unless the file has changed."""
-        try:
-            state = file.stat()
-        except OSError as error:
-            raise DataError(f"the file cannot be read ({error.strerror}). Restore it or take it out.") from error
-        return _read_volume(file, state.st_mtime_ns, state.st_size)
-
-    def axial(self, index: int) -> NDArray[np.float32]:
-        return self.stored[:, :, index].T.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept)
-
-
-@lru_cache(maxsize=VOLUMES_IN_MEMORY)
-def _read_volume(file: Path, modified: int, size: int) -> _Volume:
-    volume = _open(file)
-    try:
-        stored = np.asarray(volume.dataobj.get_unscaled())
-    except Exception as error:  # the decompressors raise many kinds
-        raise DataError(f"the voxels cannot be read ({error}). Replace the file or remove it.") from error
-    affine = _affine(volume)
-    sizes = _nibabel().affines.voxel_sizes(affine) * _unit(volume)
-    column, row, _ = _axes(affine)
-    return _Volume(
-        _nibabel().orientations.apply_orientation(stored.reshape(stored.shape[:3]), _turn(affine)),
-        float(volume.dataobj.slope),
-        float(volume.dataobj.inter),
-        (float(sizes[row]), float(sizes[column])),
-    )
-
-
-def _open(file: Path) -> Any:
-    """Return a volume whose header is sound, its voxels not yet read."""
-    try:
-        volume = _nibabel().load(file)
-    except DataError:
-        raise
-    except Exception as error:  # nibabel raises many kinds
-        raise DataError(f"the header cannot be read ({error}). Replace the file or remove it.") from error
-    shape, kind = volume.shape, volume.get_data_dtype()
-    if len(shape) < 3 or any(size != 1 for size in shape[3:]) or kind.kind not in "iuf":
-        raise DataError(
-            f"expected a three-dimensional volume of numbers. Got shape {shape}, type {kind}. "
-            "Split a series of volumes, and keep vector and colour maps in another folder."
-        )
-    _affine(volume), _unit(volume)
-    return volume
-
-
-def _affine(volume: Any) -> NDArray[np.float64]:
-    """Return voxel → (right, anterior, superior): the sform where it is one, else the qform.
-
-    A header whose codes are both 0 says nothing of the orientation; software guesses then, not all the same way.
-    """
-    coded: list[NDArray[np.float64]] = []
-    for form in (volume.header.get_sform, volume.header.get_qform):
-        try:
-            affine, code = form(coded=True)
-        except Exception:  # a quaternion that is none
-            continue
-        if code:
-            coded.append(affine)
-    for affine in coded:
-        if np.isfinite(affine).all() and np.linalg.det(affine[:3, :3]) != 0:
-            return affine
-    found = "sform_code and qform_code are 0" if not coded else f"got {[each.tolist() for each in coded]}"
-    raise DataError(
-        f"expected an affine that can be inverted, without which left and right are unknown; {found}. Set the sform "
-        "(nibabel: image.set_sform(affine, 1)), or take the file out of the folder."
-    )
-
-
-def _unit(volume: Any) -> float:
-    """Return the volume's unit of length in cm."""
-    code = int(volume.header["xyzt_units"]) & 7
-    if code not in CM_PER_UNIT:
-        raise DataError(
-            f"expected 0, 1, 2 or 3 (unknown, metre, mm, µm) as the unit of length in xyzt_units. Got {code}. "
-            "Set it to mm (nibabel: image.header.set_xyzt_units('mm'))."
-        )
-    return CM_PER_UNIT[code]
-
-
-def _turn(affine: NDArray[np.float64]) -> NDArray[Any]:
-    """Return the flips and swaps of axes that lead to (left, posterior, superior)."""
-    orientations = _nibabel().orientations
-    turn: NDArray[Any] = orientations.ornt_transform(
-        orientations.io_orientation(affine), orientations.axcodes2ornt("LPS")
-    )
-    return turn
-
-
-def _axes(affine: NDArray[np.float64]) -> tuple[int, int, int]:
-    """Return which stored axes become (column, row, slice)."""
-    column, row, depth = (int(axis) for axis in np.argsort(_turn(affine)[:, 0]))
-    return column, row, depth
-
-
-def _nibabel() -> ModuleType:
-    try:
-        import nibabel
-    except ImportError as error:
-        raise DataError('reading NIfTI needs nibabel, which is not installed: pip install "marbench[dicom]"') from error
-    return nibabel

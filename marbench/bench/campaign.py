@@ -12,8 +12,9 @@ from marbench.bench.options import RunOptions
 from marbench.bench.plan import Stored, Unit, cases_of, plan
 from marbench.bench.work import Conditions
 from marbench.cases.case import CaseKey
-from marbench.cases.suite import Suite
-from marbench.errors import MethodError, nearest
+from marbench.cases.opening import open_cases
+from marbench.cases.sources import CaseSource
+from marbench.errors import DataError, MethodError, nearest
 from marbench.machine.devices import device_of
 from marbench.machine.host import describe_host, host_id
 from marbench.method.request import FittedMethod, MethodRequest
@@ -33,7 +34,7 @@ class Campaign:
 
     options: RunOptions
     store: Store
-    suite: Suite
+    suite: CaseSource
     keys: tuple[CaseKey, ...]
     hashes: Mapping[str, str]
     conditions: Conditions
@@ -44,7 +45,12 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
     """Return what a run is about; raises `MarbenchError` where data, device, methods or folder do not allow it."""
     # Of the devices of a cluster only its workers know.
     device = device_of("cpu" if options.dask else options.device)
-    suite = Suite(spec, device=device)
+    suite = open_cases(spec, device=device)
+    if not suite.has_truth:
+        raise DataError(
+            f"{suite.spec.name}: its files hold no truth of the kind truth.image = {suite.spec.truth.image!r}, so "
+            "nothing can be ranked. Describe where it lies, or run methods with marbench.evaluate, which needs none."
+        )
     fitted = tuple(request.for_spec(suite.spec) for request in requests)
     hashes = {each.label: each.hash for each in fitted}
     for label in options.force:
@@ -58,7 +64,7 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
     return Campaign(options, Store(folder, suite.spec), suite, keys, hashes, conditions, gallery)
 
 
-def _wanted_images(suite: Suite, keys: Sequence[CaseKey], choice: ImageChoice) -> frozenset[str]:
+def _wanted_images(suite: CaseSource, keys: Sequence[CaseKey], choice: ImageChoice) -> frozenset[str]:
     if choice == "all":
         return frozenset(case.case_id for case in keys)
     return gallery_cases(suite.case_keys, suite.spec.report.gallery_slices) if choice == "gallery" else frozenset()

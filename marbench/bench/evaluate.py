@@ -18,8 +18,8 @@ from marbench.bench.plan import Task, Unit
 from marbench.bench.producers import InlineProducer, Isolation, Producer
 from marbench.bench.work import Conditions, Result, Session, Work, do
 from marbench.cases.case import Case, Scan
+from marbench.cases.opening import open_cases
 from marbench.cases.scanner import operators_of
-from marbench.cases.suite import Suite
 from marbench.errors import MethodError
 from marbench.machine.devices import device_of
 from marbench.method.card import MethodCard
@@ -92,7 +92,7 @@ def evaluate(
     [125.0, 48.0]
     """
     where = device_of(device)
-    suite = Suite(spec, split, where)
+    suite = open_cases(spec, split, where)
     # Of one thread, as in a run: sums in another order differ in the last bits.
     limits = Limits(timeout)
     given = list(_given(methods, suite.spec, where, plugins, preset))

@@ -31,7 +31,7 @@ from marbench.machine.memory import release_free_memory
 from marbench.machine.text import clean
 from marbench.method.request import FittedMethod, LoadedMethod, load_method
 from marbench.results.rows import Status
-from marbench.spec import Spec
+from marbench.spec import PLACES, Spec
 
 __all__ = ["InlineProducer", "Isolation", "ProcessProducer", "Producer", "producer_of"]
 
@@ -158,7 +158,7 @@ class ProcessProducer:
         self._opening = {
             "method": fitted_message(fitted),
             # Where the data of the benchmark lie, truths among them, is none of a method's business.
-            "spec": spec.model_dump(mode="json", by_alias=True, exclude={"anatomy": {"path"}}),
+            "spec": spec.model_dump(mode="json", by_alias=True, exclude=PLACES),
             "device": str(device),
             "threads": limits.threads,
             "memory_gb": limits.memory_gb,

@@ -17,7 +17,7 @@ from marbench.bench.plan import Task, Unit
 from marbench.bench.producers import Isolation, Producer, producer_of
 from marbench.cases.case import Case
 from marbench.cases.digest import case_digest
-from marbench.cases.suite import Suite
+from marbench.cases.opening import open_cases
 from marbench.machine.devices import device_of
 from marbench.machine.forkserver import ForkServer, shared_server
 from marbench.machine.host import describe_host, host_id
@@ -134,7 +134,7 @@ class Session:
     ) -> None:
         self.conditions = conditions
         self.device = device_of(conditions.device)
-        self.suite = Suite(conditions.spec, conditions.split, self.device)
+        self.suite = open_cases(conditions.spec, conditions.split, self.device)
         self.spec_hash = conditions.spec.hash
         self.server = server or shared_server(PRELOAD)
         self.host = describe_host()

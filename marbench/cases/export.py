@@ -19,7 +19,7 @@ from marbench.cases.case import Case, CaseInfo
 from marbench.cases.export_formats import FORMATS, QUANTITIES
 from marbench.cases.export_readme import readme
 from marbench.cases.recorded import read_facts
-from marbench.cases.suite import Suite
+from marbench.cases.sources import CaseSource
 from marbench.errors import DataError
 from marbench.machine.files import write_atomically
 from marbench.spec import Spec
@@ -29,7 +29,7 @@ __all__ = ["export_cases"]
 
 
 def export_cases(
-    suite: Suite,
+    suite: CaseSource,
     folder: Path,
     limit: int | None = None,
     advance: Callable[[], None] = lambda: None,

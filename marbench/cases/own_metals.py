@@ -15,11 +15,12 @@ from marbench.errors import DataError
 from marbench.geometry import ImageGrid
 from marbench.mask_files import decode_mask
 from marbench.phantoms.implants.metal import Metal, Site
-from marbench.phantoms.metals import coverage, library
+from marbench.phantoms.metals import coverage, library, whole_pixels
 from marbench.spec import Spec
 from marbench.spec_implants import OwnMetalSection
+from marbench.spec_sections import MetalsSection
 
-__all__ = ["AnyMetal", "MaskMetal", "draw", "hold_inside", "metals_of"]
+__all__ = ["AnyMetal", "MaskMetal", "draw", "hold_inside", "made_of", "metals_of"]
 
 LEAST_INSIDE = 0.5
 """Share of an implant that has to lie within the body: less of it is a mistake in size or place."""
@@ -94,6 +95,18 @@ def draw(
     if isinstance(metal, MaskMetal):
         return metal.coverage(grid, reference_pixel, shift)
     return coverage(metal, grid, reference_pixel, shift, angle, scale, mirror)
+
+
+def made_of(
+    areas: dict[str, NDArray[np.float32]], section: MetalsSection, own: bool = False
+) -> dict[str, NDArray[np.float32]]:
+    """Return what `draw` covers as a benchmark has it: of which materials, by shares of pixels or whole ones.
+
+    ``own`` metals stay of what they are, whatever the library's are made of.
+    """
+    if section.material != "own" and not own:
+        areas = {section.material: np.sum(list(areas.values()), axis=0, dtype=np.float32)}
+    return whole_pixels(areas) if section.pixels == "whole" else areas
 
 
 def hold_inside(metal: MaskMetal, total: NDArray[np.float32], image_hu: NDArray[Any], grid: ImageGrid) -> None:

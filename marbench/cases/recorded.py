@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Split
 from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
-from marbench.cases.sources import CaseSource
-from marbench.cases.suite import Suite
 from marbench.errors import DataError, SpecError, StoreError, nearest
 from marbench.machine.arrays import read_npz
 from marbench.machine.files import read_file
-from marbench.spec import Spec, builtin_specs, load_spec
+from marbench.spec import Spec, load_spec
 
-__all__ = ["RecordedCases", "open_cases", "read_facts"]
+__all__ = ["RecordedCases", "read_facts"]
 
 _TRUTH = ("truth_hu", "truth_sinogram_line_integral", "metal_any")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
@@ -54,6 +52,9 @@ class RecordedCases(Sequence[Case]):
     DataError
         The folder holds no cases of the split, or a file in it is none.
     """
+
+    notices: tuple[str, ...] = ()
+    has_truth = True  # of single cases it may be unknown
 
     def __init__(self, folder: str | Path, split: Split = "test", device: torch.device | str = "cpu") -> None:
         if split not in get_args(Split):
@@ -109,25 +110,6 @@ class RecordedCases(Sequence[Case]):
         if _TRUTH[0] in tensors:
             truth = Truth(*(tensors[name] for name in _TRUTH))
         return Case(scan, truth, info)
-
-
-def open_cases(cases: str | Path | Spec, split: Split = "test", device: torch.device | str = "cpu") -> CaseSource:
-    """Return the cases of a benchmark (its name, its file or a `Spec`), or those that a folder holds.
-
-    Raises
-    ------
-    SpecError
-        There is no such benchmark, folder or split.
-    DataError
-        The files cannot be used.
-    """
-    if not isinstance(cases, Spec) and cases not in builtin_specs():
-        try:
-            if Path(cases).is_dir():
-                return RecordedCases(cases, split, device)
-        except (OSError, ValueError):
-            pass  # what cannot be a path is no benchmark either, and is said below
-    return Suite(cases, split, device)
 
 
 def read_facts(path: Path) -> dict[str, Any]:

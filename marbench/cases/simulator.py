@@ -61,7 +61,11 @@ class Simulator:
         """Project a slice as it is."""
         physics = self.spec.physics
         image = torch.from_numpy(slice_.image).to(self.device)
-        water, bone = split_tissue(hu_to_mu(image, physics.water_attenuation), physics.water_attenuation)
+        mu = hu_to_mu(image, physics.water_attenuation)
+        if physics.tissue == "water":
+            water, bone = mu.clamp(min=0), torch.zeros_like(mu)
+        else:
+            water, bone = split_tissue(mu, physics.water_attenuation)
         paths = self.operators.project_mu(torch.stack([water, bone]))
         line_integrals = polychromatic(paths, _TISSUES, self.beam, physics.reference_kev)
         return MetalFree(slice_, water, bone, paths, line_integrals)
@@ -108,6 +112,9 @@ class Simulator:
         whole_metal = metal_paths.sum(dim=0)
         # Joseph's weights are not negative, so a ray that misses the metal sums to exactly 0.
         meets = whole_metal > 0
+        if self.spec.metals.edge_bins == "quartered":
+            metal_paths = torch.where(_edges(meets), metal_paths / 4, metal_paths)
+            whole_metal = metal_paths.sum(dim=0)
         tissue_paths = free.paths
         if self.spec.metals.tissue_under_metal == "removed":
             tissue_paths = tissue_paths - displaced
@@ -139,5 +146,17 @@ class Simulator:
     def measure(self, line_integrals: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
         """Count photons, without noise where ``rng`` is None or the spec says so, and correct for beam hardening."""
         physics = self.spec.physics
-        noisy = photon_noise(line_integrals, physics.photons, physics.scatter, rng if physics.noise else None)
+        noisy = photon_noise(
+            line_integrals, physics.photons, physics.scatter, rng if physics.noise else None, physics.electronic_noise
+        )
         return correct_water(noisy, self.beam, physics.reference_kev)
+
+
+def _edges(trace: torch.Tensor) -> torch.Tensor:
+    """Return the bins of a trace ``(views, bins)`` that an erosion by three bins along the detector takes away.
+
+    What lies beyond the detector erodes nothing, as in the published code.
+    """
+    beyond = torch.ones_like(trace[:, :1])
+    left, right = torch.cat([beyond, trace[:, :-1]], dim=1), torch.cat([trace[:, 1:], beyond], dim=1)
+    return trace & ~(left & right)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from marbench.anatomy.collection import SliceCollection
-from marbench.anatomy.slices import SliceSource
+from marbench.anatomy.slices import SliceSource, Split
 from marbench.cases.case import Case, CaseKey
 from marbench.errors import DataError, SpecError
 from marbench.spec import Spec
@@ -15,7 +15,7 @@ __all__ = ["CaseSource", "bind", "open_source"]
 
 
 class CaseSource(Protocol):
-    """A sequence of cases of one benchmark: simulated here (`Suite`), or read from files (`RecordedCases`).
+    """A sequence of cases of one benchmark: simulated here (`Suite`), or read from files (`FileCases`).
 
     Any case can be made alone, in any order, and is the caller's own: whatever is done to it, the next one is whole.
     """
@@ -23,6 +23,21 @@ class CaseSource(Protocol):
     @property
     def spec(self) -> Spec:
         """The benchmark, bound to its data."""
+        ...
+
+    @property
+    def split(self) -> Split:
+        """Which of its cases."""
+        ...
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether it is known what images are to be compared with."""
+        ...
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What of the files was passed over, left out or assumed; the lines may be published."""
         ...
 
     @property
@@ -45,10 +60,16 @@ def open_source(spec: Spec) -> SliceSource:
     Raises
     ------
     SpecError
-        A procedural benchmark asks for "all" patients or slices, or the benchmark does not say where its files lie.
+        A procedural benchmark asks for "all" patients or slices, the benchmark does not say where its files lie, or its
+        cases are recorded.
     DataError
         The folder that the spec names has no usable slices.
     """
+    if spec.recorded is not None:
+        raise SpecError(
+            f"{spec.name}: its cases are recorded in files, so none can be simulated: not to train on either. Take the "
+            "benchmark that simulates their world, or open them with marbench.cases.opening.open_cases."
+        )
     counts, path, fit = spec.split.counts(), spec.anatomy.path, spec.anatomy.fit
     pattern = spec.anatomy.pattern
     if spec.anatomy.source == "procedural":
@@ -93,7 +114,7 @@ def bind(spec: Spec, source: SliceSource | None = None) -> Spec:
     DataError
         The benchmark has the digest already, and the files are others.
     """
-    if spec.anatomy.source == "procedural":
+    if spec.recorded is None and spec.anatomy.source == "procedural":
         return spec
     opened = source or open_source(spec)
     assert isinstance(opened, SliceCollection)  # as all sources of files are

@@ -20,7 +20,7 @@ from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.slices import Slice, Split
 from marbench.cases.anatomical import pose
 from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
-from marbench.cases.own_metals import AnyMetal, MaskMetal, draw, hold_inside, metals_of
+from marbench.cases.own_metals import AnyMetal, MaskMetal, draw, hold_inside, made_of, metals_of
 from marbench.cases.placement import Pose, place
 from marbench.cases.simulator import MetalFree, Simulator
 from marbench.cases.sources import bind, open_source
@@ -72,6 +72,8 @@ class Suite(Sequence[Case]):
     >>> suite.case_keys[0].case_id
     'test-p000-s0_test-abdomen-01-drug-pump'
     """
+
+    has_truth = True
 
     def __init__(self, spec: str | Path | Spec, split: Split = "test", device: torch.device | str = "cpu") -> None:
         if split not in get_args(Split):
@@ -165,8 +167,7 @@ class Suite(Sequence[Case]):
         areas = draw(metal, grid, spec.metals.reference_pixel_cm, lies.shift, lies.angle, mirror=lies.mirror)
         if isinstance(metal, MaskMetal):
             hold_inside(metal, np.sum(list(areas.values()), axis=0), free.slice.image, grid)
-        elif spec.metals.material != "own":
-            areas = {spec.metals.material: np.sum(list(areas.values()), axis=0, dtype=np.float32)}
+        areas = made_of(areas, spec.metals, own=isinstance(metal, MaskMetal))
         metal_mask, total = mask(areas), np.sum(list(areas.values()), axis=0)
         sinogram, trace = self.simulator.with_metal(free, areas, self._rng("noise", origin, metal.id))
         device = self.simulator.device

@@ -42,10 +42,10 @@ def command(spec: str, out: Path, form: str, truth: bool, limit: int | None, spl
 def export(spec: str, out: Path, limit: int | None, split: Split, form: str, truth: bool) -> None:
     """Export with a bar, and say where the files are."""
     from marbench.cases.export import export_cases
-    from marbench.cases.suite import Suite
+    from marbench.cases.opening import open_cases
     from marbench.cli.progress import TerminalProgress
 
-    suite = Suite(spec, split)
+    suite = open_cases(spec, split)
     with TerminalProgress() as progress:
         for notice in suite.notices:
             progress.note(notice)

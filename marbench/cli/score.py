@@ -44,7 +44,7 @@ def command(
     from rich.console import Console
 
     from marbench.bench.image_folder import score_folder
-    from marbench.cases.recorded import open_cases
+    from marbench.cases.opening import open_cases
     from marbench.cli.progress import TerminalProgress
     from marbench.cli.summary import summary_table
     from marbench.results.store import Store

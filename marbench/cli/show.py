@@ -23,7 +23,7 @@ __all__ = ["command"]
 @options.plugins_option
 def command(name: str, plugins: tuple[Path, ...]) -> None:
     """Show NAME in full: a benchmark (its name or TOML file) or a method (its name or title)."""
-    from marbench.cases.suite import Suite
+    from marbench.cases.opening import open_cases
     from marbench.errors import DataError, MarbenchError, nearest
     from marbench.method.discovery import discover
     from marbench.spec import builtin_specs, load_spec
@@ -31,7 +31,7 @@ def command(name: str, plugins: tuple[Path, ...]) -> None:
     if name in builtin_specs() or name.endswith(".toml"):
         spec = load_spec(name)
         try:
-            suite = Suite(spec) if spec.anatomy.source == "procedural" or spec.anatomy.path is not None else None
+            suite = open_cases(spec) if _names_its_data(spec) else None
         except DataError as error:
             _print(name, dict(_benchmark(spec, "unknown: its data cannot be used")))
             raise error
@@ -52,10 +52,9 @@ def _benchmark(spec: Spec, cases: str, notices: Sequence[str] = ()) -> Iterator[
     """Yield what defines a benchmark, key by key, and what of its files is not used."""
     from marbench.spec import PROTOCOL
 
-    whole = spec.anatomy.source == "procedural" or spec.anatomy.data is not None
     yield "title", spec.title
     yield "summary", spec.summary
-    yield "hash", spec.hash if whole else "unknown without its data"
+    yield "hash", spec.hash if spec.is_bound else "unknown without its data"
     yield "protocol", str(PROTOCOL)
     yield "test cases", cases
     if notices:
@@ -63,11 +62,19 @@ def _benchmark(spec: Spec, cases: str, notices: Sequence[str] = ()) -> Iterator[
     fan, grid = spec.geometry, spec.grid
     yield "field of view", f"{grid.field_of_view[0]:.2f} × {grid.field_of_view[1]:.2f} cm"
     yield "circle that is measured", f"{2 * fan.field_radius:.2f} cm across"
-    content = spec.model_dump(mode="json", by_alias=True, exclude={"title", "summary"}, exclude_none=True)
+    content = spec.model_dump(mode="json", by_alias=True, exclude={"title", "summary", "provenance"}, exclude_none=True)
     # In words: tables and masks are long.
     content["physics"]["spectrum"] = spec.physics.spectrum_title
     content["metals"]["own"] = [f"{metal.id} ({', '.join(metal.masks)})" for metal in spec.metals.own]
     yield from _flat("", content)
+    for known in spec.provenance:
+        yield f"known: {known.what}", f"{known.source}\nVerified: {known.verified or 'not at all'}."
+
+
+def _names_its_data(spec: Spec) -> bool:
+    if spec.recorded is not None:
+        return spec.recorded.path is not None
+    return spec.anatomy.source == "procedural" or spec.anatomy.path is not None
 
 
 def _method(entry: MethodEntry) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Slice, SliceSource
 from marbench.cases.anatomical import pose
+from marbench.cases.own_metals import made_of
 from marbench.cases.placement import Pose, place
 from marbench.cases.simulator import MetalFree, Simulator
 from marbench.cases.sources import open_source
@@ -140,10 +141,8 @@ class TrainingCases:
         else:
             shift = place(metal, free.slice.image, spec.grid, pixel, rng, angle, scale, mirror)
             lies = Pose(shift, angle, mirror)
-        areas = coverage(metal, spec.grid, pixel, lies.shift, lies.angle, scale, lies.mirror)
+        areas = made_of(coverage(metal, spec.grid, pixel, lies.shift, lies.angle, scale, lies.mirror), spec.metals)
         total: NDArray[np.float32] = np.asarray(np.sum(list(areas.values()), axis=0, dtype=np.float32))
-        if spec.metals.material != "own":
-            areas = {spec.metals.material: total}
         measured, trace = self.simulator.with_metal(free, areas, rng)
         return pack(measured, sinogram, image, trace, torch.from_numpy(mask(areas)), torch.from_numpy(total > 0))
 

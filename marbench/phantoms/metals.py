@@ -26,7 +26,7 @@ from marbench.phantoms.implants.metal import CENTRE, MATERIALS, Material, Metal,
 from marbench.phantoms.implants.raster import Frame, paint
 from marbench.phantoms.shapes import Union
 
-__all__ = ["MATERIALS", "Material", "Metal", "Part", "Site", "coverage", "library", "mask"]
+__all__ = ["MATERIALS", "Material", "Metal", "Part", "Site", "coverage", "library", "mask", "whole_pixels"]
 
 
 # Powers of 2, so that fractions and their sums are exact in float32.
@@ -126,6 +126,12 @@ def coverage(
     for label, material in enumerate(materials, start=1):
         fractions[material][window.slices] = np.count_nonzero(samples == label, axis=2) / per_side**2
     return fractions
+
+
+def whole_pixels(coverage_by_material: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """Return metal as masks have it: 1 in the pixels of `mask`, of the material that covers most of each, else 0."""
+    metal, most = mask(coverage_by_material), np.argmax(list(coverage_by_material.values()), axis=0)
+    return {name: (metal & (most == order)).astype(np.float32) for order, name in enumerate(coverage_by_material)}
 
 
 def mask(coverage_by_material: Mapping[str, NDArray[np.float32]]) -> NDArray[np.bool_]:

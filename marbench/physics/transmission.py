@@ -77,11 +77,15 @@ def _law(paths: torch.Tensor, log_photons: torch.Tensor, ratios: torch.Tensor) -
 
 
 def photon_noise(
-    line_integrals: torch.Tensor, photons: float, scatter: float, rng: np.random.Generator | None
+    line_integrals: torch.Tensor,
+    photons: float,
+    scatter: float,
+    rng: np.random.Generator | None,
+    electronic: float = 0.0,
 ) -> torch.Tensor:
     """Count photons behind each ray and return the line integrals that the counts stand for.
 
-    ``N ~ Poisson(round(N0 e^−p) + s)``, ``N = 0 → 1`` (the starvation rule), ``p' = −ln(N / N0)``.
+    ``N ~ Poisson(round(N0 e^−p) + s) + Normal(0, σ)``, ``N < 1 → 1`` (the starvation rule), ``p' = −ln(N / N0)``.
 
     Parameters
     ----------
@@ -95,11 +99,16 @@ def photon_noise(
     rng : numpy Generator or None
         Source of the Poisson numbers, which are the same whatever the device. None counts the expected number (no
         noise).
+    electronic : float
+        σ of the electronics, in photons.
     """
     # In float64: among 2·10⁷ photons float32 no longer tells one from the next.
     expected = torch.round(photons * torch.exp(-line_integrals.double())) + scatter
     if rng is not None:
-        expected = torch.from_numpy(rng.poisson(expected.cpu().numpy()).astype(np.float64)).to(expected.device)
+        counts = rng.poisson(expected.cpu().numpy()).astype(np.float64)
+        if electronic:  # or else nothing is drawn: what follows keeps its random numbers
+            counts += rng.normal(0.0, electronic, counts.shape)
+        expected = torch.from_numpy(counts).to(expected.device)
     return -torch.log(expected.clamp(min=1) / photons).to(line_integrals.dtype)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from marbench.metrics.measure import Measure, stored_measures
 from marbench.results.admission import admit
@@ -50,6 +51,8 @@ class Benchmark:
         What filled the folders.
     notices : tuple of str
         What of the files and slices is not used, and why.
+    created : int array
+        When each of ``rows`` was written, in ns since 1970, 0 where that is not known; empty where nothing is.
     """
 
     spec: Spec
@@ -64,6 +67,7 @@ class Benchmark:
     replaced: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    created: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @classmethod
     def of_rows(cls, spec: Spec, rows: pd.DataFrame, cards: Mapping[str, Mapping[str, Any]]) -> Benchmark:
@@ -93,6 +97,24 @@ class Benchmark:
     def uncorrected(self) -> frozenset[str]:
         """The methods that hand back the image that every method starts from: no correction."""
         return frozenset(label for label in self.methods if self.cards.get(label, {}).get("role") == "uncorrected")
+
+    def days(self, column: str) -> dict[str, tuple[str, str]]:
+        """Return, for every method or case, the days (UTC) on which its first and its last row was written.
+
+        Parameters
+        ----------
+        column : {"method", "case_id"}
+
+        Returns
+        -------
+        dict
+            Empty where it is not known when rows were written, as of runs that were sent in.
+        """
+        if not self.created.any():
+            return {}
+        written = pd.DataFrame({"of": self.rows[column].astype(str), "at": pd.to_datetime(self.created)})
+        ends = written[self.created > 0].groupby("of")["at"].agg(["min", "max"])
+        return {str(of): (f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}") for of, first, last in ends.itertuples()}
 
     @cached_property
     def measures(self) -> tuple[Measure, ...]:
@@ -148,13 +170,14 @@ def gather(runs: Sequence[Run]) -> list[Benchmark]:
 
 
 def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
-    parts = [(run, _of(run.rows, spec_hash, protocol)) for run in runs]
+    parts = [(run, _of(run.rows.assign(_created=run.created), spec_hash, protocol)) for run in runs]
     parts = [(run, rows) for run, rows in parts if len(rows) or (run.rows.empty and run.spec.hash == spec_hash)]
     own = [run for run, _ in parts]
     rows = pd.concat([part.assign(_run=index) for index, (_, part) in enumerate(parts)], ignore_index=True)
     rows, unmade = _apart(rows)
     rows, refused = admit(rows)
     rows, replaced = _newest_entries(rows)
+    created = rows.pop("_created").to_numpy(np.int64)
     timings = pd.concat([_of(run.timings, spec_hash, protocol) for run in own], ignore_index=True)
     timings = timings.merge(rows[["method", "method_hash"]].drop_duplicates())
     return Benchmark(
@@ -162,6 +185,7 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
         spec_hash=spec_hash,
         protocol=protocol,
         rows=rows,
+        created=created,
         timings=timings,
         hosts=_merged(run.hosts for run in own),
         cards=_merged(run.cards for run in own),

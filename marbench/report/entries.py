@@ -65,6 +65,11 @@ class Entry:
     evidence: str = ""
 
     @property
+    def family(self) -> str:
+        """The label without its parameters: variants of one method share it."""
+        return self.label.partition("[")[0]
+
+    @property
     def anchor(self) -> str:
         """The fragment of the method's card: the same whatever other methods there are."""
         return f"method-{safe_name(self.label)}"

@@ -41,6 +41,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     measures = [measure for measure in (board.measures if board else ()) if measure.convention]
     scores = {measure: table.scores(measure.id) for measure in measures}
     titles = {method: findings.entries[method].title for method in methods}
+    days = benchmark.days("case_id")
     cases = []
     for case_id, chosen in findings.shown.items():
         images = method_images(findings, case_id, chosen.stored.truth.shape, methods)
@@ -52,6 +53,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         case |= {"has": [place for place, method in enumerate(methods) if method in images]}
         case |= {"group": int(facts["size_group"]), "region": facts["region"]}
         case |= {"materials": facts["materials"].split(","), "area": round(float(facts["metal_area_mm2"]), 1)}
+        case["made"] = days[case_id][1] if case_id in days else ""
         case["scores"] = {
             method: [float(f"{scores[measure][row, at]:.6g}") for measure in measures]
             for row, method in enumerate(benchmark.methods)

@@ -68,6 +68,7 @@ def _columns(findings: Findings) -> list[tuple[str, str, bool]]:
     board = findings.board
     apart = [(each.name, each.title, True) for each in board.measures if not each.convention] if board else []
     elsewhere = any(entry.evidence for entry in findings.entries.values())
+    made = [("made", "Made", False)] if findings.benchmark.created.any() else []
     published = [("published", "Published", True)] if findings.published else []
     return [
         ("sizes", "Metal sizes", True),
@@ -76,6 +77,7 @@ def _columns(findings: Findings) -> list[tuple[str, str, bool]]:
         ("time", "Time", True),
         ("parameters", "Params", True),
         ("cases", "Cases", True),
+        *made,
         *published,
         ("evidence", "Evidence", elsewhere),
     ]
@@ -100,7 +102,9 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
         "domains": sorted({entry.domain for entry in methods.values() if entry.domain}),
         "regions": sorted({cell[0] for cell in cells["strata"] if cell[0]}) if cells else [],
         "materials": sorted({name for cell in cells["strata"] for name in cell[1].split(",") if name}) if cells else [],
+        "variants": len({entry.family for entry in methods.values()}) < len(methods),
         "columns": _columns(findings),
+        "made": benchmark.days("method"),
         "published": findings.published,
         "evidence": told,
         "example": write_example(findings, output),

@@ -62,6 +62,11 @@ class Output:
         self.files[name] = hashlib.sha256(data).hexdigest()
         return name
 
+    def discard(self, name: str) -> None:
+        """Remove a file that was written, after all."""
+        with contextlib.suppress(OSError):  # other files are in its folder
+            _remove(self.folder, name, self.files.pop(name))
+
     def note(self, text: str) -> None:
         """Take a notice, once."""
         if text not in self.notices:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,9 @@ __all__ = [
     "BODY_HU",
     "METAL_COLOUR",
     "body_frame",
+    "frame_of",
     "method_images",
+    "png",
     "windowed",
     "write_panels",
     "write_thumbnail",
@@ -42,7 +45,11 @@ def method_images(
 
 def body_frame(case: StoredCase) -> tuple[int, int, int, int]:
     """Return the rows and columns that hold the body, with a margin: top, bottom, left, right. Without a body: all."""
-    body = (case.truth > BODY_HU) | case.metal
+    return frame_of((case.truth > BODY_HU) | case.metal)
+
+
+def frame_of(body: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Return the rows and columns that hold a body, see `body_frame`."""
     sides: list[int] = []
     for axis in (1, 0):
         inside: NDArray[np.bool_] = np.any(body, axis=axis)
@@ -65,7 +72,7 @@ def write_panels(
     for label, image in images.items():
         name = f"pictures/{safe_name(case_id)}/{safe_name(label)}.png"
         panels.append(
-            (titles.get(label, label.capitalize()), output.write(name, _png(windowed(image, case.metal, case.window))))
+            (titles.get(label, label.capitalize()), output.write(name, png(windowed(image, case.metal, case.window))))
         )
     return tuple(panels)
 
@@ -75,10 +82,10 @@ def write_thumbnail(case_id: str, case: StoredCase, output: Output) -> str:
     top, bottom, left, right = body_frame(case)
     pixels = windowed(case.uncorrected, case.metal, case.window)[top:bottom, left:right]
     step = -(-max(pixels.shape[:2]) // THUMBNAIL)
-    return output.write(f"pictures/{safe_name(case_id)}/_thumbnail.png", _png(pixels[::step, ::step]))
+    return output.write(f"pictures/{safe_name(case_id)}/_thumbnail.png", png(pixels[::step, ::step]))
 
 
-def windowed(image: NDArray[np.int16], metal: NDArray[np.bool_], window: tuple[float, float]) -> NDArray[np.uint8]:
+def windowed(image: NDArray[Any], metal: NDArray[np.bool_], window: tuple[float, float]) -> NDArray[np.uint8]:
     """Return an image in HU as grey values of a display window, the metal in colour; ``(rows, columns, 3)``."""
     low, high = window
     grey = np.clip((image.astype(np.float64) - low) / (high - low), 0, 1) * 255
@@ -87,7 +94,7 @@ def windowed(image: NDArray[np.int16], metal: NDArray[np.bool_], window: tuple[f
     return colours
 
 
-def _png(pixels: NDArray[np.uint8]) -> bytes:
+def png(pixels: NDArray[np.uint8]) -> bytes:
     """Return colours, ``(rows, columns, 3)``, as PNG, without a word about the software or the time."""
     from PIL import Image
 

@@ -12,6 +12,7 @@ from marbench.report.commands import command_text, pasted_folder
 from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
 from marbench.report.reproduction import comparable_tables
+from marbench.spec import Spec
 from marbench.spec_file import spec_toml
 from marbench.version import __version__
 
@@ -53,6 +54,11 @@ def _turn(fan: FanBeam) -> str:
     return f"{turn}{', unevenly' if fan.angles else ''}{', clockwise' if fan.clockwise else ''}"
 
 
+def _origin(spec: Spec) -> tuple[str, str]:
+    """Say where the cases come from: simulated of slices, or recorded by others."""
+    return ("Anatomy", spec.anatomy.source) if spec.recorded is None else ("Recorded cases", spec.recorded.format)
+
+
 def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
     benchmark = findings.benchmark
     fan, grid, metals = benchmark.spec.geometry, benchmark.spec.grid, benchmark.spec.metals
@@ -69,7 +75,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
             ("Spectrum", benchmark.spec.physics.spectrum_title),
             ("Photons per ray", _power(benchmark.spec.physics.photons)),
             ("Metals", f"{'each of its own material' if metals.material == 'own' else metals.material}, {groups}"),
-            ("Anatomy", benchmark.spec.anatomy.source),
+            _origin(benchmark.spec),
             ("Truth", benchmark.spec.truth.image),
         ],
         "machines": [(host, flat(content)) for host, content in benchmark.hosts.items()],

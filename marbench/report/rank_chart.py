@@ -99,13 +99,13 @@ def rank_chart(
     def height_of(rank: float) -> float:
         return _TOP + _ROW * (rank - 0.5)
 
+    decided = [_sure(benchmark, group, len(methods)) for group in columns]
     lines = []
     for index, method in enumerate(methods):
         shift = spread * (index - (len(methods) - 1) / 2)
         points = []
-        for x, group in zip(places, columns, strict=True):
+        for x, group, sure in zip(places, columns, decided, strict=True):
             result = board.comparisons[measure.id] if group == 0 else comparisons[group]
-            sure = _sure(benchmark, group, len(methods))
             first, last = result.rank_interval[index]
             ends = (height_of(first), height_of(last)) if sure else None
             told = f"{titles[index]}, {_name(group)}: {_told(result, index, measure, sure)}"

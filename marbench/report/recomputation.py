@@ -17,7 +17,7 @@ from marbench.bench.plan import Task, Unit
 from marbench.bench.work import Conditions, Result, Session, Work, do
 from marbench.cases.case import Case
 from marbench.cases.digest import case_digest, digests_agree
-from marbench.cases.suite import Suite
+from marbench.cases.sources import CaseSource
 from marbench.errors import MarbenchError, StoreError
 from marbench.machine.files import find_files
 from marbench.method.discovery import discover
@@ -40,13 +40,15 @@ _HU = 2
 Row = Mapping[Any, Any]
 
 
-def recomputed(run: Run, suite: Suite, cases: int, progress: Progress, proved: set[tuple[str, str]]) -> Iterator[Check]:
+def recomputed(
+    run: Run, suite: CaseSource, cases: int, progress: Progress, proved: set[tuple[str, str]]
+) -> Iterator[Check]:
     """Check the cases of which there are pictures and ``cases`` others, and run on those what is at hand.
 
     Parameters
     ----------
     run : Run
-    suite : Suite
+    suite : CaseSource
         The benchmark's cases; those of the rows are among them.
     cases : int
     progress : Progress
@@ -134,7 +136,7 @@ def _apart(kind: Measure, told: float, value: float, moved: float) -> str:
     return f"{kind.id} is said to be {told:.{kind.digits}f}, and is {value:.{kind.digits}f}"
 
 
-def _run_again(run: Run, suite: Suite, positions: Sequence[int], progress: Progress) -> Iterator[Check]:
+def _run_again(run: Run, suite: CaseSource, positions: Sequence[int], progress: Progress) -> Iterator[Check]:
     """Run the methods that are at hand, in the same version, on some cases."""
     fitted = _at_hand(run, suite)
     if elsewhere := sorted(set(run.rows["method"].unique()) - {each.label for each in fitted}):
@@ -158,7 +160,7 @@ def _run_again(run: Run, suite: Suite, positions: Sequence[int], progress: Progr
     yield found("methods", [each for each in results if each], words, bool(results))
 
 
-def _at_hand(run: Run, suite: Suite) -> list[FittedMethod]:
+def _at_hand(run: Run, suite: CaseSource) -> list[FittedMethod]:
     """Return the methods of a run that this machine has, in the version of the rows."""
     discovery, fitted = discover(), []
     for row in run.rows.drop_duplicates("method").to_dict("records"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from marbench.bench.options import Progress
 from marbench.cases.case import CaseKey
-from marbench.cases.suite import Suite
+from marbench.cases.opening import open_cases
 from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import writable_folder
 from marbench.machine.text import clean_line
@@ -120,7 +120,7 @@ def _compared(run: Run, progress: Progress, cases: int, proved: set[tuple[str, s
     """Check what needs the benchmark's cases, and add what was scored from its picture to ``proved``."""
     try:
         _refuse_large(run.spec)
-        suite = Suite(run.spec)
+        suite = open_cases(run.spec)
         keys = suite.case_keys
     except MarbenchError as error:
         # Data of patients are not everywhere.

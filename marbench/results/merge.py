@@ -105,8 +105,8 @@ def _refuse_other_benchmark(runs: Sequence[Run]) -> None:
 
 
 def _difference(one: Spec, other: Spec) -> str:
-    if one.anatomy.data != other.anatomy.data:
-        return f"its CT slices are others (digest {str(other.anatomy.data)[:12]}, not {str(one.anatomy.data)[:12]})"
+    if one.data != other.data:
+        return f"its CT slices are others (digest {str(other.data)[:12]}, not {str(one.data)[:12]})"
     there, here = (dict(_flat(spec.model_dump(mode="json", by_alias=True))) for spec in (one, other))
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
     # Title and gallery are no part of the identity.

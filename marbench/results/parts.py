@@ -18,8 +18,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from marbench.errors import StoreError
 from marbench.machine.files import Found, find_files, read_file, within, write_atomically
@@ -37,10 +39,19 @@ _ROUNDS = 50
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What a folder of parts holds: all rows, oldest first, and what was left out, and why."""
+    """What a folder of parts holds: all rows, oldest first, and what was left out, and why.
+
+    Attributes
+    ----------
+    table : DataFrame
+    problems : list of str
+    created : int array
+        When each row was written, in ns since 1970.
+    """
 
     table: pd.DataFrame
     problems: list[str]
+    created: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +131,8 @@ def read_parts(folder: Path, kind: Kind, spec_hash: str, *, merge: bool = False,
         f"{folder.name}: {count} of {len(table) + held.faults.total()} rows are left out and count as missing, {why}"
         for why, count in held.faults.items()
     ]
-    return Parts(table, problems)
+    created = np.repeat([piece.created for piece in pieces], [piece.table.num_rows for piece in pieces])
+    return Parts(table, problems, created.astype(np.int64))
 
 
 def usable_pieces(folder: Path, kind: Kind, spec_hash: str) -> list[Piece]:

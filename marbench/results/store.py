@@ -26,7 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from marbench.errors import StoreError
 from marbench.machine.files import read_file, safe_name, within, writable_folder, write_atomically
@@ -75,6 +77,8 @@ class Run:
         What of the files and slices was passed over, left out or assumed.
     faults : DataFrame
         One row, of no method, per case that could not be made and has no result; columns as ``rows``.
+    created : int array
+        When each of ``rows`` was written, in ns since 1970; 0 where that is not known, as of a run that was sent in.
     """
 
     folder: Path
@@ -87,6 +91,7 @@ class Run:
     commands: list[str]
     notices: list[str] = field(default_factory=list)
     faults: pd.DataFrame = field(default_factory=pd.DataFrame)
+    created: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 class Store:
@@ -251,19 +256,23 @@ def _read(folder: Path, merge: bool) -> Run:
     problems = [*results.problems, *timings.problems]
     hosts, cards = read_hosts(folder, problems), read_cards(folder, problems)
     commands, notices = (read_lines(folder, name, problems) for name in (COMMANDS, NOTICES))
-    rows, refused = admit(results.table)
+    # Beside the rows, not among them: two runs of one benchmark have the same rows.
+    rows, refused = admit(results.table.assign(created=results.created))
     columns = list(dict.fromkeys([*rows.columns, *metric_names(spec.metrics.conventions)]))
     rows = rows.reindex(columns=columns)
     # Rows without a method tell of cases that could not be made; once a case has results, nothing is left to tell.
     faults = _cleaned(_one_per_case(rows[rows["method"] == ""]))
     rows = rows[rows["method"] != ""]
-    faults = faults[~faults["case_id"].isin(rows["case_id"])].reset_index(drop=True)
+    faults = faults[~faults["case_id"].isin(rows["case_id"])].drop(columns="created").reset_index(drop=True)
     # A method that was only timed has no rows to say which version counts; one with rows is judged by those.
     current = _current_versions(timings.table, cards) | _current_versions(rows, cards)
+    kept = _cleaned(_one_per_case(_of_versions(rows, current)))
+    created = kept.pop("created").to_numpy(np.int64)
     return Run(
         folder=folder,
         spec=spec,
-        rows=_cleaned(_one_per_case(_of_versions(rows, current))),
+        rows=kept,
+        created=created,
         faults=faults,
         timings=_cleaned(_of_versions(timings.table, current).reset_index(drop=True)),
         hosts=hosts,

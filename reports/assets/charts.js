@@ -10,6 +10,8 @@
     /** @param {Event} event */
     const tell = (event) => {
       if (!(event.target instanceof Element) || line.contains(event.target)) return;
+      // The focus that a finger or a mouse brings comes after what it hit was told.
+      if (event.type === "focusin" && !event.target.matches(":focus-visible")) return;
       const point = event.target.closest("[aria-label].reading-point");
       if (point) line.textContent = point.getAttribute("aria-label");
       else rest();

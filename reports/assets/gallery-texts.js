@@ -47,7 +47,7 @@
       const absent = data.methods.filter((_, index) => !item.has.includes(index)).map((name) => data.titles[name]);
       const facts = [
         item.id, item.reasons.join(", "), `group ${item.group}`, item.region, item.materials.join(" + "),
-        `${print(item.area, 1)} mm² of metal`, absent.length ? `no picture of ${absent.join(", ")}` : "",
+        `${print(item.area, 1)} mm² of metal`, item.made ? `last result of ${item.made}` : "", absent.length ? `no picture of ${absent.join(", ")}` : "",
       ];
       return facts.filter(Boolean).join(" · ");
     };

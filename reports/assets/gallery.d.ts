@@ -40,7 +40,7 @@ interface State {
 interface PaneState extends State { zoomX: number; zoomY: number }
 
 interface GalleryCase {
-  id: string; reasons: string[]; group: number; region: string; materials: string[]; area: number;
+  id: string; reasons: string[]; made: string; group: number; region: string; materials: string[]; area: number;
   window: Pair; frame: Box; size: Pair; folder: string; thumb: string; sinograms: boolean;
   /** The methods of which there is a picture, by their places in the list of all. */
   has: number[];

@@ -153,6 +153,8 @@
   /** @type {(text: string) => void} */
   const say = (text) => { find("gallery-status").textContent = text; };
   const save = () => {
+    // What was set a moment ago is saved, too.
+    if (frame) { cancelAnimationFrame(frame); drawAll(); }
     const { low, high, about } = texts.scaleText();
     G.savePng(panes, [`${data.title}: ${texts.factsOf(current)}`, `${about}, ${low} to ${high}`], `${state.case}-${state.view}.png`);
   };

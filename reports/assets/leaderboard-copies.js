@@ -86,7 +86,7 @@ window.marbench = window.marbench || {};
         const quote = (/** @type {string} */ text) => (/[",\n\r]/.test(text) || /^[=+\-@\t]/.test(text) ? `"${(/^[=+\-@\t]/.test(text) ? "'" : "") + text.replaceAll('"', '""')}"` : text);
         const groups = (shownRows(board).length ? all(".cell", shownRows(board)[0]) : []).map((cell) => (cell.dataset.group === "0" ? "all" : `group_${cell.dataset.group}`));
         const columns = Object.values(measures).flatMap(({ id }) => groups.map((group) => `${id} ${group}`));
-        const texts = ["published", "evidence"].filter((name) => board.querySelector(`[data-column="${name}"]`));
+        const texts = ["made", "published", "evidence"].filter((name) => board.querySelector(`[data-column="${name}"]`));
         const rows = shownRows(board).map((row) => [
           quote(row.dataset.method ?? ""),
           quote(row.dataset.title ?? ""),

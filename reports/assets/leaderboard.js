@@ -186,10 +186,12 @@
       if (filtered) { remark(board); rerank(board); }
       look(board, view);
       window.marbench.showColumns(table, tools);
+      window.marbench.groupMethods(table, tools);
       board.classList.toggle("filtered", filtered);
       for (const part of all(".incomplete", board)) part.hidden = all("tr[data-method]", part).every((row) => row.hidden);
       const order = sortOf(board);
       window.marbench.sort(table, Number(order?.column ?? 0), order?.up === false ? "descending" : "ascending");
+      window.marbench.foldVariants(table, tools);
       if (board.dataset.index === chosen) {
         // Ranks by size are of all methods on all cases.
         for (const figure of all("figure.ranks")) figure.hidden = filtered || figure.dataset.index !== chosen;
@@ -227,9 +229,14 @@
     const sorted = order && headings[Number(order.column)];
     for (const heading of headings) heading.removeAttribute("aria-sort");
     (sorted || headings[0]).setAttribute("aria-sort", !sorted || order.up ? "ascending" : "descending");
-    board.addEventListener("sorted", () => window.marbench.writeAddress(tools, sortOf(board)));
+    board.addEventListener("sorted", () => {
+      window.marbench.foldVariants(tableOf(board), tools);
+      window.marbench.writeAddress(tools, sortOf(board));
+    });
   }
   update();
 
-  window.marbench.bindCopies({ boards, aboutOf, shownRows, choice });
+  /** @type {Copied["shownRows"]} */
+  const unfolded = (board) => shownRows(board).filter((row) => !row.classList.contains("folded"));
+  window.marbench.bindCopies({ boards, aboutOf, shownRows: unfolded, choice });
 })();

@@ -60,6 +60,8 @@ interface Shared {
   readAddress(form: HTMLFormElement): Order | null;
   writeAddress(form: HTMLFormElement, sort: Order | null): void;
   showColumns(table: HTMLTableElement, form: HTMLFormElement): void;
+  groupMethods(table: HTMLTableElement, form: HTMLFormElement): void;
+  foldVariants(table: HTMLTableElement, form: HTMLFormElement): void;
   bindCopies(leaderboard: Copied): void;
 }
 

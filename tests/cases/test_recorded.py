@@ -16,7 +16,8 @@ import marbench
 from marbench.cases.case import Case
 from marbench.cases.digest import case_digest, digests_agree
 from marbench.cases.export import export_cases
-from marbench.cases.recorded import RecordedCases, open_cases
+from marbench.cases.opening import open_cases
+from marbench.cases.recorded import RecordedCases
 from marbench.cases.sources import CaseSource
 from marbench.cases.suite import Suite
 from marbench.errors import DataError, SpecError

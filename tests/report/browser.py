@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -35,36 +35,59 @@ class Browser:
             "--host-resolver-rules=MAP * ~NOTFOUND",
         ):
             options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-        # What the browser's own start page did is not ours.
-        self.driver.get("about:blank")
-        self.driver.get_log("performance")
+        self.framed: tuple[int, int, str] | None = None
 
-    def open(self, page: Path, fragment: str = "", width: int = 1280, height: int = 900, scheme: str = "light") -> Any:
-        """Open a file at a window size (CSS px) and a colour scheme; return the driver."""
+    def frame(self, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
+        """Set the window size (CSS px) and the colour scheme; a page that is open stays and follows."""
+        self.framed = (width, height, scheme)
         self.driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
         )
-        feature = {"name": "prefers-color-scheme", "value": scheme}
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-        # A URL that differs in its fragment only would not load the page anew.
-        self.driver.get("about:blank")
+        # Without transitions, so that a colour is what it will be.
+        media = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in media.items()]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": features})
+
+    def shows(self, page: Path) -> bool:
+        """Return whether a page is open in the usual frame: what restores it costs less than to load it anew."""
+        return self.framed == (1280, 900, "light") and self.driver.current_url.split("#")[0] == page.resolve().as_uri()
+
+    def open(self, page: Path, fragment: str = "", width: int = 1280, height: int = 900, scheme: str = "light") -> Any:
+        """Open a file in a frame; return the driver."""
+        self.frame(width, height, scheme)
+        address = page.resolve().as_uri()
+        if self.driver.current_url.split("#")[0] == address:
+            # A URL that differs in its fragment only would not load the page anew.
+            self.driver.get("about:blank")
         # What earlier pages said is not this page's fault.
         self.driver.get_log("browser")
-        self.driver.get_log("performance")
-        self.driver.get(page.resolve().as_uri() + fragment)
+        self.driver.get(address + fragment)
         return self.driver
 
+    def loaded(self) -> list[str]:
+        """Return what the open page has loaded. What leaves the machine cannot be, and is an error on the console."""
+        tree = self.driver.execute_cdp_cmd("Page.getResourceTree", {})["frameTree"]
+        return [str(resource["url"]) for resource in tree["resources"]]
+
     def complaints(self, folder: Path) -> list[str]:
-        """Return what the console said since the last call, and the requests that left the folder."""
-        found = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "DEBUG"]
-        base = folder.resolve().as_uri()
-        for entry in self.driver.get_log("performance"):
-            message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                url = message["params"]["request"]["url"]
-                if not url.startswith((base, "data:", "about:", "blob:")):
-                    found.append(f"request to {url}")
-        return found
+        """Return what the console said since the last call, and what the page loaded from outside the folder."""
+        said = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] != "DEBUG"]
+        own = (folder.resolve().as_uri(), "data:", "blob:")
+        return said + [f"request to {url}" for url in self.loaded() if not url.startswith(own)]
+
+
+def until(driver: Any, script: str, *arguments: Any) -> Any:
+    """Return the script's value as soon as it is true."""
+    for _ in range(100):
+        if value := driver.execute_script(f"return {script}", *arguments):
+            return value
+        time.sleep(0.03)
+    raise AssertionError(f"never true: {script}")
+
+
+def settle(driver: Any) -> None:
+    """Wait until all is drawn and the address is written."""
+    driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 200))")

@@ -20,6 +20,8 @@ AREAS_MM2 = (1992.0, 853.0, 852.0, 435.0, 235.0, 112.0, 112.0, 108.0, 51.0, 31.0
 MATERIALS = ("titanium", "cocr", "steel", "titanium", "steel", "titanium", "gold", "amalgam", "titanium,steel", "gold")
 REGIONS = ("dental", "shoulder", "thorax", "abdomen", "pelvis")
 
+HOSTILE = "<img src=x onerror=alert(1)>"
+
 
 @dataclass(frozen=True)
 class Synthetic:

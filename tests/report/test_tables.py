@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from marbench.metrics.measure import measure, measures_of
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.pages import render
 from marbench.report.standings import Standings, standings
+from marbench.report.submission import Submission
 from marbench.report.tables import score_table
 from marbench.results.rows import Row
 from marbench.results.store import open_run
@@ -252,6 +254,28 @@ def test_the_newest_valid_entry_of_a_method_counts(tmp_path: Path) -> None:
     assert set(benchmark.rows["method_hash"]) == {"bbbb"}
     assert set(benchmark.timings["method_hash"]) == {"bbbb"}
     assert len(benchmark.replaced) == 2
+
+
+def test_results_have_the_days_on_which_they_were_stored_and_none_once_they_were_sent_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+
+    def store(moment: str, slice_id: str) -> None:
+        at = pd.Timestamp(moment).value
+        monkeypatch.setattr(time, "time_ns", lambda: at)
+        write_run(run, METHODS[:2], slices=2, change=lambda row: row if row.slice_id == slice_id else None)
+
+    store("2026-01-02T23:59:59", "s00000")
+    store("2026-01-04T00:00:01", "s00001")
+    monkeypatch.undo()
+    benchmark = _gather(run)
+    assert benchmark.days("method") == dict.fromkeys(("li", "none"), ("2026-01-02", "2026-01-04"))
+    days = benchmark.days("case_id")
+    assert {days[case] for case in days if "-s00000_" in case} == {("2026-01-02", "2026-01-02")}
+    assert len(days) == 20
+    Submission.of(run).write(tmp_path / "sent", print)
+    assert _gather(tmp_path / "sent").days("method") == {}
 
 
 def test_shards_of_one_version_are_one_entry(tmp_path: Path) -> None:

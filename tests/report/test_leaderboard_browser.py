@@ -1,9 +1,7 @@
-"""The pages in a real browser, opened from disk without network."""
+"""The leaderboard in a real browser, opened from disk without network."""
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,37 +10,52 @@ from typing import Any
 import pyarrow.dataset as dataset
 import pytest
 from browser import Browser
-from synthetic_runs import METHODS, Synthetic, failed, write_run
+from synthetic_runs import HOSTILE, METHODS, Synthetic, write_run
 
 from marbench.report.pages import render
-from marbench.report.site import publish
 from marbench.results.rows import Row
 
-HOSTILE = "<img src=x onerror=alert(1)>"
-AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+_RESTORE = """for (const part of document.querySelectorAll("details")) part.open = false;
+document.querySelector("#tools [type=reset]").click();
+scrollTo(0, 0);
+setTimeout(arguments[0]);"""
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    def change(row: Row) -> Row:
-        return failed(row, message="</script>") if row.method == HOSTILE and row.size_group == 2 else row
-
-    methods = (*METHODS, Synthetic(HOSTILE, 30.0, 0.05, 77, "image"))
-    return render(write_run(tmp_path_factory.mktemp("browser") / "run", methods, change=change, pictures=1)).parent
-
-
-@pytest.fixture(scope="module")
-def site(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    paper = write_run(folder / "paper", METHODS[:3], spec="dudonet2019", slices=2)
-    return publish([report.parent, paper], folder / "site", published="2026-01-02T10:00:00+00:00").parent
+@pytest.fixture
+def report(hostile_report: Path) -> Path:
+    return hostile_report
 
 
 @pytest.fixture
 def board(browser: Browser, report: Path) -> Any:
-    """The leaderboard, and after the test not a word of complaint."""
-    yield browser.open(report / "index.html")
+    """The leaderboard with nothing chosen, and after the test not a word of complaint."""
+    if browser.shows(report / "index.html"):
+        browser.driver.execute_async_script(_RESTORE)
+    else:
+        browser.open(report / "index.html")
+    yield browser.driver
     assert browser.complaints(report) == []
+
+
+_DOMAINS = ("sinogram", "image")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The leaderboard of twenty methods, two of which have variants, over many kinds of cases."""
+    labels = ["nmar", "nmar[n=1]", "zeng", "zeng[n=1]", "zeng[n=2]", *(f"m{number}" for number in range(15))]
+    methods = [
+        Synthetic(
+            label, 20 + place / 2, 0.01, place, "dual" if "zeng" in label else ("sinogram", "image")[place // 2 % 2]
+        )
+        for place, label in enumerate(labels)
+    ]
+    cards = {label: {"year": 1998 + place} for place, label in enumerate(labels) if place}
+
+    def change(row: Row) -> Row:
+        return replace(row, materials=f"{row.metal_id},{row.region}")
+
+    return render(write_run(tmp_path_factory.mktemp("large") / "run", methods, slices=2, change=change, cards=cards))
 
 
 def _column(driver: Any, index: int) -> list[str]:
@@ -72,31 +85,6 @@ def _choose(driver: Any, name: str, value: str) -> None:
         name,
         value,
     )
-
-
-def _all_pages(report: Path, site: Path) -> list[Path]:
-    """Every kind of page once."""
-    return [*sorted(report.glob("*.html")), site / "index.html", *(next(site.glob(name)) for name in _OF_SITES)]
-
-
-_OF_SITES = ("benchmarks/*/entries.html", "runs/*/index.html")
-_SHIFTS = """const observer = new PerformanceObserver(() => {});
-observer.observe({ type: "layout-shift", buffered: true });
-setTimeout(() => arguments[0](observer.takeRecords().map(({ value, sources }) => [value, sources.map(
-  ({ node }) => node?.id || node?.className || node?.nodeName)])), 60);"""
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (1280, "dark"), (375, "light"), (375, "dark")])
-def test_no_page_complains_asks_the_network_overflows_or_moves(
-    browser: Browser, report: Path, site: Path, width: int, scheme: str
-) -> None:
-    for page in _all_pages(report, site):
-        driver = browser.open(page, width=width, scheme=scheme)
-        assert driver.execute_script("return document.documentElement.scrollWidth") <= width, page
-        assert page.name == "gallery.html" or driver.execute_async_script(_SHIFTS) == [], page
-        dark = driver.execute_script("return getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
-        assert dark == (scheme == "dark"), page
-        assert browser.complaints(site if page.is_relative_to(site) else report) == [], page
 
 
 def test_a_hostile_name_is_text_and_runs_nothing(browser: Browser, board: Any) -> None:
@@ -196,7 +184,7 @@ def test_columns_go_and_come_and_a_link_remembers_them(browser: Browser, board: 
     for name in ("time", "sizes", "evidence"):
         board.find_element("css selector", f"[name=column-{name}]").click()
     assert shown(board) == ["#", "Method", "All", "95 % CI", "RMSE", "Params", "Cases", "Evidence"]
-    assert set(_column(board, 13)) == {"run here"}
+    assert set(_column(board, 14)) == {"run here"}
     fragment = str(board.execute_script("return location.hash"))
     assert sorted(fragment[1:].split("&")) == ["column-evidence=1", "column-sizes=0", "column-time=0"]
     assert shown(browser.open(report / "index.html", fragment))[-2:] == ["Cases", "Evidence"]
@@ -204,11 +192,13 @@ def test_columns_go_and_come_and_a_link_remembers_them(browser: Browser, board: 
     assert shown(browser.open(report / "index.html", width=375))[:3] == ["#", "Method", "All"]
 
 
-@pytest.mark.parametrize("fragment", ["#view=odd&region=nowhere&sort=99&kind=<img>", "#sort=constructor", "#content"])
-def test_a_wrong_link_shows_the_whole_board(browser: Browser, report: Path, fragment: str) -> None:
-    driver = browser.open(report / "index.html", fragment)
-    assert len(_methods(driver)) == 7
-    assert browser.complaints(report) == []
+_WRONG = ("#view=odd&region=nowhere&sort=99&kind=<img>&group=odd&fold=2&open=%,x", "#sort=constructor", "#content")
+
+
+def test_a_wrong_link_shows_the_whole_board(browser: Browser, report: Path) -> None:
+    for fragment in _WRONG:
+        assert len(_methods(browser.open(report / "index.html", fragment))) == 7
+        assert browser.complaints(report) == []
 
 
 def test_views_and_conventions_show_one_thing_at_a_time(board: Any) -> None:
@@ -288,7 +278,7 @@ def test_copies_say_what_the_table_says(board: Any, report: Path) -> None:
     assert float(row[lines[0].split(",").index("psnr[dudonet2019] all")]) == pytest.approx(mean, rel=1e-12)
 
 
-@pytest.mark.parametrize("width", [1440, 1280, 375])
+@pytest.mark.parametrize("width", [1280, 375])
 def test_the_board_opens_with_ranks_over_metal_size_that_tell_themselves(
     browser: Browser, report: Path, width: int
 ) -> None:
@@ -325,22 +315,7 @@ def test_the_rows_on_show_are_downloaded_as_csv(board: Any) -> None:
     )
     assert name.startswith("leaderboard-") and name.endswith(".csv")
     assert [line.split(",")[0] for line in text.splitlines()] == ["method", "nmar", "li", "none"]
-
-
-@pytest.mark.parametrize("width", [1280, 375])
-def test_charts_fit_the_window_and_tell_their_values_to_pointer_and_keyboard(
-    browser: Browser, report: Path, width: int
-) -> None:
-    for page, told in (("timing", "DUDONET: "), ("explorer", "DUDONET: median ")):
-        driver = browser.open(report / f"{page}.html", width=width)
-        charts = driver.find_elements("css selector", "figure.chart > svg")
-        (chart,) = [each for each in charts if each.is_displayed()]
-        assert chart.rect["x"] + chart.rect["width"] <= width
-        points = chart.find_elements("css selector", ".reading-point")
-        (point,) = [each for each in points if str(each.get_attribute("aria-label")).startswith(told)]
-        driver.execute_script("arguments[0].focus()", point)
-        assert driver.find_element("css selector", ".reading").text == point.get_attribute("aria-label")
-        assert browser.complaints(report) == []
+    board.get("about:blank")  # with what was put in its place
 
 
 _POINT = """const [mark, x, y, kind] = arguments;
@@ -349,99 +324,8 @@ const where = { clientX: place.x, clientY: place.y };
 mark.dispatchEvent(new PointerEvent(kind, { ...where, pointerType: "mouse", bubbles: true }));"""
 
 
-def test_cases_behind_the_charts_tell_themselves_and_lead_to_their_pictures(browser: Browser, report: Path) -> None:
-    from selenium.webdriver.common.keys import Keys
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    frame = dataset.dataset(report.parent / "results", format="parquet").to_table().to_pandas()
-    own = frame[frame["method"] == "dudonet"].set_index("case_id").sort_values("psnr[dudonet2019]")
-    driver = browser.open(report / "explorer.html")
-    wait = WebDriverWait(driver, 30, 0.05)
-    places = json.loads(driver.find_element("id", "explorer-data").get_attribute("textContent"))["methods"]
-    of_method = f"[data-method='{places.index('dudonet')}']"
-
-    def told(case: str, row: Any, figure: Any) -> None:
-        line = figure.find_element("css selector", ".reading")
-        start = f"DUDONET: {row['psnr[dudonet2019]']:.2f} dB on {case}, {row['region']}"
-        wait.until(lambda _: line.text.startswith(start))
-
-    violin = driver.find_element("css selector", f"svg.wide .shape{of_method}")
-    driver.execute_script("arguments[0].focus()", violin)
-    figure = violin.find_element("xpath", "ancestor::figure")
-    for key, at in ((Keys.ARROW_RIGHT, 0), (Keys.ARROW_RIGHT, 1), (Keys.END, -1)):
-        violin.send_keys(key)
-        told(own.index[at], own.iloc[at], figure)
-    (case,) = (path.name for path in (report.parent / "images").iterdir())
-    panel = driver.find_element("css selector", f".small-charts svg{of_method}")
-    values = {"x": math.log10(own.loc[case, "metal_area_mm2"]), "y": own.loc[case, "psnr[dudonet2019]"]}
-    place = []
-    for name, value in values.items():
-        low, high, start, end, _ = map(float, panel.get_attribute(f"data-{name}").split())
-        place.append(start + (value - low) / (high - low) * (end - start))
-    driver.execute_script(_POINT, panel, *place, "pointermove")
-    told(case, own.loc[case], panel.find_element("xpath", "ancestor::figure"))
-    driver.execute_script(_POINT, panel, *place, "click")
-    wait.until(lambda _: driver.current_url.split("/")[-1].startswith(f"gallery.html#case={case}"))
-    assert browser.complaints(report) == []
-
-
-def test_on_paper_pages_are_white_whole_and_without_what_only_a_screen_needs(
-    browser: Browser, report: Path, site: Path
-) -> None:
-    """The width is that of a landscape page of A4 within its margins."""
-    for page in (report / "index.html", report / "statistics.html", report / "timing.html", site / "index.html"):
-        driver = browser.open(page, width=1032, scheme="dark")
-        driver.execute_script("document.documentElement.dataset.theme = 'dark'")
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-        assert driver.execute_script("return document.documentElement.scrollWidth") <= 1032, page
-        assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-        for part in driver.find_elements("css selector", ".top, .tools, .hint, .status"):
-            assert not part.is_displayed(), (page, part.get_attribute("class"))
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
-
-
-@pytest.mark.parametrize("width", [1440, 1280, 1024, 768, 375])
-def test_a_long_title_gives_way_to_the_navigation(browser: Browser, report: Path, width: int) -> None:
-    driver = browser.open(report / "index.html", width=width)
-    driver.execute_script("document.querySelector('.brand .of').textContent = 'A long title of a benchmark '.repeat(9)")
-    assert driver.execute_script("return document.documentElement.scrollWidth") <= width
-    bar = "const list = document.querySelector('.bar ul'); return [list.scrollWidth, list.clientWidth]"
-    needed, given = driver.execute_script(bar)
-    assert needed <= given
-
-
-def test_the_chosen_theme_lasts(browser: Browser, report: Path) -> None:
-    driver = browser.open(report / "index.html")
-    driver.find_element("id", "theme").click()
-    assert driver.execute_script("return document.documentElement.dataset.theme") == "dark"
-    driver = browser.open(report / "timing.html")
-    assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
-    driver.find_element("id", "theme").click()
-    assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    driver.execute_script("localStorage.clear()")
-    assert browser.complaints(report) == []
-
-
-def test_without_scripts_every_table_is_there(browser: Browser, report: Path) -> None:
-    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-    try:
-        driver = browser.open(report / "index.html")
-        boards = driver.find_elements("css selector", "section.board")
-        assert len(boards) == 2 and all(board.is_displayed() for board in boards)
-        assert not driver.find_element("id", "tools").is_displayed()
-        assert not driver.find_element("id", "theme").is_displayed()
-    finally:
-        browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-        browser.complaints(report)
-
-
-def test_a_large_board_is_ready_after_little_work_of_the_browser(browser: Browser, tmp_path: Path) -> None:
-    methods = [Synthetic(f"m{number}", 20 + number / 2, 0.01, number) for number in range(20)]
-    run = write_run(
-        tmp_path / "run", methods, slices=2, change=lambda row: replace(row, materials=f"{row.metal_id},{row.region}")
-    )
-    page = render(run)
-    assert page.stat().st_size < 1.5e6
+def test_a_large_board_is_ready_after_little_work_of_the_browser(browser: Browser, large: Path) -> None:
+    assert large.stat().st_size < 1.5e6
     # Processor time of the page's main thread, which no other load of the machine lengthens much.
     browser.driver.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
 
@@ -449,39 +333,118 @@ def test_a_large_board_is_ready_after_little_work_of_the_browser(browser: Browse
         metrics = browser.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
         return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
 
+    driver = browser.open(large)
+    opened = seconds()
+    assert opened < 1
+    _choose(driver, "kind", "learned")
+    assert seconds() - opened < 0.5
+    browser.driver.execute_cdp_cmd("Performance.disable", {})
+    _choose(driver, "kind", "")
     # Twenty names and the marks beside them do not touch.
     gaps = """const box = (part) => part.getBoundingClientRect();
     const svg = [...document.querySelectorAll(".ranks svg")].find((each) => box(each).width > 0);
     return [...svg.querySelectorAll(".rank-line")].map((line) => box(line.querySelector("text")).left
       - Math.max(...[...svg.querySelectorAll("circle")].map((mark) => box(mark).right)))"""
-    assert min(browser.open(page, width=375).execute_script(gaps)) > 0
-    driver = browser.open(page)
-    opened = seconds()
-    assert opened < 1
-    assert min(driver.execute_script(gaps)) > 0
-    driver.execute_script(
-        "const field = document.getElementById('tools').elements.kind;"
-        "field.value = 'learned'; field.form.dispatchEvent(new Event('input'));"
+    for width in (1280, 375):
+        browser.frame(width)
+        assert min(driver.execute_script(gaps)) > 0
+
+
+def _seen(driver: Any) -> dict[str, str]:
+    """Method → its rank and its scores, in the order in which they are seen."""
+    script = """const rows = [...document.querySelectorAll("section.board:not([hidden]) tr[data-method]")];
+    const said = (row) => [...row.querySelectorAll(".rank, .cell")].map((cell) => cell.innerText).join(" ");
+    return rows.filter((row) => row.offsetParent).map((row) => [row.dataset.method, said(row)])"""
+    return dict(driver.execute_script(script))
+
+
+def test_methods_stand_in_groups_by_domain_or_year_and_their_numbers_stay(browser: Browser, large: Path) -> None:
+    def headings() -> list[str]:
+        return [part.text for part in driver.find_elements("css selector", ".heading th") if part.is_displayed()]
+
+    driver = browser.open(large)
+    flat = _seen(driver)
+    _choose(driver, "group", "domain")
+    grouped = _seen(driver)
+    assert grouped == flat and list(grouped) != list(flat)
+    # The one of the best method first.
+    assert headings() == ["Image domain 8 methods", "Sinogram domain 9 methods", "Dual domain 3 methods"]
+    _choose(driver, "group", "year")
+    assert headings()[0] == "2015–2019 3 methods" and headings()[-1] == "Without a year 1 method"
+    _choose(driver, "search", "zeng")
+    assert headings() == ["2000–2004 3 methods"]
+    assert [text.split()[0] for text in _seen(driver).values()] == ["1", "2", "3"]
+    assert browser.complaints(large.parent) == []
+
+
+def test_variants_fold_under_the_best_of_them_and_unfold_on_a_key(browser: Browser, large: Path) -> None:
+    driver = browser.open(large)
+    before = driver.find_element("css selector", "section.board table").get_attribute("innerHTML")
+    flat = _seen(driver)
+    driver.find_element("name", "fold").click()
+    folded = _seen(driver)
+    assert folded.items() <= flat.items()
+    assert flat.keys() - folded.keys() == {"nmar", "zeng", "zeng[n=1]"}
+    button = driver.find_element("css selector", "tr[data-method='zeng[n=2]'] .unfold")
+    assert (button.text, button.get_attribute("aria-expanded")) == ("2 variants", "false")
+    button.send_keys("\ue007")
+    assert driver.switch_to.active_element == button and button.get_attribute("aria-expanded") == "true"
+    # They follow it, also where another column sorts, and by a link.
+    driver.find_elements("css selector", "section.board:not([hidden]) thead th button")[1].send_keys("\ue007")
+    shown = _seen(driver)
+    at = list(shown).index("zeng[n=2]")
+    assert set(list(shown)[at + 1 : at + 3]) == {"zeng[n=1]", "zeng"}
+    fragment = str(driver.execute_script("return location.hash"))
+    assert sorted(fragment[1:].split("&")) == ["fold=1", "open=zeng", "sort=1"]
+    browser.open(large, fragment)
+    assert list(_seen(driver).items()) == list(shown.items())
+    driver.find_element("css selector", "#copy [data-format=csv]").click()
+    text = str(driver.find_element("css selector", "dialog textarea").get_attribute("value"))
+    assert [line.split(",")[0] for line in text.splitlines()[1:]] == list(shown)
+    driver.find_element("css selector", "dialog form button").click()
+    driver.execute_async_script(_RESTORE)
+    assert driver.find_element("css selector", "section.board table").get_attribute("innerHTML") == before
+    assert browser.complaints(large.parent) == []
+
+
+def test_a_view_is_kept_under_its_name_and_found_again(browser: Browser, board: Any, report: Path) -> None:
+    def views() -> list[str]:
+        board.execute_async_script("document.getElementById('views').open = true; setTimeout(arguments[0], 50)")
+        return [link.text for link in board.find_elements("css selector", "#view-list a")]
+
+    assert views() == []
+    _choose(board, "kind", "learned")
+    fragment = board.execute_script("return location.hash")
+    board.find_element("id", "view-name").send_keys("The <b>learned</b> ones\ue007")
+    assert board.find_element("id", "view-said").text == "“The <b>learned</b> ones” is saved in this browser."
+    assert board.execute_script("return location.hash") == fragment
+    board.find_element("id", "view-copy").click()
+    assert board.find_element("id", "view-link").get_attribute("value").endswith(f"index.html{fragment}")
+    browser.open(report / "index.html")
+    assert views() == ["The <b>learned</b> ones"]
+    board.find_element("css selector", "#view-list a").click()
+    board.execute_async_script("setTimeout(arguments[0], 100)")
+    assert "Filtered: 4 of 7 methods" in board.find_element("id", "status").text
+    assert views() == ["The <b>learned</b> ones"]
+    board.find_element("css selector", "#view-list button").click()
+    assert views() == []
+
+
+def test_where_a_browser_keeps_nothing_a_view_lasts_while_the_page_does(browser: Browser, report: Path) -> None:
+    refused = (
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError'); } })"
     )
-    assert seconds() - opened < 0.5
-    browser.driver.execute_cdp_cmd("Performance.disable", {})
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(browser: Browser, report: Path, site: Path, scheme: str) -> None:
-    if not AXE.is_file():
-        pytest.skip(f"axe-core is not at {AXE}: npm install --no-save axe-core")
-    faults = []
-    for page in _all_pages(report, site):
-        driver = browser.open(page, scheme=scheme)
-        driver.execute_script("document.querySelectorAll('details').forEach(part => { part.open = true; })")
-        driver.execute_script(AXE.read_text())
-        # Colours are all that differs between the schemes.
-        rules = {} if scheme == "light" else {"runOnly": ["color-contrast"]}
-        result = driver.execute_async_script("axe.run(document, arguments[0]).then(arguments[1])", rules)
-        faults += [
-            f"{page.name}: {fault['id']} ({fault['impact']}) {fault['nodes'][0]['html'][:160]}"
-            for fault in result["violations"]
-            if fault["impact"] in ("serious", "critical")
-        ]
-    assert faults == []
+    added = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": refused})
+    try:
+        driver = browser.open(report / "index.html", "#view=ssim")
+        driver.find_element("css selector", "#views summary").click()
+        driver.find_element("id", "view-save").click()
+        assert driver.find_element("id", "view-said").text == "Give it a name first."
+        driver.find_element("id", "view-name").send_keys("SSIM")
+        driver.find_element("id", "view-save").click()
+        assert driver.find_element("id", "view-said").text.startswith("This browser keeps nothing for this page")
+        assert driver.find_element("css selector", "#view-list a").get_attribute("href").endswith("#view=ssim")
+        assert browser.complaints(report) == []
+    finally:
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+        browser.driver.get("about:blank")

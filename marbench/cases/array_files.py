@@ -1,0 +1,180 @@
+"""One array out of a file of somebody else, turned to lie as ours do."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+from PIL import Image
+
+from marbench.cases.export_formats import hdf5
+from marbench.errors import DataError, MarbenchError, nearest
+from marbench.machine.arrays import parse_npy, read_npz
+from marbench.machine.files import read_file
+from marbench.spec_recorded import ArrayFile, ImageFile, RaysFile
+
+__all__ = ["lying_as_ours", "read_array"]
+
+Array = NDArray[Any]
+Shape = tuple[int, int]
+
+LIMIT = 2**28
+"""Bytes of a file and of an array: several times those of the largest scans."""
+
+
+def read_array(path: Path, name: str, how: ArrayFile, shape: Shape) -> Array:
+    """Return the array of a file as it lies there.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        What messages call the file.
+    how : ArrayFile
+    shape : (int, int)
+        Of a ``.raw`` file that ``how`` gives no shape.
+
+    Raises
+    ------
+    DataError
+        The file is missing, damaged, of an unknown format, or lacks the array.
+    """
+    try:
+        content = read_file(path.resolve(), LIMIT)  # data sets are often trees of links
+        array = _parsed(content, path, how, shape)
+    except FileNotFoundError:
+        raise DataError(f"{name} is missing. Restore it, or take its case away.") from None
+    except MarbenchError as error:
+        raise DataError(f"{name}: {error}") from None
+    except Exception as error:  # the readers of five formats raise dozens of kinds
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+        raise DataError(f"{name} cannot be read ({said}): it is damaged or cut off. Copy it again.") from None
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{name}: expected numbers, got {array.dtype}.")
+    return array
+
+
+def _parsed(content: bytes, path: Path, how: ArrayFile, shape: Shape) -> Array:
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return parse_npy(content, "it")
+    if suffix == ".npz":
+        arrays = read_npz(path.resolve(), None, LIMIT)
+        return arrays[_chosen(how.key, arrays)]
+    if suffix in (".h5", ".hdf5"):
+        return _hdf5(content, how.key)
+    if suffix == ".mat":
+        return _mat(content, how.key)
+    if suffix == ".raw":
+        return _raw(content, how, how.shape or (shape[::-1] if how.transposed else shape))
+    raise DataError(f"its ending is not known; {nearest(suffix, ('.npy', '.npz', '.h5', '.mat', '.raw'))}")
+
+
+def _chosen(key: str | None, there: Mapping[str, Any]) -> str:
+    """Return which array is meant; without a key the only one."""
+    if key is None and len(there) == 1:
+        return next(iter(there))
+    if key is None:
+        raise DataError(f"it holds {', '.join(sorted(there)) or 'nothing'}: say with key which one is meant")
+    if key not in there:
+        raise DataError(f"it lacks {key!r}; {nearest(key, there)}")
+    return key
+
+
+def _hdf5(content: bytes, key: str | None) -> Array:
+    package = hdf5()
+    with package.File(io.BytesIO(content), "r") as file:
+        # Links and virtual or external data sets would read other files.
+        sets = {
+            name: file[name]
+            for name in file
+            if isinstance(file.get(name, getlink=True), package.HardLink) and isinstance(file[name], package.Dataset)
+        }
+        stored = sets[_chosen(key, sets)]
+        if stored.is_virtual or stored.external or stored.nbytes > LIMIT:
+            raise DataError(f"{key!r} lies in other files, or is larger than {LIMIT:,} bytes")
+        array: Array = stored[()]
+        return array
+
+
+def _mat(content: bytes, key: str | None) -> Array:
+    if content[512:516] == b"\x89HDF" or content[:4] == b"\x89HDF":
+        return _hdf5(content, key).T  # MATLAB 7.3 writes HDF5 with its axes in reverse order
+    listed = {str(name): size for name, size, _ in scipy.io.whosmat(io.BytesIO(content))}
+    name = _chosen(key, listed)
+    array: Array = scipy.io.loadmat(io.BytesIO(content), variable_names=[name])[name]
+    return array
+
+
+def _raw(content: bytes, how: ArrayFile, shape: tuple[int, ...]) -> Array:
+    dtype = np.dtype(how.dtype).newbyteorder("<")
+    wanted = math.prod(shape) * dtype.itemsize
+    if len(content) != wanted:
+        raise DataError(
+            f"expected {wanted:,} bytes for {' × '.join(map(str, shape))} values of {how.dtype}, got {len(content):,}. "
+            "Give its shape and dtype, or copy it again"
+        )
+    return np.frombuffer(content, dtype).reshape(shape)
+
+
+def lying_as_ours(array: Array, name: str, how: ArrayFile, index: int | None, shape: Shape) -> Array:
+    """Return an array with its axes as ours, ``(rows, columns)`` or ``(views, bins)``.
+
+    Parameters
+    ----------
+    array : array
+        As `read_array` returned it.
+    name, how
+        As there.
+    index : int or None
+        Which picture of a stack along the last axis.
+    shape : (int, int)
+        That it must have then.
+
+    Raises
+    ------
+    DataError
+        It has another shape.
+    """
+    there = array.shape
+    if index is not None:
+        if array.ndim != 3 or not 0 <= index < array.shape[2]:
+            raise DataError(f"{name}: expected a stack with a picture {index} on its last axis. Got the shape {there}.")
+        array = array[:, :, index]
+    elif array.ndim > 2:  # an axis of one is no other array
+        array = array.reshape([size for size in array.shape if size != 1])
+    if how.transposed:
+        array = array.T
+    if isinstance(how, ImageFile) and how.resized and array.ndim == 2 and array.shape != shape:
+        array = _resized(array, shape)
+    if array.shape != shape:
+        hint = "Its axes lie the other way round: transposed. " if array.shape == shape[::-1] else ""
+        raise DataError(
+            f"{name}: expected {shape[0]} × {shape[1]}, as the benchmark's geometry and grid have it. Got the shape "
+            f"{there}. {hint}Mend the file, the table that describes it, or the geometry."
+        )
+    axes = ("views", "bins") if isinstance(how, RaysFile) else ("rows", "columns")
+    for axis in getattr(how, "reverse", ()):
+        array = np.flip(array, axes.index(axis))
+    if isinstance(how, RaysFile) and how.turned_deg:
+        array = np.roll(array, _views(how.turned_deg, shape[0]), axis=0)
+    return array
+
+
+def _resized(mask: Array, shape: Shape) -> Array:
+    # On bytes of 0 and 1, of which PIL keeps what rounds to 1: so the InDuDoNet family makes its masks.
+    picture = Image.fromarray((mask != 0).astype(np.uint8)).resize(shape[::-1], Image.Resampling.BILINEAR)
+    return np.asarray(picture)
+
+
+def _views(degrees: float, views: int) -> int:
+    turned = degrees / 360 * views
+    if abs(turned - round(turned)) > 1e-3:
+        raise DataError(f"turned_deg = {degrees:g} is {turned:.3f} of {views} views: it has to be a whole number.")
+    return round(turned)

@@ -1,0 +1,264 @@
+"""The cases of a benchmark that somebody else has scanned or simulated: files of theirs, in our conventions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from marbench.anatomy.slices import Split
+from marbench.cases.array_files import lying_as_ours, read_array
+from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
+from marbench.cases.orientation import mask_belongs, misfit, remedy
+from marbench.cases.recorded_files import Entry, content_digest, described, listed
+from marbench.cases.scanner import operators_of
+from marbench.errors import DataError, SpecError, nearest
+from marbench.machine.devices import device_of
+from marbench.physics.hounsfield import mu_to_hu
+from marbench.spec import Spec
+from marbench.spec_recorded import ImageFile, RaysFile
+from marbench.tensors import refuse_attenuation
+
+__all__ = ["FileCases"]
+
+_MOST_LINE_INTEGRAL = 60.0
+"""No detector tells e⁻⁶⁰ from nothing: what is larger is a count, or an integral in another unit."""
+_UNKNOWN = "unknown"
+
+
+class FileCases(Sequence[Case]):
+    """The cases of a benchmark with ``[recorded]``, slices outermost, the largest metal first.
+
+    The sinogram of a case is what the files hold, in our order of views and bins. Cases fall into
+    ``metals.size_groups`` groups by the area of their mask, as many in each: ten masks on every slice make pairs.
+
+    Parameters
+    ----------
+    spec : Spec
+        Has ``recorded``.
+    split : {"test", "val", "train"}
+    device : torch.device or str
+
+    Attributes
+    ----------
+    spec : Spec
+        Bound to the files to test with: ``recorded.data`` is their digest.
+
+    Raises
+    ------
+    SpecError
+        The benchmark does not say where its files lie, or there is no such split.
+    DataError
+        The folder holds no cases, a file is missing, or the files are others than the benchmark was made with.
+    """
+
+    notices: tuple[str, ...] = ()
+
+    def __init__(self, spec: Spec, split: Split = "test", device: torch.device | str = "cpu") -> None:
+        if split not in get_args(Split):
+            raise SpecError(f"A benchmark has no split {split!r}; {nearest(str(split), get_args(Split))}")
+        assert spec.recorded is not None  # by the contract
+        if spec.recorded.path is None:
+            raise SpecError(
+                f"{spec.name}: where its recorded cases lie is not named here, as in every results folder: give the "
+                "spec file with recorded.path"
+            )
+        self.split, self.device = split, device_of(device)
+        self.root = Path(spec.recorded.path)
+        self.arrays = described(spec.recorded)
+        self.operators = operators_of(spec)
+        self._section = spec.recorded
+        counts = spec.split.counts()
+        tested = listed(spec.recorded, self.arrays, "test", counts["test"])
+        self.spec = _bound(spec, content_digest(self.root, tested))
+        entries = tested if split == "test" else listed(spec.recorded, self.arrays, split, counts[split])
+        # Of whoever exported the cases their order and groups are known.
+        self._areas = {} if entries[0].facts else self._measured_areas(entries)
+        self._entries = entries if entries[0].facts else self._by_size(entries)
+        self._groups = self._size_groups()
+
+    def __repr__(self) -> str:
+        return f"<FileCases {self.spec.name!r}, {self.split}: {len(self)} cases>"
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether the files hold a truth of the kind that the benchmark compares with."""
+        return bool(self._truths)
+
+    @property
+    def _truths(self) -> list[str]:
+        """Return the roles of which the truth is taken, the first that is there."""
+        # Compared is what one and the same program has reconstructed, wherever there is a choice: two differ by 12 HU.
+        wanted = ["truth"] if self._section.image == "theirs" else ["truth_sinogram", "truth"]
+        return [each for each in (["anatomy"] if self.spec.truth.image == "anatomy" else wanted) if each in self.arrays]
+
+    @cached_property
+    def case_keys(self) -> tuple[CaseKey, ...]:
+        """The ids of all cases."""
+        return tuple(self._key(index) for index in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> Case: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Case]: ...
+    def __getitem__(self, index: int | slice) -> Case | list[Case]:
+        """Read one case, or those of a slice.
+
+        Raises
+        ------
+        DataError
+            A file is damaged, does not fit the benchmark, or lies otherwise than it is described; the message names it
+            and what to do.
+        """
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{self.spec.name!r} ({self.split}) has {len(self)} cases. Got index {index}.")
+        entry, key = self._entries[index], self.case_keys[index]
+        arrays = self._read(entry)
+        scan = self._scan(arrays)
+        self._hold_together(entry, arrays, scan)
+        return Case(scan, self._truth(arrays, scan), self._info(entry, key, int(scan.metal_mask.sum())))
+
+    def _read(self, entry: Entry) -> dict[str, torch.Tensor]:
+        """Return what the files hold, ours in axes and units, on the device: role → tensor."""
+        return {role: torch.from_numpy(self._array(entry, role)).to(self.device) for role in self.arrays}
+
+    def _array(self, entry: Entry, role: str) -> NDArray[Any]:
+        how, name = self.arrays[role], entry.files[role]
+        shape = self.spec.geometry.shape if isinstance(how, RaysFile) else self.spec.grid.shape
+        array = lying_as_ours(read_array(self.root / name, name, how, shape), name, how, entry.index(how), shape)
+        if role in ("mask", "trace", "unscored"):
+            return _mask(array, f"{name} ({role})")
+        values = np.array(array, np.float32, order="C")
+        if not np.isfinite(values).all():
+            bad = int((~np.isfinite(values)).sum())
+            raise DataError(
+                f"{name} ({role}): {bad} of {values.size} values are NaN or infinite. Count one photon for rays that "
+                "none came through, or copy the file again."
+            )
+        if isinstance(how, RaysFile):
+            return self._line_integrals(values * np.float32(how.scale), f"{name} ({role})")
+        return self._hu(values, how, f"{name} ({role})")
+
+    def _line_integrals(self, values: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+        if values.max() > _MOST_LINE_INTEGRAL:
+            raise DataError(
+                f"{name}: expected line integrals, −ln(I/I₀). Got values up to {values.max():.4g}: take the logarithm "
+                "of counts, or give scale, 0.1 of lengths in mm."
+            )
+        return values
+
+    def _hu(self, values: NDArray[np.float32], how: object, name: str) -> NDArray[np.float32]:
+        if isinstance(how, ImageFile) and how.unit == "1/cm":
+            if values.max() > _MOST_LINE_INTEGRAL:
+                raise DataError(
+                    f'{name}: unit is "1/cm", but values reach {values.max():.4g}, like HU. Give unit = "HU".'
+                )
+            return mu_to_hu(values, self._section.water_attenuation or self.spec.physics.water_attenuation)
+        try:
+            refuse_attenuation(torch.from_numpy(values), name)
+        except DataError as error:
+            raise DataError(f'{str(error).partition(": marbench")[0]}. Give unit = "1/cm" to its table.') from None
+        return values
+
+    def _scan(self, arrays: Mapping[str, torch.Tensor]) -> Scan:
+        sinogram, mask = arrays["sinogram"], arrays["mask"]
+        trace = arrays.get("trace")
+        if trace is None:
+            # As published code takes it: what meets a pixel of the mask, however little.
+            trace = self.operators.project_mu(mask.float()) > 0
+        image = arrays["uncorrected"] if self._section.image == "theirs" else self.operators.reconstruct(sinogram)
+        return Scan(sinogram[None], mask[None], trace[None], image[None])
+
+    def _truth(self, arrays: Mapping[str, torch.Tensor], scan: Scan) -> Truth | None:
+        if not self.has_truth:
+            return None
+        source = self._truths[0]
+        image = self.operators.reconstruct(arrays[source]) if source == "truth_sinogram" else arrays[source]
+        sinogram, unscored = arrays.get("truth_sinogram"), arrays.get("unscored")
+        if sinogram is None:
+            sinogram = self.operators.project(image)
+        return Truth(image[None], sinogram[None], scan.metal_mask.clone() if unscored is None else unscored[None])
+
+    def _hold_together(self, entry: Entry, arrays: Mapping[str, torch.Tensor], scan: Scan) -> None:
+        """Raise DataError where an image, or the mask, lies otherwise than the sinogram says."""
+        theirs = self._section.image == "theirs"
+        ours = self.operators.reconstruct(scan.sinogram[0]) if theirs else scan.image[0]
+        measured = ours.cpu().numpy()
+        for role in ("uncorrected", "anatomy", "truth"):
+            if role in arrays and misfit(image := arrays[role].cpu().numpy(), measured):
+                raise DataError(
+                    f"{entry.files[role]} ({role}) does not show what {entry.files['sinogram']} (sinogram) was "
+                    f"measured of. {remedy(image, scan.sinogram[0], self.operators.reconstruct)}"
+                )
+        if otherwise := mask_belongs(scan.metal_mask[0].cpu().numpy(), measured):
+            raise DataError(
+                f"{entry.files['mask']} (mask) does not lie on the metal of {entry.files['sinogram']} (sinogram). It "
+                f"would with {otherwise}."
+            )
+
+    def _info(self, entry: Entry, key: CaseKey, pixels: int) -> CaseInfo:
+        facts, material = entry.facts, self.spec.metals.material
+        return CaseInfo(
+            key=key,
+            metal_area_px=pixels,
+            metal_area_mm2=float(facts.get("metal_area_mm2", pixels * (self.spec.grid.pixel * 10) ** 2)),
+            materials=tuple(facts.get("materials", (_UNKNOWN if material == "own" else material,))),
+            region=str(facts.get("region", "")),
+            window=tuple(facts["window"]) if facts else self._section.window_hu,
+            pixel_mm=self.spec.grid.pixel * 10,
+        )
+
+    def _key(self, index: int) -> CaseKey:
+        entry = self._entries[index]
+        return CaseKey(entry.case_id, entry.patient_id, entry.slice_id, entry.metal_id, self._groups[index])
+
+    def _measured_areas(self, entries: Sequence[Entry]) -> dict[str, int]:
+        """Return the pixels of the mask of every case; DataError where one has none."""
+        areas = {entry.case_id: int(self._array(entry, "mask").sum()) for entry in entries}
+        for entry in entries:
+            if not areas[entry.case_id]:
+                raise DataError(f"{entry.files['mask']} (mask) holds no metal: take the case {entry.case_id} away.")
+        return areas
+
+    def _by_size(self, entries: list[Entry]) -> list[Entry]:
+        """Return the cases of every slice with the largest metal first; slices stay in their order."""
+        slices = list(dict.fromkeys(entry.slice_id for entry in entries))
+        return sorted(entries, key=lambda entry: (slices.index(entry.slice_id), -self._areas[entry.case_id]))
+
+    def _size_groups(self) -> list[int]:
+        """Return the size group of every case: of equally many, 1 holds the largest."""
+        if self._entries[0].facts:
+            return [int(entry.facts["size_group"]) for entry in self._entries]
+        areas = [self._areas[entry.case_id] for entry in self._entries]
+        larger = {area: rank for rank, area in reversed(list(enumerate(sorted(areas, reverse=True))))}
+        return [larger[area] * self.spec.metals.size_groups // len(areas) + 1 for area in areas]
+
+
+def _mask(array: NDArray[Any], name: str) -> NDArray[np.bool_]:
+    """Return what is 0 and 1, or 0 and 255, as booleans."""
+    values = np.unique(array)
+    if not np.isin(values, (0, values.max())).all() or values.max() not in (0, 1, 255):
+        raise DataError(f"{name}: a mask is 0 and 1, or 0 and 255. Got {len(values)} values up to {values.max():.4g}.")
+    return np.array(array != 0, order="C")
+
+
+def _bound(spec: Spec, data: str) -> Spec:
+    """Return a benchmark with the digest of its files; DataError where it has another one already."""
+    assert spec.recorded is not None
+    if spec.recorded.data not in (None, data):
+        raise DataError(
+            f"{spec.name}: the benchmark is of files with the digest recorded.data = {spec.recorded.data}; those in "
+            f"{spec.recorded.path} have {data}. Give the right folder, or leave recorded.data out, which makes a "
+            "benchmark of its own."
+        )
+    return spec.model_copy(update={"recorded": spec.recorded.model_copy(update={"data": data})})

@@ -1,0 +1,1 @@
+"""Scans of patients with metal, whose truth nobody knows: read, corrected, judged, written and shown."""

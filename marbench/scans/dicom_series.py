@@ -1,0 +1,168 @@
+"""A series of CT slices in DICOM: which files are its slices, in which order, and what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from marbench.anatomy.dicom_header import frames_of, read_header, reason_to_skip
+from marbench.anatomy.dicom_slice import DicomSlice
+from marbench.anatomy.dicom_values import calibration, position, whole
+from marbench.anatomy.files import files_below
+from marbench.anatomy.native import UnreadableFile
+from marbench.anatomy.resample import Fit
+from marbench.errors import DataError
+from marbench.report.page import Output
+from marbench.scans.derived_dicom import DerivedSeries
+from marbench.scans.series import Picture, Version, Writer, untouched
+
+__all__ = ["DicomSeries"]
+
+GAP = 1.5
+"""A step is a gap where it is so many times the smallest one."""
+
+LISTED = 3
+
+UNKNOWN_SIDES = "ImageOrientationPatient is missing: taken as the patient's right on the left and anterior up."
+UNKNOWN_PLACES = "ImagePositionPatient is missing in some slices: whether others are missing cannot be told."
+
+
+class DicomSeries:
+    """The axial slices of one series below a folder, from foot to head.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched recursively. Other modalities, localizers, reformats and captures are passed over, as by
+        `marbench.anatomy.dicom.DicomFolder`; slices with metal are not.
+    fit : {"physical", "image"}
+        Of the benchmark: "physical" needs PixelSpacing.
+    series : str
+        SeriesNumber or SeriesInstanceUID, where the folder holds several.
+
+    Raises
+    ------
+    DataError
+        The folder holds no CT slices or several series, or a file cannot be used.
+    """
+
+    kind = "DICOM series"
+
+    def __init__(self, folder: Path, fit: Fit = "physical", series: str = "") -> None:
+        self.file, self._fit = folder, fit
+        self._skipped: Counter[str] = Counter()
+        self._unturned = False
+        found: defaultdict[str, list[DicomSlice]] = defaultdict(list)
+        files = files_below(folder).found
+        for path in files:
+            for one in self._slices_in(path):
+                found[one.order[1]].append(one)
+        if not found:
+            listed = ", ".join(f"{count} {reason}" for reason, count in self._skipped.most_common())
+            raise DataError(
+                f"no CT slice in {folder}: {len(files)} files{': ' if listed else ''}{listed}. "
+                "Name a folder that holds a series of axial CT images in DICOM format, or a NIfTI file."
+            )
+        self._slices = sorted(_chosen(folder, found, series), key=lambda one: (one.order[2], one.order[3]))
+        self.notices = tuple(self._notices())
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def label(self, index: int) -> str:
+        """See `Series`."""
+        place, number = self._slices[index].place
+        where = "" if place is None else f", {_number(place)} mm"
+        return f"slice {index + 1} of {len(self)} (instance {number}{where})"
+
+    def picture(self, index: int) -> Picture:
+        """See `Series`."""
+        stored = self._slices[index]
+        try:
+            decoded = stored.decode()
+        except DataError as error:
+            raise UnreadableFile(stored.file, str(error)) from error
+        return Picture(decoded.native(), decoded.turned(untouched(decoded.image, decoded.padding)))
+
+    def writer(self, version: Version, output: Output) -> Writer:
+        """See `Series`."""
+        return DerivedSeries(self._slices, version, output)
+
+    def _slices_in(self, path: Path) -> Iterator[DicomSlice]:
+        """Yield the slice in a file, its header checked; what is passed over is counted."""
+        try:
+            header = read_header(path)
+            frames = [] if header is None else frames_of(header)
+            reasons = [reason_to_skip(frame) for frame in frames]
+            if header is None:
+                self._skipped["not DICOM"] += 1
+            elif None in reasons and frames[0] is not header:
+                # Its attributes are per frame, and a derived image of the same kind another object altogether.
+                raise DataError(
+                    f"expected a CT image of one slice. Got an enhanced image of {len(frames)} frames: convert it to "
+                    "single frames (dcm4che: emf2sf), or to NIfTI (dcm2niix)."
+                )
+            for frame, reason in zip(frames, reasons, strict=True):
+                if reason is None:
+                    yield self._slice(path, frame)
+                else:
+                    self._skipped[reason] += 1
+        except DataError as error:
+            raise UnreadableFile(path, str(error)) from error
+
+    def _slice(self, path: Path, header: Any) -> DicomSlice:
+        calibration(header, self._fit)
+        self._unturned |= not header.get("ImageOrientationPatient")
+        place = position(header), whole(header, "InstanceNumber")
+        series = whole(header, "SeriesNumber"), str(header.get("SeriesInstanceUID"))
+        instance = str(header.get("SOPInstanceUID") or "")
+        order = (*series, place[0] or 0.0, place[1])
+        return DicomSlice(path, 0, f"i{place[1]:04d}", self._fit, order, place, instance)
+
+    def _notices(self) -> Iterator[str]:
+        if self._skipped:
+            listed = ", ".join(f"{count} {reason}" for reason, count in self._skipped.most_common())
+            yield f"Passed over: {listed}."
+        if self._unturned:
+            yield UNKNOWN_SIDES
+        known = [one.place[0] for one in self._slices if one.place[0] is not None]
+        if len(known) < len(self._slices):
+            yield UNKNOWN_PLACES
+        yield from _gaps(known)
+
+
+def _chosen(folder: Path, found: Mapping[str, Sequence[DicomSlice]], wanted: str) -> Sequence[DicomSlice]:
+    """Return the slices of the only series, or of the one that is wanted."""
+    named = {uid: slices for uid, slices in found.items() if wanted in ("", uid, str(slices[0].order[0]))}
+    if len(named) == 1:
+        return next(iter(named.values()))
+    listed = "; ".join(f"{slices[0].order[0]} ({uid}, {len(slices)} slices)" for uid, slices in sorted(found.items()))
+    what = f"{len(named)} series of the number {wanted}" if wanted and named else f"{len(found)} series"
+    if wanted and not named:
+        what = f"no series {wanted!r} among {len(found)}"
+    raise DataError(
+        f"expected one series in {folder}. Got {what}. Choose one with --series, by number or UID: {listed}."
+    )
+
+
+def _gaps(places: Sequence[float]) -> Iterator[str]:
+    """Yield what the positions of the slices, in mm and rising, tell: where some are missing, or several lie at one."""
+    steps = np.diff(places).round(3)
+    moves = steps[steps > 0]
+    if len(moves) < len(steps):
+        yield f"{len(steps) - len(moves)} slices lie where another one does."
+    if not moves.size or moves.max() <= GAP * moves.min():
+        return
+    gaps = [(a, b) for a, b, step in zip(places[:-1], places[1:], steps, strict=True) if step > GAP * moves.min()]
+    listed = "; ".join(f"{_number(a)} and {_number(b)} mm" for a, b in gaps[:LISTED])
+    more = f"; and {len(gaps) - LISTED} times more" if len(gaps) > LISTED else ""
+    near = f"{moves.min():g} mm apart at the closest"
+    yield f"Slices are missing, or were scanned unevenly: they lie {near}, but there are none between {listed}{more}."
+
+
+def _number(place: float) -> str:
+    return f"{place:g}".replace("-", "−")

@@ -1,0 +1,283 @@
+"""Methods on scans without truth: derived DICOM series and NIfTI volumes, of small scans and a real one."""
+
+import json
+import shutil
+import traceback
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+from click.testing import CliRunner
+from dicom_files import phantom, write_dicom
+from pydicom.uid import ImplicitVRLittleEndian
+
+from marbench.cases.suite import Suite
+from marbench.cli import main
+
+# Types 1 and 2 of the CT Image IOD (PS3.3, A.3.3): these must have a value, those may be empty but must be there.
+WITH_VALUE = (
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "Modality",
+    "ImageType", "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated", "BitsStored",
+    "HighBit", "PixelRepresentation", "PixelData", "RescaleIntercept", "RescaleSlope", "PixelSpacing",
+    "ImageOrientationPatient", "ImagePositionPatient",
+)  # fmt: skip
+PRESENT = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "ReferringPhysicianName",
+    "StudyID", "AccessionNumber", "SeriesNumber", "Manufacturer", "PositionReferenceIndicator", "SliceThickness",
+    "InstanceNumber", "KVP", "AcquisitionNumber",
+)  # fmt: skip
+METAL = np.s_[30:33, 40:43]
+
+
+def apply(*arguments, code=0):
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(main, ["apply", *map(str, arguments)])
+    assert result.exit_code == code, (result.output, *traceback.format_exception(*(result.exc_info or ())))
+    return " ".join(result.output.split())
+
+
+def head(metal=3000):
+    """A body with bone as dense as bone gets, metal, and something of metal far from it."""
+    image = phantom() + np.random.default_rng(5).integers(-10, 10, (64, 64))
+    image[38:40, 25:27] = 2200
+    image[METAL] = metal
+    image[1:3, 1:3] = 3000
+    return image
+
+
+def write_series(folder, names=("Doe^Jane", "MRN-77")):
+    """Four slices, the middle two with metal: one turned upside down, one of another scale; in no order of names."""
+    who = {"PatientName": names[0], "PatientID": names[1], "StudyDate": "20200102", "SeriesDescription": "Jaw"}
+    places = {"b.dcm": 0, "z.dcm": 3, "a.dcm": 6, "q.dcm": 15}
+    for name, place in places.items():
+        metal = 3000 if name in "z.dcma.dcm" else 1900
+        shared = {**who, "ImagePositionPatient": [-120, -120, place], "InstanceNumber": place, "hu": head(metal)}
+        if name == "z.dcm":
+            shared |= {"hu": head()[::-1], "ImageOrientationPatient": [1, 0, 0, 0, -1, 0]}
+        if name == "a.dcm":
+            shared |= {"hu": None, "pixels": (head() + 2000) // 2, "RescaleSlope": 2, "RescaleIntercept": -2000}
+        write_dicom(folder / name, **shared)
+    with pydicom.dcmread(folder / "q.dcm") as dataset:
+        dataset.add_new(0x00090010, "LO", "A VENDOR")
+        dataset.add_new(0x00091001, "LO", "Doe, privately")
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+        dataset.save_as(folder / "q.dcm", implicit_vr=True, little_endian=True)
+    write_dicom(folder / "scout.dcm", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesInstanceUID="1.2.9")
+    return [folder / name for name in places]
+
+
+def hounsfield(path):
+    dataset = pydicom.dcmread(path)
+    return dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scan of Jane Doe")
+    files = write_series(folder)
+    return folder, files, {path: path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def applied(series, tiny_file, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    return out, apply(series[0], "--spec", tiny_file, "--methods", "li,none", "--out", out)
+
+
+def test_a_derived_series_is_sound_dicom_and_says_what_it_is(series, applied):
+    out, _ = applied
+    files, seen = series[1], set()
+    for method in ("li", "none"):
+        derived = [pydicom.dcmread(path) for path in sorted((out / method).iterdir())]
+        assert len(derived) == len(files)
+        for path, one in zip(files, derived, strict=True):
+            original = pydicom.dcmread(path)
+            assert all(one.get(keyword) not in (None, "", []) for keyword in WITH_VALUE)
+            assert all(keyword in one for keyword in PRESENT)
+            assert one.file_meta.MediaStorageSOPInstanceUID == one.SOPInstanceUID
+            assert one.file_meta.MediaStorageSOPClassUID == one.SOPClassUID
+            assert len(one.PixelData) == 2 * one.Rows * one.Columns
+            same = "StudyInstanceUID PatientID PatientName PixelSpacing ImagePositionPatient ImageOrientationPatient"
+            assert all(one[keyword].value == original[keyword].value for keyword in same.split())
+            assert list(one.ImageType) == ["DERIVED", "SECONDARY", "AXIAL"]
+            assert "research only" in one.SeriesDescription and "marbench" in one.SeriesDescription
+            assert len(one.SeriesDescription) <= 64
+            assert all(word in one.DerivationDescription for word in ("research only", method, "marbench", "2000 HU"))
+            assert one.SourceImageSequence[0].ReferencedSOPInstanceUID == original.SOPInstanceUID
+            assert one.ContributingEquipmentSequence[-1].Manufacturer == "marbench"
+            assert not any(element.tag.is_private for element in one.iterall())
+        assert len({one.SeriesInstanceUID for one in derived}) == 1
+        seen |= {one.SeriesInstanceUID for one in derived} | {one.SOPInstanceUID for one in derived}
+    uids = {pydicom.dcmread(path).SOPInstanceUID for path in files}
+    assert len(seen) == 2 * (1 + len(files)) and not seen & uids
+    assert all(len(uid) <= 64 and set(uid) <= set("0123456789.") for uid in seen)
+
+
+def test_originals_are_not_touched_and_what_is_not_corrected_keeps_its_values(series, applied):
+    out, said = applied
+    assert {path: path.read_bytes() for path in series[1]} == series[2]
+    for path, none, li in zip(*(series[1], *(sorted((out / name).iterdir()) for name in ("none", "li"))), strict=True):
+        before, after = hounsfield(path), hounsfield(li)
+        # A method that changes nothing gives back what came.
+        assert np.array_equal(hounsfield(none), before)
+        has_metal = path.name in ("z.dcm", "a.dcm")
+        assert (np.abs(after - before).max() > 20) == has_metal
+        metal = head() >= 3000
+        metal[1:3, 1:3] = False
+        metal = metal[::-1] if path.name == "z.dcm" else metal
+        assert np.array_equal(after[metal], before[metal])
+    assert "Metal in 2 of 4 slices: 2–3." in said
+    assert "dense bone or noise" in said and "slices 1–4" in said  # 2,200 HU are no metal
+    assert "far from the body" in said
+    assert "they lie 3 mm apart at the closest, but there are none between 6 and 15 mm" in said
+    assert "1 CT localizers" in said
+
+
+def test_page_and_figures_name_no_patient_and_no_place(series, applied):
+    out, _ = applied
+    page, figures = ((out / name).read_text() for name in ("index.html", "measures.json"))
+    for secret in ("Doe", "MRN-77", "Jane", "scan of", str(series[0].parent), "1.2.3"):
+        assert secret not in page + figures
+    content = json.loads(figures)
+    assert "research only" in page and "research only" in content["notice"]
+    assert [row["slice"] for row in content["methods"]["li"]["slices"]] == [2, 3]
+    assert all(row["residual"] == row["clean_change"] == 0 for row in content["methods"]["none"]["slices"])
+    assert all(row["residual"] > 1e-4 for row in content["methods"]["li"]["slices"])
+    pictures = {path.relative_to(out).as_posix() for path in (out / "pictures").rglob("*.png")}
+    assert all(f'"{picture}"' in page for picture in pictures) and len(pictures) == 2 * (1 + 2 * 3)
+
+
+def test_a_command_writes_the_same_bytes_again_and_another_threshold_other_objects(
+    series, applied, tiny_file, tmp_path
+):
+    def contents(folder):
+        return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    apply(series[0], "--spec", tiny_file, "--methods", "li,none", "--out", tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(applied[0])
+    apply(series[0], "--spec", tiny_file, "--methods", "li", "--out", tmp_path / "again", "--metal-threshold", "1700")
+    first, other = (pydicom.dcmread(place / "li" / "IM00001.dcm") for place in (applied[0], tmp_path / "again"))
+    assert first.SeriesInstanceUID != other.SeriesInstanceUID and first.SOPInstanceUID != other.SOPInstanceUID
+    assert not (tmp_path / "again" / "none").exists()  # of the run before
+
+
+def test_a_change_lands_where_the_method_made_it_whatever_the_orientation(series, tiny_file, plugin, tmp_path):
+    place = plugin("corner", "image = scan.image.clone(); image[:, 8:12, 8:12] += 500; return image")
+    apply(series[0], "--spec", tiny_file, "--methods", "corner", "--plugins", place, "--out", tmp_path / "out")
+    changes = [
+        hounsfield(tmp_path / "out" / "corner" / f"IM{number:05d}.dcm") - hounsfield(series[1][number - 1])
+        for number in (2, 3)
+    ]
+    upside_down, upright = (np.argwhere(change > 250).mean(axis=0) for change in changes)
+    # Rows 8 … 11 of 32 at 12.8 mm lie 83 mm before and right of the isocentre, which is the middle of the body.
+    middle, away = 31.5, 6 * 12.8 / 3.75
+    assert upright == pytest.approx([middle - away, middle - away], abs=1.5)
+    assert upside_down == pytest.approx([middle + away, middle - away], abs=1.5)
+
+
+def test_a_method_that_fails_leaves_no_series_and_exit_code_1(series, tiny_file, plugin, tmp_path):
+    body = "if not hasattr(self, 'seen'): self.seen = 1; return scan.image\nraise ValueError('cold')"
+    place = plugin("cold", body)
+    options = ("--spec", tiny_file, "--plugins", place, "--out", tmp_path / "out")
+    said = apply(series[0], *options, "--methods", "cold,li,dudonet", code=1)
+    assert "Not run: cold: ValueError: cold" in said
+    assert "Not run: dudonet: dudonet has no weights" in said
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"li", "index.html"}
+    assert not (tmp_path / "out" / "cold").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"Modality": "MR"}, "no CT slice in"),
+        ({"hu": phantom()}, "no metal in any of 1 slices"),
+        ({"hu": head() + 1024}, "expected HU, with air near -1000"),
+        ({"PixelSpacing": None}, "expected PixelSpacing"),
+        ({"RescaleSlope": None}, "expected a finite RescaleSlope"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_what_cannot_be_corrected_is_told(tmp_path, tiny_file, change, message):
+    write_dicom(tmp_path / "scan" / "a.dcm", **({"hu": head()} | change))
+    said = apply(tmp_path / "scan", "--spec", tiny_file, "--methods", "li", "--out", tmp_path / "out", code=2)
+    assert message in said and "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_use_is_told(series, tiny_file, tmp_path):
+    options = ("--spec", tiny_file, "--methods", "li", "--out", tmp_path / "out")
+    assert "either a scan" in apply(*options, code=2)
+    assert "mix with the originals" in apply(series[0], *options[:-1], series[0] / "out", code=2)
+    assert "counted from 1" in apply(series[0], *options, "--slices", "3:2", code=2)
+    assert "chooses none of its 4 slices" in apply(series[0], *options, "--slices", "9:", code=2)
+    assert "is no scan" in apply(series[1][0], *options, code=2)
+    write_dicom(tmp_path / "two" / "a.dcm", SeriesNumber=4, SeriesInstanceUID="1.2.3")
+    write_dicom(tmp_path / "two" / "b.dcm", SeriesNumber=5, SeriesInstanceUID="1.2.4", hu=head())
+    said = apply(tmp_path / "two", *options, code=2)
+    assert "Got 2 series. Choose one with --series" in said and "5 (1.2.4, 1 slices)" in said
+    assert "no series '7'" in apply(tmp_path / "two", *options, "--series", "7", code=2)
+    assert "Metal in 1 of 1 slices" in apply(tmp_path / "two", *options, "--series", "5")
+
+
+@pytest.mark.parametrize("turn", [[[0, 1], [1, 1], [2, 1]], [[1, -1], [2, 1], [0, -1]]])
+def test_a_volume_keeps_its_affine_and_what_is_not_corrected_its_voxels(tmp_path, tiny_file, turn):
+    # Columns of a picture run to the left and rows to posterior, voxels here to the right and anterior.
+    stored = np.stack([phantom(), head(), phantom()], axis=2).transpose(1, 0, 2)[::-1, ::-1].astype(np.int16)
+    volume = nibabel.Nifti1Image(stored + 1000, np.diag([3.75, 3.75, 3.0, 1])).as_reoriented(np.array(turn))
+    volume.header.set_slope_inter(1, -1000)
+    volume.header["descrip"] = b"Jane Doe"
+    nibabel.save(volume, tmp_path / "ct.nii.gz")
+    mask = nibabel.Nifti1Image((stored == 3000).astype(np.uint8), np.diag([3.75, 3.75, 3.0, 1]))
+    nibabel.save(mask, tmp_path / "mask.nii")
+    options = ("--spec", tiny_file, "--methods", "li,none", "--metal-mask", tmp_path / "mask.nii")
+    assert "by a mask" not in apply(tmp_path / "ct.nii.gz", *options, "--out", tmp_path / "out")
+    files = (tmp_path / "ct.nii.gz", *(tmp_path / "out" / f"{name}.nii.gz" for name in ("li", "none")))
+    before, li, none = (nibabel.load(path) for path in files)
+    for after in (li, none):
+        assert np.array_equal(after.affine, before.affine) and after.get_data_dtype() == before.get_data_dtype()
+        assert b"research only" in bytes(after.header["descrip"]) and b"Doe" not in bytes(after.header["descrip"])
+    assert np.array_equal(none.get_fdata(), before.get_fdata())
+    change = nibabel.as_closest_canonical(li).get_fdata() - nibabel.as_closest_canonical(before).get_fdata()
+    assert np.abs(change[:, :, 1]).max() > 20 and not change[:, :, [0, 2]].any()
+    assert not change[stored == 3000].any()
+    nibabel.save(mask.slicer[:, :, :2], tmp_path / "mask.nii")
+    assert "expected a metal mask of 3 slices" in apply(tmp_path / "ct.nii.gz", *options, code=2)
+
+
+def test_a_measured_sinogram_is_corrected_as_it_is(tiny, tiny_file, tmp_path):
+    case = Suite(tiny)[0]
+    np.save(tmp_path / "scan.npy", case.scan.sinogram[0].numpy())
+    mask = case.scan.metal_mask[0].numpy()[::-1, ::-1].T[:, :, None]
+    nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8), np.diag([12.8, 12.8, 12.8, 1])), tmp_path / "mask.nii")
+    options = ("--spec", tiny_file, "--metal-mask", tmp_path / "mask.nii", "--out", tmp_path / "out")
+    apply("--sinogram", tmp_path / "scan.npy", *options, "--methods", "none,li")
+    none, li = (nibabel.load(tmp_path / "out" / f"{name}.nii.gz") for name in ("none", "li"))
+    shown = nibabel.as_closest_canonical(none).get_fdata()[::-1, ::-1, 0].T
+    assert np.array_equal(shown, case.scan.image[0].numpy())
+    truth, metal = case.known_truth.image[0].numpy(), case.known_truth.metal[0].numpy()
+    corrected = nibabel.as_closest_canonical(li).get_fdata()[::-1, ::-1, 0].T
+    errors = [np.sqrt(np.mean((image - truth)[~metal] ** 2)) for image in (shown, corrected)]
+    assert errors[1] < 0.7 * errors[0]
+    np.save(tmp_path / "scan.npy", case.scan.sinogram[0, 1:].numpy())
+    said = apply("--sinogram", tmp_path / "scan.npy", *options, code=2)
+    assert "expected finite line integrals of shape (64, 48)" in said
+
+
+def test_real_dental_metal_is_corrected_and_the_rest_of_the_series_stays(real_ct, tmp_path):
+    for number in (22, 27, 61):  # no metal, a crown, metal of the headrest
+        (tmp_path / "scan").mkdir(exist_ok=True)
+        shutil.copy(real_ct / "head" / f"1-{number}.dcm", tmp_path / "scan" / f"{number}.dcm")
+    said = apply(tmp_path / "scan", "--methods", "li,dudonet", "--out", tmp_path / "out")
+    assert "Metal in 1 of 3 slices: 2." in said and "headrest, is left alone in slices 3" in said
+    for number, name in ((22, "IM00001"), (61, "IM00003")):
+        after = pydicom.dcmread(tmp_path / "out" / "dudonet" / f"{name}.dcm")
+        assert np.array_equal(after.pixel_array, pydicom.dcmread(tmp_path / "scan" / f"{number}.dcm").pixel_array)
+    before = hounsfield(tmp_path / "scan" / "27.dcm")
+    rows = {row["slice"]: row for row in json.loads((tmp_path / "out" / "measures.json").read_text())["original"]}
+    for method in ("li", "dudonet"):
+        change = hounsfield(tmp_path / "out" / method / "IM00002.dcm") - before
+        assert not change[before > 2000].any() and not change[before < -1100].any()
+        assert 2 < np.abs(change[150:350, 150:350]).mean() < 60
+        measured = json.loads((tmp_path / "out" / "measures.json").read_text())["methods"][method]["slices"][0]
+        assert measured["residual"] < 0.01 and measured["clean_change"] < 30
+    assert rows[2]["artifact_index"] > 20
