@@ -320,3 +320,9 @@ def test_a_slice_without_a_place_for_a_region_costs_no_method_its_rank(tmp_path:
     shown = board.scores["a", "noise[clinical]"][0]
     assert (shown.value, shown.cases) == (pytest.approx(of_a["noise[clinical]"].mean()), 110)
     assert np.isfinite(board.comparisons["noise[clinical]"].mean_interval).all()
+    # Eleven numbers in a cell could not be told apart: the first has it to itself, the others have their columns.
+    assert [each.id for each in board.views["both"]] == ["ct_number[clinical]"]
+    assert [each.id for each in board.apart] == [each.id for each in clinical[1:]] + ["rmse_hu"]
+    assert [each.id for each in standings(benchmark, "dudonet2019").apart] == ["rmse_hu"]
+    page = render(tmp_path / "run").read_text(encoding="utf-8")
+    assert re.search(r'<th[^>]*class="apart"[^>]*>Streak amplitude<small>HU</small>', page)
