@@ -125,6 +125,8 @@ class CaseInfo:
         Area of the metal by its sub-pixel coverage.
     window : (low, high)
         Display window of the slice, HU.
+    pixel_mm : float or None
+        Side of a pixel of the images; None where it is not known.
     """
 
     key: CaseKey
@@ -133,6 +135,7 @@ class CaseInfo:
     materials: tuple[str, ...]
     region: str
     window: tuple[float, float]
+    pixel_mm: float | None = None
 
     @property
     def case_id(self) -> str:

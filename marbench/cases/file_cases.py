@@ -215,6 +215,7 @@ class FileCases(Sequence[Case]):
             materials=tuple(facts.get("materials", (_UNKNOWN if material == "own" else material,))),
             region=str(facts.get("region", "")),
             window=tuple(facts["window"]) if facts else self._section.window_hu,
+            pixel_mm=self.spec.grid.pixel * 10,
         )
 
     def _key(self, index: int) -> CaseKey:

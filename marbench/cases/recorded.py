@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args, overload
@@ -66,7 +67,7 @@ class RecordedCases(Sequence[Case]):
         facts = sorted((read_facts(path) for path in paths), key=lambda one: (one["case_index"], one["case_id"]))
         if not facts:
             raise DataError(f"{self.folder} holds no cases of the split {split!r} (no {split}/*.npz).")
-        self._infos = [_info(one) for one in facts]
+        self._infos = [replace(_info(one), pixel_mm=10 * self.spec.grid.pixel) for one in facts]
 
     def __repr__(self) -> str:
         return f"<RecordedCases {self.spec.name!r}, {self.split}: {len(self)} cases>"

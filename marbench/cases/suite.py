@@ -191,6 +191,7 @@ class Suite(Sequence[Case]):
             materials=tuple(areas),
             region=free.slice.region,
             window=free.slice.window,
+            pixel_mm=grid.pixel * 10,
         )
         return Case(scan, truth, info)
 

@@ -40,7 +40,7 @@ def summary_table(rows: pd.DataFrame, spec: Spec, cards: Mapping[str, Mapping[st
     names = {label: entry.title for label, entry in entries(benchmark).items()}
     # The page ranks whoever has every number of the table, those that need no convention included.
     ranking = rank_methods(benchmark, measures_of(convention))
-    shown = [measure for measure in ranking.measures if measure.convention]
+    shown = ranking.together
     titles = " above ".join(measure.caption for measure in shown)
     table = Table(
         title=f"{escape(spec.title)}: {titles}, {escape(convention)}, by metal-size group, 1 the largest",

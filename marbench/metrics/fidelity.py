@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,13 +18,26 @@ from scipy import ndimage
 from marbench.errors import MetricError
 from marbench.metrics.conventions import PSNR_CEILING
 
-__all__ = ["Comparing", "Image", "Mask", "Pair", "Range", "Reference", "ScoredImage", "psnr", "rmse", "ssim"]
+__all__ = [
+    "Comparing",
+    "Image",
+    "Mask",
+    "Pair",
+    "Range",
+    "Reference",
+    "ScoredImage",
+    "body_mask",
+    "psnr",
+    "rmse",
+    "ssim",
+]
 
 Image = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 Range = tuple[float, float]
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 Comparing = Callable[["ScoredImage"], Pair]
+_Derived = TypeVar("_Derived")
 
 # Wang et al. (2004): an 11 × 11 Gaussian window of σ = 1.5 px, normalised; K1 and K2 for a data range of 1.
 _WINDOW = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
@@ -104,6 +118,8 @@ class Reference:
         Display window of the slice in HU.
     raw : real array ``(rows, columns)``, optional
         The uncorrected image in HU, which some conventions leave pixels out by.
+    pixel_mm : float, optional
+        Side of a pixel, for measures whose regions have a size in millimetres.
 
     Raises
     ------
@@ -112,7 +128,12 @@ class Reference:
     """
 
     def __init__(
-        self, truth: ArrayLike | None, metal: ArrayLike, window: Range | None = None, raw: ArrayLike | None = None
+        self,
+        truth: ArrayLike | None,
+        metal: ArrayLike,
+        window: Range | None = None,
+        raw: ArrayLike | None = None,
+        pixel_mm: float | None = None,
     ) -> None:
         mask = np.asarray(metal)
         if mask.dtype != np.bool_:
@@ -126,12 +147,21 @@ class Reference:
             raise MetricError(f"There is nothing to score: none of the {mask.size} pixels is valid.")
         self.valid: Mask = ~mask
         self.window = window
+        self.pixel_mm = pixel_mm
         self.raw = None if raw is None else _numbers(raw, "uncorrected image", mask.shape)
         self.truth = None if truth is None else _numbers(truth, "truth", mask.shape)
         if self.truth is not None:
             # SSIM's windows reach beyond the valid pixels, so all of the truth has to be there.
             _refuse_non_finite(self.truth, "truth")
         self._moments: dict[Range, _Moments] = {}
+        self._derived: dict[Callable[..., Any], Any] = {}
+
+    def derived(self, make: Callable[[Reference], _Derived]) -> _Derived:
+        """Return what a measure needs of this alone, made once for all images."""
+        if make not in self._derived:
+            self._derived[make] = make(self)
+        found: _Derived = self._derived[make]
+        return found
 
     def known_truth(self) -> Image:
         """Return the truth, or raise `MetricError` where none is known."""
@@ -141,17 +171,8 @@ class Reference:
 
     @cached_property
     def body(self) -> Reference:
-        """This with what lies outside of the body left out like metal.
-
-        The body is the largest part of the truth above −500 HU, closed by one pixel and filled.
-        """
-        parts, count = ndimage.label(self.known_truth() > -500)
-        if not count:
-            raise MetricError("There is no body to score: all of the truth is below −500 HU.")
-        largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
-        # A body may go on beyond the border of the picture.
-        closed = ndimage.binary_closing(np.pad(largest, 2, mode="edge"))[2:-2, 2:-2]
-        return Reference(self.truth, ~(ndimage.binary_fill_holes(closed) & self.valid), self.window)
+        """This with what lies outside of the body, see `body_mask`, left out like metal."""
+        return Reference(self.truth, ~(body_mask(self.known_truth()) & self.valid), self.window)
 
     def moments(self, hu_range: Range) -> _Moments:
         """Return what SSIM needs of the truth within a HU range."""
@@ -241,6 +262,23 @@ class _Moments:
     def _scaled(self, image: Image) -> NDArray[np.float64]:
         low, high = self.range
         return (np.clip(image, low, high).astype(np.float64) - low) / (high - low)
+
+
+def body_mask(truth: Image) -> Mask:
+    """Return the body: the largest part of the truth above −500 HU, closed by one pixel and filled.
+
+    Raises
+    ------
+    MetricError
+        There is none.
+    """
+    parts, count = ndimage.label(truth > -500)
+    if not count:
+        raise MetricError("There is no body to score: all of the truth is below −500 HU.")
+    largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    # A body may go on beyond the border of the picture.
+    closed = ndimage.binary_closing(np.pad(largest, 2, mode="edge"))[2:-2, 2:-2]
+    return np.asarray(ndimage.binary_fill_holes(closed))
 
 
 def _scored(image: ArrayLike, truth: ArrayLike, valid: ArrayLike) -> ScoredImage:

@@ -10,13 +10,18 @@ from functools import partial
 from typing import Literal
 
 from marbench.errors import MetricError, nearest
+from marbench.metrics.aapm import AAPM
+from marbench.metrics.clinical import CLINICAL, Clinical
 from marbench.metrics.conventions import CONVENTIONS, known_conventions
 from marbench.metrics.fidelity import Range, ScoredImage
+from marbench.metrics.places import AbsentRegion
 from marbench.metrics.published import PUBLISHED
 
 __all__ = ["Measure", "Need", "measure", "measures_of", "stored_measures"]
 
-Need = Literal["truth", "metal"]
+Need = Literal["truth", "metal", "region"]
+
+_CLINICAL = {"clinical": CLINICAL, "aapm2024": AAPM}
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,8 @@ class Measure:
     digits : int
         Decimals that are printed; numbers that are equal in them count as equal.
     higher_is_better : bool
-    needs : frozenset of {"truth", "metal"}
-        What a case must have: a known truth, pixels of metal. Of other cases there is no number.
+    needs : frozenset of {"truth", "metal", "region"}
+        What a case must have: a known truth, pixels of metal, a place for a region. Of other cases there is no number.
     compute : callable
         `ScoredImage` → number.
     convention : str
@@ -129,6 +134,8 @@ def _measures(conventions: Iterable[str]) -> tuple[Measure, ...]:
 
 
 def _of_convention(name: str) -> tuple[Measure, ...]:
+    if name in _CLINICAL:
+        return tuple(_clinical(each, name) for each in _CLINICAL[name])
     truth: frozenset[Need] = frozenset({"truth"})
     published = PUBLISHED.get(name)
     psnr, ssim = (
@@ -141,6 +148,27 @@ def _of_convention(name: str) -> tuple[Measure, ...]:
         Measure(f"ssim[{name}]", "SSIM", "", 4, True, truth, ssim, name, bounds=(-1, 1)),
     )
     return both[1:] if published and not published.has_psnr else both
+
+
+def _clinical(one: Clinical, convention: str) -> Measure:
+    return Measure(
+        f"{one.name}[{convention}]",
+        one.title,
+        one.unit,
+        one.digits,
+        one.higher_is_better,
+        needs=frozenset({"truth", "metal", "region"}),
+        compute=partial(_where_there_is_a_place, compute=one.compute),
+        convention=convention,
+        bounds=one.bounds,
+    )
+
+
+def _where_there_is_a_place(image: ScoredImage, compute: Callable[[ScoredImage], float]) -> float:
+    try:
+        return compute(image)
+    except AbsentRegion:
+        return math.nan
 
 
 def _psnr(image: ScoredImage, convention: str) -> float:

@@ -29,9 +29,10 @@ class Scorer:
         metal = (case.scan.metal_mask if truth is None else truth.metal)[0].cpu().numpy()
         image = None if truth is None else truth.image[0].cpu().numpy()
         raw = case.scan.image[0].cpu().numpy()
-        self._reference = Reference(image, metal, case.info.window, raw)
+        self._reference = Reference(image, metal, case.info.window, raw, case.info.pixel_mm)
         self._measures = tuple(measures)
-        facts: dict[Need, bool] = {"truth": truth is not None, "metal": bool(metal.any())}
+        # Whether there is a place for a region, each measure finds out for itself.
+        facts: dict[Need, bool] = {"truth": truth is not None, "metal": bool(metal.any()), "region": True}
         self._met = frozenset(need for need, there in facts.items() if there)
 
     def score(self, image: ArrayLike) -> dict[str, float]:

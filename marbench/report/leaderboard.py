@@ -65,8 +65,7 @@ def _charts(findings: Findings, board: Standings) -> dict[str, RankChart]:
 
 def _columns(findings: Findings) -> list[tuple[str, str, bool]]:
     """Return the columns that a reader may hide: name, title, and whether it is there at first."""
-    board = findings.board
-    apart = [(each.name, each.title, True) for each in board.measures if not each.convention] if board else []
+    apart = dict.fromkeys((each.name, each.title, True) for board in findings.boards for each in board.apart)
     elsewhere = any(entry.evidence for entry in findings.entries.values())
     made = [("made", "Made", False)] if findings.benchmark.created.any() else []
     published = [("published", "Published", True)] if findings.published else []

@@ -14,6 +14,9 @@ from marbench.report.tables import Coverage, case_scores, coverage
 
 __all__ = ["Ranking", "rank_methods"]
 
+_IN_A_CELL = 2
+"""Numbers that can be told apart without a name."""
+
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
@@ -39,6 +42,12 @@ class Ranking:
     places: Mapping[str, int]
     unranked: tuple[str, ...]
     coverage: Mapping[str, Coverage]
+
+    @property
+    def together(self) -> tuple[Measure, ...]:
+        """What one cell of a table holds: the measures of the convention, of many the one that ranks."""
+        own = tuple(measure for measure in self.measures if measure.convention)
+        return own if len(own) <= _IN_A_CELL else own[:1]
 
     @property
     def shown(self) -> tuple[str, ...]:

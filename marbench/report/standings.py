@@ -71,9 +71,13 @@ class Standings:
 
     @property
     def views(self) -> dict[str, tuple[Measure, ...]]:
-        """What can be looked at: the measures of the convention together, and each of all measures alone."""
-        together = tuple(measure for measure in self.measures if measure.convention)
-        return {"both": together, **{measure.name: (measure,) for measure in self.measures}}
+        """What can be looked at: what a cell holds together, and each of all measures alone."""
+        return {"both": self.ranking.together, **{measure.name: (measure,) for measure in self.measures}}
+
+    @property
+    def apart(self) -> tuple[Measure, ...]:
+        """The measures that have a column of their own."""
+        return tuple(measure for measure in self.measures if measure not in self.ranking.together)
 
     @property
     def ranked(self) -> tuple[str, ...]:

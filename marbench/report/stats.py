@@ -88,7 +88,7 @@ def compare(values: Floats, patients: Integers, samples: Floats, higher_is_bette
     Parameters
     ----------
     values : float array ``(methods, cases)``
-        No NaN; infinities are allowed.
+        Infinities are allowed; NaN where no method has a number of a case, which then counts for nothing.
     patients : int array ``(cases,)``
         Patient of each case, ``0 … n − 1``.
     samples : float array ``(resamples, methods)``
@@ -117,11 +117,12 @@ def compare(values: Floats, patients: Integers, samples: Floats, higher_is_bette
 
 
 def case_means(values: Floats) -> Floats:
-    """Return means over cases; NaN without cases, and where infinities of both signs meet."""
-    if not values.size:
+    """Return means over the cases that have a number; NaN without any, and where infinities of both signs meet."""
+    known = ~np.isnan(values)
+    if not known.any():
         return np.full(len(values), np.nan)
     with np.errstate(invalid="ignore", over="ignore"):
-        mean: Floats = values.mean(axis=1)
+        mean: Floats = values.mean(axis=1) if known.all() else values.mean(axis=1, where=known)
     return mean
 
 
@@ -160,7 +161,10 @@ def bootstrap_means(values: Floats, patients: Integers, resamples: int = RESAMPL
     count = int(patients.max()) + 1
     finite = np.where(np.isfinite(values), values, 0.0)
     sums = np.stack([np.bincount(patients, row, minlength=count) for row in finite], axis=1)
-    cases = np.bincount(patients, minlength=count).astype(np.float64)
+    known = ~np.isnan(values)
+    # One count for all rows, but where some lack a number.
+    counted = known[:1] if known.all() else known
+    cases = np.stack([np.bincount(patients, row, minlength=count) for row in counted], axis=1)
     # 0 × ∞ is no number: infinities are counted apart.
     endless = np.flatnonzero(np.isinf(values).any(axis=1))
     infinite = np.zeros((count, len(endless)))
@@ -173,7 +177,8 @@ def bootstrap_means(values: Floats, patients: Integers, resamples: int = RESAMPL
         size = min(block, resamples - start)
         weights = _draw(rng, size, count)
         part = means[start : start + size]
-        np.divide(weights @ sums, (weights @ cases)[:, None], out=part)
+        with np.errstate(invalid="ignore"):  # nobody who was drawn may have a number
+            np.divide(weights @ sums, weights @ cases, out=part)
         direction = weights @ infinite
         part[:, endless] = np.where(direction == 0, part[:, endless], np.copysign(np.inf, direction))
     return means
@@ -243,7 +248,7 @@ def _patient_sums(values: Floats, reference: Floats, patients: Integers) -> Floa
 
     Infinite differences count as so large that no finite ones outweigh them.
     """
-    differences = _difference(values, reference)
+    differences = np.where(np.isnan(values) & np.isnan(reference), 0.0, _difference(values, reference))
     endless = np.isinf(differences)
     finite = _by_patient(np.where(endless, 0.0, differences), patients)
     infinite = _by_patient(np.where(endless, np.sign(differences), 0.0), patients)

@@ -87,9 +87,16 @@ def case_scores(benchmark: Benchmark, methods: Sequence[str], measure: Measure) 
 
 
 def coverage(benchmark: Benchmark, measures: Sequence[Measure]) -> dict[str, Coverage]:
-    """Return the coverage of every method. A row that went well but lacks a score counts as ``no score``."""
+    """Return the coverage of every method. A row that went well but lacks a score counts as ``no score``.
+
+    Where a slice has no place for a region, no method has a number, and none lacks one.
+    """
     rows, total = benchmark.rows, benchmark.cases
-    unscored = rows[[measure.id for measure in measures]].isna().any(axis=1)
+    lacking = rows[[measure.id for measure in measures]].isna()
+    for measure in measures:
+        if "region" in measure.needs:
+            lacking[measure.id] &= rows.groupby("case_id")[measure.id].transform("count") > 0
+    unscored = lacking.any(axis=1)
     status = rows["status"].astype(object).mask((rows["status"] == "ok") & unscored, "no score")
     tally = pd.crosstab(rows["method"], status)
     result = {}

@@ -104,6 +104,8 @@ def _implausible(run: Run) -> Iterator[str]:
     for each in measures_of(run.spec.metrics.conventions):
         values = run.rows[each.id]
         beyond = good & ~values.between(*each.bounds)
+        if "region" in each.needs:
+            beyond &= values.notna()  # a slice may have no place for it
         if beyond.any():
             first = run.rows[beyond].iloc[0]
             yield f"{first['method']} on {first['case_id']}: {each.id} = {first[each.id]:g}"

@@ -21,7 +21,7 @@ from marbench.bench.image_folder import match_cases, score_folder
 from marbench.cases.export import export_cases
 from marbench.cases.export_formats import FORMATS
 from marbench.cases.image_files import SUFFIXES, read_image
-from marbench.cases.recorded import open_cases
+from marbench.cases.opening import open_cases
 from marbench.cases.suite import Suite
 from marbench.cli import main
 from marbench.errors import DataError

@@ -135,6 +135,8 @@ def test_the_worked_example_of_the_manual_holds_to_five_digits() -> None:
     scored = ScoredImage(made["image"], Reference(made["truth"], made["metal"], made["window"], made["raw"]))
     assert f"RMSE is {measure('rmse_hu').compute(scored):.5f} HU" in page
     for name in CONVENTIONS:
+        if any("region" in each.needs for each in measures_of(name)):
+            continue  # a disc is no body; see test_clinical.py
         (row,) = re.findall(rf"^\| `{name}` .*$", page, re.MULTILINE)
         values = [f"{each.compute(scored):.5f}" for each in measures_of(name) if each.convention]
         told = row.strip("| ").split(" | ")[-2:]

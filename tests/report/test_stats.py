@@ -205,3 +205,16 @@ def test_the_more_methods_are_compared_the_more_patients_it_takes() -> None:
         result = compare(values, owner, bootstrap_means(values, owner, 100))
         assert result.decides and not result.tied[1:].any()
         assert can_differ(patients, methods - 1) and not can_differ(patients - 1, methods - 1)
+
+
+def test_a_case_of_which_no_method_has_a_number_counts_for_nothing() -> None:
+    lacking = VALUES.copy()
+    lacking[:, ::3] = np.nan
+    have = np.arange(120) % 3 > 0
+    samples = bootstrap_means(np.concatenate([lacking, VALUES]), PATIENTS)
+    np.testing.assert_array_equal(samples[:, 4:], bootstrap_means(VALUES, PATIENTS))
+    np.testing.assert_allclose(samples[:, :4], bootstrap_means(VALUES[:, have], PATIENTS[have]))
+    one = compare(lacking, PATIENTS, samples[:, :4])
+    other = compare(VALUES[:, have], PATIENTS[have], bootstrap_means(VALUES[:, have], PATIENTS[have]))
+    for name in ("mean", "p", "ahead", "rank", "difference_interval"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), err_msg=name)

@@ -16,7 +16,7 @@ from rich.console import Console
 from synthetic_runs import METHODS, Synthetic, failed, write_run
 
 from marbench.cli.summary import summary_table
-from marbench.metrics.measure import measure
+from marbench.metrics.measure import measure, measures_of
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.pages import render
 from marbench.report.standings import Standings, standings
@@ -299,3 +299,30 @@ def test_the_order_of_parts_on_disk_does_not_matter(tmp_path: Path) -> None:
     for number, path in enumerate(sorted((run / "results").glob("*.parquet"))):
         path.rename(path.with_name(f"{9 - number}.parquet"))
     pd.testing.assert_frame_equal(before, _gather(run).rows)
+
+
+def test_a_slice_without_a_place_for_a_region_costs_no_method_its_rank(tmp_path: Path) -> None:
+    clinical = [each for each in measures_of("clinical") if each.convention]
+
+    def add_clinical(row: Row) -> Row:
+        scores = {each.id: each.sign * row.scores["psnr[dudonet2019]"] for each in clinical}
+        if row.slice_id == "s00001" or (row.method == "b" and row.slice_id == "s00002"):
+            scores["noise[clinical]"] = np.nan
+        return replace(row, scores={**row.scores, **scores})
+
+    methods = [Synthetic(name, 30) for name in "abc"]
+    benchmark = _gather(write_run(tmp_path / "run", methods, slices=12, change=add_clinical))
+    assert benchmark.conventions == ("dudonet2019", "dudonetpp2020", "clinical")
+    board = standings(benchmark, "clinical")
+    assert set(board.ranked) == {"a", "c"} and board.unranked == ("b",)
+    assert dict(board.coverage["b"].failures) == {"no score": 10}
+    of_a = benchmark.rows[(benchmark.rows["method"] == "a") & (benchmark.rows["slice_id"] != "s00001")]
+    shown = board.scores["a", "noise[clinical]"][0]
+    assert (shown.value, shown.cases) == (pytest.approx(of_a["noise[clinical]"].mean()), 110)
+    assert np.isfinite(board.comparisons["noise[clinical]"].mean_interval).all()
+    # Eleven numbers in a cell could not be told apart: the first has it to itself, the others have their columns.
+    assert [each.id for each in board.views["both"]] == ["ct_number[clinical]"]
+    assert [each.id for each in board.apart] == [each.id for each in clinical[1:]] + ["rmse_hu"]
+    assert [each.id for each in standings(benchmark, "dudonet2019").apart] == ["rmse_hu"]
+    page = render(tmp_path / "run").read_text(encoding="utf-8")
+    assert re.search(r'<th[^>]*class="apart"[^>]*>Streak amplitude<small>HU</small>', page)
