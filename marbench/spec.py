@@ -38,6 +38,7 @@ from marbench.spec_sections import (
     ProvenanceSection,
     ReconstructionSection,
     ReportSection,
+    SegmentationSection,
     SplitSection,
     TruthSection,
 )
@@ -76,6 +77,7 @@ class Spec(Section):
     materials: dict[Name, MaterialSection] = Field(default_factory=dict)
     reconstruction: ReconstructionSection = ReconstructionSection()
     metals: MetalsSection
+    segmentation: SegmentationSection = SegmentationSection()
     anatomy: AnatomySection = AnatomySection()
     recorded: RecordedSection | None = None
     split: SplitSection
@@ -110,6 +112,8 @@ class Spec(Section):
     @model_validator(mode="after")
     def _metals_fit(self) -> Self:
         if self.recorded is not None:
+            if self.segmentation != SegmentationSection():
+                raise ValueError("segmentation: recorded cases come with the mask of their files")
             return self  # no metal is placed
         pixel, grid = self.metals.reference_pixel_cm, self.grid
         width = _REFERENCE_GRID * pixel / grid.field_of_view[1]

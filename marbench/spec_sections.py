@@ -36,6 +36,7 @@ __all__ = [
     "ReconstructionSection",
     "ReportSection",
     "Section",
+    "SegmentationSection",
     "SplitSection",
     "TruthSection",
 ]
@@ -268,6 +269,23 @@ class MetalsSection(Section):
         if size > _MASK_TEXT:
             raise ValueError(f"the masks take {size:,} characters, {_MASK_TEXT:,} at most: crop them to the metal")
         return value
+
+
+class SegmentationSection(Section):
+    """``[segmentation]``: how well methods are told where the metal is.
+
+    By default they get the mask of what was put in. In a clinic somebody has to find it; here it can be found by a
+    threshold, too large or too small, or in the wrong place, in this order. Their trace is then the projection of that
+    mask, filled with what the implant is made of, by the rule of ``[metals]``. The scan, the truth and where it is
+    scored stay as they are.
+    """
+
+    threshold_hu: Annotated[float, Field(ge=-1000, le=1e5)] | None = None
+    """The mask is what the uncorrected image shows at this value and above, in place of what was put in."""
+    grow_px: Annotated[int, Field(ge=-50, le=50)] = 0
+    """Pixels by which the mask is grown on all sides, or shrunk where it is negative."""
+    shift_px: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    """Pixels by which the mask lies too far to the right."""
 
 
 class AnatomySection(Section):

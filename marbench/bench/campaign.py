@@ -58,7 +58,7 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
             raise MethodError(f"--force takes methods of this run. Got {label!r}; {nearest(label, hashes)}")
     # The first ones, so that a larger limit later adds to what is there.
     keys = suite.case_keys[: options.limit]
-    gallery = Gallery(folder / "images", _wanted_images(suite, keys, options.images))
+    gallery = Gallery(folder / "images", _wanted_images(suite, keys, options.images) | options.pictures)
     where = options.device if options.dask else str(device)
     conditions = Conditions(suite.spec, fitted, where, options.limits, options.isolation, gallery.cases)
     return Campaign(options, Store(folder, suite.spec), suite, keys, hashes, conditions, gallery)

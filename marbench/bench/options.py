@@ -35,6 +35,8 @@ class RunOptions:
     ----------
     limit : int, optional
         Only the first cases.
+    pictures : frozenset of str
+        Cases whose images are kept besides those of ``images``.
     limits : Limits
         What one call of a method may use.
     isolation : str
@@ -56,6 +58,7 @@ class RunOptions:
     device: str = "cpu"
     limit: int | None = None
     images: ImageChoice = "gallery"
+    pictures: frozenset[str] = frozenset()
     limits: Limits = NO_LIMITS
     isolation: Isolation = "auto"
     retry_failed: bool = False

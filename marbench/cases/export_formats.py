@@ -41,7 +41,7 @@ QUANTITIES: dict[str, Quantity] = {
     "truth_hu": Quantity("HU", _IMAGE, "what a perfect method would return", truth=True),
     "sinogram_line_integral": Quantity("", _RAYS, "measured, corrected for beam hardening in water"),
     "truth_sinogram_line_integral": Quantity("", _RAYS, "the same without metal", truth=True),
-    "metal_mask": Quantity("", _IMAGE, "pixels that are at least half metal"),
+    "metal_mask": Quantity("", _IMAGE, "pixels taken for metal: at least half metal, or what `[segmentation]` finds"),
     "metal_any": Quantity("", _IMAGE, "pixels that hold any metal; they are not scored", truth=True),
     "metal_trace": Quantity("", _RAYS, "rays that meet metal"),
     "window_hu": Quantity("HU", "(low, high)", "display window"),

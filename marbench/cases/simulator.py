@@ -113,7 +113,7 @@ class Simulator:
         # Joseph's weights are not negative, so a ray that misses the metal sums to exactly 0.
         meets = whole_metal > 0
         if self.spec.metals.edge_bins == "quartered":
-            metal_paths = torch.where(_edges(meets), metal_paths / 4, metal_paths)
+            metal_paths = _quartered(metal_paths, meets)
             whole_metal = metal_paths.sum(dim=0)
         tissue_paths = free.paths
         if self.spec.metals.tissue_under_metal == "removed":
@@ -127,6 +127,24 @@ class Simulator:
             physics.reference_kev,
         )
         return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
+
+    def trace_of(self, mask: NDArray[np.bool_], metal: Mapping[str, NDArray[Any]]) -> torch.Tensor:
+        """Return the rays that meet a mask other than the metal's own, ``(views, bins)``.
+
+        The rule is that of `with_metal`, for whole pixels filled with the metal's materials in their proportions.
+        """
+        physics, areas = self.spec.physics, self._areas(metal)
+        shares = areas.sum(dim=(1, 2)) / areas.sum()
+        weights = [
+            relative_attenuation(self.spec.material(name), self.beam.energies, physics.reference_kev)[1]
+            for name in metal
+        ]
+        attenuation = float(shares @ torch.tensor(weights, dtype=areas.dtype))
+        filled = torch.from_numpy(mask).to(self.device, areas.dtype)
+        path = self.operators.project_mu(attenuation * filled)
+        if self.spec.metals.edge_bins == "quartered":
+            path = _quartered(path, path > 0)
+        return path > self.spec.metals.trace_threshold
 
     def _areas(self, metal: Mapping[str, NDArray[Any]]) -> torch.Tensor:
         """Return what each material covers, ``(materials, rows, columns)``."""
@@ -150,6 +168,11 @@ class Simulator:
             line_integrals, physics.photons, physics.scatter, rng if physics.noise else None, physics.electronic_noise
         )
         return correct_water(noisy, self.beam, physics.reference_kev)
+
+
+def _quartered(paths: torch.Tensor, trace: torch.Tensor) -> torch.Tensor:
+    """Return paths through metal ``(…, views, bins)``, a quarter of them at the edges of the trace."""
+    return torch.where(_edges(trace), paths / 4, paths)
 
 
 def _edges(trace: torch.Tensor) -> torch.Tensor:

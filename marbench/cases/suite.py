@@ -22,6 +22,7 @@ from marbench.cases.anatomical import pose
 from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
 from marbench.cases.own_metals import AnyMetal, MaskMetal, draw, hold_inside, made_of, metals_of
 from marbench.cases.placement import Pose, place
+from marbench.cases.segmentation import segmented
 from marbench.cases.simulator import MetalFree, Simulator
 from marbench.cases.sources import bind, open_source
 from marbench.errors import DataError, SpecError, nearest
@@ -170,12 +171,15 @@ class Suite(Sequence[Case]):
         areas = made_of(areas, spec.metals, own=isinstance(metal, MaskMetal))
         metal_mask, total = mask(areas), np.sum(list(areas.values()), axis=0)
         sinogram, trace = self.simulator.with_metal(free, areas, self._rng("noise", origin, metal.id))
-        device = self.simulator.device
+        device, image = self.simulator.device, self.simulator.operators.reconstruct(sinogram)
+        told = segmented(metal_mask, image.cpu().numpy(), spec.segmentation)
+        if told is not None:
+            trace = self.simulator.trace_of(told, areas)
         scan = Scan(
             sinogram=sinogram[None],
-            metal_mask=torch.from_numpy(metal_mask)[None].to(device),
+            metal_mask=torch.from_numpy(metal_mask if told is None else told)[None].to(device),
             metal_trace=trace[None],
-            image=self.simulator.operators.reconstruct(sinogram)[None],
+            image=image[None],
         )
         # The truth is kept for the next metals: whoever gets the case may change what is in it.
         own_image, own_sinogram = truth_image.clone(), truth_sinogram.clone()

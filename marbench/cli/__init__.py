@@ -28,6 +28,7 @@ _VERBS = {
     "simulate": "Write cases with their truth: export --truth.",
     "score": "Score images that were made elsewhere.",
     "run": "Run methods on a benchmark and publish the comparison.",
+    "shift": "See how methods hold when one thing of a benchmark changes.",
     "apply": "Reduce artifacts in a scan of a patient, without truth.",
     "train": "Train a learned method on simulated cases.",
     "merge": "Put several runs of one benchmark together.",

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from marbench.cli import options
+from marbench.errors import MarbenchError
+from marbench.machine.interrupts import Interrupted, Interrupts
+
 if TYPE_CHECKING:
     from marbench.results.rows import Row
 
-__all__ = ["TerminalProgress"]
+__all__ = ["TerminalProgress", "watched"]
 
 LINE_SECONDS = 5.0
+T = TypeVar("T")
 
 
 class TerminalProgress:
@@ -68,3 +76,30 @@ class TerminalProgress:
         if kind not in self._told:
             self._told.add(kind)
             self.note(f"{row.method} on {row.case_id}: {row.status}: {row.message}")
+
+
+def watched(folder: Path, work: Callable[[TerminalProgress, Interrupts], T]) -> T:
+    """Do work that fills a folder, with a bar; a full disk, a lost cluster or an interrupt ends the program.
+
+    Raises
+    ------
+    SystemExit
+        It was interrupted, or failed after it had begun; what to do has been said.
+    MarbenchError
+        It could not begin.
+    """
+    progress = TerminalProgress()
+    try:
+        with Interrupts() as interrupts, progress:
+            return work(progress, interrupts)
+    except Interrupted as interrupt:
+        click.echo(
+            f"Interrupted. What was finished is in {options.shown(folder)}; the same command goes on from there.",
+            err=True,
+        )
+        raise SystemExit(interrupt.exit_code) from None
+    except MarbenchError as error:
+        if not progress.begun:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(1) from error

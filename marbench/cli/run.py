@@ -10,9 +10,7 @@ import click
 from marbench.cli import options
 
 if TYPE_CHECKING:
-    from marbench.bench.options import RunOptions
     from marbench.bench.run import RunSummary
-    from marbench.method.request import MethodRequest
     from marbench.spec import Spec
 
 __all__ = ["command"]
@@ -77,6 +75,8 @@ def command(
     from marbench.bench.limits import Limits
     from marbench.bench.options import RunOptions
     from marbench.bench.plan import Shard
+    from marbench.bench.run import run_benchmark
+    from marbench.cli.progress import watched
     from marbench.errors import MethodUnavailable
     from marbench.method.discovery import discover
     from marbench.method.request import parse_methods
@@ -102,7 +102,7 @@ def command(
         command=options.command_line(ctx),
     )
     folder = options.results_folder(out, resolved.name)
-    finished = _run(resolved, requests, folder, asked)
+    finished = watched(folder, lambda *told: run_benchmark(resolved, requests, folder, asked, *told))
     _print_result(finished, resolved, folder)
     if no_report:
         where = options.shown(folder)
@@ -121,30 +121,6 @@ def command(
     if len(failed):
         click.echo("Some results failed; the page says why. Once mended, repeat the command with --retry-failed.")
         ctx.exit(1)
-
-
-def _run(spec: Spec, requests: list[MethodRequest], folder: Path, asked: RunOptions) -> RunSummary:
-    """Run, with a bar; a full disk, a lost cluster or an interrupt ends the program with what to do."""
-    from marbench.bench.run import run_benchmark
-    from marbench.cli.progress import TerminalProgress
-    from marbench.errors import MarbenchError
-    from marbench.machine.interrupts import Interrupted, Interrupts
-
-    progress = TerminalProgress()
-    try:
-        with Interrupts() as interrupts, progress:
-            return run_benchmark(spec, requests, folder, asked, progress, interrupts)
-    except Interrupted as interrupt:
-        click.echo(
-            f"Interrupted. What was finished is in {options.shown(folder)}; the same command goes on from there.",
-            err=True,
-        )
-        raise SystemExit(interrupt.exit_code) from None
-    except MarbenchError as error:
-        if not progress.begun:
-            raise
-        click.echo(f"Error: {error}", err=True)
-        raise SystemExit(1) from error
 
 
 def _print_result(finished: RunSummary, spec: Spec, folder: Path) -> None:

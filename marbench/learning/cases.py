@@ -24,6 +24,7 @@ from marbench.learning.packing import Packed, join, pack
 from marbench.phantoms.metals import Metal, coverage, library, mask
 from marbench.phantoms.patients import RandomScenes
 from marbench.spec import Spec
+from marbench.spec_sections import SegmentationSection
 
 __all__ = ["BLOCK", "DEFAULT_MIX", "TrainingCases", "World"]
 
@@ -64,6 +65,11 @@ class World:
         shares = [self.mix.get(name, 0.0) for name in _SOURCES]
         if set(self.mix) - set(_SOURCES) or min(shares) < 0 or abs(sum(shares) - 1) > 1e-9:
             raise SpecError(f"The mix needs shares of {', '.join(_SOURCES)} that add up to 1. Got {dict(self.mix)}.")
+        if self.spec.segmentation != SegmentationSection():
+            raise SpecError(
+                f"{self.spec.name}: networks learn with the true mask of the metal. Train on a benchmark without "
+                "[segmentation]; its weights serve this one, too."
+            )
 
     @cached_property
     def slices(self) -> dict[str, list[tuple[str, str, str | None]]]:

@@ -1,0 +1,87 @@
+"""``marbench shift``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from marbench.cli import options
+
+__all__ = ["command"]
+
+
+@click.command("shift")
+@options.spec_option
+@options.methods_option
+@click.option(
+    "--axes", default="all", show_default=True, metavar="LIST", help="What changes: names separated by commas, or all."
+)
+@click.option("--out", type=options.UserPath(), metavar="DIR", help="Folder of the runs.  [default: runs/<spec>-shift]")
+@options.limit_option
+@options.plugins_option
+@options.preset_option
+@options.device_option
+@options.images_option
+@options.timeout_option
+@options.memory_option
+@click.option("--retry-failed", is_flag=True, help="Try everything again that is not ok.")
+@click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Processes.  [default: as many as pay]")
+@options.threads_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    spec: str,
+    methods: str,
+    axes: str,
+    out: Path | None,
+    limit: int | None,
+    plugins: tuple[Path, ...],
+    preset: str | None,
+    device: str,
+    images: str,
+    timeout: float | None,
+    memory: float | None,
+    retry_failed: bool,
+    workers: int | None,
+) -> None:
+    """See how methods hold when one thing of a benchmark changes.
+
+    Runs the benchmark, and the same with another metal mask, tube voltage, dose, metal or geometry, each in a folder
+    of its own, and writes one page with the differences. Stop it at any moment: the same command goes on. With
+    --methods all, the methods run that can run on the benchmark. docs/shift.md says what the axes are.
+    """
+    options.start_forking()
+
+    from marbench.bench.limits import Limits
+    from marbench.bench.options import RunOptions
+    from marbench.bench.shift import able, run_shift
+    from marbench.bench.shift_axes import chosen_axes
+    from marbench.cli.progress import watched
+    from marbench.errors import MethodError
+    from marbench.method.discovery import discover
+    from marbench.method.request import parse_methods
+    from marbench.report.shift_page import render_shift
+    from marbench.spec import load_spec
+
+    base, chosen = load_spec(spec), chosen_axes(axes)
+    found = discover(plugins)
+    for problem in found.problems:
+        click.echo(problem, err=True)
+    requests = parse_methods(methods, found, preset)
+    requests = able(requests, base) if methods == "all" else requests
+    if not requests:
+        raise MethodError(f"No method can run on {base.name} here: marbench list says why.")
+    asked = RunOptions(
+        device=device,
+        limit=limit,
+        images=images,  # type: ignore[arg-type]  # click checks the choice
+        limits=Limits(timeout, memory, options.chosen_threads(ctx) or 1),
+        retry_failed=retry_failed,
+        workers=workers,
+        timing=False,
+        command=options.command_line(ctx),
+    )
+    folder = options.results_folder(out, f"{base.name}-shift")
+    shift = watched(folder, lambda *told: run_shift(base, chosen, requests, folder, asked, *told))
+    click.echo(f"Page: {options.shown(render_shift(shift, folder))}")
