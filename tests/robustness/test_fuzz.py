@@ -10,8 +10,8 @@ COUNTS = {
     "method": 80,
     "names": 700,
     "answers": 500,
-    "rows": 25,
-    "cards": 20,
+    "rows": 15,
+    "cards": 12,
     "pictures": 20,
     "weights": 40,
 }
