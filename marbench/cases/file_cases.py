@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args, overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
 from marbench.cases.orientation import mask_belongs, misfit, remedy
 from marbench.cases.recorded_files import Entry, content_digest, described, listed
 from marbench.cases.scanner import operators_of
-from marbench.errors import DataError, SpecError, nearest
+from marbench.cases.sources import bind_to, check_split
+from marbench.errors import DataError, SpecError
 from marbench.machine.devices import device_of
 from marbench.physics.hounsfield import mu_to_hu
 from marbench.spec import Spec
@@ -60,8 +61,7 @@ class FileCases(Sequence[Case]):
     notices: tuple[str, ...] = ()
 
     def __init__(self, spec: Spec, split: Split = "test", device: torch.device | str = "cpu") -> None:
-        if split not in get_args(Split):
-            raise SpecError(f"A benchmark has no split {split!r}; {nearest(str(split), get_args(Split))}")
+        check_split(split)
         assert spec.recorded is not None  # by the contract
         if spec.recorded.path is None:
             raise SpecError(
@@ -75,7 +75,7 @@ class FileCases(Sequence[Case]):
         self._section = spec.recorded
         counts = spec.split.counts()
         tested = listed(spec.recorded, self.arrays, "test", counts["test"])
-        self.spec = _bound(spec, content_digest(self.root, tested))
+        self.spec = bind_to(spec, "recorded", content_digest(self.root, tested), "files")
         entries = tested if split == "test" else listed(spec.recorded, self.arrays, split, counts[split])
         # Of whoever exported the cases their order and groups are known.
         self._areas = {} if entries[0].facts else self._measured_areas(entries)
@@ -250,15 +250,3 @@ def _mask(array: NDArray[Any], name: str) -> NDArray[np.bool_]:
     if not np.isin(values, (0, values.max())).all() or values.max() not in (0, 1, 255):
         raise DataError(f"{name}: a mask is 0 and 1, or 0 and 255. Got {len(values)} values up to {values.max():.4g}.")
     return np.array(array != 0, order="C")
-
-
-def _bound(spec: Spec, data: str) -> Spec:
-    """Return a benchmark with the digest of its files; DataError where it has another one already."""
-    assert spec.recorded is not None
-    if spec.recorded.data not in (None, data):
-        raise DataError(
-            f"{spec.name}: the benchmark is of files with the digest recorded.data = {spec.recorded.data}; those in "
-            f"{spec.recorded.path} have {data}. Give the right folder, or leave recorded.data out, which makes a "
-            "benchmark of its own."
-        )
-    return spec.model_copy(update={"recorded": spec.recorded.model_copy(update={"data": data})})

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args, overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Split
 from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
-from marbench.errors import DataError, SpecError, StoreError, nearest
+from marbench.cases.sources import check_split
+from marbench.errors import DataError, StoreError
 from marbench.machine.arrays import read_npz
 from marbench.machine.files import read_file
 from marbench.spec import Spec, load_spec
@@ -57,8 +58,7 @@ class RecordedCases(Sequence[Case]):
     has_truth = True  # of single cases it may be unknown
 
     def __init__(self, folder: str | Path, split: Split = "test", device: torch.device | str = "cpu") -> None:
-        if split not in get_args(Split):
-            raise SpecError(f"A benchmark has no split {split!r}; {nearest(str(split), get_args(Split))}")
+        check_split(split)
         self.folder, self.split, self.device = Path(folder), split, torch.device(device)
         if not (self.folder / "spec.toml").is_file():
             raise DataError(f"{self.folder} holds no cases (no spec.toml). `marbench export --out` writes some.")

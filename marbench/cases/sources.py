@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.slices import SliceSource, Split
 from marbench.cases.case import Case, CaseKey
-from marbench.errors import DataError, SpecError
+from marbench.errors import DataError, SpecError, nearest
 from marbench.spec import Spec
 
-__all__ = ["CaseSource", "bind", "open_source"]
+__all__ = ["CaseSource", "bind", "bind_to", "check_split", "open_source"]
 
 
 class CaseSource(Protocol):
@@ -52,6 +52,12 @@ class CaseSource(Protocol):
         ...
 
     def __iter__(self) -> Iterator[Case]: ...
+
+
+def check_split(split: str) -> None:
+    """Raise SpecError for what is no split."""
+    if split not in get_args(Split):
+        raise SpecError(f"A benchmark has no split {split!r}; {nearest(str(split), get_args(Split))}")
 
 
 def open_source(spec: Spec) -> SliceSource:
@@ -119,10 +125,16 @@ def bind(spec: Spec, source: SliceSource | None = None) -> Spec:
     opened = source or open_source(spec)
     assert isinstance(opened, SliceCollection)  # as all sources of files are
     data = opened.data(regions=spec.metals.placement == "anatomical")
-    if spec.anatomy.data not in (None, data):
+    return bind_to(spec, "anatomy", data, "test slices")
+
+
+def bind_to(spec: Spec, section: Literal["anatomy", "recorded"], data: str, what: str) -> Spec:
+    """Return a benchmark with the digest of files as a section's ``data``; DataError where it has another already."""
+    named = getattr(spec, section)
+    if named.data not in (None, data):
         raise DataError(
-            f"{spec.name}: the benchmark is of test slices with the digest anatomy.data = {spec.anatomy.data}; those "
-            f"in {spec.anatomy.path} have {data}. Give the right folder, or leave anatomy.data out, which makes "
-            "a benchmark of its own."
+            f"{spec.name}: the benchmark is of {what} with the digest {section}.data = {named.data}; those in "
+            f"{named.path} have {data}. Give the right folder, or leave {section}.data out, which makes a "
+            "benchmark of its own."
         )
-    return spec.model_copy(update={"anatomy": spec.anatomy.model_copy(update={"data": data})})
+    return spec.model_copy(update={section: named.model_copy(update={"data": data})})

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import get_args, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -24,8 +24,8 @@ from marbench.cases.own_metals import AnyMetal, MaskMetal, draw, hold_inside, ma
 from marbench.cases.placement import Pose, place
 from marbench.cases.segmentation import segmented
 from marbench.cases.simulator import MetalFree, Simulator
-from marbench.cases.sources import bind, open_source
-from marbench.errors import DataError, SpecError, nearest
+from marbench.cases.sources import bind, check_split, open_source
+from marbench.errors import DataError
 from marbench.machine.text import clean_line
 from marbench.phantoms.implants.metal import Metal
 from marbench.phantoms.metals import mask
@@ -77,8 +77,7 @@ class Suite(Sequence[Case]):
     has_truth = True
 
     def __init__(self, spec: str | Path | Spec, split: Split = "test", device: torch.device | str = "cpu") -> None:
-        if split not in get_args(Split):
-            raise SpecError(f"A benchmark has no split {split!r}; {nearest(str(split), get_args(Split))}")
+        check_split(split)
         named = load_spec(spec)
         self.source = open_source(named)
         self.spec = bind(named, self.source)

@@ -170,8 +170,7 @@ class Reprojector:
 
 def _excess(image: Image, metal: NDArray[np.bool_], spacing: tuple[float, float]) -> Image:
     """Return what metal and its blurred edge have more than the nearest pixel that is neither."""
-    distance, nearest = ndimage.distance_transform_edt(~metal, sampling=spacing, return_indices=True)[:2]
-    bright = distance <= EDGE_CM
+    bright = ndimage.distance_transform_edt(~metal, sampling=spacing) <= EDGE_CM
     nearest = ndimage.distance_transform_edt(bright, sampling=spacing, return_distances=False, return_indices=True)
     return np.asarray(np.where(bright, np.maximum(image - image[tuple(nearest)], 0), 0), dtype=np.float32)
 
