@@ -133,7 +133,10 @@ def warn_of_failures(rows: pd.DataFrame) -> None:
 
 
 def score(
-    image_hu: torch.Tensor | np.ndarray[Any, Any], case: Case, conventions: str | Iterable[str] = tuple(CONVENTIONS)
+    image_hu: torch.Tensor | np.ndarray[Any, Any],
+    case: Case,
+    conventions: str | Iterable[str] = tuple(CONVENTIONS),
+    spec: Spec | None = None,
 ) -> dict[str, float]:
     """Return the scores of an image of a case.
 
@@ -144,6 +147,8 @@ def score(
     case : Case
     conventions : str or iterable of str
         Ids out of `marbench.metrics.conventions.CONVENTIONS`; all by default.
+    spec : Spec, optional
+        The benchmark of the case; measures that ask about the scan need its geometry, and are NaN without.
 
     Returns
     -------
@@ -162,7 +167,7 @@ def score(
         image = check_unit(check_image(image_hu[None] if is_single else image_hu, shape)[0])
     except InvalidImage as error:
         raise InvalidImage(f"case {case.id}: {error}") from None
-    return score_image(image, case, measures)
+    return score_image(image, case, measures, spec)
 
 
 def _given(

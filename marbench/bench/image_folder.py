@@ -166,7 +166,7 @@ def _score(
     pictures: dict[str, bytes] = {}
     if case.id in wanted and not found:
         pictures = case_picture(case) | method_picture(replace(method, case_id=case.id), image)
-    scores = {} if found else score_image(image, case, measures)
+    scores = {} if found else score_image(image, case, measures, source.spec)
     known = {"case_digest": case_digest(case), **properties(case.info), "scores": scores}
     return _Scored(_row(source, position, method, **known), found), pictures
 

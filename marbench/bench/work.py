@@ -205,7 +205,7 @@ def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Ite
         with spent.of("simulation"):
             case = session.suite[task.index]
         with spent.of("scoring"):
-            scorer = Scorer(case, measures_of(work.conditions.spec.metrics.conventions))
+            scorer = Scorer(case, measures_of(work.conditions.spec.metrics.conventions), work.conditions.spec)
     except Interrupted:
         raise
     except Exception as error:  # damaged data end this case, not the run, and are no fault of a method

@@ -41,7 +41,7 @@ class Validation:
         # Sorted, so that cases that share a slice follow each other; drawn, so that all metals are among them.
         chosen = np.random.default_rng(0).permutation(len(suite))[:cases]
         self._cases: list[Case] = [suite[int(index)] for index in sorted(chosen)]
-        self._operators = operators_of(spec)
+        self._spec, self._operators = spec, operators_of(spec)
         self._baseline_images = self._images(self._interpolate, torch.device("cpu"))
         self.baseline = self._scores(self._baseline_images)
 
@@ -67,7 +67,7 @@ class Validation:
 
     def _scores(self, images: Sequence[Image]) -> dict[str, float]:
         pairs = zip(images, self._cases, strict=True)
-        rows = [score_image(image, case, self._measures) for image, case in pairs]
+        rows = [score_image(image, case, self._measures, self._spec) for image, case in pairs]
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
 
     def _draw(self, images: Sequence[Image], path: Path) -> None:

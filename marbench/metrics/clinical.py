@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from marbench.metrics.regions import regions_of
 __all__ = [
     "CLINICAL",
     "Clinical",
+    "Need",
     "bone_dice",
     "bone_volume",
     "dice",
@@ -32,6 +34,8 @@ __all__ = [
     "volume_error",
     "with_truth",
 ]
+
+Need = Literal["truth", "metal", "region", "scan"]
 
 BONE_HU = (150.0, 2500.0)
 METAL_ABOVE_TISSUE_HU = 250.0
@@ -48,7 +52,7 @@ class Clinical:
     ----------
     name : str
         The id without the convention.
-    title, unit, digits, higher_is_better, compute, bounds
+    title, unit, digits, higher_is_better, compute, bounds, needs
         As there.
     """
 
@@ -59,6 +63,7 @@ class Clinical:
     higher_is_better: bool
     compute: Callable[[ScoredImage], float]
     bounds: tuple[float, float] = (0, math.inf)
+    needs: frozenset[Need] = frozenset({"truth", "metal", "region"})
 
 
 def with_truth(image: ScoredImage) -> Pair:

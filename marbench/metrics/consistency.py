@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from marbench.errors import MetricError
 
-__all__ = ["inconsistency"]
+__all__ = ["Measured", "inconsistency"]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a scanner measured of a slice, and what it would measure of an image.
+
+    Attributes
+    ----------
+    sinogram : real array ``(views, bins)``
+        Line integrals, ``scan.sinogram``.
+    trace : bool array ``(views, bins)``
+        Rays that meet metal, ``scan.metal_trace``.
+    project : callable
+        HU image ``(rows, columns)`` → line integrals ``(views, bins)``.
+    """
+
+    sinogram: NDArray[np.floating]
+    trace: NDArray[np.bool_]
+    project: Callable[[NDArray[np.floating]], NDArray[np.floating]]
 
 
 def inconsistency(projected: ArrayLike, measured: ArrayLike, trace: ArrayLike) -> float:

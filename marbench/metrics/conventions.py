@@ -134,6 +134,15 @@ CONVENTIONS: dict[str, Convention] = {
             "The scorer of the challenge (2024) as it is executed, its known defects included. Its regions were drawn "
             "by hand for each case: numbers compare with each other, and not with its leaderboard.",
         ),
+        Convention(
+            "hallucination",
+            None,
+            "No PSNR: what an image invents. How far it is from what was measured along the rays that miss metal, "
+            "‖P f − s‖ / ‖s‖; and by how much it changes places far from metal where the uncorrected image is right. "
+            "The truth has an inconsistency, too, and no correction has no change: neither number stands alone.",
+            "Ours; the change of clean regions after FIND-Net (2025). Rays through pixels with any metal are left out "
+            "besides the metal trace.",
+        ),
     )
 }
 

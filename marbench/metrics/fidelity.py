@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from marbench.errors import MetricError
+from marbench.metrics.consistency import Measured
 from marbench.metrics.conventions import PSNR_CEILING
 
 __all__ = [
@@ -120,6 +121,8 @@ class Reference:
         The uncorrected image in HU, which some conventions leave pixels out by.
     pixel_mm : float, optional
         Side of a pixel, for measures whose regions have a size in millimetres.
+    measured : Measured, optional
+        The scan, for measures that ask whether an image agrees with it.
 
     Raises
     ------
@@ -134,6 +137,7 @@ class Reference:
         window: Range | None = None,
         raw: ArrayLike | None = None,
         pixel_mm: float | None = None,
+        measured: Measured | None = None,
     ) -> None:
         mask = np.asarray(metal)
         if mask.dtype != np.bool_:
@@ -148,6 +152,7 @@ class Reference:
         self.valid: Mask = ~mask
         self.window = window
         self.pixel_mm = pixel_mm
+        self.measured = measured
         self.raw = None if raw is None else _numbers(raw, "uncorrected image", mask.shape)
         self.truth = None if truth is None else _numbers(truth, "truth", mask.shape)
         if self.truth is not None:

@@ -7,21 +7,19 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
 from marbench.errors import MetricError, nearest
 from marbench.metrics.aapm import AAPM
-from marbench.metrics.clinical import CLINICAL, Clinical
+from marbench.metrics.clinical import CLINICAL, Clinical, Need
 from marbench.metrics.conventions import CONVENTIONS, known_conventions
 from marbench.metrics.fidelity import Range, ScoredImage
+from marbench.metrics.hallucination import HALLUCINATION
 from marbench.metrics.places import AbsentRegion
 from marbench.metrics.published import PUBLISHED
 
 __all__ = ["Measure", "Need", "measure", "measures_of", "stored_measures"]
 
-Need = Literal["truth", "metal", "region"]
-
-_CLINICAL = {"clinical": CLINICAL, "aapm2024": AAPM}
+_CLINICAL = {"clinical": CLINICAL, "aapm2024": AAPM, "hallucination": HALLUCINATION}
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,9 @@ class Measure:
     digits : int
         Decimals that are printed; numbers that are equal in them count as equal.
     higher_is_better : bool
-    needs : frozenset of {"truth", "metal", "region"}
-        What a case must have: a known truth, pixels of metal, a place for a region. Of other cases there is no number.
+    needs : frozenset of {"truth", "metal", "region", "scan"}
+        What a case must have: a known truth, pixels of metal, a place for a region, a scan of known geometry. Of other
+        cases there is no number.
     compute : callable
         `ScoredImage` → number.
     convention : str
@@ -157,7 +156,7 @@ def _clinical(one: Clinical, convention: str) -> Measure:
         one.unit,
         one.digits,
         one.higher_is_better,
-        needs=frozenset({"truth", "metal", "region"}),
+        needs=one.needs,
         compute=partial(_where_there_is_a_place, compute=one.compute),
         convention=convention,
         bounds=one.bounds,

@@ -22,10 +22,14 @@ SOFT = (0.0, 80.0)
 NOISE_RADIUS_MM, TARGET_RADIUS_MM, WINDOW_MM = 8.0, 10.0, 20.0
 METAL_REGION_MM, METAL_MARGIN_MM, EDGE_MARGIN_MM, EDGE_MM = 10.0, 2.0, 5.0, 2.0
 STREAK_MM = (10.0, 40.0)
+FREE_FROM_MM, FREE_DISC_MM, FREE_HU = 30.0, 5.0, 10.0
+"""An artifact-free place is this far from metal, and its surroundings lie no further from the truth than this."""
+
 TARGET_MM = 60.0
 """How far from metal the middle of a proton target lies at most."""
 
 _STREAK_HU = 5.0
+_FREE_MM2 = 100.0
 _EDGE_PIXELS = 8
 _Floats = NDArray[np.float64]
 
@@ -157,6 +161,18 @@ def _streak(here: SlicePlaces) -> Mask:
     return here.window(np.sqrt(np.maximum(0, square - mean**2)), near, _STREAK_HU, why)
 
 
+def _artifact_free(here: SlicePlaces) -> Mask:
+    here.need_metal()
+    radius = max(1.5, FREE_DISC_MM / here.pixel_mm)
+    inside = ndimage.distance_transform_edt(np.pad(here.clear, 1))[1:-1, 1:-1] > radius
+    # Transforms leave a rounding below zero where nothing is.
+    error = np.sqrt(np.maximum(0, _disc_mean(here.artifact**2, radius)))
+    free = inside & (here.from_metal > FREE_FROM_MM) & (np.round(error, 3) <= FREE_HU)
+    if free.sum() * here.pixel_mm**2 < _FREE_MM2:
+        raise AbsentRegion(f"no {_FREE_MM2:g} mm² beyond {FREE_FROM_MM:g} mm from metal are free of artifacts.")
+    return np.asarray(free)
+
+
 def _target(here: SlicePlaces) -> Disc:
     here.need_metal()
     radius, allowed = here.discs(TARGET_RADIUS_MM)
@@ -194,5 +210,6 @@ FINDERS: dict[str, Callable[[SlicePlaces], Mask | Disc]] = {
     "bone_edge": _bone_edge,
     "soft_edge": _soft_edge,
     "streak": _streak,
+    "artifact_free": _artifact_free,
     "target": _target,
 }

@@ -74,6 +74,9 @@ def find_regions(truth: Image, raw: Image, metal: Mask, pixel_mm: float) -> Regi
     streak
         The window of 20 × 20 mm, its middle 10 … 40 mm from metal, where the artifact varies most; farther than 5 mm
         from metal.
+    artifact_free
+        The body farther than 30 mm from metal, where the uncorrected image is within 10 HU of the truth: the root mean
+        square over the disc of 5 mm about each pixel, all of it in the clear body. At least 1 cm².
     target
         A disc of 10 mm in soft tissue, as near to metal as there is one.
 

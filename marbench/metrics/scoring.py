@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from numpy.typing import ArrayLike
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
 
-from marbench.cases.case import Case, Truth
+from marbench.cases.case import Case, Scan, Truth
+from marbench.cases.scanner import operators_of
+from marbench.metrics.consistency import Measured
 from marbench.metrics.fidelity import Reference, ScoredImage
 from marbench.metrics.measure import Measure, Need
+from marbench.spec import Spec
 
 __all__ = ["Scorer", "score_image"]
 
@@ -21,18 +26,22 @@ class Scorer:
     ----------
     case : Case
     measures : sequence of Measure
+    spec : Spec, optional
+        The benchmark of the case, whose geometry measures need that ask about the scan.
     """
 
-    def __init__(self, case: Case, measures: Sequence[Measure]) -> None:
+    def __init__(self, case: Case, measures: Sequence[Measure], spec: Spec | None = None) -> None:
         truth: Truth | None = case.truth
         # Where no truth tells which pixels hold any metal, those that are mostly metal have to do.
         metal = (case.scan.metal_mask if truth is None else truth.metal)[0].cpu().numpy()
         image = None if truth is None else truth.image[0].cpu().numpy()
         raw = case.scan.image[0].cpu().numpy()
-        self._reference = Reference(image, metal, case.info.window, raw, case.info.pixel_mm)
+        measured = None if spec is None else _measured(case.scan, spec)
+        self._reference = Reference(image, metal, case.info.window, raw, case.info.pixel_mm, measured)
         self._measures = tuple(measures)
         # Whether there is a place for a region, each measure finds out for itself.
         facts: dict[Need, bool] = {"truth": truth is not None, "metal": bool(metal.any()), "region": True}
+        facts["scan"] = measured is not None
         self._met = frozenset(need for need, there in facts.items() if there)
 
     def score(self, image: ArrayLike) -> dict[str, float]:
@@ -55,6 +64,15 @@ class Scorer:
         }
 
 
-def score_image(image: ArrayLike, case: Case, measures: Sequence[Measure]) -> dict[str, float]:
-    """Return the scores of one image of a case; see `Scorer.score`."""
-    return Scorer(case, measures).score(image)
+def score_image(
+    image: ArrayLike, case: Case, measures: Sequence[Measure], spec: Spec | None = None
+) -> dict[str, float]:
+    """Return the scores of one image of a case; see `Scorer` and `Scorer.score`."""
+    return Scorer(case, measures, spec).score(image)
+
+
+def _measured(scan: Scan, spec: Spec) -> Measured:
+    def project(image: NDArray[np.floating]) -> NDArray[np.floating]:
+        return np.asarray(operators_of(spec).project(torch.from_numpy(np.asarray(image, np.float32))))
+
+    return Measured(scan.sinogram[0].cpu().numpy(), scan.metal_trace[0].cpu().numpy(), project)

@@ -96,7 +96,7 @@ def _other_pictures(run: Run, case: Case, rows: Sequence[Row], proved: set[tuple
             yield f"{case.id}: its picture is of another case"
     except StoreError as error:
         yield str(error)
-    scorer = Scorer(case, measures_of(run.spec.metrics.conventions))
+    scorer = Scorer(case, measures_of(run.spec.metrics.conventions), run.spec)
     for row in rows:
         path = folder / image_file(row["method"])
         if path.exists():

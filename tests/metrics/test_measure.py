@@ -79,7 +79,7 @@ def test_every_measure_says_what_it_is() -> None:
     measures = measures_of(CONVENTIONS)
     assert len({each.id for each in measures}) == len(measures)
     for each in measures:
-        assert each.title and each.digits > 0 and each.needs <= {"truth", "metal", "region"}
+        assert each.title and each.digits > 0 and each.needs <= {"truth", "metal", "region", "scan"}
         assert bool(each.convention) != bool(each.definition)
         assert each == measure(each.id)
         if "region" in each.needs:
