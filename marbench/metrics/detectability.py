@@ -15,7 +15,7 @@ from scipy import special
 
 from marbench.errors import MetricError
 
-__all__ = ["Detectability", "auc", "detectability", "hotelling_template", "laguerre_gauss"]
+__all__ = ["Detectability", "areas_drawn", "auc", "detectability", "hotelling_template", "laguerre_gauss"]
 
 _Floats = NDArray[np.float64]
 _LEAST = 8
@@ -124,7 +124,7 @@ def detectability(
     outputs = [pictures.reshape(len(pictures), -1) @ seen.T for pictures in (one, other)]
     rng = np.random.default_rng(seed)
     decided = [_decide(outputs, rng) for _ in range(splits)]
-    areas = [_bootstrap(*each, max(1, resamples // splits), rng) for each in decided]
+    areas = [areas_drawn(*each, max(1, resamples // splits), rng) for each in decided]
     low, high = np.quantile(np.concatenate(areas), (0.025, 0.975))
     place = np.arange(size) - (size - 1) / 2
     lesion = np.hypot(place[:, None], place) <= max(radius, 0.71)
@@ -145,7 +145,8 @@ def _decide(outputs: list[_Floats], rng: np.random.Generator) -> tuple[_Floats, 
     return one, other
 
 
-def _bootstrap(one: _Floats, other: _Floats, resamples: int, rng: np.random.Generator) -> _Floats:
+def areas_drawn(one: _Floats, other: _Floats, resamples: int, rng: np.random.Generator) -> _Floats:
+    """Return the AUC of so many bootstrap samples of decision variables with and without a lesion."""
     wins = _wins(one, other)
     drawn = [rng.multinomial(count, np.full(count, 1 / count), resamples) for count in wins.shape]
     return np.asarray(((drawn[0] @ wins) * drawn[1]).sum(axis=1) / wins.size)
