@@ -14,23 +14,15 @@ import numpy as np
 from marbench.cases.case import Case
 from marbench.cases.suite import Suite
 from marbench.metrics.clinical import BEAMS
-from marbench.metrics.fidelity import Mask
 from marbench.metrics.regions import Regions, find_regions
+from marbench.report.gallery_regions import LOOKS, outline
 from marbench.spec import load_spec
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 WINDOW = (-300.0, 600.0)
-COLOURS = {
-    "body": ("white", "body"),
-    "metal_region": ("#ff5050", "near metal"),
-    "noise": ("#40e040", "noise"),
-    "bone_edge": ("#40d8ff", "edges of bone"),
-    "soft_edge": ("#ffb020", "edges of soft tissue"),
-    "streak": ("#ff60ff", "streaks"),
-    "target": ("#ffff50", "proton target and its four beams"),
-}
+SHOWN = [name for name in LOOKS if name != "clear"]  # which is the body but for a rim
 
 
 def regions_of_case(case: Case, pixel_mm: float) -> Regions:
@@ -43,29 +35,21 @@ def regions_of_case(case: Case, pixel_mm: float) -> Regions:
 def draw(axes: "mpl.axes.Axes", image: np.ndarray, regions: Regions) -> None:
     """Draw an image with the outline of its regions, cropped to the body."""
     axes.imshow(image, cmap="gray", vmin=WINDOW[0], vmax=WINDOW[1], interpolation="nearest")
-    for name, (colour, _) in COLOURS.items():
+    for name in SHOWN:
         if name in regions.masks:
-            axes.add_collection(mpl.collections.LineCollection(outline(regions[name]), colors=colour, linewidths=1.3))
+            # Pixels have their middle at whole numbers here.
+            lines = outline(regions[name]).reshape(-1, 2, 2) - 0.5
+            axes.add_collection(mpl.collections.LineCollection(lines, colors=LOOKS[name][1], linewidths=1.3))
     if regions.target:
         for turn in BEAMS:
             angle = math.radians(regions.beam + turn)
             way = 2.5 * regions.target.radius * np.array([math.cos(angle), math.sin(angle)])
             end = np.array([regions.target.column, regions.target.row]) - way / 2.5
-            axes.annotate("", end, end - way, arrowprops={"arrowstyle": "->", "color": COLOURS["target"][0], "lw": 1})
+            axes.annotate("", end, end - way, arrowprops={"arrowstyle": "->", "color": LOOKS["target"][1], "lw": 1})
     rows, columns = (np.flatnonzero(regions["body"].any(axis=axis)) for axis in (1, 0))
     axes.set_xlim(columns[0] - 3, columns[-1] + 3)
     axes.set_ylim(rows[-1] + 3, rows[0] - 3)
     axes.set_axis_off()
-
-
-def outline(mask: Mask) -> list[list[tuple[float, float]]]:
-    """Return the sides of pixels that lie between the mask and what is not of it."""
-    padded = np.pad(mask, 1)
-    across = [(row - 1, column - 1) for row, column in np.argwhere(padded[1:] != padded[:-1])]
-    down = [(row - 1, column - 1) for row, column in np.argwhere(padded[:, 1:] != padded[:, :-1])]
-    level = [[(column - 0.5, row + 0.5), (column + 0.5, row + 0.5)] for row, column in across]
-    upright = [[(column + 0.5, row - 0.5), (column + 0.5, row + 0.5)] for row, column in down]
-    return level + upright
 
 
 def main() -> None:
@@ -84,7 +68,7 @@ def main() -> None:
             draw(cell, image[0].numpy(), regions)
         for name, why in regions.absent.items():
             print(f"{case.id}: no {name}, {why}")
-    handles = [mpl.lines.Line2D([], [], color=colour, label=label) for colour, label in COLOURS.values()]
+    handles = [mpl.lines.Line2D([], [], color=colour, label=label) for label, colour in map(LOOKS.get, SHOWN)]
     figure.legend(handles=handles, loc="lower center", ncols=4, frameon=False, labelcolor="white", fontsize=9)
     figure.subplots_adjust(0.01, 0.6 / figure.get_figheight(), 0.99, 0.99, 0.02, 0.03)
     figure.savefig(options.out, dpi=90, pil_kwargs={"optimize": True})

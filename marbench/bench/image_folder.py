@@ -24,7 +24,7 @@ from marbench.machine.files import find_files
 from marbench.method.card import MethodCard
 from marbench.metrics.lints import Fault, faults
 from marbench.metrics.measure import measures_of
-from marbench.metrics.scoring import score_image
+from marbench.metrics.scoring import Scorer
 from marbench.results.images import Gallery, ImageChoice, case_picture, gallery_cases, method_picture
 from marbench.results.rows import Key, Row, properties
 from marbench.results.store import Store
@@ -161,12 +161,13 @@ def _score(
     source: CaseSource, position: int, image: Image, method: Key, wanted: Container[str]
 ) -> tuple[_Scored, dict[str, bytes]]:
     """Return the row of an image with what is wrong with it, and the pictures to keep."""
-    case, measures = source[position], measures_of(source.spec.metrics.conventions)
+    case = source[position]
+    scorer = Scorer(case, measures_of(source.spec.metrics.conventions), source.spec)
     found = faults(image, case.known_truth.image[0].cpu().numpy(), case.scan.metal_mask[0].cpu().numpy())
     pictures: dict[str, bytes] = {}
     if case.id in wanted and not found:
-        pictures = case_picture(case) | method_picture(replace(method, case_id=case.id), image)
-    scores = {} if found else score_image(image, case, measures, source.spec)
+        pictures = case_picture(case, scorer.regions) | method_picture(replace(method, case_id=case.id), image)
+    scores = {} if found else scorer.score(image)
     known = {"case_digest": case_digest(case), **properties(case.info), "scores": scores}
     return _Scored(_row(source, position, method, **known), found), pictures
 

@@ -215,7 +215,7 @@ def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Ite
     # The digest is taken before any method is called: it says what the methods were given.
     with spent.of("scoring"):
         known = {**properties(case.info), "case_digest": case_digest(case)}
-    files = case_picture(case) if wanted else {}
+    files = case_picture(case, scorer.regions) if wanted else {}
     for label in labels:
         key = Key(label, session.method(label).hash, case.id)
         yield Began(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from marbench.cases.case import Case, Scan, Truth
 from marbench.cases.scanner import operators_of
 from marbench.metrics.consistency import Measured
-from marbench.metrics.fidelity import Reference, ScoredImage
+from marbench.metrics.fidelity import Mask, Reference, ScoredImage
 from marbench.metrics.measure import Measure, Need
+from marbench.metrics.regions import regions_of
 from marbench.spec import Spec
 
 __all__ = ["Scorer", "score_image"]
@@ -43,6 +44,13 @@ class Scorer:
         facts: dict[Need, bool] = {"truth": truth is not None, "metal": bool(metal.any()), "region": True}
         facts["scan"] = measured is not None
         self._met = frozenset(need for need, there in facts.items() if there)
+
+    @property
+    def regions(self) -> Mapping[str, Mask]:
+        """Where the measures look: name of `marbench.metrics.regions.REGIONS` → mask; none where none asks."""
+        if any(measure.needs >= {"region", "truth"} for measure in self._measures if measure.needs <= self._met):
+            return regions_of(self._reference).masks
+        return {}
 
     def score(self, image: ArrayLike) -> dict[str, float]:
         """Return measure id → number; NaN of a measure that needs what the case has not.

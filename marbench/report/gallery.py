@@ -14,6 +14,7 @@ from marbench.machine.text import clean_line
 from marbench.report.benchmark import Benchmark
 from marbench.report.commands import command_text, pasted_folder
 from marbench.report.findings import Findings, ShownCase
+from marbench.report.gallery_regions import LOOKS, regions_script
 from marbench.report.gallery_store import StoredCase
 from marbench.report.packed import array_script
 from marbench.report.page import Output, Page
@@ -50,6 +51,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         case = _case(case_id, chosen, images, output)
         scan = bool(chosen.reasons) or len(findings.shown) <= MOST_WITH_SINOGRAMS
         case["sinograms"] = scan and _write_sinograms(case, chosen.stored, benchmark.spec.geometry.shape, output)
+        case["regions"] = _write_regions(case, chosen.stored, output)
         case |= {"has": [place for place, method in enumerate(methods) if method in images]}
         case |= {"group": int(facts["size_group"]), "region": facts["region"]}
         case |= {"materials": facts["materials"].split(","), "area": round(float(facts["metal_area_mm2"]), 1)}
@@ -73,6 +75,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         "windows": WINDOWS,
         "error": ERROR_RANGE_HU,
         "scan": _scan(benchmark.spec),
+        "regions": [[name, *looks] for name, looks in LOOKS.items() if any(case["regions"] for case in cases)],
     }
     judged = [findings.entries[method].title for method in findings.judged] if board else []
     context = {"data": data, "cases": cases, "judged": judged, "board": board, "error_range": ERROR_RANGE_HU}
@@ -135,6 +138,13 @@ def _write_sinograms(case: Mapping[str, Any], stored: StoredCase, rays: tuple[in
     content += array_script(case["id"], {"measured": measured - free}, "metal-free")
     output.write(f"{case['folder']}/_sinograms.js", content)
     return True
+
+
+def _write_regions(case: Mapping[str, Any], stored: StoredCase, output: Output) -> bool:
+    """Write the sidecar file with the outlines of what a case was scored in, if the benchmark scores in regions."""
+    if stored.regions:
+        output.write(f"{case['folder']}/regions.js", regions_script(case["id"], stored.regions))
+    return bool(stored.regions)
 
 
 def _frame(stored: StoredCase) -> list[float]:

@@ -109,8 +109,8 @@ class Gallery:
         return True
 
 
-def stored_case(case: Case) -> StoredCase:
-    """Return truth, uncorrected image, metal, window and sinograms of a case as they are stored."""
+def stored_case(case: Case, regions: Mapping[str, NDArray[np.bool_]] | None = None) -> StoredCase:
+    """Return truth, uncorrected image, metal, window, sinograms and regions of a case as they are stored."""
     truth = case.known_truth
     return StoredCase(
         truth=_hu(truth.image[0].cpu().numpy()),
@@ -120,12 +120,13 @@ def stored_case(case: Case) -> StoredCase:
         sinogram=_thousandths(case.scan.sinogram[0].cpu().numpy()),
         truth_sinogram=_thousandths(truth.sinogram[0].cpu().numpy()),
         metal_trace=case.scan.metal_trace[0].cpu().numpy(),
+        regions=regions or {},
     )
 
 
-def case_picture(case: Case) -> dict[str, bytes]:
+def case_picture(case: Case, regions: Mapping[str, NDArray[np.bool_]] | None = None) -> dict[str, bytes]:
     """Return the file of a case's pictures, see `stored_case`: name → content."""
-    return {f"{case.id}/{CASE_FILE}": encode_case(stored_case(case))}
+    return {f"{case.id}/{CASE_FILE}": encode_case(stored_case(case, regions))}
 
 
 def method_picture(key: Key, image: NDArray[np.float32]) -> dict[str, bytes]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from numpy.typing import NDArray
 from marbench.errors import StoreError
 from marbench.machine.arrays import npz, read_npz
 from marbench.machine.files import safe_name
+from marbench.metrics.regions import REGIONS
 
 __all__ = ["CASE_FILE", "StoredCase", "encode_case", "encode_image", "image_file", "load_case", "load_image"]
 
 CASE_FILE = "_case.npz"
 """What the methods' images of a case lie beside; no label has a safe name that begins so."""
+
+_REGION = "region "
+"""What the name of an array begins with that holds a region."""
 
 # Wider windows are no patient's: a file of somebody else must not make a slider of 1e300 HU.
 _WINDOW_HU = 1e6
@@ -37,6 +42,8 @@ class StoredCase:
     sinogram, truth_sinogram : int16 array ``(views, bins)`` or None
         Line integrals in units of 0.001. Runs of early versions did not keep them.
     metal_trace : bool array ``(views, bins)`` or None
+    regions : mapping
+        Name of `marbench.metrics.regions.REGIONS` → bool array ``(rows, columns)``, of what measures looked at.
     """
 
     truth: NDArray[np.int16]
@@ -46,6 +53,7 @@ class StoredCase:
     sinogram: NDArray[np.int16] | None = None
     truth_sinogram: NDArray[np.int16] | None = None
     metal_trace: NDArray[np.bool_] | None = None
+    regions: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 def image_file(method: str) -> str:
@@ -60,6 +68,7 @@ def encode_case(case: StoredCase) -> bytes:
     arrays["window"] = np.array(case.window, dtype=np.float64)
     if case.sinogram is not None and case.truth_sinogram is not None and case.metal_trace is not None:
         arrays |= {"sinogram": case.sinogram, "truth_sinogram": case.truth_sinogram, "metal_trace": case.metal_trace}
+    arrays |= {f"{_REGION}{name}": mask for name, mask in case.regions.items()}
     return npz(arrays)
 
 
@@ -83,15 +92,18 @@ def load_case(path: Path) -> StoredCase:
     if "sinogram" in arrays:
         kinds = {"sinogram": np.int16, "truth_sinogram": np.int16, "metal_trace": np.bool_}
         sinograms = {name: _checked(path, arrays, name, kind) for name, kind in kinds.items()}
+    named = [name for name in REGIONS if f"{_REGION}{name}" in arrays]
+    regions = {name: _checked(path, arrays, f"{_REGION}{name}", np.bool_) for name in named}
     # Pages index one array by the mask of another.
-    for group in ([*images.values(), metal], list(sinograms.values())):
+    for group in ([*images.values(), metal, *regions.values()], list(sinograms.values())):
         if len({array.shape for array in group}) > 1:
             raise _refusal(path, "its images differ in shape")
     # Written so that NaN fails, too.
     window = arrays.get("window", np.zeros(0))
     if window.shape != (2,) or window.dtype.kind not in "fi" or not -_WINDOW_HU <= window[0] < window[1] <= _WINDOW_HU:
         raise _refusal(path, "expected a window of two numbers in HU, the lower one first")
-    return StoredCase(metal=metal, window=(float(window[0]), float(window[1])), **images, **sinograms)
+    held = (float(window[0]), float(window[1]))
+    return StoredCase(metal=metal, window=held, regions=regions, **images, **sinograms)
 
 
 def load_image(path: Path) -> tuple[NDArray[np.int16], str]:

@@ -61,14 +61,14 @@
     return [scaleX, scaleY, size.width / 2 - state.x * picture.columns * scaleX, size.height / 2 - state.y * picture.rows * scaleY];
   };
 
-  /** @type {(context: CanvasRenderingContext2D, edges: Edge[], to: Transform, width: number) => void} */
-  const strokeEdges = (context, edges, [scaleX, scaleY, shiftX, shiftY], width) => {
+  /** @type {(context: CanvasRenderingContext2D, edges: Edge[], to: Transform, width: number, colour?: string) => void} */
+  const strokeEdges = (context, edges, [scaleX, scaleY, shiftX, shiftY], width, colour = YELLOW) => {
     context.beginPath();
     for (const [x0, y0, x1, y1] of edges) {
       context.moveTo(x0 * scaleX + shiftX, y0 * scaleY + shiftY);
       context.lineTo(x1 * scaleX + shiftX, y1 * scaleY + shiftY);
     }
-    context.strokeStyle = YELLOW;
+    context.strokeStyle = colour;
     context.lineWidth = width;
     context.lineCap = "square";
     context.stroke();
@@ -171,6 +171,7 @@
       context.stroke();
     }
     if (state.contour) strokeEdges(context, picture.edges, to, 1.2 * size.ratio);
+    for (const { edges, colour } of state.outlines) strokeEdges(context, edges, to, 1.4 * size.ratio, colour);
     if (state.inset && picture.insets && !second) drawInset(context, state, size, picture, to);
     drawMarks(context, state, to, size.ratio);
   };

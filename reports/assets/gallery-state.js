@@ -5,7 +5,7 @@
   /** @type {State} */
   const DEFAULTS = {
     case: "", view: "image", layout: "grid", window: null, zoom: 1, x: 0.5, y: 0.5,
-    pick: "", left: "", right: "", at: 0.5, contour: true, inset: false, insetAt: null, probe: null, hide: [],
+    pick: "", left: "", right: "", at: 0.5, contour: true, regions: false, inset: false, insetAt: null, probe: null, hide: [],
     columns: 0, field: "body", against: "truth", range: 0, colours: "light", roi: null, profile: null,
   };
   /** @type {View[]} */
@@ -51,6 +51,7 @@
       insetAt: pair(query.get("inset")),
       inset: query.has("inset"),
       contour: query.get("contour") !== "0",
+      regions: query.has("regions"),
       hide: query.getAll("hide"),
       columns: Math.round(number(query.get("columns"), 0, 8, 0)),
       field: oneOf(query.get("field"), ["body", "whole"], DEFAULTS.field),
@@ -80,6 +81,7 @@
       query.set("at", String(state.at));
     }
     if (!state.contour) query.set("contour", "0");
+    if (state.regions) query.set("regions", "1");
     if (state.inset) query.set("inset", state.insetAt ? state.insetAt.join(",") : "");
     if (state.probe) query.set("probe", state.probe.join(","));
     for (const name of /** @type {const} */ (["columns", "field", "against", "range", "colours"])) {

@@ -24,7 +24,7 @@ interface State {
   x: number; y: number;
   /** What flip shows; what swipe shows left and right of its divider, which stands at a fraction of the width. */
   pick: string; left: string; right: string; at: number;
-  contour: boolean; inset: boolean; insetAt: Pair | null;
+  contour: boolean; regions: boolean; inset: boolean; insetAt: Pair | null;
   /** Row and column. */
   probe: Pair | null;
   hide: string[]; columns: number; field: "body" | "whole";
@@ -37,11 +37,14 @@ interface State {
 }
 
 /** The state as panes take it: zoom and centre in terms of the whole picture. */
-interface PaneState extends State { zoomX: number; zoomY: number }
+interface PaneState extends State { zoomX: number; zoomY: number; outlines: Outline[] }
+
+/** Where a measure looks. */
+interface Outline { name: string; label: string; colour: string; edges: Edge[] }
 
 interface GalleryCase {
   id: string; reasons: string[]; made: string; group: number; region: string; materials: string[]; area: number;
-  window: Pair; frame: Box; size: Pair; folder: string; thumb: string; sinograms: boolean;
+  window: Pair; frame: Box; size: Pair; folder: string; thumb: string; sinograms: boolean; regions: boolean;
   /** The methods of which there is a picture, by their places in the list of all. */
   has: number[];
   /** Method → what it scores, as JSON carries it. */
@@ -55,6 +58,8 @@ interface Scan { beta: number[]; gamma: number[]; distance: number; pixel: numbe
 interface GalleryData {
   title: string; cases: GalleryCase[]; methods: string[]; stems: string[]; titles: Record<string, string>;
   uncorrected: string | null; measures: Array<[string, string, number]>; windows: Record<string, Pair>; error: number;
+  /** Name, what readers call it, and colour of every region that cases were scored in; none where none were. */
+  regions: Array<[string, string, string]>;
   scan: Scan;
 }
 
@@ -153,6 +158,7 @@ interface Gallery {
   fetchPictures(data: GalleryData, item: GalleryCase, entries: Entry[], view: View, isOpen: () => boolean, arrived: (picture: Picture) => void): Promise<void>;
   makeMoves(viewer: Basis): Moves;
   makeTexts(viewer: Basis): Texts;
+  makeRegions(viewer: Viewer): { outlines(): Outline[]; reflect(): void };
   bindTools(viewer: Viewer): Toolbar;
   makeFilm(viewer: Viewer): () => void;
   bindKeys(viewer: Viewer): void;
@@ -162,6 +168,8 @@ interface Gallery {
 interface PackedArray { shape: Pair; kind: "bits" | "int16"; data: string; base?: string }
 
 interface Window {
+  /** Case → region → x and y of both ends of every line of its outline. */
+  marbenchRegions?: Record<string, Record<string, number[]>>;
   marbenchGallery: Gallery;
   marbenchImages?: Record<string, PackedArray>;
 }

@@ -34,7 +34,7 @@
   /** @type {Basis["view"]} */
   const view = () => {
     const [left, top, width, height] = frameNow();
-    return { ...state, zoomX: state.zoom / width, zoomY: state.zoom / height, x: left + state.x * width, y: top + state.y * height };
+    return { ...state, zoomX: state.zoom / width, zoomY: state.zoom / height, x: left + state.x * width, y: top + state.y * height, outlines: regions.outlines() };
   };
   /** @type {Basis["referenceOf"]} */
   const referenceOf = (picture) => {
@@ -140,6 +140,7 @@
     panes.forEach(drawPane);
     profile.draw();
     toolbar.reflect();
+    regions.reflect();
     clearTimeout(saving);
     saving = setTimeout(() => {
       const hash = G.writeState(state);
@@ -212,6 +213,7 @@
   const viewer = { ...basis, ...G.makeMoves(basis) };
   const texts = G.makeTexts(viewer);
   const profile = G.makeProfile(viewer);
+  const regions = G.makeRegions(viewer);
   const toolbar = G.bindTools(viewer);
   G.bindKeys(viewer);
 
