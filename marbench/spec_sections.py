@@ -307,6 +307,16 @@ class AnatomySection(Section):
     """SHA-256 of the test slices, to which the files are held."""
     fit: Literal["physical", "image"] = "physical"
     """True lengths with the body at the isocentre, or the whole picture scaled to the field of view."""
+    scale: Annotated[float, Field(ge=0.3, le=1)] = 1.0
+    """Procedural patients at this part of their size, all of their organs, beside implants of true size."""
+
+    @model_validator(mode="after")
+    def _scale_of_the_drawn(self) -> Self:
+        if self.scale != 1 and self.source != "procedural":
+            raise ValueError(
+                f'scale is of "procedural" patients: those of "{self.source}" have the size that they have'
+            )
+        return self
 
     @model_validator(mode="after")
     def _files_where_needed(self) -> Self:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from marbench.bench.options import RunOptions
 from marbench.bench.plan import Stored, Unit, cases_of, plan
+from marbench.bench.spread import spread
 from marbench.bench.work import Conditions
 from marbench.cases.case import CaseKey
 from marbench.cases.opening import open_cases
@@ -36,6 +37,7 @@ class Campaign:
     store: Store
     suite: CaseSource
     keys: tuple[CaseKey, ...]
+    places: tuple[int, ...]
     hashes: Mapping[str, str]
     conditions: Conditions
     gallery: Gallery
@@ -56,12 +58,14 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
     for label in options.force:
         if label not in hashes:
             raise MethodError(f"--force takes methods of this run. Got {label!r}; {nearest(label, hashes)}")
-    # The first ones, so that a larger limit later adds to what is there.
-    keys = suite.case_keys[: options.limit]
+    # The first ones, of an order, so that a larger limit later adds to what is there.
+    every = suite.case_keys[: options.limit]
+    places = tuple(range(len(every))) if options.spread is None else spread(every, options.spread)
+    keys = tuple(every[place] for place in places)
     gallery = Gallery(folder / "images", _wanted_images(suite, keys, options.images) | options.pictures)
     where = options.device if options.dask else str(device)
     conditions = Conditions(suite.spec, fitted, where, options.limits, options.isolation, gallery.cases)
-    return Campaign(options, Store(folder, suite.spec), suite, keys, hashes, conditions, gallery)
+    return Campaign(options, Store(folder, suite.spec), suite, keys, places, hashes, conditions, gallery)
 
 
 def _wanted_images(suite: CaseSource, keys: Sequence[CaseKey], choice: ImageChoice) -> frozenset[str]:
@@ -85,6 +89,7 @@ def pending(campaign: Campaign, stored: Stored) -> list[Unit]:
             force=options.force,
             without_image=campaign.gallery.missing(good),
             shard=options.shard,
+            places=campaign.places,
         )
     )
 
@@ -106,7 +111,8 @@ def pending_pictures(campaign: Campaign, rows: pd.DataFrame) -> list[Unit]:
     good = list(stored.good())
     methods = {key.method: key.method_hash for key in good}
     missing = campaign.gallery.missing(good)
-    units = (_only_good(unit, missing, methods) for unit in plan(campaign.keys, methods, stored, without_image=missing))
+    planned = plan(campaign.keys, methods, stored, without_image=missing, places=campaign.places)
+    units = (_only_good(unit, missing, methods) for unit in planned)
     return [unit for unit in units if unit.tasks]
 
 

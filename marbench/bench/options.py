@@ -35,6 +35,8 @@ class RunOptions:
     ----------
     limit : int, optional
         Only the first cases.
+    spread : int, optional
+        Only so many cases, from as many slices as there are, see `marbench.bench.spread.spread`.
     pictures : frozenset of str
         Cases whose images are kept besides those of ``images``.
     limits : Limits
@@ -57,6 +59,7 @@ class RunOptions:
 
     device: str = "cpu"
     limit: int | None = None
+    spread: int | None = None
     images: ImageChoice = "gallery"
     pictures: frozenset[str] = frozenset()
     limits: Limits = NO_LIMITS

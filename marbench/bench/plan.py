@@ -145,6 +145,7 @@ def plan(
     force: Collection[str] = (),
     without_image: Container[Key] = frozenset(),
     shard: Shard | None = None,
+    places: Sequence[int] = (),
 ) -> Iterator[Unit]:
     """Enumerate what is to do.
 
@@ -164,6 +165,8 @@ def plan(
         Results whose image the gallery wants and does not have.
     shard : Shard, optional
         Take only these units.
+    places : sequence of int
+        Where the cases stand in the suite; by default they are its first ones.
     """
     final = {"ok"} if retry_failed else FINAL
     # Numbered before anything is left out: shards must agree on the units whatever each of them has stored.
@@ -181,6 +184,6 @@ def plan(
                 if wanted or (known is not None and known.status == "ok" and key in without_image):
                     attempts[label] = known.attempts + 1 if known else 1
             if attempts:
-                tasks.append(Task(index, case, attempts))
+                tasks.append(Task(places[index] if places else index, case, attempts))
         if tasks:
             yield Unit(number, tuple(tasks))

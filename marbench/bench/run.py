@@ -159,7 +159,7 @@ def _time(labels: Sequence[str], campaign: Campaign, progress: Progress, interru
     limits = replace(campaign.options.limits, threads=torch.get_num_threads())
     session = Session(replace(campaign.conditions, limits=limits))
     try:
-        cases = [campaign.suite[index] for index in timing_cases(len(campaign.keys))]
+        cases = [campaign.suite[campaign.places[index]] for index in timing_cases(len(campaign.keys))]
     except MarbenchError as error:
         progress.note(f"Nothing could be timed: {error}")
         return

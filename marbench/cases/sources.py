@@ -86,7 +86,8 @@ def open_source(spec: Spec) -> SliceSource:
             if patients is None or slices is None:
                 raise SpecError(f'{spec.name}: split.{split}: procedural patients have no "all"; give numbers')
             limits[split] = (patients, slices)
-        return ProceduralPatients(spec.seed, limits)
+        # A wider picture of the same patients, on the same grid.
+        return ProceduralPatients(spec.seed, limits, 40.96 / spec.anatomy.scale)
     if path is None:
         raise SpecError(
             f"{spec.name}: the data of this benchmark are not named here, as in every results folder: give the spec "

@@ -18,7 +18,14 @@ __all__ = ["command"]
     "--axes", default="all", show_default=True, metavar="LIST", help="What changes: names separated by commas, or all."
 )
 @click.option("--out", type=options.UserPath(), metavar="DIR", help="Folder of the runs.  [default: runs/<spec>-shift]")
-@options.limit_option
+@click.option(
+    "--cases",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="How many cases of the benchmark, of as many slices as there are; more than it has are all.",
+)
 @options.plugins_option
 @options.preset_option
 @options.device_option
@@ -35,7 +42,7 @@ def command(
     methods: str,
     axes: str,
     out: Path | None,
-    limit: int | None,
+    cases: int,
     plugins: tuple[Path, ...],
     preset: str | None,
     device: str,
@@ -74,7 +81,7 @@ def command(
         raise MethodError(f"No method can run on {base.name} here: marbench list says why.")
     asked = RunOptions(
         device=device,
-        limit=limit,
+        spread=cases,
         images=images,  # type: ignore[arg-type]  # click checks the choice
         limits=Limits(timeout, memory, options.chosen_threads(ctx) or 1),
         retry_failed=retry_failed,

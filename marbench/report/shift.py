@@ -149,9 +149,13 @@ def _table(
 
 def _others(shift: ShiftRun) -> dict[str, tuple[str, ...]]:
     found = {}
+    base = shift.base.spec
     for run in shift.runs[1:]:
-        alike = run.spec.metals.material == shift.base.spec.metals.material
-        if others := other_cases(shift.base.rows, run.rows, () if alike else ("materials",)):
+        changed = {"materials"} if run.spec.metals.material != base.metals.material else set()
+        if run.spec.anatomy.scale != base.anatomy.scale:
+            # An implant lies elsewhere among its pixels.
+            changed |= {"metal_area_px", "metal_area_mm2"}
+        if others := other_cases(shift.base.rows, run.rows, changed):
             found[run.spec.title] = others
     return found
 

@@ -64,7 +64,7 @@ def six(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def out(six: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shift") / "six-shift"
-    chosen = "--methods", "none,li", "--axes", "displacement", "--workers", "1"
+    chosen = "--methods", "none,li", "--axes", "displacement", "--cases", "9", "--workers", "1"
     result = marbench("shift", "--spec", six, *chosen, "--out", out)
     assert result.exit_code == 0, result.output
     return out
@@ -147,13 +147,13 @@ def test_the_page_works_from_disk_and_fits_the_window(out: Path, browser: Browse
 
 def test_along_every_axis_nothing_else_changes() -> None:
     base, named = load_spec("mini"), set()
-    kept = ("seed", "grid_section", "anatomy", "split", "truth", "metrics", "reconstruction")
+    kept = ("seed", "grid_section", "split", "truth", "metrics", "reconstruction")
     for axis in axes().values():
         specs = [derive(base, axis, point) for point in axis.points]
         assert [spec is base for spec in specs].count(True) == 1, axis.name
         for spec in specs:
             assert all(getattr(spec, name) == getattr(base, name) for name in kept)
-            sections = ("geometry_section", "physics", "metals", "segmentation")
+            sections = ("geometry_section", "physics", "metals", "segmentation", "anatomy")
             assert sum(getattr(spec, name) != getattr(base, name) for name in sections) == (spec is not base)
             assert spec is base or spec.hash != base.hash
             named.add(spec.name)
@@ -168,6 +168,15 @@ def test_truth_is_the_base_s_but_where_the_scanner_is_another(tiny: Spec) -> Non
         assert other is not None
         assert (other.image - true.image).abs().max() < 1  # HU: a ray counts whole photons
         assert torch.equal(other.metal, true.metal)
+
+
+def test_a_smaller_patient_is_the_same_patient_beside_an_implant_of_the_same_size(tiny: Spec) -> None:
+    axis = axes()["anatomy"]
+    adult, child = (Suite(derive(tiny, axis, point))[3] for point in (axis.points[0], axis.points[2]))
+    bodies = [(case.known_truth.image > -500).sum() for case in (adult, child)]
+    assert float(bodies[1] / bodies[0]) == pytest.approx(0.7**2, rel=0.1)
+    assert child.info.metal_area_mm2 == pytest.approx(adult.info.metal_area_mm2, rel=0.02)
+    assert (child.info.key, child.info.region) == (adult.info.key, adult.info.region)
 
 
 def test_a_flat_detector_has_the_pitch_of_the_arc_at_the_isocentre() -> None:
@@ -196,7 +205,7 @@ def test_infinite_scores_that_are_alike_differ_by_nothing() -> None:
 def test_wrong_use_is_told(six: Path) -> None:
     result = marbench("shift", "--axes", "kpv")
     assert result.exit_code == 2
-    assert "There is no axis 'kpv'; did you mean 'kvp'? Known: all, displacement, dose" in result.output
+    assert "There is no axis 'kpv'; did you mean 'kvp'? Known: all, anatomy, displacement, dose" in result.output
     result = marbench("shift", "--spec", "mni")
     assert result.exit_code == 2
     assert "There is no benchmark and no file 'mni'; did you mean 'mini'?" in result.output
