@@ -288,6 +288,9 @@ class SegmentationSection(Section):
     """Pixels by which the mask lies too far to the right."""
 
 
+BodyRegion = Literal["abdomen", "hip", "dental", "thorax", "shoulder", "head", "pelvis"]
+
+
 class AnatomySection(Section):
     """``[anatomy]``: where slices come from.
 
@@ -310,12 +313,17 @@ class AnatomySection(Section):
     scale: Annotated[float, Field(ge=0.3, le=1)] = 1.0
     """Procedural patients at this part of their size, all of their organs, beside implants of true size."""
 
+    regions: Annotated[tuple[BodyRegion, ...], Field(min_length=1)] | None = None
+    """Procedural patients of these regions alone, in turn, as to train without one of them; by default of all."""
+
     @model_validator(mode="after")
-    def _scale_of_the_drawn(self) -> Self:
-        if self.scale != 1 and self.source != "procedural":
+    def _of_the_drawn_alone(self) -> Self:
+        if self.source != "procedural" and (self.scale != 1 or self.regions is not None):
             raise ValueError(
-                f'scale is of "procedural" patients: those of "{self.source}" have the size that they have'
+                f'scale and regions are of "procedural" patients: those of "{self.source}" are as they are'
             )
+        if self.regions is not None and len(set(self.regions)) < len(self.regions):
+            raise ValueError("regions names one twice")
         return self
 
     @model_validator(mode="after")

@@ -87,7 +87,7 @@ def open_source(spec: Spec) -> SliceSource:
                 raise SpecError(f'{spec.name}: split.{split}: procedural patients have no "all"; give numbers')
             limits[split] = (patients, slices)
         # A wider picture of the same patients, on the same grid.
-        return ProceduralPatients(spec.seed, limits, 40.96 / spec.anatomy.scale)
+        return ProceduralPatients(spec.seed, limits, 40.96 / spec.anatomy.scale, spec.anatomy.regions)
     if path is None:
         raise SpecError(
             f"{spec.name}: the data of this benchmark are not named here, as in every results folder: give the spec "

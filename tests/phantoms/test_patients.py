@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import lru_cache
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from marbench.anatomy.slices import Slice
 from marbench.errors import DataError
 from marbench.geometry import ImageGrid
 from marbench.phantoms.patients import REGIONS, ProceduralPatients, RandomScenes
+from marbench.spec_sections import AnatomySection, BodyRegion
 
 COUNTS = {"train": (14, 21), "val": (7, 7), "test": (12, 20)}
 SOURCE = ProceduralPatients(7, COUNTS)
@@ -226,3 +228,16 @@ def test_random_scenes_show_the_same_at_any_resolution() -> None:
         fine = scenes.load(patient, piece, ImageGrid(512, 512, 0.08)).image.reshape(128, 4, 128, 4).mean(axis=(1, 3))
         assert np.corrcoef(coarse.ravel(), fine.ravel())[0, 1] > 0.99
         assert abs(coarse.mean() - fine.mean()) < 4
+
+
+def test_some_regions_alone_take_turns_over_the_patients() -> None:
+    without = ProceduralPatients(7, {"train": (5, 5)}, regions=("hip", "head"))
+    names = {patient: without.region(patient, *slices) for patient, slices in without.patients("train").items()}
+    assert list(names.values()) == ["hip", "head", "hip", "head", "hip"]
+    (patient, (name,)) = next(iter(without.patients("train").items()))
+    assert without.load(patient, name, ImageGrid(16, 16, 2.56)).region == "hip"
+    assert set(get_args(BodyRegion)) == set(REGIONS)
+    with pytest.raises(ValueError, match="one twice"):
+        AnatomySection(regions=("hip", "hip"))
+    with pytest.raises(ValueError, match='scale and regions are of "procedural" patients: those of "dicom"'):
+        AnatomySection(source="dicom", path="ct", scale=0.5)

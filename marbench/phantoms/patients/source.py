@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,15 +71,24 @@ class ProceduralPatients:
     field_of_view_cm : float
         Width of the picture in which bodies have their true size; 40 or more shows them whole. A grid with another
         field of view shows the same picture scaled to it, as benchmarks built on resampled clinical slices do.
+    regions : sequence of str, optional
+        Of `REGIONS`, which take turns over the patients; by default all.
 
     Notes
     -----
     A slice is a function of (seed, patient, slice, grid) alone. Regions take turns over the patients of a split.
     """
 
-    def __init__(self, seed: int, counts: Mapping[Split, tuple[int, int]], field_of_view_cm: float = 40.96) -> None:
+    def __init__(
+        self,
+        seed: int,
+        counts: Mapping[Split, tuple[int, int]],
+        field_of_view_cm: float = 40.96,
+        regions: Sequence[str] | None = None,
+    ) -> None:
         self._roster = Roster(seed, counts, "p")
         self._width = field_of_view_cm
+        self._regions = tuple(REGIONS if regions is None else regions)
 
     def patients(self, split: Split) -> Mapping[str, tuple[str, ...]]:
         """Return the slice ids of every patient of a split, e.g. ``{"test-p000": ("test-p000-s0", …)}``."""
@@ -87,7 +96,7 @@ class ProceduralPatients:
 
     def region(self, patient_id: str, slice_id: str) -> str:
         """Return the body region of a slice, one of `REGIONS`."""
-        return list(REGIONS)[self._roster.find(patient_id, slice_id)[1] % len(REGIONS)]
+        return self._regions[self._roster.find(patient_id, slice_id)[1] % len(self._regions)]
 
     def load(self, patient_id: str, slice_id: str, grid: ImageGrid) -> Slice:
         """Return a slice on a grid.
@@ -98,7 +107,7 @@ class ProceduralPatients:
             The ids are not those that `patients` returns.
         """
         split, patient, number = self._roster.find(patient_id, slice_id)
-        turn, name = patient // len(REGIONS), self.region(patient_id, slice_id)
+        turn, name = patient // len(self._regions), self.region(patient_id, slice_id)
         region = REGIONS[name]
         entropy, own = self._roster.entropy(split, patient), self._roster.slices(split, patient)
         person = _person(entropy, turn, number, own, region)
