@@ -23,6 +23,10 @@ from marbench.spec import Spec
 __all__ = ["ShiftRun", "Station", "able", "run_shift"]
 
 
+_FEW_CASES = 40
+"""Of so many the images of all are kept: 0.5 MB a case of `mini` with fourteen methods."""
+
+
 @dataclass(frozen=True, eq=False)
 class Station:
     """A run of a shift.
@@ -104,11 +108,15 @@ def run_shift(
 ) -> ShiftRun:
     """Run methods on a benchmark and at every point of the axes, each in a folder of its name below ``out``.
 
-    Of every run the images of the cases are kept, too, on which a method lost most against the base. What the folders
-    hold already is not done again. Errors as in `marbench.bench.run.run_benchmark`.
+    Of every run the images of the cases are kept, too, on which a method lost most against the base; of few cases those
+    of all. What the folders hold already is not done again. Errors as in `marbench.bench.run.run_benchmark`.
     """
     if base.recorded is not None:
         raise SpecError(f"{base.name}: its cases are recorded in files, and nothing of them can be changed.")
+
+    if options.images == "gallery" and options.spread is not None and options.spread <= _FEW_CASES:
+        # Which of them tell most is known at the end only, and to make their images again doubles the work.
+        options = replace(options, images="all")
 
     def station(spec: Spec, **more: object) -> Station:
         folder, asked = out / spec.name, replace(options, **more)  # type: ignore[arg-type]

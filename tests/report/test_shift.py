@@ -64,7 +64,7 @@ def six(tiny_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def out(six: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("shift") / "six-shift"
-    chosen = "--methods", "none,li", "--axes", "displacement", "--cases", "9", "--workers", "1"
+    chosen = "--methods", "none,li", "--axes", "displacement", "--cases", "99", "--workers", "1"
     result = marbench("shift", "--spec", six, *chosen, "--out", out)
     assert result.exit_code == 0, result.output
     return out
