@@ -21,7 +21,7 @@ __all__ = ["array_script", "pack"]
 
 
 def array_script(name: str, mask: NDArray[np.bool_], arrays: Mapping[str, NDArray[np.int16]]) -> str:
-    """Return a script that hands a mask and arrays, all of one shape ``(rows, columns)``, to the gallery under a name."""
+    """Return a script that hands a mask and arrays, of one shape ``(rows, columns)``, to the gallery."""
     data = base64.b64encode(pack(mask, *arrays.values())).decode("ascii")
     entry = {"shape": list(mask.shape), "names": list(arrays), "data": data}
     found = "window.marbenchImages = window.marbenchImages || {};"

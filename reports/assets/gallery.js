@@ -12,6 +12,8 @@
   /** @type {Box} */
   const WHOLE = [0, 0, 1, 1];
   const PROFILE_HEIGHT = 270;
+  // Who stays for as long at a case looks at it; those beside it are loaded meanwhile.
+  const LOOKED_AT_MS = 100;
   const byId = new Map(data.cases.map((item) => [item.id, item]));
 
   let state = G.readState();
@@ -192,8 +194,7 @@
       .then(() => {
         if (!isOpen()) return;
         root.removeAttribute("aria-busy");
-        // Safari has no idle callbacks.
-        (window.requestIdleCallback ?? setTimeout)(() => { if (isOpen()) G.fetchNeighbours(data, item, shownView); });
+        setTimeout(() => { if (isOpen()) G.fetchNeighbours(data, item, shownView); }, LOOKED_AT_MS);
       })
       .catch((/** @type {Error} */ problem) => say(`A picture could not be loaded (${problem.message}). The gallery's folder must lie beside this page.`));
     redraw();
