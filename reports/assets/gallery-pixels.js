@@ -26,11 +26,13 @@ window.marbenchGallery = window.marbenchGallery || /** @type {Gallery} */ ({});
     const count = rows * columns;
     const values = new Int16Array(count);
     for (let row = 0, index = 0; row < rows; row += 1) {
-      let [left, corner] = [0, 0];
+      let left = 0;
+      let corner = 0;
       for (let column = 0; column < columns; column += 1, index += 1) {
         const folded = bytes[index] | (bytes[count + index] << 8);
         const above = row ? values[index - columns] : 0;
-        const [low, high] = left < above ? [left, above] : [above, left];
+        const low = Math.min(left, above);
+        const high = Math.max(left, above);
         const guess = corner >= high ? low : corner <= low ? high : left + above - corner;
         values[index] = guess + ((folded >>> 1) ^ -(folded & 1));
         left = values[index];
