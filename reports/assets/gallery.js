@@ -12,7 +12,7 @@
   /** @type {Box} */
   const WHOLE = [0, 0, 1, 1];
   const PROFILE_HEIGHT = 270;
-  // Who stays for as long at a case looks at it; those beside it are loaded meanwhile.
+  // Who stays that long is looking at a case: those beside it are loaded meanwhile.
   const LOOKED_AT_MS = 100;
   const byId = new Map(data.cases.map((item) => [item.id, item]));
 
