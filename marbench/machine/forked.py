@@ -133,8 +133,8 @@ def run(target: str, channel: int, parent: int) -> None:
 def import_for_life(modules: Sequence[str]) -> None:
     """Import modules whose objects are never looked through for garbage.
 
-    Torch makes hundreds of thousands: to look through them costs 0.2 s each time, while they are imported, before the
-    peak memory of a call is taken, and at the end. Untouched, their memory also stays shared with children (`gc.freeze`).
+    Torch makes hundreds of thousands: to look through them takes 0.2 s each time, while they are imported, before the
+    peak memory of a call is taken, and at the end. Untouched, their memory also stays shared with children.
     """
     gc.disable()
     for module in modules:
