@@ -162,7 +162,7 @@ def faster_precision(device: torch.device) -> str:
     if device.type == "cuda":
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
     layer = torch.nn.Conv2d(32, 32, 3, padding=1)
-    image = torch.randn(1, 32, 96, 96).contiguous(memory_format=torch.channels_last)
+    image = torch.randn(4, 32, 96, 96).contiguous(memory_format=torch.channels_last)
 
     def seconds(bf16: bool) -> float:
         times = []
