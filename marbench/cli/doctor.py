@@ -114,8 +114,9 @@ def _methods(plugins: tuple[Path, ...], spec: str) -> Iterator[Finding]:
     import torch
 
     from marbench.bench.producers import InlineProducer
+    from marbench.method.availability import is_untrained
     from marbench.method.request import parse_methods
-    from marbench.method.weights import no_weights, training_command
+    from marbench.method.weights import training_command
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
@@ -123,15 +124,12 @@ def _methods(plugins: tuple[Path, ...], spec: str) -> Iterator[Finding]:
         fitted = request.for_spec(resolved)
         producer = InlineProducer(fitted, resolved, torch.device("cpu"))
         producer.open()
-        said = producer.failure.message if producer.failure else ""
-        preset = fitted.request.to_train().preset
-        if not said:
-            yield Finding(f"method {request.label}", True, "can run")
-        elif not fitted.found.problems and said == no_weights(request.label, resolved.name, preset, fitted.found):
+        failure, what = producer.failure, f"method {request.label}"
+        if failure is None:
+            yield Finding(what, True, "can run")
+        elif failure.status == "unavailable" and is_untrained(request, resolved) and not fitted.found.problems:
             # Nothing is wrong with a network that nobody has trained here.
-            command = training_command(request.label, resolved.name, preset)
-            yield Finding(
-                f"method {request.label}", True, "has no weights for this benchmark", f"to train it: {command}"
-            )
+            command = training_command(request.label, resolved.name, fitted.request.to_train().preset)
+            yield Finding(what, True, "has no weights for this benchmark", f"to train it: {command}")
         else:
-            yield Finding(f"method {request.label}", False, said, "mend it, or leave it out of --methods")
+            yield Finding(what, False, failure.message, "mend it, or leave it out of --methods")

@@ -154,7 +154,8 @@ def to_torch(matrix: scipy.sparse.csr_matrix, device: torch.device, dtype: torch
         return torch.as_tensor(values).to(device, kind)
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        # torch 2.11 warns of checks that are left out even where they are declined.
+        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support is in beta|invariant checks are)")
         return torch.sparse_csr_tensor(
             tensor(matrix.indptr, torch.int32),
             tensor(matrix.indices, torch.int32),

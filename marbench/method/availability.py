@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from marbench.method.request import MethodRequest
     from marbench.spec import Spec
 
-__all__ = ["why_unavailable"]
+__all__ = ["is_untrained", "why_unavailable"]
 
 
 def why_unavailable(request: MethodRequest, spec: Spec) -> str:
@@ -25,9 +25,14 @@ def why_unavailable(request: MethodRequest, spec: Spec) -> str:
             return needs_package(request.label, requirement)
     if not request.entry.module.is_file():
         return f"{request.label}: the file {request.entry.module.name} is missing."
-    fitted = request.for_spec(spec)
-    is_learned = bool(card.weights or card.presets)  # presets are sizes in which a network is trained
-    file = fitted.found.file
-    if is_learned and (file is None or not file.path.is_file()):
+    if is_untrained(request, spec):
+        fitted = request.for_spec(spec)
         return no_weights(request.label, spec.name, fitted.request.to_train().preset, fitted.found)
     return ""
+
+
+def is_untrained(request: MethodRequest, spec: Spec) -> bool:
+    """Return whether a method, by its card, learns and has no weights for a benchmark."""
+    card, file = request.entry.card, request.for_spec(spec).found.file
+    is_learned = bool(card.weights or card.presets)  # presets are sizes in which a network is trained
+    return is_learned and (file is None or not file.path.is_file())

@@ -214,7 +214,7 @@ def _describe_entry_point(point: importlib.metadata.EntryPoint) -> MethodEntry:
     said = f"the entry point {point.name!r} of {ENTRY_POINTS}"
     try:
         module, package = _locate(point.module)
-    except (ImportError, ValueError, AttributeError, OSError) as error:  # what names no module has no `module`
+    except (ImportError, ValueError, AttributeError, AssertionError, OSError) as error:  # `module` of what names none
         raise MethodError(f"{said}: the module {point.value!r} cannot be found ({error}).") from None
     toml = module.parent / "method.toml"
     card = read_card(toml) if toml.is_file() else _plain_card(point.name, f"From the package {point.module}.")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy
 import pytest
 import torch
+from numpy.lib import NumpyVersion
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 pytest.importorskip("triton", minversion="3.6", reason='no triton here: pip install "marbench[triton]"')
+
+import triton
 
 from marbench.ct import RadonInversion, backend_for, project
 from marbench.ct.backends import Kind, Operator, build
@@ -18,6 +22,10 @@ from marbench.ct.triton import BackProjection, JosephProjection, launch
 from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
 
 ON_GPU = torch.cuda.is_available()
+pytestmark = pytest.mark.skipif(
+    not ON_GPU and triton.__version__ < "3.7" and NumpyVersion(numpy.__version__) >= "2.4.0",
+    reason="Triton's interpreter before 3.7 fails with numpy 2.4 (triton #9171)",
+)
 DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 
 # As small as they can be: the interpreter takes milliseconds for what a GPU does in nanoseconds.
