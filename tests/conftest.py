@@ -10,6 +10,9 @@ import pytest
 
 # Spinning OpenMP threads cost 3–5× on shared cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# As many test processes run as there are cores, and more threads would only wait for each other. Tests that look at
+# threads ask for their own.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Patients of CT data are named by it; without it each test would make one for the user.
 os.environ["MARBENCH_SALT"] = "the tests"
 
