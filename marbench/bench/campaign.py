@@ -11,7 +11,7 @@ import pandas as pd
 from marbench.bench.options import RunOptions
 from marbench.bench.plan import Stored, Unit, cases_of, plan
 from marbench.bench.work import Conditions
-from marbench.cases.case import CaseKey
+from marbench.cases.info import CaseKey
 from marbench.cases.opening import open_cases
 from marbench.cases.sources import CaseSource
 from marbench.errors import DataError, MethodError, nearest
