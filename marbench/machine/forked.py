@@ -136,11 +136,13 @@ def import_for_life(modules: Sequence[str]) -> None:
     Torch makes hundreds of thousands: to look through them takes 0.2 s each time, while they are imported, before the
     peak memory of a call is taken, and at the end. Untouched, their memory also stays shared with children.
     """
+    was_enabled = gc.isenabled()
     gc.disable()
     for module in modules:
         importlib.import_module(module)
     gc.freeze()
-    gc.enable()
+    if was_enabled:
+        gc.enable()
 
 
 def fork() -> int:
