@@ -1,6 +1,6 @@
 """The simulator under one name; it lives in `marbench.cases`."""
 
-from marbench.cases.case import CaseKey
+from marbench.cases.info import CaseKey
 from marbench.cases.simulator import MetalFree, Simulator
 from marbench.cases.suite import Suite
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 __all__ = ["body_centre", "body_mask"]
 
@@ -39,7 +39,7 @@ def body_mask(image: NDArray[np.floating[Any]], spacing: tuple[float, float]) ->
     steps = [max(1, round(COARSE_CM / size)) for size in spacing]
     thick = _thick_parts(_block_means(image, steps[0], steps[1]) > TISSUE_HU)
     near = np.repeat(np.repeat(thick, steps[0], axis=0), steps[1], axis=1)[: image.shape[0], : image.shape[1]]
-    body: NDArray[np.bool_] = ndimage.binary_fill_holes(near & (image > TISSUE_HU))
+    body: NDArray[np.bool_] = scipy.ndimage.binary_fill_holes(near & (image > TISSUE_HU))
     return body
 
 
@@ -67,12 +67,12 @@ def _thick_parts(tissue: NDArray[np.bool_]) -> NDArray[np.bool_]:
     # Two erosions with a plus of 3 pixels remove what is thinner than 5 coarse pixels; the frame counts as
     # tissue, or a body that reaches beyond the picture would be peeled there.
     erosions = int(THINNEST_CM / COARSE_CM) // 2
-    core = ndimage.binary_erosion(ndimage.binary_fill_holes(tissue), iterations=erosions, border_value=1)
-    labels, parts = ndimage.label(core)
+    core = scipy.ndimage.binary_erosion(scipy.ndimage.binary_fill_holes(tissue), iterations=erosions, border_value=1)
+    labels, parts = scipy.ndimage.label(core)
     if parts == 0:
         return np.zeros_like(tissue)
     areas = np.bincount(labels.ravel())
     areas[0] = 0
     large = areas >= SECOND_PART * areas.max()
-    grown: NDArray[np.bool_] = ndimage.binary_dilation(large[labels], iterations=erosions + 1)
+    grown: NDArray[np.bool_] = scipy.ndimage.binary_dilation(large[labels], iterations=erosions + 1)
     return grown

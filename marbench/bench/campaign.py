@@ -12,7 +12,7 @@ from marbench.bench.options import RunOptions
 from marbench.bench.plan import Stored, Unit, cases_of, plan
 from marbench.bench.spread import spread
 from marbench.bench.work import Conditions
-from marbench.cases.case import CaseKey
+from marbench.cases.info import CaseKey
 from marbench.cases.opening import open_cases
 from marbench.cases.sources import CaseSource
 from marbench.errors import DataError, MethodError, nearest

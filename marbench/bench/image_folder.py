@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marbench.bench.options import Progress
-from marbench.cases.case import CaseKey
 from marbench.cases.digest import case_digest
 from marbench.cases.image_files import SUFFIXES, read_image, suffix_of
+from marbench.cases.info import CaseKey
 from marbench.cases.sources import CaseSource
 from marbench.errors import DataError, nearest
 from marbench.machine.files import find_files

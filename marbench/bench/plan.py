@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from marbench.cases.case import CaseKey
+from marbench.cases.info import CaseKey
 from marbench.errors import MarbenchError
 from marbench.results.rows import FINAL, Key
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from marbench.cases.case import Case, CaseInfo, Scan, Truth
+from marbench.cases.case import Case, Scan, Truth
+from marbench.cases.info import CaseInfo
 from marbench.errors import DataError
 
 __all__ = ["CaseBatch", "collate", "joined"]

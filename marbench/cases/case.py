@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
+from marbench.cases.info import CaseInfo
 from marbench.errors import DataError
 from marbench.tensors import as_mask, check_alike, check_batch, check_finite, check_real, refuse_attenuation
 
-__all__ = ["Case", "CaseInfo", "CaseKey", "Scan", "Truth"]
+__all__ = ["Case", "Scan", "Truth"]
 
 
 _STARVED = (
@@ -90,77 +91,6 @@ class Truth:
     image: torch.Tensor
     sinogram: torch.Tensor
     metal: torch.Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class CaseKey:
-    """What is known of a case before it is made.
-
-    Attributes
-    ----------
-    case_id : str
-        Unique within a benchmark, and safe as a file name.
-    size_group : int
-        1 holds the largest metals.
-    """
-
-    case_id: str
-    patient_id: str
-    slice_id: str
-    metal_id: str
-    size_group: int
-
-
-@dataclass(frozen=True)
-class CaseInfo:
-    """Identity and properties of a case.
-
-    Attributes
-    ----------
-    key : CaseKey
-        Also at hand as ``case_id``, ``patient_id`` and so on.
-    metal_area_px : int
-        Pixels of the metal mask on this benchmark's grid.
-    metal_area_mm2 : float
-        Area of the metal by its sub-pixel coverage.
-    window : (low, high)
-        Display window of the slice, HU.
-    pixel_mm : float or None
-        Side of a pixel of the images; None where it is not known.
-    """
-
-    key: CaseKey
-    metal_area_px: int
-    metal_area_mm2: float
-    materials: tuple[str, ...]
-    region: str
-    window: tuple[float, float]
-    pixel_mm: float | None = None
-
-    @property
-    def case_id(self) -> str:
-        """See `CaseKey`."""
-        return self.key.case_id
-
-    @property
-    def patient_id(self) -> str:
-        """See `CaseKey`."""
-        return self.key.patient_id
-
-    @property
-    def slice_id(self) -> str:
-        """See `CaseKey`."""
-        return self.key.slice_id
-
-    @property
-    def metal_id(self) -> str:
-        """See `CaseKey`."""
-        return self.key.metal_id
-
-    @property
-    def size_group(self) -> int:
-        """See `CaseKey`."""
-        return self.key.size_group
 
 
 @dataclass(frozen=True, eq=False)

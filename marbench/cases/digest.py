@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from marbench.cases.case import Case
+if TYPE_CHECKING:  # tables of results compare digests, and do without torch
+    import torch
+
+    from marbench.cases.case import Case
 
 __all__ = ["TOLERANCE", "case_digest", "digests_agree"]
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from marbench.anatomy.slices import Split
-from marbench.cases.case import Case, CaseInfo
+from marbench.cases.case import Case
 from marbench.cases.export_formats import FORMATS, QUANTITIES
 from marbench.cases.export_readme import readme
+from marbench.cases.info import CaseInfo
 from marbench.cases.recorded import read_facts
 from marbench.cases.sources import CaseSource
 from marbench.errors import DataError

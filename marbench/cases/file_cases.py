@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Split
 from marbench.cases.array_files import lying_as_ours, read_array
-from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
+from marbench.cases.case import Case, Scan, Truth
+from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.orientation import mask_belongs, misfit, remedy
 from marbench.cases.recorded_files import Entry, content_digest, described, listed
 from marbench.cases.scanner import operators_of

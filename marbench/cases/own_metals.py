@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from marbench.anatomy.body import body_mask
 from marbench.anatomy.slices import Split
@@ -149,4 +149,4 @@ def _overlaps(targets: int, cells: int, step: float, shift: float) -> Any:
     low = np.arange(targets)[:, None] - targets / 2
     start = (np.arange(cells)[None, :] - cells / 2) * step + shift
     overlap = np.minimum(low + 1, start + step) - np.maximum(low, start)
-    return sparse.csr_array(overlap.clip(min=0))
+    return scipy.sparse.csr_array(overlap.clip(min=0))

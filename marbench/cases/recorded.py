@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Split
-from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
+from marbench.cases.case import Case, Scan, Truth
+from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.sources import check_split
 from marbench.errors import DataError, StoreError
 from marbench.machine.arrays import read_npz

@@ -7,7 +7,8 @@ from typing import Literal, Protocol, get_args
 
 from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.slices import SliceSource, Split
-from marbench.cases.case import Case, CaseKey
+from marbench.cases.case import Case
+from marbench.cases.info import CaseKey
 from marbench.errors import DataError, SpecError, nearest
 from marbench.spec import Spec
 

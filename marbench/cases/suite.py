@@ -19,7 +19,8 @@ import torch
 from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.slices import Slice, Split
 from marbench.cases.anatomical import pose
-from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
+from marbench.cases.case import Case, Scan, Truth
+from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.own_metals import AnyMetal, MaskMetal, draw, hold_inside, made_of, metals_of
 from marbench.cases.placement import Pose, place
 from marbench.cases.segmentation import segmented

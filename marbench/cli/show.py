@@ -23,12 +23,13 @@ __all__ = ["command"]
 @options.plugins_option
 def command(name: str, plugins: tuple[Path, ...]) -> None:
     """Show NAME in full: a benchmark (its name or TOML file) or a method (its name or title)."""
-    from marbench.cases.opening import open_cases
     from marbench.errors import DataError, MarbenchError, nearest
     from marbench.method.discovery import discover
     from marbench.spec import builtin_specs, load_spec
 
     if name in builtin_specs() or name.endswith(".toml"):
+        from marbench.cases.opening import open_cases  # brings torch, which cards of methods do without
+
         spec = load_spec(name)
         try:
             suite = open_cases(spec) if _names_its_data(spec) else None

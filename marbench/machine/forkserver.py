@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib
 import os
 import select
 import signal
@@ -26,7 +25,7 @@ from pathlib import Path
 
 from marbench.errors import MarbenchError
 from marbench.machine.channel import Channel
-from marbench.machine.forked import close_all_but, fork, read_frame, serve, write_frame
+from marbench.machine.forked import close_all_but, fork, import_for_life, read_frame, serve, write_frame
 
 __all__ = ["Child", "ForkServer", "shared_server", "start_interpreter"]
 
@@ -131,8 +130,7 @@ class ForkServer:
         if sys.platform != "linux":  # elsewhere system libraries forbid what follows a fork
             self.start()
             return
-        for module in self._preload:
-            importlib.import_module(module)
+        import_for_life(self._preload)
         own, other = socket.socketpair()
         parent = os.getpid()
         pid = fork()

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def _memory_gb() -> int | None:
         return None
 
 
+@cache
 def _version(package: str) -> str | None:
     if package == "marbench":  # of the running code, installed or not
         return __version__

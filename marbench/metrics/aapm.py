@@ -16,8 +16,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from marbench.metrics.clinical import (
     Clinical,
@@ -89,7 +89,7 @@ def proton_range(image: ScoredImage) -> float:
 
 
 def _body_and_metal(reference: Reference) -> tuple[Mask, Mask]:
-    metal = ndimage.binary_dilation(~reference.valid, iterations=2)
+    metal = scipy.ndimage.binary_dilation(~reference.valid, iterations=2)
     body = regions_of(reference)["body"] & ~metal
     if not body.any():
         raise AbsentRegion("Metal fills the body.")
@@ -109,8 +109,8 @@ def _thickness(reference: Reference, hu: _Floats) -> _Floats:
     """Return the thickness in mm of water of every row of the target but its last, in a picture turned to the beam."""
     regions = regions_of(reference)
     turn = {"angle": regions.beam, "reshape": False, "order": 3}
-    target = ndimage.rotate(regions["target"], **turn)
-    power = stopping_power(ndimage.rotate(hu, **turn)) * regions["body"]
+    target = scipy.ndimage.rotate(regions["target"], **turn)
+    power = stopping_power(scipy.ndimage.rotate(hu, **turn)) * regions["body"]
     rows = np.flatnonzero(target.any(axis=1))
     ends = [(row, int(np.flatnonzero(target[row]).max())) for row in rows[:-1]]
     if not ends:

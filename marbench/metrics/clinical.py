@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from marbench.metrics.fidelity import Mask, Pair, Reference, ScoredImage
 from marbench.metrics.places import AbsentRegion
@@ -95,7 +95,9 @@ def edge_ratios(image: ScoredImage) -> list[float]:
     found = [regions[name] for name in ("bone_edge", "soft_edge") if name in regions.masks]
     if not found:
         raise AbsentRegion("There is no region of edges.")
-    steep = [np.hypot(ndimage.sobel(hu, axis=0), ndimage.sobel(hu, axis=1)) for hu in image.compared(with_truth)]
+    steep = [
+        np.hypot(scipy.ndimage.sobel(hu, axis=0), scipy.ndimage.sobel(hu, axis=1)) for hu in image.compared(with_truth)
+    ]
     one, truth = (np.array([np.quantile(each[region], 0.9) for region in found]) for each in steep)
     return [float(ratio) for ratio in one / truth]
 

@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from marbench.errors import MetricError
 from marbench.metrics.consistency import Measured
@@ -277,13 +277,13 @@ def body_mask(truth: Image) -> Mask:
     MetricError
         There is none.
     """
-    parts, count = ndimage.label(truth > -500)
+    parts, count = scipy.ndimage.label(truth > -500)
     if not count:
         raise MetricError("There is no body to score: all of the truth is below −500 HU.")
     largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
     # A body may go on beyond the border of the picture.
-    closed = ndimage.binary_closing(np.pad(largest, 2, mode="edge"))[2:-2, 2:-2]
-    return np.asarray(ndimage.binary_fill_holes(closed))
+    closed = scipy.ndimage.binary_closing(np.pad(largest, 2, mode="edge"))[2:-2, 2:-2]
+    return np.asarray(scipy.ndimage.binary_fill_holes(closed))
 
 
 def _scored(image: ArrayLike, truth: ArrayLike, valid: ArrayLike) -> ScoredImage:
@@ -299,7 +299,7 @@ def _rmse(image: Image, truth: Image, valid: Mask) -> float:
 
 
 def _smooth(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(ndimage.correlate1d(ndimage.correlate1d(image, _WINDOW, axis=0), _WINDOW, axis=1))
+    return np.asarray(scipy.ndimage.correlate1d(scipy.ndimage.correlate1d(image, _WINDOW, axis=0), _WINDOW, axis=1))
 
 
 def _numbers(values: ArrayLike, what: str, shape: tuple[int, ...]) -> Image:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from marbench.errors import MetricError
 from marbench.metrics.fidelity import Mask, body_mask
@@ -59,7 +59,7 @@ class SlicePlaces:
         self.truth, self.metal, self.pixel_mm = truth, metal, pixel_mm
         self.body = body_mask(truth) & ~metal
         if metal.any():
-            distance, nearest = ndimage.distance_transform_edt(~metal, return_indices=True)
+            distance, nearest = scipy.ndimage.distance_transform_edt(~metal, return_indices=True)
             self.from_metal, self.nearest_metal = distance * pixel_mm, nearest
         else:
             self.from_metal, self.nearest_metal = np.full(truth.shape, math.inf), None
@@ -73,12 +73,14 @@ class SlicePlaces:
     @cached_property
     def edges(self) -> _Floats:
         """Height in HU of the step at each pixel: a quarter of Sobel's gradient."""
-        return np.asarray(np.hypot(ndimage.sobel(self.truth, axis=0), ndimage.sobel(self.truth, axis=1)) / 4)
+        return np.asarray(
+            np.hypot(scipy.ndimage.sobel(self.truth, axis=0), scipy.ndimage.sobel(self.truth, axis=1)) / 4
+        )
 
     @cached_property
     def lowest_and_highest(self) -> tuple[_Floats, _Floats]:
         """The lowest and the highest HU of each pixel and its neighbours."""
-        return ndimage.minimum_filter(self.truth, 3), ndimage.maximum_filter(self.truth, 3)
+        return scipy.ndimage.minimum_filter(self.truth, 3), scipy.ndimage.maximum_filter(self.truth, 3)
 
     def need_metal(self) -> None:
         """Raise `AbsentRegion` where there is no metal."""
@@ -88,7 +90,7 @@ class SlicePlaces:
     def window(self, weights: _Floats, middles: Mask, least: float, why: str) -> Mask:
         """Return what of the heaviest window is far from metal: of all that have their middle in ``middles`` and more
         than half of their pixels far."""
-        share = ndimage.uniform_filter(self.far.astype(np.float64), self.side, mode="constant")
+        share = scipy.ndimage.uniform_filter(self.far.astype(np.float64), self.side, mode="constant")
         allowed = np.where(middles & (share > 0.5), np.round(weights, 6), -math.inf)
         if allowed.max() < least:
             raise AbsentRegion(why)
@@ -101,7 +103,7 @@ class SlicePlaces:
     def discs(self, radius_mm: float) -> tuple[float, Mask]:
         """Return the radius in pixels, and the middles of discs that lie in the clear body on soft tissue."""
         radius = max(1.5, radius_mm / self.pixel_mm)
-        inside = ndimage.distance_transform_edt(np.pad(self.clear, 1))[1:-1, 1:-1] > radius
+        inside = scipy.ndimage.distance_transform_edt(np.pad(self.clear, 1))[1:-1, 1:-1] > radius
         mean = _disc_mean(self.truth, radius)
         return radius, np.asarray(inside & (mean >= SOFT[0]) & (mean <= SOFT[1]))
 
@@ -144,18 +146,18 @@ def _soft_edge(here: SlicePlaces) -> Mask:
 
 
 def _edge_window(here: SlicePlaces, edges: Mask, what: str) -> Mask:
-    share = ndimage.uniform_filter((edges & here.far).astype(np.float64), here.side, mode="constant")
+    share = scipy.ndimage.uniform_filter((edges & here.far).astype(np.float64), here.side, mode="constant")
     least = min(_EDGE_PIXELS / here.side**2, 0.5)
     why = f"no window of {WINDOW_MM:g} mm holds {_EDGE_PIXELS} pixels of {what}."
     window = here.window(share, here.far, least - 1e-6, why)
     reach = max(EDGE_MM, 1.5 * here.pixel_mm)
-    return np.asarray(window & (ndimage.distance_transform_edt(~(edges & window)) * here.pixel_mm <= reach))
+    return np.asarray(window & (scipy.ndimage.distance_transform_edt(~(edges & window)) * here.pixel_mm <= reach))
 
 
 def _streak(here: SlicePlaces) -> Mask:
     here.need_metal()
     artifact = np.where(here.far, here.artifact, 0.0)
-    mean, square = (ndimage.uniform_filter(values, here.side) for values in (artifact, artifact**2))
+    mean, square = (scipy.ndimage.uniform_filter(values, here.side) for values in (artifact, artifact**2))
     near = here.body & (here.from_metal >= STREAK_MM[0]) & (here.from_metal <= STREAK_MM[1])
     why = f"no window {STREAK_MM[0]:g} … {STREAK_MM[1]:g} mm from metal has streaks of {_STREAK_HU:g} HU."
     return here.window(np.sqrt(np.maximum(0, square - mean**2)), near, _STREAK_HU, why)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from marbench.metrics.fidelity import Mask
 from marbench.metrics.places import Disc
@@ -63,5 +63,5 @@ def water_equivalent_mm(
         target.row + along * down + aside[:, None] * right,
         target.column + along * right - aside[:, None] * down,
     )
-    sampled = ndimage.map_coordinates(power, places, order=1, mode="constant")
+    sampled = scipy.ndimage.map_coordinates(power, places, order=1, mode="constant")
     return np.asarray(sampled.sum(axis=1) * _STEP * pixel_mm)

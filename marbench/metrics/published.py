@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from marbench.errors import MetricError
 from marbench.metrics.conventions import PSNR_CEILING
@@ -135,7 +135,7 @@ def _wang_ssim(one: Grey, other: Grey) -> float:
         # MATLAB's imfilter centres an even block half a pixel early, and mirrors the border with its last pixel.
         origin = -((factor + 1) % 2)
         one, other = (
-            ndimage.uniform_filter(grey, factor, mode="reflect", origin=origin)[::factor, ::factor]
+            scipy.ndimage.uniform_filter(grey, factor, mode="reflect", origin=origin)[::factor, ::factor]
             for grey in (one, other)
         )
     if min(one.shape) < 11:
@@ -148,7 +148,7 @@ def _similarity_inside(one: Grey, other: Grey) -> float:
     weights /= weights.sum()
 
     def mean(grey: Grey) -> Grey:
-        smooth = ndimage.correlate1d(ndimage.correlate1d(grey, weights, axis=0), weights, axis=1)
+        smooth = scipy.ndimage.correlate1d(scipy.ndimage.correlate1d(grey, weights, axis=0), weights, axis=1)
         return np.asarray(smooth[5:-5, 5:-5])
 
     a, b = mean(one), mean(other)

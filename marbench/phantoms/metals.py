@@ -15,8 +15,8 @@ from functools import cache
 from typing import get_args
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from marbench.anatomy.slices import Split
 from marbench.errors import DataError, GeometryError
@@ -165,6 +165,6 @@ def mask(coverage_by_material: Mapping[str, NDArray[np.float32]]) -> NDArray[np.
     # Of pixels covered alike the first is the fullest: what is taken off is less than the smallest step, 1/256.
     order = np.arange(whole[window].size).reshape(whole[window].shape) / whole[window].size
     rank = whole[window] - order / 512
-    fullest = (whole[window] > 0) & (rank == ndimage.maximum_filter(rank, size=3))
-    metal[window] |= fullest & ~ndimage.binary_dilation(metal[window], np.ones((3, 3)))
+    fullest = (whole[window] > 0) & (rank == scipy.ndimage.maximum_filter(rank, size=3))
+    metal[window] |= fullest & ~scipy.ndimage.binary_dilation(metal[window], np.ones((3, 3)))
     return metal

@@ -68,7 +68,6 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         "title": benchmark.spec.title,
         "cases": [{name: value for name, value in case.items() if name != "panels"} for case in cases],
         "methods": methods,
-        "stems": [safe_name(method) for method in methods],
         "titles": titles,
         "uncorrected": next((method for method in findings.methods if method in benchmark.uncorrected), None),
         "measures": [[measure.title, measure.unit, measure.digits] for measure in measures],
@@ -109,15 +108,11 @@ def _case(
     images: Mapping[str, NDArray[np.int16]],
     output: Output,
 ) -> dict[str, Any]:
-    """Write the sidecar files of a case, and return what the page must know of it."""
+    """Write the pictures of a case, and return what the page must know of it."""
     folder, stored = f"gallery/{safe_name(case_id)}", shown.stored
-    base = {"truth": stored.truth, "metal": stored.metal}
-    rest = {"uncorrected": stored.uncorrected - stored.truth}
-    output.write(f"{folder}/_case.js", array_script(case_id, base) + array_script(case_id, rest, "truth"))
-    for method, image in images.items():
-        # Modulo 2¹⁶, as int16 subtracts and adds.
-        content = array_script(case_id, {f"method {method}": image - stored.truth}, "truth")
-        output.write(f"{folder}/{safe_name(method)}.js", content)
+    pictures = {"truth": stored.truth, "uncorrected": stored.uncorrected}
+    pictures |= {f"method {method}": image for method, image in images.items()}
+    output.write(f"{folder}/images.js", array_script(f"{case_id}/images", stored.metal, pictures))
     return {
         "id": case_id,
         "reasons": list(shown.reasons),
@@ -134,9 +129,8 @@ def _write_sinograms(case: Mapping[str, Any], stored: StoredCase, rays: tuple[in
     measured, free, trace = stored.sinogram, stored.truth_sinogram, stored.metal_trace
     if measured is None or free is None or trace is None or measured.shape != rays:
         return False
-    content = array_script(case["id"], {"metal-free": free, "trace": trace})
-    content += array_script(case["id"], {"measured": measured - free}, "metal-free")
-    output.write(f"{case['folder']}/_sinograms.js", content)
+    script = array_script(f"{case['id']}/sinograms", trace, {"metal-free": free, "measured": measured})
+    output.write(f"{case['folder']}/sinograms.js", script)
     return True
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from marbench.cases.case import CaseKey
+from marbench.cases.info import CaseKey
 from marbench.report.explorer_cases import CaseTable
 from marbench.results.images import gallery_cases
 from marbench.results.representative import REASONS, Difficulty, telling_cases

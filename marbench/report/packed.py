@@ -1,8 +1,9 @@
-"""Arrays of the gallery as scripts: pages that are opened from disk may load scripts, and no other data.
+"""Pictures of the gallery as scripts: pages that are opened from disk may load scripts, and no other data.
 
 A value is guessed from the three before it by the median predictor of JPEG-LS (ITU-T T.87), and what the guess missed
 is stored in two planes of bytes through zlib: without loss, in half the room of a 16-bit PNG. What remains is noise.
-Images of methods are stored as their difference from the truth, with which they share a part of that.
+The first picture stands as it is, the others as their difference from it, with which they share a part of that.
+All of a case lie in one stream: to load and unpack it once costs a browser a fraction of what a file of each would.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,40 +20,29 @@ from marbench.report.formats import data_script
 __all__ = ["array_script", "pack"]
 
 
-def array_script(case_id: str, arrays: Mapping[str, NDArray[Any]], base: str = "") -> str:
-    """Return a script that hands arrays of a case to the gallery.
-
-    Parameters
-    ----------
-    case_id : str
-    arrays : mapping
-        Name → int16 or boolean array ``(rows, columns)``.
-    base : str
-        The array of the same case that these are the differences from, modulo 2¹⁶.
-    """
-    lines = ["window.marbenchImages = window.marbenchImages || {};"]
-    for name, array in arrays.items():
-        entry = {
-            "shape": list(array.shape),
-            "kind": "bits" if array.dtype == np.bool_ else "int16",
-            "data": base64.b64encode(pack(array)).decode("ascii"),
-        }
-        if base:
-            entry["base"] = base
-        lines.append(f"window.marbenchImages[{data_script(f'{case_id}/{name}')}] = {data_script(entry)};")
-    return "\n".join([*lines, ""])
+def array_script(name: str, mask: NDArray[np.bool_], arrays: Mapping[str, NDArray[np.int16]]) -> str:
+    """Return a script that hands a mask and arrays, of one shape ``(rows, columns)``, to the gallery."""
+    data = base64.b64encode(pack(mask, *arrays.values())).decode("ascii")
+    entry = {"shape": list(mask.shape), "names": list(arrays), "data": data}
+    found = "window.marbenchImages = window.marbenchImages || {};"
+    return f"{found}\nwindow.marbenchImages[{data_script(name)}] = {data_script(entry)};\n"
 
 
-def pack(array: NDArray[Any]) -> bytes:
-    """Return an array ``(rows, columns)`` of int16 or bool as bytes, without loss."""
-    if array.dtype == np.bool_:
-        return zlib.compress(np.packbits(array).tobytes(), 9)
+def pack(mask: NDArray[np.bool_], first: NDArray[np.int16], *others: NDArray[np.int16]) -> bytes:
+    """Return a mask and arrays ``(rows, columns)`` as bytes, without loss."""
+    # Modulo 2¹⁶, as int16 subtracts and adds.
+    planes = [_planes(array) for array in (first, *(other - first for other in others))]
+    # Noise repeats nothing: to look for runs alone is smaller by a twelfth, and four times as fast.
+    packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    return packer.compress(b"".join([np.packbits(mask).tobytes(), *planes])) + packer.flush()
+
+
+def _planes(array: NDArray[np.int16]) -> bytes:
+    """Return by how much every value is missed: the low bytes of all, then the high ones."""
     missed = (array.astype(np.int32) - _guesses(array)).astype(np.int16).astype(np.int32)
     # Small misses of either sign become small numbers: 0, −1, 1, −2 … are 0, 1, 2, 3 …
     folded = np.where(missed < 0, -2 * missed - 1, 2 * missed).astype("<u2")
-    # Noise repeats nothing: to look for runs alone is smaller by a twelfth, and four times as fast.
-    packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
-    return packer.compress(folded.view(np.uint8).reshape(-1, 2).T.tobytes()) + packer.flush()
+    return folded.view(np.uint8).reshape(-1, 2).T.tobytes()
 
 
 def _guesses(array: NDArray[np.int16]) -> NDArray[np.int32]:

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from marbench.bench.options import Progress
-from marbench.cases.case import CaseKey
+from marbench.cases.info import CaseKey
 from marbench.cases.opening import open_cases
 from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import writable_folder

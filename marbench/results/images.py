@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.cases.case import Case, CaseKey
+from marbench.cases.info import CaseKey
 from marbench.errors import StoreError
 from marbench.machine.files import within, write_atomically
 from marbench.results.pictures import (
@@ -23,6 +23,9 @@ from marbench.results.pictures import (
     load_image,
 )
 from marbench.results.rows import Key
+
+if TYPE_CHECKING:  # pages show pictures, and do without torch
+    from marbench.cases.case import Case
 
 __all__ = ["Gallery", "ImageChoice", "case_picture", "gallery_cases", "method_picture", "stored_case"]
 

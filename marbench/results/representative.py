@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from marbench.cases.case import CaseKey
+from marbench.cases.info import CaseKey
 from marbench.metrics.measure import Measure
 
 __all__ = ["REASONS", "Difficulty", "difficulty", "telling_cases", "telling_of_run"]

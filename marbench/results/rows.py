@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
-from marbench.cases.case import CaseInfo
+from marbench.cases.info import CaseInfo
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.metrics.measure import measures_of
 

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from marbench.anatomy.resample import Placement, averaged, interpolated, placement_of
-from marbench.cases.case import Case, CaseInfo, CaseKey, Scan
+from marbench.cases.case import Case, Scan
+from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.scanner import operators_of
 from marbench.ct.operators import Operators
 from marbench.errors import DataError

@@ -74,10 +74,7 @@
     };
 
     /** @type {Moves["step"]} */
-    const step = (by) => {
-      const at = data.cases.findIndex((item) => item.id === state().case);
-      change({ case: data.cases[(at + by + data.cases.length) % data.cases.length].id });
-    };
+    const step = (by) => change({ case: G.beside(data, current(), by).id });
 
     /** Where the probe is, or else the middle of what is shown. @type {(picture: Picture) => Pair} */
     const place = (picture) => state().probe ?? [Math.floor(view().y * picture.rows), Math.floor(view().x * picture.columns)];

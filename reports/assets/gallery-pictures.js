@@ -6,46 +6,58 @@
 
   /** @type {Gallery["listed"]} */
   const listed = (data, item, view) => {
-    const base = `${item.folder}/_case.js`;
-    const scans = `${item.folder}/_sinograms.js`;
     const plain = { name: "", projected: false, number: 0 };
     /** @type {Entry[]} */
     const images = [
-      { ...plain, key: "truth", name: "truth", label: "Truth", file: base, array: "truth" },
-      { ...plain, key: "uncorrected", name: "uncorrected", label: "Uncorrected", file: base, array: "uncorrected" },
+      { ...plain, key: "truth", name: "truth", label: "Truth" },
+      { ...plain, key: "uncorrected", name: "uncorrected", label: "Uncorrected" },
       ...item.has.map((at, index) => {
         const name = data.methods[at];
-        return { ...plain, key: `method ${name}`, name, label: data.titles[name], file: `${item.folder}/${data.stems[at]}.js`, array: `method ${name}`, number: index + 1 };
+        return { ...plain, key: `method ${name}`, name, label: data.titles[name], number: index + 1 };
       }),
     ];
     if (!G.isSinogram(view)) return images;
     const projected = images.map((entry) => ({ ...entry, projected: true }));
     if (view === "residual") return projected;
     return [
-      { ...plain, key: "measured", name: "measured", label: "Measured", file: scans, array: "measured" },
-      { ...plain, key: "metal-free", name: "metal-free", label: "Without metal", file: scans, array: "metal-free" },
+      { ...plain, key: "measured", name: "measured", label: "Measured" },
+      { ...plain, key: "metal-free", name: "metal-free", label: "Without metal" },
       ...projected,
     ];
   };
 
   /** @type {Gallery["fetchPictures"]} */
   const fetchPictures = async (data, item, entries, view, isOpen, arrived) => {
-    const sinogram = G.isSinogram(view);
-    /** @type {(name: string) => Promise<Values>} */
-    const scan = (name) => G.fetchArray(`${item.folder}/_sinograms.js`, `${item.id}/${name}`);
-    /** @type {(name: string) => Promise<Values>} */
-    const base = (name) => G.fetchArray(`${item.folder}/_case.js`, `${item.id}/${name}`);
-    const mask = await (sinogram ? scan("trace") : base("metal"));
-    const reference = view === "residual" ? await scan("measured") : null;
+    const images = await G.fetchArrays(item, "images");
+    const scans = G.isSinogram(view) ? await G.fetchArrays(item, "sinograms") : null;
+    /** @type {(arrays: Map<string, Values>, name: string) => Values} */
+    const get = (arrays, name) => {
+      const found = arrays.get(name);
+      if (!found) throw new Error(`${item.folder}: ${name}`);
+      return found;
+    };
+    const mask = get(scans ?? images, "mask");
+    const reference = scans && view === "residual" ? get(scans, "measured") : null;
     const [edges, middle] = [G.outline(mask), G.middle(mask)];
-    const coming = entries.map(async (entry) => ({ entry, values: await G.fetchArray(entry.file, `${item.id}/${entry.array}`) }));
-    // All at once, which is one drawing; of projections, which take a while, one after the other.
-    for (const { entry, values: image } of await Promise.all(coming)) {
+    for (const entry of entries) {
       if (!isOpen()) return;
-      const values = entry.projected ? await projection(item, entry.array, image, data.scan) : image;
+      // A projection takes a while: one after the other. All that is there already is one drawing.
+      const values = entry.projected ? await projection(item, entry.key, get(images, entry.key), data.scan) : get(scans ?? images, entry.key);
       if (!isOpen()) return;
       const canvas = document.createElement("canvas");
-      arrived({ ...entry, values, mask, reference, edges, middle, canvas, insets: !sinogram, rows: values.rows, columns: values.columns, fresh: false });
+      arrived({ ...entry, values, mask, reference, edges, middle, canvas, insets: !scans, rows: values.rows, columns: values.columns, fresh: false });
+    }
+  };
+
+  /** @type {Gallery["beside"]} */
+  const beside = (data, item, by) => /** @type {GalleryCase} */ (data.cases.at((data.cases.indexOf(item) + by) % data.cases.length));
+
+  // What a reader most likely opens next is there when it is asked for; what cannot be had is told then.
+  /** @type {Gallery["fetchNeighbours"]} */
+  const fetchNeighbours = (data, item, view) => {
+    for (const near of [beside(data, item, 1), beside(data, item, -1)]) {
+      G.fetchArrays(near, "images").catch(() => {});
+      if (G.isSinogram(view) && near.sinograms) G.fetchArrays(near, "sinograms").catch(() => {});
     }
   };
 
@@ -59,5 +71,5 @@
     return known;
   };
 
-  Object.assign(window.marbenchGallery, { listed, fetchPictures });
+  Object.assign(window.marbenchGallery, { listed, fetchPictures, beside, fetchNeighbours });
 })();

@@ -4,15 +4,18 @@
 window.marbenchGallery = window.marbenchGallery || /** @type {Gallery} */ ({});
 (() => {
   const { load, forget } = window.marbench;
-  /** @type {Map<string, { url: string, array: Promise<Values> }>} */
-  const arrays = new Map();
+  // The case on show, its neighbours, and those looked at before: of 16 pictures of 416², 6 MB each.
+  const MOST_FILES = 8;
+  /** What was wanted last comes last. @type {Map<string, Promise<Map<string, Values>>>} */
+  const files = new Map();
 
   /** @type {(text: string) => Promise<Uint8Array>} */
   const inflate = async (text) => {
     const packed = atob(text);
     const bytes = new Uint8Array(packed.length);
     for (let index = 0; index < packed.length; index += 1) bytes[index] = packed.charCodeAt(index);
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    // A Blob would go through another process and back.
+    const stream = /** @type {ReadableStream<BufferSource>} */ (new Response(bytes).body).pipeThrough(new DecompressionStream("deflate"));
     return new Uint8Array(await new Response(stream).arrayBuffer());
   };
 
@@ -22,55 +25,53 @@ window.marbenchGallery = window.marbenchGallery || /** @type {Gallery} */ ({});
   const unpredict = (bytes, rows, columns) => {
     const count = rows * columns;
     const values = new Int16Array(count);
-    for (let index = 0; index < count; index += 1) {
-      const folded = bytes[index] | (bytes[count + index] << 8);
-      const missed = (folded >>> 1) ^ -(folded & 1);
-      const left = index % columns ? values[index - 1] : 0;
-      const above = index >= columns ? values[index - columns] : 0;
-      const corner = index % columns && index >= columns ? values[index - columns - 1] : 0;
-      const [low, high] = left < above ? [left, above] : [above, left];
-      const guess = corner >= high ? low : corner <= low ? high : left + above - corner;
-      values[index] = guess + missed;
+    for (let row = 0, index = 0; row < rows; row += 1) {
+      let left = 0;
+      let corner = 0;
+      for (let column = 0; column < columns; column += 1, index += 1) {
+        const folded = bytes[index] | (bytes[count + index] << 8);
+        const above = row ? values[index - columns] : 0;
+        const low = Math.min(left, above);
+        const high = Math.max(left, above);
+        const guess = corner >= high ? low : corner <= low ? high : left + above - corner;
+        values[index] = guess + ((folded >>> 1) ^ -(folded & 1));
+        left = values[index];
+        corner = above;
+      }
     }
     return values;
   };
 
-  /** @type {(entry: PackedArray) => Promise<Values>} */
-  const decode = async ({ shape: [rows, columns], kind, data }) => {
+  /** @type {(packed: PackedArrays) => Promise<Map<string, Values>>} */
+  const decode = async ({ shape: [rows, columns], names, data }) => {
     const bytes = await inflate(data);
-    if (kind === "int16") return { rows, columns, values: unpredict(bytes, rows, columns) };
-    return { rows, columns, values: Uint8Array.from({ length: rows * columns }, (_, index) => (bytes[index >> 3] >> (7 - (index & 7))) & 1) };
+    const count = rows * columns;
+    const mask = new Uint8Array(count).map((_, index) => (bytes[index >> 3] >> (7 - (index & 7))) & 1);
+    const arrays = names.map((_, place) => unpredict(bytes.subarray(Math.ceil(count / 8) + 2 * count * place), rows, columns));
+    const [first, ...others] = arrays;
+    for (const array of others) for (let index = 0; index < count; index += 1) array[index] += first[index];
+    return new Map([["mask", { rows, columns, values: mask }], ...names.map((name, place) => /** @type {[string, Values]} */ ([name, { rows, columns, values: arrays[place] }]))]);
   };
 
-  /** @type {(url: string, key: string) => Promise<Values>} */
-  const fetched = async (url, key) => {
+  /** @type {(url: string, name: string) => Promise<Map<string, Values>>} */
+  const fetched = async (url, name) => {
     await load(url);
-    const entry = window.marbenchImages?.[key];
-    if (!entry) throw new Error(key);
-    delete window.marbenchImages?.[key];
-    const array = await decode(entry);
-    if (!entry.base) return array;
-    // The base comes in the file of the case, or in the same.
-    const id = key.slice(0, key.indexOf("/"));
-    const base = await (arrays.get(`${id}/${entry.base}`)?.array ?? fetchArray(url, `${id}/${entry.base}`));
-    for (let index = 0; index < array.values.length; index += 1) array.values[index] += base.values[index];
-    return array;
+    forget(url);
+    const packed = window.marbenchImages?.[name];
+    if (!packed) throw new Error(url);
+    delete window.marbenchImages?.[name];
+    return decode(packed);
   };
 
-  /** @type {Gallery["fetchArray"]} */
-  const fetchArray = (url, key) => {
-    const known = arrays.get(key) ?? { url, array: fetched(url, key) };
-    arrays.set(key, known);
-    return known.array;
-  };
-
-  /** @type {Gallery["keep"]} */
-  const keep = (id) => {
-    for (const [key, { url }] of [...arrays]) {
-      if (key.startsWith(`${id}/`)) continue;
-      arrays.delete(key);
-      forget(url);
-    }
+  /** @type {Gallery["fetchArrays"]} */
+  const fetchArrays = (item, kind) => {
+    const name = `${item.id}/${kind}`;
+    const arrays = files.get(name) ?? fetched(`${item.folder}/${kind}.js`, name);
+    files.delete(name);
+    files.set(name, arrays);
+    arrays.catch(() => files.delete(name));
+    if (files.size > MOST_FILES) files.delete([...files.keys()][0]);
+    return arrays;
   };
 
   /** @type {Gallery["outline"]} */
@@ -91,7 +92,9 @@ window.marbenchGallery = window.marbenchGallery || /** @type {Gallery} */ ({});
   // The metal pixel nearest to the middle of all metal, as fractions of the picture.
   /** @type {Gallery["middle"]} */
   const middle = ({ rows, columns, values }) => {
-    const inside = [...values.keys()].filter((index) => values[index]);
+    /** @type {number[]} */
+    const inside = [];
+    values.forEach((value, index) => { if (value) inside.push(index); });
     if (inside.length === 0) return [0.5, 0.5];
     /** @type {(part: (index: number) => number) => number} */
     const mean = (part) => inside.reduce((sum, index) => sum + part(index), 0) / inside.length;
@@ -102,5 +105,5 @@ window.marbenchGallery = window.marbenchGallery || /** @type {Gallery} */ ({});
     return [((nearest % columns) + 0.5) / columns, (Math.floor(nearest / columns) + 0.5) / rows];
   };
 
-  Object.assign(window.marbenchGallery, { fetchArray, keep, outline, middle });
+  Object.assign(window.marbenchGallery, { fetchArrays, outline, middle });
 })();

@@ -80,7 +80,11 @@
       find("bar-low").textContent = size ? "0" : low;
       find("bar-high").textContent = size ? high.replace("+", "±") : high;
       find("bar-middle").textContent = about;
-      const context = find("bar", HTMLCanvasElement).getContext("2d");
+      const bar = find("bar", HTMLCanvasElement);
+      const colours = difference ? state().colours : "grey";
+      if (bar.dataset.colours === colours) return;
+      bar.dataset.colours = colours;
+      const context = bar.getContext("2d");
       for (let x = 0; context && x < 256; x += 1) {
         context.fillStyle = `rgb(${difference ? G.colourAt(x / 255, state().colours).join(" ") : `${x} ${x} ${x}`})`;
         context.fillRect(x, 0, 1, 12);

@@ -56,15 +56,15 @@ interface GalleryCase {
 interface Scan { beta: number[]; gamma: number[]; distance: number; pixel: number; water: number }
 
 interface GalleryData {
-  title: string; cases: GalleryCase[]; methods: string[]; stems: string[]; titles: Record<string, string>;
+  title: string; cases: GalleryCase[]; methods: string[]; titles: Record<string, string>;
   uncorrected: string | null; measures: Array<[string, string, number]>; windows: Record<string, Pair>; error: number;
   /** Name, what readers call it, and colour of every region that cases were scored in; none where none were. */
   regions: Array<[string, string, string]>;
   scan: Scan;
 }
 
-/** A picture of a view: the file and the name of its array, or the one whose projection it is. */
-interface Entry { key: string; label: string; name: string; file: string; array: string; projected: boolean; number: number }
+/** A picture of a view; the key is the name of its array, or of the one whose projection it is. */
+interface Entry { key: string; label: string; name: string; projected: boolean; number: number }
 
 interface Picture extends Entry {
   values: Values; edges: Edge[]; middle: Pair; canvas: HTMLCanvasElement; insets: boolean;
@@ -79,6 +79,9 @@ interface Pane {
   key: string; root: HTMLElement; canvas: HTMLCanvasElement; number: HTMLElement; name: HTMLElement;
   scores: HTMLElement; value: HTMLElement;
 }
+
+/** In device pixels, and how many of them are one of the page. */
+interface Size { width: number; height: number; ratio: number }
 
 interface Statistics { mean: number; deviation: number; count: number }
 
@@ -128,10 +131,8 @@ interface Gallery {
   unitOf(view: View): Unit;
   readState(): State;
   writeState(state: State): string;
-  /** The array "case/name" of a sidecar file. */
-  fetchArray(url: string, key: string): Promise<Values>;
-  /** Forget the pictures of other cases than this; they load again when they are wanted. */
-  keep(id: string): void;
+  /** What a sidecar file of a case holds: a mask, and arrays by their names. The last few files are kept. */
+  fetchArrays(item: GalleryCase, kind: "images" | "sinograms"): Promise<Map<string, Values>>;
   outline(mask: Values): Edge[];
   middle(mask: Values): Pair;
   /** The line integrals of an image in HU, in thousandths, by Joseph's method; lets the page breathe in between. */
@@ -142,7 +143,9 @@ interface Gallery {
   paintValues(canvas: HTMLCanvasElement, array: Values, table: Uint32Array): void;
   paintDifference(canvas: HTMLCanvasElement, array: Values, reference: Values, mask: Values, table: Uint32Array): void;
   makePane(label: string): Pane;
-  draw(pane: Pane, state: PaneState, picture: Picture | null, second: Picture | null): void;
+  /** Of its canvas; null while it is not on the page. */
+  sizeOf(pane: Pane): Size | null;
+  draw(pane: Pane, size: Size, state: PaneState, picture: Picture | null, second: Picture | null): void;
   locate(canvas: HTMLCanvasElement, state: PaneState, event: { clientX: number; clientY: number }): Pair;
   listen(canvas: HTMLCanvasElement, hooks: Hooks): void;
   statistics(array: Values, circle: [number, number, number], reference: Values | null): Statistics;
@@ -156,6 +159,9 @@ interface Gallery {
   makeProfile(viewer: Viewer): { draw(): void };
   listed(data: GalleryData, item: GalleryCase, view: View): Entry[];
   fetchPictures(data: GalleryData, item: GalleryCase, entries: Entry[], view: View, isOpen: () => boolean, arrived: (picture: Picture) => void): Promise<void>;
+  /** The case that comes so many after another, or before it, in a circle. */
+  beside(data: GalleryData, item: GalleryCase, by: number): GalleryCase;
+  fetchNeighbours(data: GalleryData, item: GalleryCase, view: View): void;
   makeMoves(viewer: Basis): Moves;
   makeTexts(viewer: Basis): Texts;
   makeRegions(viewer: Viewer): { outlines(): Outline[]; reflect(): void };
@@ -164,12 +170,12 @@ interface Gallery {
   bindKeys(viewer: Viewer): void;
 }
 
-/** An array as gallery-pixels.js unpacks it; where there is a base, what it differs from that by. */
-interface PackedArray { shape: Pair; kind: "bits" | "int16"; data: string; base?: string }
+/** A mask and arrays of one shape, as gallery-pixels.js unpacks them. */
+interface PackedArrays { shape: Pair; names: string[]; data: string }
 
 interface Window {
   /** Case → region → x and y of both ends of every line of its outline. */
   marbenchRegions?: Record<string, Record<string, number[]>>;
   marbenchGallery: Gallery;
-  marbenchImages?: Record<string, PackedArray>;
+  marbenchImages?: Record<string, PackedArrays>;
 }

@@ -12,6 +12,8 @@
   /** @type {Box} */
   const WHOLE = [0, 0, 1, 1];
   const PROFILE_HEIGHT = 270;
+  // Who stays that long is looking at a case: those beside it are loaded meanwhile.
+  const LOOKED_AT_MS = 100;
   const byId = new Map(data.cases.map((item) => [item.id, item]));
 
   let state = G.readState();
@@ -21,6 +23,7 @@
   /** @type {Pane[]} */
   let panes = [];
   let painted = "";
+  let drawnIn = "";
   let frame = 0;
   let saving = 0;
 
@@ -121,26 +124,34 @@
     G.arrangePanes(panesBox, panes, { aspect, columns: state.columns, grid: state.layout === "grid", below: state.profile ? PROFILE_HEIGHT : 0 });
   };
 
+  /** @type {(key: string) => Picture | null} */
+  const ready = (key) => {
+    const picture = pictures.get(key);
+    return picture?.fresh ? picture : null;
+  };
+  const second = () => (state.layout === "swipe" ? ready(state.right) : null);
+
   /** @type {(pane: Pane) => void} */
-  const drawPane = (pane) => {
-    const swipe = state.layout === "swipe";
-    /** @type {(picture: Picture | undefined) => Picture | null} */
-    const ready = (picture) => (picture?.fresh ? picture : null);
-    const [picture, second] = [ready(pictures.get(pane.key)), swipe ? ready(pictures.get(state.right)) : null];
-    G.draw(pane, view(), picture, second);
-    pane.root.toggleAttribute("data-waiting", !picture);
-    if (picture && !swipe) pane.scores.textContent = state.roi ? texts.roiText(picture) : state.view === "residual" ? texts.residualText(picture) : texts.scoresOf(picture);
+  const caption = (pane) => {
+    const [picture, other] = [ready(pane.key), second()];
+    if (picture && state.layout !== "swipe") pane.scores.textContent = state.roi ? texts.roiText(picture) : state.view === "residual" ? texts.residualText(picture) : texts.scoresOf(picture);
     const { probe } = state;
-    pane.value.textContent = probe ? [picture, second].flatMap((item) => (item ? [texts.valueAt(item, probe)] : [])).join(" | ") : "";
+    pane.value.textContent = probe ? [picture, other].flatMap((item) => (item ? [texts.valueAt(item, probe)] : [])).join(" | ") : "";
   };
 
+  const paneSize = () => (panes.length ? G.sizeOf(panes[0]) : null);
+  const room = () => JSON.stringify([root.clientWidth, paneSize()]);
   const drawAll = () => {
     frame = 0;
     paint();
-    panes.forEach(drawPane);
+    panes.forEach(caption);
     profile.draw();
     toolbar.reflect();
     regions.reflect();
+    // After all that is written: the browser lays the page out once. Panes are of one size.
+    const size = paneSize();
+    if (size) for (const pane of panes) G.draw(pane, size, view(), ready(pane.key), second());
+    drawnIn = room();
     clearTimeout(saving);
     saving = setTimeout(() => {
       const hash = G.writeState(state);
@@ -171,7 +182,6 @@
     for (const input of document.querySelectorAll("[name=view]")) if (input instanceof HTMLInputElement) input.disabled = G.isSinogram(/** @type {View} */ (input.value)) && !current.sinograms;
     pictures = new Map();
     settle();
-    G.keep(next.id);
     find("case", HTMLSelectElement).value = next.id;
     Object.assign(find("case-facts"), { textContent: texts.factsOf(current), title: texts.factsOf(current) });
     toolbar.film();
@@ -182,7 +192,11 @@
     root.setAttribute("aria-busy", "true");
     const isOpen = () => current === item && state.view === shownView;
     G.fetchPictures(data, item, listed(), shownView, isOpen, (picture) => { pictures.set(picture.key, picture); redraw(); })
-      .then(() => { if (isOpen()) root.removeAttribute("aria-busy"); })
+      .then(() => {
+        if (!isOpen()) return;
+        root.removeAttribute("aria-busy");
+        setTimeout(() => { if (isOpen()) G.fetchNeighbours(data, item, shownView); }, LOOKED_AT_MS);
+      })
       .catch((/** @type {Error} */ problem) => say(`A picture could not be loaded (${problem.message}). The gallery's folder must lie beside this page.`));
     redraw();
   };
@@ -222,7 +236,8 @@
     state = G.readState();
     open();
   });
-  new ResizeObserver(() => { arrange(); redraw(); }).observe(root);
+  // Another case may make the page longer, no more.
+  new ResizeObserver(() => { arrange(); if (room() !== drawnIn) redraw(); }).observe(root);
 
   open();
   document.body.dataset.built = "true";

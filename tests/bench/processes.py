@@ -2,14 +2,52 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from functools import cache
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
+from marbench.bench.work import PRELOAD
+from marbench.machine.forkserver import shared_server
+
 _SERVER = "from marbench.machine.forked import serve"
+
+
+@cache
+def _forks() -> ForkServerContext:
+    """Processes that have imported everything already, and have started no thread yet."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["marbench.bench.run", "marbench.cli.run", "marbench.phantoms.patients"])
+    return context
+
+
+def forked_command(arguments: list[str], log: Path, largest_file: int | None = None) -> ForkServerProcess:
+    """Start ``marbench``, which says what it says to a file. No file may grow beyond a size in bytes."""
+    process = _forks().Process(target=_command_line, args=(arguments, str(log), largest_file))
+    process.start()
+    return process
+
+
+def _command_line(arguments: list[str], log: str, largest_file: int | None) -> None:
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
+    # Whoever runs the tests in the background may ignore them, and so would marbench.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    from marbench.cli import main
+
+    # As fresh as a command that begins, for this process has imported everything and done nothing.
+    shared_server(PRELOAD).start_forked()
+    main(arguments)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:

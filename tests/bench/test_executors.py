@@ -7,7 +7,7 @@ import time
 
 import pandas as pd
 import pytest
-from processes import alive, descendants, wait_until, workers
+from processes import alive, descendants, forked_command, wait_until, workers
 from running import run, table
 
 from marbench.bench.executors import LocalWorkers, ThisProcess
@@ -117,7 +117,7 @@ def test_a_method_that_ends_the_worker_that_it_is_in_crashes_alone_and_nobody_el
     for name, body in DEADLY.items():
         plugins = plugin(name, f"import os, signal\n{body}\nreturn scan.image")
     methods = f"none,{','.join(DEADLY)},li"
-    finished = run(tiny, tmp_path / "out", methods, plugins, isolation="inline", workers=2, limit=5)
+    finished = run(tiny, tmp_path / "out", methods, plugins, isolation="inline", workers=2, limit=3)
     statuses = finished.rows.groupby("method")["status"].agg(lambda each: sorted(set(each)))
     assert statuses.to_dict() == {
         "none": ["ok"],
@@ -127,11 +127,11 @@ def test_a_method_that_ends_the_worker_that_it_is_in_crashes_alone_and_nobody_el
         "returns": ["ok"],
         "li": ["ok"],
     }
-    assert finished.rows.groupby("method").size().eq(5).all()
+    assert finished.rows.groupby("method").size().eq(3).all()
     why = finished.rows.drop_duplicates("method").set_index("method")["message"]
     assert "SIGSEGV" in why["segfault"]
     assert "exit code 0" in why["leaves"]
-    undisturbed = run(tiny, tmp_path / "undisturbed", "none,li", limit=5).rows
+    undisturbed = run(tiny, tmp_path / "undisturbed", "none,li", limit=3).rows
     others = finished.rows[finished.rows["method"].isin(["none", "li"])]
     pd.testing.assert_frame_equal(table(others), table(undisturbed), check_exact=True)
 
@@ -151,19 +151,40 @@ def test_a_device_that_is_not_there_is_told_once(tiny):
         results(LocalWorkers(2), work)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_no_process_is_left_of_a_run_that_is_killed_or_interrupted(tiny_file, tmp_path, plugin, number, marbench):
+@pytest.fixture
+def endless(tiny_file, tmp_path, plugin):
+    """Return what to ask of marbench for a run whose calls take a minute, and what tells that one has begun."""
     plugins = plugin("slow", f"open({str(tmp_path / 'begun')!r}, 'w').close()\ntime.sleep(60)\nreturn scan.image")
     asked = ["run", "--spec", tiny_file, "--plugins", plugins, "--methods", "slow,none", "--workers", 2]
-    process = marbench(tmp_path / "log", *asked, "--out", tmp_path / "out")
-    wait_until(lambda: (tmp_path / "begun").exists() and len(workers(process.pid)) == 2)
+    return [str(word) for word in (*asked, "--out", tmp_path / "out")], (tmp_path / "begun").exists
+
+
+def processes_of(pid, begun):
+    """Return the processes of a run once all of its workers are at work."""
+    wait_until(lambda: begun() and len(workers(pid)) == 2)
     time.sleep(0.2)
-    all_of_it = descendants(process.pid)
+    all_of_it = descendants(pid)
     assert len(all_of_it) >= 1 + 2 + 2 + 1  # server, workers and their servers, a method at least
-    process.send_signal(number)
-    assert process.wait(60) == (130 if number == signal.SIGINT else -number)
+    return all_of_it
+
+
+def test_no_process_is_left_of_a_run_that_is_killed(endless, tmp_path, marbench):
+    asked, begun = endless
+    process = marbench(tmp_path / "log", *asked)
+    all_of_it = processes_of(process.pid, begun)
+    process.kill()
+    assert process.wait(60) == -signal.SIGKILL
     wait_until(lambda: not any(map(alive, all_of_it)), seconds=20)
-    if number == signal.SIGINT:
-        log = (tmp_path / "log").read_text()
-        assert "the same command goes on" in log
-        assert "Traceback" not in log
+
+
+def test_no_process_is_left_of_a_run_that_is_interrupted(endless, tmp_path):
+    asked, begun = endless
+    process = forked_command(asked, tmp_path / "log")
+    all_of_it = processes_of(process.pid, begun)
+    os.kill(process.pid, signal.SIGINT)
+    process.join(60)
+    assert process.exitcode == 130
+    wait_until(lambda: not any(map(alive, all_of_it)), seconds=20)
+    log = (tmp_path / "log").read_text()
+    assert "the same command goes on" in log
+    assert "Traceback" not in log

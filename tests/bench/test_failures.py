@@ -119,7 +119,7 @@ def test_a_case_that_cannot_be_made_is_a_row_of_its_own_is_tried_again_and_is_no
 
 def test_a_method_can_corrupt_neither_the_scan_nor_the_settings_of_the_others(tmp_path, tiny, plugin):
     body = "for t in (scan.sinogram, scan.image, scan.metal_mask, scan.metal_trace): t.zero_()\n"
-    body += "torch.set_default_dtype(torch.float64); torch.set_num_threads(1); torch.set_grad_enabled(True)\n"
+    body += "torch.set_default_dtype(torch.float64); torch.set_num_threads(3); torch.set_grad_enabled(True)\n"
     folder = plugin("a-vandal", body + "return scan.image")
     threads = torch.get_num_threads()
     alone = run(tiny, tmp_path / "alone", "li,none", limit=3).rows

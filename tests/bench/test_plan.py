@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from marbench.bench.plan import Known, Shard, Stored, cases_of, plan
-from marbench.cases.case import CaseKey
+from marbench.cases.info import CaseKey
 from marbench.errors import MarbenchError
 from marbench.results.rows import Key
 

@@ -1,20 +1,17 @@
 """Real processes, killed and interrupted: the same command ends with the table of an undisturbed run."""
 
-import multiprocessing
 import os
-import resource
 import signal
 import time
-from collections.abc import Callable, Iterator
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from processes import forked_command
 from running import run, table
 
-from marbench.bench.work import PRELOAD
-from marbench.machine.forkserver import shared_server
 from marbench.results.store import open_run
 from marbench.spec import Spec
 
@@ -25,44 +22,14 @@ def slow(folder: Path) -> str:
     return f"time.sleep(0.03)\n{count}return scan.image + 1"
 
 
-def command(arguments: list[str], log: str, largest_file: int | None) -> None:
-    """Be ``marbench`` with these arguments; what it says goes to a file. No file may grow beyond a size in bytes."""
-    if largest_file is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
-    # Whoever runs the tests in the background may ignore them, and so would marbench.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    from marbench.cli import main
-
-    # As fresh as a command that begins, for this process has imported everything and done nothing.
-    shared_server(PRELOAD).start_forked()
-    main(arguments)
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[ForkServerContext]:
-    """Processes that have imported everything already, and have started no thread yet."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["marbench.bench.run", "marbench.cli.run", "marbench.phantoms.patients"])
-    yield context
-
-
 @pytest.fixture
-def start(
-    forks: ForkServerContext, tiny_file: Path, plugin: Callable[..., Path], tmp_path: Path
-) -> Callable[..., ForkServerProcess]:
+def start(tiny_file: Path, plugin: Callable[..., Path], tmp_path: Path) -> Callable[..., ForkServerProcess]:
     plugins = plugin("slow", slow(tmp_path))
 
     def begin(*more: str, largest_file: int | None = None) -> ForkServerProcess:
         arguments = ["run", "--spec", str(tiny_file), "--methods", "slow,none", "--plugins", str(plugins)]
         arguments += ["--out", str(tmp_path / "out"), "--no-timing", "--no-report", "--images", "none"]
-        arguments += ["--limit", "8", *more]
-        process = forks.Process(target=command, args=(arguments, str(tmp_path / "log"), largest_file))
-        process.start()
-        return process
+        return forked_command([*arguments, "--limit", "8", *more], tmp_path / "log", largest_file)
 
     return begin
 

@@ -18,9 +18,10 @@ from syndeeplesion_files import theirs, write_syndeeplesion
 
 import marbench
 from marbench.cases.array_files import lying_as_ours
-from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
+from marbench.cases.case import Case, Scan, Truth
 from marbench.cases.export import export_cases
 from marbench.cases.file_cases import FileCases
+from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.opening import open_cases
 from marbench.cases.scanner import operators_of
 from marbench.cases.simulator import Simulator

@@ -30,28 +30,36 @@ def marbench(*arguments: str | bytes | Path, shell: str = "", **environment: str
     return subprocess.run(command, env=settings, capture_output=True, timeout=240)
 
 
-def run_options(tiny_file: Path, out: Path | bytes, methods: str = "none") -> list[str | bytes | Path]:
-    return ["run", "--spec", tiny_file, "--methods", methods, "--limit", "1", "--no-timing", "--out", out]
-
-
-def test_a_run_renders_its_page_whatever_its_folder_is_called_and_happens_to_its_output(tmp_path, tiny_file):
-    out = os.fsencode(tmp_path) + b"/\xff\xfe out"
-    page = Path(os.fsdecode(out + b"/report/provenance.html"))
-    for words, shell in ((run_options(tiny_file, out), "> /dev/full 2>&-"), (["report", out], "| head -1")):
-        result = marbench(*words, shell=shell)
-        assert result.returncode == 0, result.stderr
-        assert b"marbench report " in page.read_bytes()
-        assert b"Traceback" not in result.stderr and b"Exception ignored" not in result.stderr
-        page.unlink()
-
-
-def test_the_exit_code_keeps_its_meaning_where_nobody_listens(tmp_path, tiny_file):
-    (tmp_path / "bad.py").write_text(
+@pytest.fixture(scope="module")
+def unheard(
+    tiny_file: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[bytes, subprocess.CompletedProcess[bytes]]:
+    """The folder, whose name is no text, of a run of a method that fails and to which nobody listens."""
+    folder = tmp_path_factory.mktemp("unheard")
+    (folder / "bad.py").write_text(
         "from marbench import Method\nclass Bad(Method):\n    def reduce(self, scan): raise ValueError\n"
     )
-    arguments = run_options(tiny_file, tmp_path / "out", f"{tmp_path / 'bad.py'}:Bad")
-    assert marbench(*arguments, "--no-report", "--isolation", "inline", shell="> /dev/full").returncode == 1
-    assert open_run(tmp_path / "out").rows["message"].str.startswith("ValueError").all()
+    out = os.fsencode(folder) + b"/\xff\xfe out"
+    words = ["run", "--spec", tiny_file, "--methods", f"none,{folder / 'bad.py'}:Bad", "--limit", "1", "--out", out]
+    return out, marbench(*words, "--no-timing", "--isolation", "inline", shell="> /dev/full 2>&-")
+
+
+def test_a_run_renders_its_page_whatever_its_folder_is_called_and_happens_to_its_output(unheard):
+    out, _ = unheard
+    page = Path(os.fsdecode(out + b"/report/provenance.html"))
+    assert b"marbench report " in page.read_bytes()
+    page.unlink()
+    result = marbench("report", out, shell="| head -1")
+    assert result.returncode == 0, result.stderr
+    assert b"marbench report " in page.read_bytes()
+    assert b"Traceback" not in result.stderr and b"Exception ignored" not in result.stderr
+
+
+def test_the_exit_code_keeps_its_meaning_where_nobody_listens(unheard):
+    out, result = unheard
+    assert result.returncode == 1
+    rows = open_run(Path(os.fsdecode(out))).rows.set_index("method")
+    assert rows.at["bad.py:Bad", "message"].startswith("ValueError") and rows.at["none", "status"] == "ok"
     assert marbench("show", "nothing", shell="2> /dev/full").returncode == 2
 
 

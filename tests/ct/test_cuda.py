@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -91,28 +92,39 @@ def test_single_image_that_does_not_fit_stays_an_out_of_memory_error() -> None:
     assert "Even one item, (2, 2) → (2, 2)" in raised.value.__notes__[0]
 
 
+# Once chosen, a switch stays: each is tried in a copy of the process.
 PROGRAM = """
-import sys
+import os
 import torch
 from marbench.ct.ops import _full_precision
 
 matmul = torch.backends.cuda.matmul
-if sys.argv[1] == "old":
-    torch.set_float32_matmul_precision("high")
-elif sys.argv[1] == "new":
-    matmul.fp32_precision = "tf32"
-before = matmul.fp32_precision
-with _full_precision(torch.device("cuda")):
-    assert matmul.fp32_precision == "ieee"
-    assert not matmul.allow_tf32  # what cuBLAS asks; an error where the two switches differ
-assert matmul.fp32_precision == before
-if sys.argv[1] != "new":
-    assert matmul.allow_tf32 == (sys.argv[1] == "old")
+
+
+def look(switch):
+    if switch == "old":
+        torch.set_float32_matmul_precision("high")
+    elif switch == "new":
+        matmul.fp32_precision = "tf32"
+    before = matmul.fp32_precision
+    with _full_precision(torch.device("cuda")):
+        assert matmul.fp32_precision == "ieee"
+        assert not matmul.allow_tf32  # what cuBLAS asks; an error where the two switches differ
+    assert matmul.fp32_precision == before
+    if switch != "new":
+        assert matmul.allow_tf32 == (switch == "old")
+
+
+for switch in ("none", "old", "new"):
+    if not os.fork():
+        look(switch)
+        os._exit(0)
+    assert os.wait()[1] == 0, switch
 """
 
 
 @pytest.mark.skipif(not hasattr(torch.backends.mkldnn, "matmul"), reason="before PyTorch 2.9 there is one switch")
-@pytest.mark.parametrize("switch", ["none", "old", "new"])
-def test_full_precision_inside_whichever_switch_of_tf32_was_used(switch: str) -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM, switch], capture_output=True, text=True, check=False)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are copied")
+def test_full_precision_inside_whichever_switch_of_tf32_was_used() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -18,6 +18,7 @@ from marbench.geometry import FanBeam, ImageGrid
 from marbench.reconstruction import Window
 
 ARC, GRID = dudonet()
+_, HALF = dudonet(2)
 FLAT = FanBeam(320, 321, 39.69, 43.44 / 321, "flat", 79.38)
 SHORT = math.pi + 2 * ARC.widest
 UNEVEN = tuple(np.cumsum(np.tile([0.8, 1.2], 160)) * (2 * math.pi / 320))
@@ -36,6 +37,12 @@ SCANS = {
 }
 
 
+def halved(scan: FanBeam) -> FanBeam:
+    """Return a like scan with half the views and bins."""
+    angles = tuple(np.array(scan.angles[::2]))
+    return replace(scan, views=scan.views // 2, bins=161, pitch=2 * scan.pitch, offset=scan.offset / 2, angles=angles)
+
+
 def small(scan: FanBeam) -> FanBeam:
     """Return a like scan with few rays."""
     angles = tuple(np.array(scan.angles[::20]))
@@ -43,36 +50,41 @@ def small(scan: FanBeam) -> FanBeam:
 
 
 @pytest.fixture(scope="module")
+def truth() -> torch.Tensor:
+    return sum(disc.pixels(HALF) for disc in BODY)
+
+
+@pytest.fixture(scope="module")
 def full() -> torch.Tensor:
-    return RadonInversion(ARC, GRID)(sum(disc.chords(ARC) for disc in BODY).float())
+    return RadonInversion(halved(ARC), HALF)(sum(disc.chords(halved(ARC)) for disc in BODY).float())
 
 
 @pytest.mark.parametrize("name", ["quarter shift", "half fan", "short, clockwise, shifted", "list of a circle"])
-def test_discs_project_to_their_chords(name: str) -> None:
-    scan = SCANS[name]
-    image = sum(disc.pixels(GRID) for disc in BODY)
+def test_discs_project_to_their_chords(name: str, truth: torch.Tensor) -> None:
+    scan = halved(SCANS[name])
     exact = sum(disc.chords(scan) for disc in BODY)
-    # On the fly: storing the weights of one projection at this size takes longer.
-    sinogram = project(image.float(), scan, GRID, backend="reference")
-    assert (sinogram - exact).norm() <= 2e-3 * exact.norm()
+    # On the fly: storing the weights of one projection takes longer.
+    sinogram = project(truth.float(), scan, HALF, backend="reference")
+    assert (sinogram - exact).norm() <= 4.5e-3 * exact.norm()
 
 
 @pytest.mark.parametrize("scan", SCANS.values(), ids=SCANS)
-def test_discs_keep_their_values_and_places_and_the_rest_stays_empty(scan: FanBeam, full: torch.Tensor) -> None:
-    disc = Disc(2.1, 1.3, 2.6, 0.2)
+def test_discs_keep_their_values_and_places_and_the_rest_stays_empty(
+    scan: FanBeam, full: torch.Tensor, truth: torch.Tensor
+) -> None:
+    scan, disc = halved(scan), Disc(2.1, 1.3, 2.6, 0.2)
     sinograms = torch.stack([disc.chords(scan), sum(each.chords(scan) for each in BODY)])
-    image, body = RadonInversion(scan, GRID)(sinograms.float()).double()
-    assert image[disc.covers(GRID, 0.3)].mean().item() == pytest.approx(0.2, rel=3e-3)
-    near = image * disc.covers(GRID, -0.5)
-    centroid = torch.stack([(near * torch.from_numpy(GRID.x)).sum(), (near.T * torch.from_numpy(GRID.y)).sum()])
-    assert (centroid / near.sum() - torch.tensor([disc.x, disc.y])).abs().max() <= 0.05 * GRID.pixel
-    # Rays that were counted twice, or not at all, would be streaks far from the disc. The full scan has 1.1 %.
-    assert image[~disc.covers(GRID, -0.5)].square().mean().sqrt() <= 0.012 * 0.2
+    image, body = RadonInversion(scan, HALF)(sinograms.float()).double()
+    assert image[disc.covers(HALF, 0.3)].mean().item() == pytest.approx(0.2, rel=3e-3)
+    near = image * disc.covers(HALF, -0.5)
+    centroid = torch.stack([(near * torch.from_numpy(HALF.x)).sum(), (near.T * torch.from_numpy(HALF.y)).sum()])
+    assert (centroid / near.sum() - torch.tensor([disc.x, disc.y])).abs().max() <= 0.05 * HALF.pixel
+    # Rays that were counted twice, or not at all, would be streaks far from the disc. The full scan has 1.6 %.
+    assert image[~disc.covers(HALF, -0.5)].square().mean().sqrt() <= 0.0175 * 0.2
     # An asymmetric phantom is reconstructed as well as by the full scan.
-    truth = sum(each.pixels(GRID) for each in BODY)
-    flat = torch.stack([each.covers(GRID, -0.2) & ~each.covers(GRID, 0.2) for each in BODY]).sum(0) == 0
+    flat = torch.stack([each.covers(HALF, -0.2) & ~each.covers(HALF, 0.2) for each in BODY]).sum(0) == 0
     errors = [(each - truth)[flat].square().mean().sqrt() for each in (full, body)]
-    assert errors[0] < 0.015 * 0.2
+    assert errors[0] < 0.023 * 0.2
     assert errors[1] < 1.3 * errors[0]
 
 

@@ -77,10 +77,12 @@ def test_packing_loses_less_than_the_noise_of_a_scan(world: World) -> None:
 
 
 def test_a_damaged_block_is_made_again(world: World, tmp_path: Path) -> None:
-    cache = BlockCache(world.key, tmp_path)
-    with Feeder(world, cache, workers=0) as feeder:
+    kept, cache = BlockCache(world.key), BlockCache(world.key, tmp_path)
+    with Feeder(world, kept, workers=0) as feeder:
         (whole,) = feeder.fetch([0])
-        cache.path(0).write_bytes(cache.path(0).read_bytes()[:1000])
+    cache.folder.mkdir(parents=True)
+    cache.path(0).write_bytes(kept.path(0).read_bytes()[:1000])
+    with Feeder(world, cache, workers=0) as feeder:
         (again,) = feeder.fetch([0])
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 

@@ -32,7 +32,7 @@ def test_a_training_begins_from_the_weights_it_is_given_and_its_card_says_so(
 ) -> None:
     request = request_for(plugins)
     start = starting_weights(str(trained.path), request)
-    recipe = recipe_for(request, spec, steps=1, start=named_start(start), seed=9)
+    recipe = recipe_for(request, spec, steps=1, start=named_start(start))
     networks = Trainer(request, spec, recipe, tmp_path / "looked at", launch("cpu"), start, silent).method.networks()
     for key, value in read_weights(trained).items():
         assert torch.equal(networks["net"].state_dict()[key.removeprefix("net.")], value), key

@@ -1,9 +1,7 @@
 import math
-import os
 import shutil
 import signal
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,60 +11,19 @@ import torch
 from click.testing import CliRunner
 from ship_weights import ship
 from tiny_training import recipe_for, request_for, silent
+from training_processes import REQUEST, SECONDS, meeting_of, started
 
 from marbench.cli.train import command
 from marbench.errors import MarbenchError, MethodError, SpecError
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
 from marbench.learning.training import train
+from marbench.machine.forkserver import Child
 from marbench.machine.interrupts import Interrupted
 from marbench.method.discovery import discover
 from marbench.method.request import load_method, parse_methods
 from marbench.method.weights import WeightsCard, WeightsFile, read_weights
 from marbench.spec import Spec, load_spec
-
-REQUEST = "tinynet[poison=-2]"
-
-RUNNER = f"""
-import sys
-from pathlib import Path
-from marbench.learning import trainer, training
-from marbench.spec import load_spec
-from tiny_training import recipe_for, request_for
-
-if __name__ == "__main__":
-    trainer.CHECKPOINT_SECONDS = 0
-    plugins, spec, out = Path(sys.argv[1]), load_spec(sys.argv[2]), Path(sys.argv[3])
-    request = request_for(plugins, {REQUEST!r})
-    training.train(request, spec, recipe_for(request, spec), out, installed=False)
-"""
-
-# What a rank ends with is kept; each rank asks for another precision, as if they had measured differently.
-RANK = """
-import os
-import sys
-from pathlib import Path
-import torch
-from marbench.learning import trainer, training
-from marbench.spec import load_spec
-from tiny_training import recipe_for, request_for
-
-
-class Watched(trainer.Trainer):
-    def run(self, *arguments):
-        super().run(*arguments)
-        weights = {name: weight.detach() for name, weight in self.method.networks()["net"].named_parameters()}
-        torch.save({"precision": self.recipe.precision, "weights": weights}, self._out / f"rank{rank}.pt")
-
-
-if __name__ == "__main__":
-    rank = int(os.environ["RANK"])
-    training.Trainer = Watched
-    plugins, spec, out = Path(sys.argv[1]), load_spec(sys.argv[2]), Path(sys.argv[3])
-    request = request_for(plugins)
-    recipe = recipe_for(request, spec, steps=6, validations=1, precision=("32-true", "bf16-mixed")[rank])
-    training.train(request, spec, recipe, out, installed=False)
-"""
 
 
 @pytest.fixture(scope="session")
@@ -79,30 +36,26 @@ def undisturbed(plugins: Path, spec: Spec, _cache: Path, tmp_path_factory: pytes
     return out
 
 
-def _start(
-    plugins: Path, spec_file: Path, out: Path, code: str = RUNNER, launcher: tuple[str, ...] = ()
-) -> subprocess.Popen[str]:
-    script = out.parent / "runner.py"
-    script.write_text(code)
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    return subprocess.Popen(
-        [sys.executable, *launcher, str(script), str(plugins), str(spec_file), str(out)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@pytest.fixture
+def start() -> Iterator[Callable[..., Child]]:
+    """Return a function that starts a training in a process of its own, which does not outlive the test."""
+    processes: list[Child] = []
+
+    def begin(target: str, *paths: Path, **environment: object) -> Child:
+        processes.append(started(target, paths, environment))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.kill()
 
 
 def test_a_run_that_was_killed_ends_like_one_that_was_not(
-    plugins: Path, spec: Spec, spec_file: Path, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plugins: Path, spec: Spec, spec_file: Path, undisturbed: Path, tmp_path: Path, start: Callable[..., Child]
 ) -> None:
     out = tmp_path / "run"
-    monkeypatch.setenv("TINYNET_STOP", f"{signal.SIGKILL:d} in step 13")
-    process = _start(plugins, spec_file, out)
-    told = process.communicate(timeout=60)[0]
-    assert process.returncode == -signal.SIGKILL, told
-    monkeypatch.delenv("TINYNET_STOP")
+    process = start("alone", plugins, spec_file, out, TINYNET_STOP=f"{signal.SIGKILL:d} in step 13")
+    assert process.end(SECONDS) == signal.SIGKILL, process.output()
     _goes_on_as_if_it_had_not_been_stopped(12, plugins, spec, out, undisturbed)
 
 
@@ -134,12 +87,12 @@ def _goes_on_as_if_it_had_not_been_stopped(step: int, plugins: Path, spec: Spec,
         torch.testing.assert_close(value, others[key], rtol=1e-3, atol=1e-4)
 
 
-def test_ranks_share_one_recipe_and_end_with_the_same_network(plugins: Path, spec_file: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    process = _start(plugins, spec_file, out, RANK, launcher)
-    told = process.communicate(timeout=120)[0]
-    assert process.returncode == 0, told
+def test_ranks_share_one_recipe_and_end_with_the_same_network(
+    plugins: Path, spec_file: Path, tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    out, world = tmp_path / "run", meeting_of(2)
+    ranks = [start("rank", plugins, spec_file, out, **world, RANK=each, LOCAL_RANK=each) for each in range(2)]
+    assert [process.end(SECONDS) for process in ranks] == [0, 0], [process.output() for process in ranks]
     card = WeightsCard.model_validate_json(next(out.glob("tinynet*.json")).read_bytes())
     assert (card.precision, card.steps, card.samples, card.hardware["ranks"]) == ("32-true", 6, 24, 2)
     first, second = (torch.load(out / f"rank{rank}.pt", weights_only=True) for rank in range(2))

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import marbench
-from marbench.cases.case import Case, CaseInfo, CaseKey, Scan, Truth
+from marbench.cases.case import Case, Scan, Truth
+from marbench.cases.info import CaseInfo, CaseKey
 from marbench.errors import MetricError
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.metrics.fidelity import psnr, rmse, ssim

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import xraydb
 
 from marbench.errors import DataError, SpecError
 from marbench.physics.composition import (
@@ -35,6 +34,8 @@ def test_mass_attenuation_agrees_with_xcom(name: str, expected: float) -> None:
 
 
 def test_the_table_of_the_elements_holds_xraydbs_values_and_between_its_energies_xraydb_is_asked() -> None:
+    import xraydb
+
     assert tuple(xraydb.atomic_symbol(number) for number in range(1, 93)) == ELEMENTS
     kev = np.array(TABLE_KEV, dtype=float)
     for element in ELEMENTS:
@@ -59,6 +60,8 @@ def test_relative_attenuation_is_one_at_the_reference_energy(name: str) -> None:
 
 
 def test_elements_are_as_dense_as_other_tables_say() -> None:
+    import xraydb
+
     elements = [material for material in MATERIALS.values() if len(material.fractions) == 1]
     assert len(elements) == 10
     for material in elements:

@@ -4,7 +4,6 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-import xraydb
 from scipy.integrate import quad
 
 from marbench.physics.beam_hardening import correct_water
@@ -13,6 +12,14 @@ from marbench.physics.spectrum import Detector, load_spectrum, weighted_spectrum
 from marbench.physics.transmission import photon_noise, polychromatic
 
 SPECTRUM = "w120_al2.8"
+
+
+def mu_elam(element: str, energy_ev: float) -> float:
+    """Return a mass attenuation coefficient, cm²/g."""
+    # Here, since it takes a second that each test process would spend.
+    import xraydb
+
+    return float(xraydb.mu_elam(element, energy_ev))
 
 
 def independent_line_integral(
@@ -26,7 +33,7 @@ def independent_line_integral(
     spectrum = load_spectrum(name)
 
     def attenuation(element_fractions: dict[str, float], kev: float) -> float:
-        return sum(f * float(xraydb.mu_elam(e, kev * 1000)) for e, f in element_fractions.items())
+        return sum(f * mu_elam(e, kev * 1000) for e, f in element_fractions.items())
 
     water = {"H": 0.1119, "O": 0.8881}
     scale = WATER_ATTENUATION / attenuation(water, 70.0)
@@ -46,7 +53,7 @@ def independent_line_integral(
 
 @pytest.mark.parametrize(("water_cm", "titanium_cm"), [(1, 0), (20, 0), (45, 0), (14, 2), (30, 5), (0, 1)])
 def test_law_agrees_with_independent_integration(water_cm: float, titanium_cm: float) -> None:
-    titanium_at_70 = 4.5 * float(xraydb.mu_elam("Ti", 70000))
+    titanium_at_70 = 4.5 * mu_elam("Ti", 70000)
     paths = torch.tensor([water_cm * WATER_ATTENUATION, titanium_cm * titanium_at_70])
     computed = float(polychromatic(paths[:, None], ["water", "titanium"], SPECTRUM)[0])
     assert computed == pytest.approx(independent_line_integral(water_cm, titanium_cm), rel=1e-4)
@@ -58,7 +65,7 @@ def test_law_agrees_with_independent_integration(water_cm: float, titanium_cm: f
 def test_law_of_every_tube_voltage_and_detector(
     water_cm: float, titanium_cm: float, kvp: int, detector: Detector
 ) -> None:
-    titanium_at_70 = 4.5 * float(xraydb.mu_elam("Ti", 70000))
+    titanium_at_70 = 4.5 * mu_elam("Ti", 70000)
     paths = torch.tensor([[water_cm * WATER_ATTENUATION], [titanium_cm * titanium_at_70]])
     name = f"w{kvp}_al2.8"
     computed = float(polychromatic(paths, ["water", "titanium"], weighted_spectrum(name, detector)))
@@ -76,7 +83,7 @@ def test_one_energy_obeys_beers_law_and_the_correction_takes_it_to_the_reference
 
 def test_published_photon_count_behind_water_and_titanium() -> None:
     """14 cm of water and 2 cm of titanium leave about 1.7e4 of 2e7 photons in the DuDoNet geometry."""
-    titanium_at_70 = 4.5 * float(xraydb.mu_elam("Ti", 70000))
+    titanium_at_70 = 4.5 * mu_elam("Ti", 70000)
     paths = torch.tensor([[14 * WATER_ATTENUATION], [2 * titanium_at_70]])
     photons = 2e7 * math.exp(-float(polychromatic(paths, ["water", "titanium"], SPECTRUM)))
     assert photons == pytest.approx(1.7e4, rel=0.05)

@@ -48,25 +48,23 @@ def _shown(run: Path) -> dict[str, Any]:
     return dict(content["data"])
 
 
-def _arrays(*paths: Path) -> dict[str, np.ndarray]:
-    """Read sidecar scripts without a browser, in the order in which they build on one another."""
-    arrays: dict[str, np.ndarray] = {}
-    for path in paths:
-        script = path.read_text()
-        for key, value in re.findall(r"^window\.marbenchImages\[(.*?)\] = (\{.*\});$", script, re.MULTILINE):
-            entry, name = json.loads(value), json.loads(key)
-            array = _unpack(zlib.decompress(base64.b64decode(entry["data"])), entry["shape"], entry["kind"])
-            if "base" in entry:
-                array = array + arrays[f"{name.split('/')[0]}/{entry['base']}"]
-            arrays[name] = array
-    return arrays
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read a sidecar script without a browser."""
+    (value,) = re.findall(r"^window\.marbenchImages\[.*?\] = (\{.*\});$", path.read_text(), re.MULTILINE)
+    entry = json.loads(value)
+    return dict(zip(("mask", *entry["names"]), _unpack(base64.b64decode(entry["data"]), entry["shape"]), strict=True))
 
 
-def _unpack(raw: bytes, shape: list[int], kind: str) -> np.ndarray:
-    """Undo the median predictor of JPEG-LS, value by value as a decoder must."""
-    planes, (rows, columns) = np.frombuffer(raw, np.uint8), shape
-    if kind == "bits":
-        return np.unpackbits(planes)[: rows * columns].reshape(shape).astype(np.bool_)
+def _unpack(packed: bytes, shape: list[int]) -> list[np.ndarray]:
+    """Undo the median predictor of JPEG-LS, value by value as a decoder must, and the differences from the first."""
+    planes, (rows, columns) = np.frombuffer(zlib.decompress(packed), np.uint8), shape
+    masked = -(-rows * columns // 8)
+    mask = np.unpackbits(planes[:masked])[: rows * columns].reshape(shape).astype(np.bool_)
+    first, *others = (_decoded(part, rows, columns) for part in planes[masked:].reshape(-1, 2 * rows * columns))
+    return [mask, first, *(first + other for other in others)]
+
+
+def _decoded(planes: np.ndarray, rows: int, columns: int) -> np.ndarray:
     folded = planes[: rows * columns].astype(int) | planes[rows * columns :].astype(int) << 8
     missed = ((folded >> 1) ^ -(folded & 1)).tolist()
     lines = [[0] * (columns + 1)]
@@ -155,25 +153,25 @@ def test_sidecar_files_hold_the_stored_hu_to_the_last_unit(report: Path) -> None
     data = _data(report)
     assert len(data["cases"]) == 8
     case = next(case for case in data["cases"] if case["reasons"])
-    stems = [f"{data['stems'][at]}.js" for at in case["has"]]
-    arrays = _arrays(*(report / case["folder"] / name for name in ("_case.js", "_sinograms.js", *stems)))
-    names = {"truth": "truth", "uncorrected": "uncorrected", "metal": "metal"}
-    names |= {"sinogram": "measured", "truth_sinogram": "metal-free", "metal_trace": "trace"}
+    images, sinograms = (_arrays(report / case["folder"] / f"{name}.js") for name in ("images", "sinograms"))
+    names = {"sinogram": "measured", "truth_sinogram": "metal-free", "metal_trace": "mask"}
     with np.load(report.parent / "images" / case["id"] / "_case.npz") as stored:
+        for name, shown in {"truth": "truth", "uncorrected": "uncorrected", "metal": "mask"}.items():
+            np.testing.assert_array_equal(images[shown], stored[name])
         for name, shown in names.items():
-            np.testing.assert_array_equal(arrays[f"{case['id']}/{shown}"], stored[name])
+            np.testing.assert_array_equal(sinograms[shown], stored[name])
     for method in (data["methods"][at] for at in case["has"]):
         with np.load(report.parent / "images" / case["id"] / f"{safe_name(method)}.npz") as stored:
-            np.testing.assert_array_equal(arrays[f"{case['id']}/method {method}"], stored["image"])
+            np.testing.assert_array_equal(images[f"method {method}"], stored["image"])
 
 
 def test_packing_loses_nothing_of_noise_steps_and_the_ends_of_the_range() -> None:
     rng = np.random.default_rng(3)
-    array = rng.integers(-(2**15), 2**15, (9, 7)).astype(np.int16)
-    array[:3] = [[-32768], [32767], [-32768]]
-    np.testing.assert_array_equal(_unpack(zlib.decompress(pack(array)), [9, 7], "int16"), array)
-    mask = rng.random((5, 11)) < 0.3
-    np.testing.assert_array_equal(_unpack(zlib.decompress(pack(mask)), [5, 11], "bits"), mask)
+    first, second = rng.integers(-(2**15), 2**15, (2, 9, 7)).astype(np.int16)
+    first[:3] = [[-32768], [32767], [-32768]]
+    mask = rng.random((9, 7)) < 0.3
+    for stored, got in zip((mask, first, second), _unpack(pack(mask, first, second), [9, 7]), strict=True):
+        np.testing.assert_array_equal(got, stored)
 
 
 def test_every_case_with_pictures_is_shown_and_the_page_tells_how_to_get_the_others(report: Path) -> None:

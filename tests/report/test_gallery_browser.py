@@ -92,10 +92,41 @@ def test_all_methods_stand_beside_the_truth_and_a_hostile_name_is_text(browser: 
     assert set(_names(viewer)[2:]) == {"LI", "NMAR", "CNNMAR", HOSTILE.upper()}
     assert viewer.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
     assert len(set(_pixels(viewer))) == 6
-    # Pictures load only for the case on show.
-    loaded = [url for url in browser.loaded() if "/gallery/" in url and url.endswith(".js")]
-    assert len(loaded) == 5  # the case, and four methods
-    assert len({url.split("/")[-2] for url in loaded}) == 1
+
+
+def _pictured(browser: Browser) -> set[str]:
+    """Return the cases whose pictures the page has loaded."""
+    return {url.split("/")[-2] for url in browser.loaded() if url.endswith("/images.js")}
+
+
+def test_the_cases_beside_the_one_on_show_are_loaded_before_they_are_asked_for(browser: Browser, report: Path) -> None:
+    viewer = _open(browser, report)
+    cases = [option.get_attribute("value") for option in viewer.find_elements("css selector", "#case option")]
+    assert _pictured(browser) == {cases[0], cases[1], cases[-1]}
+    # One turn later the pictures of the next case are there: no file can be read in that time.
+    busy = "done(document.getElementById('viewer').hasAttribute('aria-busy'))"
+    step = f"const done = arguments[0]; document.getElementById('next').click(); setTimeout(() => {busy})"
+    assert viewer.execute_async_script(step) is False
+    settle(viewer)
+    assert _pictured(browser) == {*cases[:3], cases[-1]}
+
+
+def test_the_pictures_of_the_last_few_cases_are_kept_and_older_ones_load_again(viewer: Any) -> None:
+    loads = viewer.execute_async_script(
+        "const done = arguments[0]; const { cases } = JSON.parse(document.getElementById('gallery-data').textContent);"
+        "let count = 0; const counts = []; const { append } = document.head;"
+        "document.head.append = function (script) { count += 1; append.call(this, script) };"
+        "const want = async (item, kind) => {"
+        "const arrays = await marbenchGallery.fetchArrays(item, kind); counts.push(count); return arrays };"
+        "(async () => { for (const item of cases) await want(item, 'sinograms');"
+        "for (const item of cases) await want(item, 'images');"
+        "for (let k = 0; k < 2; k += 1) { await want(cases.at(-1), 'images'); await want(cases[0], 'sinograms') }"
+        "delete document.head.append; done(counts) })()"
+    )
+    assert len(loads) == 6 + 6 + 4
+    *_, all_once, newest, oldest, newest_again, oldest_again = loads
+    assert newest == all_once
+    assert oldest == newest_again == oldest_again == newest + 1
 
 
 def test_the_probe_reads_the_stored_hu_in_every_pane(viewer: Any, report: Path) -> None:

@@ -208,7 +208,7 @@ def with_third(built: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     return contents(site)
 
 
-@pytest.mark.parametrize("step", [0, 2, 9])
+@pytest.mark.parametrize("step", [0, 9])
 def test_a_publication_that_is_killed_is_cleared_by_the_next(built, with_third, tmp_path, step):
     shutil.copytree(built / "site", tmp_path / "site")
     context = multiprocessing.get_context("forkserver")

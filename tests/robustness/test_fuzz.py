@@ -7,11 +7,11 @@ from fuzz import KINDS, fuzz
 
 COUNTS = {
     "spec": 300,
-    "method": 80,
+    "method": 40,
     "names": 700,
     "answers": 500,
-    "rows": 15,
-    "cards": 12,
+    "rows": 8,
+    "cards": 6,
     "pictures": 20,
     "weights": 40,
 }
