@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from marbench.cases.case import CaseKey
+from marbench.cases.info import CaseKey
 
 __all__ = ["spread"]
 

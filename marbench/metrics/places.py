@@ -166,7 +166,7 @@ def _streak(here: SlicePlaces) -> Mask:
 def _artifact_free(here: SlicePlaces) -> Mask:
     here.need_metal()
     radius = max(1.5, FREE_DISC_MM / here.pixel_mm)
-    inside = ndimage.distance_transform_edt(np.pad(here.clear, 1))[1:-1, 1:-1] > radius
+    inside = scipy.ndimage.distance_transform_edt(np.pad(here.clear, 1))[1:-1, 1:-1] > radius
     # Transforms leave a rounding below zero where nothing is.
     error = np.sqrt(np.maximum(0, _disc_mean(here.artifact**2, radius)))
     free = inside & (here.from_metal > FREE_FROM_MM) & (np.round(error, 3) <= FREE_HU)

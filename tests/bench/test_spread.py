@@ -5,7 +5,7 @@ import pytest
 
 from marbench.bench.plan import Stored, plan
 from marbench.bench.spread import spread
-from marbench.cases.case import CaseKey
+from marbench.cases.info import CaseKey
 
 ROWS = ["method", "method_hash", "case_id", "status", "attempt", "message"]
 KEYS = [
