@@ -25,8 +25,9 @@ def spread(cases: Sequence[CaseKey], count: int) -> tuple[int, ...]:
     slices: dict[str, list[int]] = {}
     for position, case in enumerate(cases):
         slices.setdefault(case.slice_id, []).append(position)
-    order = [(place, list(slices.values())[place]) for place in _scattered(len(slices))]
-    rounds = max(map(len, slices.values()), default=0)
+    each = list(slices.values())
+    order = [(place, each[place]) for place in _scattered(len(each))]
+    rounds = max(map(len, each), default=0)
     chosen = [
         positions[(place + turn) % len(positions)]
         for number, turn in enumerate(_scattered(rounds))
