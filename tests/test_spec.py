@@ -42,7 +42,7 @@ DEFAULTS = {
         "electronic_noise": 0.0,
         "tissue": "water and bone",
     },
-    "anatomy": {"source": "procedural", "fit": "physical"},
+    "anatomy": {"source": "procedural", "fit": "physical", "scale": 1.0},
     "truth": {"image": "reconstruction", "noise": True},
     "metrics": {"conventions": ["dudonet2019"]},
 }
@@ -109,6 +109,7 @@ noise = true
 [anatomy]
 source = "procedural"
 fit = "physical"
+scale = 1.0
 [truth]
 image = "reconstruction"
 noise = true
