@@ -100,6 +100,7 @@ class DaskCluster:
                 try:
                     events = future.result()
                 except KilledWorker:
+                    # Once more, on whichever worker: that one may have been killed for what stood beside it.
                     (waiting if rounds[one.unit.number] < _ROUNDS else lost).append(one)
                     continue
                 finally:
@@ -114,6 +115,7 @@ class DaskCluster:
             )
 
     def _submit(self, one: Work, number: int) -> Any:
+        # Another one for every try: of a key that it knows Dask would give the old result, or the old error.
         key = f"marbench-{self._run}-{one.unit.number}-{number}-{secrets.token_hex(2)}"
         order = (self._run, __version__, one.conditions.spec.hash, pickle.dumps(one))
         return self._client.submit(do_unit, *order, key=key, pure=False)

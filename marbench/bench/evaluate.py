@@ -115,6 +115,7 @@ def evaluate(
     rows: pd.DataFrame = table_of("results", records).to_pandas()
     warn_of_failures(rows)
     metrics = metric_names(suite.spec.metrics.conventions)
+    # Where every method failed no row has scores; the columns stand there all the same.
     rows = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *metrics])))
     return rows.sort_values(["method", "case_id"], kind="stable", ignore_index=True)
 
@@ -162,6 +163,7 @@ def score(
     """
     measures = measures_of(conventions)
     shape = tuple(case.scan.image.shape)
+    # An image or a batch of one: cases hold batches, notebooks images.
     is_single = isinstance(image_hu, torch.Tensor | np.ndarray) and tuple(image_hu.shape) == shape[1:]
     try:
         image = check_unit(check_image(image_hu[None] if is_single else image_hu, shape)[0])
@@ -198,6 +200,7 @@ def _loaded(method: Any, spec: Spec, device: torch.device) -> LoadedMethod:
             "evaluate takes a method's name, a marbench.Method, a subclass of it, a function of a Scan, or a list of "
             f"these. Got {method!r}."
         )
+    # A function is called as it is named itself, not as the class that wraps it.
     named = kind if issubclass(kind, Method) and kind is not FunctionMethod else getattr(method, "function", method)
     name = getattr(named, "__name__", type(named).__name__)
     try:
@@ -209,5 +212,6 @@ def _loaded(method: Any, spec: Spec, device: torch.device) -> LoadedMethod:
         method.load(Context(spec, device, operators_of(spec)))
     except Exception as error:
         raise MethodError(f"{name} cannot be loaded: {describe(error).message}") from error
+    # Not validated: a lambda is called "<lambda>", which no plugin may be.
     card = MethodCard.model_construct(name=name, title=name, summary="", domain="dual")
     return LoadedMethod(FittedMethod(MethodRequest(MethodEntry(card, Path())), NO_WEIGHTS), method)

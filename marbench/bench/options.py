@@ -64,6 +64,7 @@ class RunOptions:
     pictures: frozenset[str] = frozenset()
     limits: Limits = NO_LIMITS
     isolation: Isolation = "auto"
+    # Off: a method that crashes would else crash again at every start of a run that goes on.
     retry_failed: bool = False
     force: tuple[str, ...] = ()
     shard: Shard | None = None

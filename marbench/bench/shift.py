@@ -126,6 +126,7 @@ def run_shift(
     shift = ShiftRun(station(base), tuple(chosen))
     measure = measures_of(base.metrics.conventions)[0]
     for axis, point in [(one, point) for one in chosen for point in one.points]:
+        # A point that a benchmark cannot have costs that point, not the night of the others.
         try:
             spec = derive(base, axis, point)
         except SpecError as error:
@@ -134,6 +135,7 @@ def run_shift(
         found = shift.base if spec is base else station(spec)
         if found is not shift.base and options.images == "gallery":
             worst = frozenset(worst_cases(shift.base.rows, found.rows, measure).values())
+            # A second pass over a finished folder: only these cases are made again, and only for their pictures.
             if not all((found.folder / "images" / case).is_dir() for case in worst):
                 station(spec, pictures=worst, retry_failed=False)
         shift.stations[axis.name, point.name] = found

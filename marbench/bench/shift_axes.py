@@ -86,9 +86,11 @@ def derive(base: Spec, axis: ShiftAxis, point: ShiftPoint) -> Spec:
     """
     if base.metals.own and point.set.get("metals", {}).get("material", "own") != "own":
         raise SpecError(f"{base.name} has implants of its own, and they are of what their masks say")
+    # As a file would say it, so that a point is checked as a file is.
     content = base.model_dump(mode="json", by_alias=True, exclude_none=True)
     content = _multiplied(_merged(content, point.set), point.times)
     geometry = content["geometry"]
+    # Of an arc only: of a flat detector the point changes nothing, and the base serves.
     if geometry["detector"] == "flat" and base.geometry_section.detector == "arc":
         content["geometry"] = _on_a_line(geometry)
     try:
@@ -124,5 +126,6 @@ def _multiplied(table: Mapping[str, Any], factors: Mapping[str, Any]) -> dict[st
         if isinstance(factor, Mapping):
             product[key] = _multiplied(value, factor)
         else:
+            # Half of an odd number of views is no integer, and views are counted.
             product[key] = round(value * factor) if isinstance(value, int) else value * factor
     return product

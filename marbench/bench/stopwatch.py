@@ -24,6 +24,7 @@ class Stopwatch:
         start = time.perf_counter()
         try:
             yield
+        # What failed took its time, too.
         finally:
             self.spent[what] += time.perf_counter() - start
 

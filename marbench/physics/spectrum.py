@@ -154,6 +154,7 @@ def parse_spectrum(text: str) -> SpectrumTable:
     """
     lines = [(number, line.partition("#")[0].strip()) for number, line in enumerate(text.splitlines(), start=1)]
     lines = [(number, line) for number, line in lines if line]
+    # A heading is a line without digits: "keV, photons".
     if lines and not re.search(r"\d", lines[0][1]):
         del lines[0]
     return _checked([_pair(number, line) for number, line in lines])
@@ -165,6 +166,7 @@ def _checked(table: Sequence[tuple[float, float]]) -> SpectrumTable:
         raise DataError(f"A spectrum is a table of 1 to {_MOST_ROWS} pairs of keV and photons. Got {len(table)}.")
     values = np.array(table, dtype=np.float64)
     energies, photons = values.T
+    # Also finds NaN, which no comparison holds for.
     if not ((energies >= LOWEST_KEV) & (energies <= HIGHEST_KEV)).all():
         raise DataError(
             f"The energies of a spectrum lie between {LOWEST_KEV:g} and {HIGHEST_KEV:g} keV. Got {energies.min():g} to "
