@@ -107,11 +107,13 @@ def _parameters(loaded: LoadedMethod) -> int | None:
 
 def _call(loaded: LoadedMethod, device: torch.device, seed: int, arrays: dict[str, np.ndarray[Any, Any]]) -> Outcome:
     entry = loaded.fitted.request.entry
-    scan = Scan(*(torch.from_numpy(arrays[name]) for name in FIELDS))
     home = entry.folder or entry.module.parent
     try:
+        scan = Scan(*(torch.from_numpy(arrays[name]) for name in FIELDS))
         return call_method(loaded.method, scan, device, seed, home)
-    except Interrupted as error:  # signals end this process: it is the plugin that has raised it
+    # Signals end this process, so that it is the plugin that has raised an interrupt; and a scan that came through the
+    # channel is none only to a torch in which the plugin has replaced something.
+    except (Interrupted, Exception) as error:
         return Outcome(failure=describe(error, home))
 
 
