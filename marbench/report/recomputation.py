@@ -1,7 +1,7 @@
 """Somebody else's results made again: cases simulated, pictures scored, methods run.
 
-What is stored of a picture is rounded to 1 HU. How much that moves a score is seen from what the same rounding once
-more does to it, so no bound has to be known of any measure.
+What is stored of a picture is rounded to 1 HU. How much that moves a score is seen from what the same rounding does to
+it a few times more, so no bound has to be known of any measure.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from marbench.results.store import Run
 
 __all__ = ["recomputed"]
 
-# By how many steps of the printed digits a score may differ from another machine's, and by how many times what a second
-# rounding moves it.
-_STEPS, _ROUNDINGS = 2, 6
+# By how many steps of the printed digits a score may differ from another machine's, and by how many times what further
+# roundings move it. Of measures that count pixels above a threshold a single one may happen to move nothing.
+_STEPS, _ROUNDINGS, _TRIES = 2, 6, 4
 # Rounded HU of two machines may fall on either side of a step.
 _HU = 2
 
@@ -122,15 +122,17 @@ def _same_case(stored: StoredCase, case: Case) -> bool:
 
 
 def _other_scores(image: np.ndarray[Any, Any], row: Row, scorer: Scorer) -> str:
-    rounding = np.random.default_rng(0).uniform(-0.5, 0.5, image.shape).astype(np.float32)
-    scores, moved = scorer.score(image), scorer.score(image + rounding)
+    random = np.random.default_rng(0)
+    roundings = [random.uniform(-0.5, 0.5, image.shape).astype(np.float32) for _ in range(_TRIES)]
+    scores, again = scorer.score(image), [scorer.score(image + rounding) for rounding in roundings]
+    moved = {name: max(abs(other[name] - score) for other in again) for name, score in scores.items()}
     apart = (_apart(measure(name), row[name], scores[name], moved[name]) for name in scores)
     return next((f"{row['method']} on {row['case_id']}: {words}" for words in apart if words), "")
 
 
 def _apart(kind: Measure, told: float, value: float, moved: float) -> str:
-    """Return what is wrong with a number that is said to be so much; ``moved`` is what rounding makes of it."""
-    room = _STEPS * 10.0**-kind.digits + _ROUNDINGS * abs(moved - value)
+    """Return what is wrong with a number that is said to be so much; ``moved`` is how far rounding moves it."""
+    room = _STEPS * 10.0**-kind.digits + _ROUNDINGS * moved
     if abs(told - value) <= room or (math.isnan(told) and math.isnan(value)):
         return ""
     return f"{kind.id} is said to be {told:.{kind.digits}f}, and is {value:.{kind.digits}f}"
@@ -186,5 +188,5 @@ def _other_result(event: Result, told: Row) -> str:
             if "ok" in (row.status, told["status"])
             else ""
         )
-    apart = (_apart(measure(name), told[name], value, value) for name, value in row.scores.items())
+    apart = (_apart(measure(name), told[name], value, 0.0) for name, value in row.scores.items())
     return next((f"{what}: {words}" for words in apart if words), "")

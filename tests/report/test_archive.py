@@ -33,7 +33,7 @@ from marbench.report.verification import verify
 from marbench.results.merge import merge_runs
 from marbench.results.part_file import encode, read_pieces, records, table_of
 from marbench.results.store import Store, open_run
-from marbench.spec import Spec
+from marbench.spec import Spec, load_spec
 
 Files = dict[str, bytes]
 
@@ -91,6 +91,16 @@ def test_a_packed_run_is_verified_and_gives_the_same_leaderboard_to_the_last_dig
     boards = [standings(gather([each])[0], "dudonet2019") for each in (sent, got)]
     assert repr(boards[0].scores) == repr(boards[1].scores)  # every digit, and NaN where there is none
     assert repr(boards[0].ranking) == repr(boards[1].ranking)
+
+
+def test_scores_that_count_pixels_are_recognised_from_pictures_of_whole_hu(tmp_path):
+    """A first further rounding happens to leave the bone of the LI image as large as it is."""
+    content = load_spec("mini").model_dump(mode="json", by_alias=True, exclude_none=True)
+    spec = Spec.model_validate(content | {"metrics": {"conventions": ["clinical"]}})
+    run(spec, tmp_path / "run", "li", limit=1, images="all")
+    pack(tmp_path / "run", tmp_path / "run.zip", images=True)
+    verdict, words = verdict_of(tmp_path / "run.zip")
+    assert verdict.good and "ok images: 1 of 1 results scored again" in words, words
 
 
 def test_two_archives_can_be_merged_and_an_archive_of_the_same_run_is_the_same(tmp_path, tiny, packed):
