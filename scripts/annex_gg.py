@@ -10,17 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import torch
-from detectability import cut, share, with_photons
+from detectability import cut, scanned, share, with_photons
 
 from marbench.anatomy.slices import Slice
-from marbench.cases.case import Scan
 from marbench.cases.simulator import Simulator
 from marbench.cases.suite import Suite
 from marbench.method.request import LoadedMethod, load_method
 from marbench.metrics.annex_gg import ANNEX_GG, AnnexGG, Grid, grid, improvement
 from marbench.metrics.places import Disc
-from marbench.phantoms.metals import mask
 from marbench.spec import Spec, load_spec
 
 UNCORRECTED = "uncorrected"
@@ -59,11 +56,10 @@ def squares(
     salt: int,
 ) -> dict[str, np.ndarray]:
     """Return the squares about the lesion of every realisation, as each method shows them, ``(realisations, …)``."""
-    simulator, metal, found = Simulator(spec), torch.from_numpy(mask(areas))[None], {}
+    simulator, found = Simulator(spec), {}
     free, half = simulator.without_metal(one), max(4, round(4 * lesion.radius))
     for seed in range(ANNEX_GG.realisations):
-        sinogram, trace = simulator.with_metal(free, areas, np.random.default_rng([spec.seed, salt, seed]))
-        scan = Scan(sinogram[None], metal, trace[None], simulator.operators.reconstruct(sinogram)[None])
+        scan = scanned(simulator, free, areas, np.random.default_rng([spec.seed, salt, seed]))
         images = {UNCORRECTED: scan.image, **{name: method.reduce(scan) for name, method in methods.items()}}
         for name, image in images.items():
             found.setdefault(name, []).append(cut(image[0].numpy(), lesion.row, lesion.column, half))

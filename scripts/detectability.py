@@ -17,7 +17,7 @@ import torch
 from marbench.anatomy.slices import Slice
 from marbench.cases.case import Scan
 from marbench.cases.own_metals import draw
-from marbench.cases.simulator import MetalFree
+from marbench.cases.simulator import MetalFree, Simulator
 from marbench.cases.suite import Suite
 from marbench.method.request import LoadedMethod, load_method
 from marbench.metrics.detectability import Detectability, detectability
@@ -63,15 +63,21 @@ def anatomy(suite: Suite, position: int) -> tuple[Slice, Areas]:
     return one, areas
 
 
+def scanned(simulator: Simulator, free: MetalFree, areas: Mapping[str, np.ndarray], rng: np.random.Generator) -> Scan:
+    """Return a scan of a slice with metals, which cover so much of each pixel."""
+    sinogram, trace = simulator.with_metal(free, areas, rng)
+    metal, image = torch.from_numpy(mask(areas)), simulator.operators.reconstruct(sinogram)
+    return Scan(sinogram[None], metal[None], trace[None], image[None])
+
+
 def images(
     suite: Suite, free: MetalFree, areas: Areas, methods: Mapping[str, LoadedMethod], seeds: range
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield, for every seed, what each method makes of a scan, and what it shows without metal."""
-    simulator, metal = suite.simulator, torch.from_numpy(mask(areas))[None]
+    simulator = suite.simulator
     for seed in seeds:
         rng = np.random.default_rng([suite.spec.seed, seed])
-        sinogram, trace = simulator.with_metal(free, areas, rng)
-        scan = Scan(sinogram[None], metal, trace[None], simulator.operators.reconstruct(sinogram)[None])
+        scan = scanned(simulator, free, areas, rng)
         yield FREE, simulator.operators.reconstruct(simulator.measure(free.polychromatic, rng)).numpy()
         for name, method in methods.items():
             yield name, method.reduce(scan)[0].numpy()

@@ -80,7 +80,7 @@ def open_source(spec: Spec) -> SliceSource:
     counts, path, fit = spec.split.counts(), spec.anatomy.path, spec.anatomy.fit
     pattern = spec.anatomy.pattern
     if spec.anatomy.source == "procedural":
-        from marbench.phantoms.patients import ProceduralPatients
+        from marbench.phantoms.patients import FIELD_OF_VIEW_CM, ProceduralPatients
 
         limits = {}
         for split, (patients, slices) in counts.items():
@@ -88,7 +88,8 @@ def open_source(spec: Spec) -> SliceSource:
                 raise SpecError(f'{spec.name}: split.{split}: procedural patients have no "all"; give numbers')
             limits[split] = (patients, slices)
         # A wider picture of the same patients, on the same grid.
-        return ProceduralPatients(spec.seed, limits, 40.96 / spec.anatomy.scale, spec.anatomy.regions)
+        width = FIELD_OF_VIEW_CM / spec.anatomy.scale
+        return ProceduralPatients(spec.seed, limits, width, spec.anatomy.regions)
     if path is None:
         raise SpecError(
             f"{spec.name}: the data of this benchmark are not named here, as in every results folder: give the spec "

@@ -127,7 +127,7 @@ def _methods(plugins: tuple[Path, ...], spec: str) -> Iterator[Finding]:
         failure, what = producer.failure, f"method {request.label}"
         if failure is None:
             yield Finding(what, True, "can run")
-        elif failure.status == "unavailable" and is_untrained(request, resolved) and not fitted.found.problems:
+        elif failure.status == "unavailable" and is_untrained(fitted) and not fitted.found.problems:
             # Nothing is wrong with a network that nobody has trained here.
             command = training_command(request.label, resolved.name, fitted.request.to_train().preset)
             yield Finding(what, True, "has no weights for this benchmark", f"to train it: {command}")

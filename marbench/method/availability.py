@@ -8,7 +8,7 @@ from marbench.method.request import is_installed, needs_package
 from marbench.method.weights import no_weights
 
 if TYPE_CHECKING:
-    from marbench.method.request import MethodRequest
+    from marbench.method.request import FittedMethod, MethodRequest
     from marbench.spec import Spec
 
 __all__ = ["is_untrained", "why_unavailable"]
@@ -25,14 +25,14 @@ def why_unavailable(request: MethodRequest, spec: Spec) -> str:
             return needs_package(request.label, requirement)
     if not request.entry.module.is_file():
         return f"{request.label}: the file {request.entry.module.name} is missing."
-    if is_untrained(request, spec):
-        fitted = request.for_spec(spec)
+    fitted = request.for_spec(spec)
+    if is_untrained(fitted):
         return no_weights(request.label, spec.name, fitted.request.to_train().preset, fitted.found)
     return ""
 
 
-def is_untrained(request: MethodRequest, spec: Spec) -> bool:
-    """Return whether a method, by its card, learns and has no weights for a benchmark."""
-    card, file = request.entry.card, request.for_spec(spec).found.file
+def is_untrained(fitted: FittedMethod) -> bool:
+    """Return whether a method, by its card, learns and has no weights for the benchmark that it is fitted to."""
+    card, file = fitted.request.entry.card, fitted.found.file
     is_learned = bool(card.weights or card.presets)  # presets are sizes in which a network is trained
     return is_learned and (file is None or not file.path.is_file())

@@ -16,7 +16,7 @@ from marbench.report.explorer_cases import CaseTable
 from marbench.report.explorer_charts import NARROW, WIDTH, Shapes, against_area, distributions, duels
 from marbench.report.failures import said
 from marbench.report.findings import Findings
-from marbench.report.formats import data_script
+from marbench.report.formats import handing_script
 from marbench.report.page import Output, Page
 from marbench.results.representative import Difficulty, difficulty
 
@@ -42,7 +42,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     data["measures"] = [
         _write_scores(measure, index, scores[measure], output) for index, measure in enumerate(measures)
     ]
-    output.write("explorer/cases.js", _script("cases", _cases(table, order, pictures)))
+    output.write("explorer/cases.js", handing_script("marbenchCases", "cases", _cases(table, order, pictures)))
     main = measures[0]
     ranked_at = list(range(len(board.ranked))) or list(range(len(shown)))
     names = [shown[at] for at in ranked_at]
@@ -141,14 +141,8 @@ def _write_scores(measure: Measure, index: int, scores: NDArray[np.float64], out
         "digits": measure.digits,
         "up": measure.higher_is_better,
         "key": measure.id,
-        "file": output.write(f"explorer/scores-{index}.js", _script(measure.id, rounded)),
+        "file": output.write(f"explorer/scores-{index}.js", handing_script("marbenchCases", measure.id, rounded)),
     }
-
-
-def _script(key: str, value: Any) -> str:
-    """Return a script that hands data to the explorer. Pages from disk may load scripts, and no other data."""
-    text = "window.marbenchCases = window.marbenchCases || {};\n"
-    return f"{text}window.marbenchCases[{data_script(key)}] = {data_script(value)};\n"
 
 
 def _first_rows(table: CaseTable, hard: Difficulty, scores: NDArray[np.float64]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ __all__ = [
     "data_script",
     "duration",
     "finite_json",
+    "handing_script",
     "number",
     "p_value",
     "plain",
@@ -151,6 +152,17 @@ def stored_number(value: float | str | None, digits: int = 2) -> str:
     ('∞', '–', '1.2')
     """
     return number(None if value is None else float(value), digits)
+
+
+def handing_script(register: str, name: str, value: Any) -> str:
+    """Return a script that hands data to a page: pages from disk may load scripts, and no other data.
+
+    >>> print(handing_script("cases", "a", [1]), end="")
+    window.cases = window.cases || {};
+    window.cases["a"] = [1];
+    """
+    register = f"window.{register}"
+    return f"{register} = {register} || {{}};\n{register}[{data_script(name)}] = {data_script(value)};\n"
 
 
 def data_script(value: Any) -> Markup:

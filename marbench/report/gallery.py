@@ -74,7 +74,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         "windows": WINDOWS,
         "error": ERROR_RANGE_HU,
         "scan": _scan(benchmark.spec),
-        "regions": [[name, *looks] for name, looks in LOOKS.items() if any(case["regions"] for case in cases)],
+        "regions": [[name, *looks] for name, looks in LOOKS.items()] if any(case["regions"] for case in cases) else [],
     }
     judged = [findings.entries[method].title for method in findings.judged] if board else []
     context = {"data": data, "cases": cases, "judged": judged, "board": board, "error_range": ERROR_RANGE_HU}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.report.formats import data_script
+from marbench.report.formats import handing_script
 
 __all__ = ["LOOKS", "outline", "regions_script"]
 
@@ -36,8 +36,7 @@ def outline(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 def regions_script(case_id: str, regions: Mapping[str, NDArray[np.bool_]]) -> str:
     """Return a script that hands the outlines of a case's regions to the gallery."""
     lines = {name: outline(mask).ravel().tolist() for name, mask in regions.items()}
-    found = "window.marbenchRegions = window.marbenchRegions || {};"
-    return f"{found}\nwindow.marbenchRegions[{data_script(case_id)}] = {data_script(lines)};\n"
+    return handing_script("marbenchRegions", case_id, lines)
 
 
 def _runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.report.formats import data_script
+from marbench.report.formats import handing_script
 
 __all__ = ["array_script", "pack"]
 
@@ -24,8 +24,7 @@ def array_script(name: str, mask: NDArray[np.bool_], arrays: Mapping[str, NDArra
     """Return a script that hands a mask and arrays, of one shape ``(rows, columns)``, to the gallery."""
     data = base64.b64encode(pack(mask, *arrays.values())).decode("ascii")
     entry = {"shape": list(mask.shape), "names": list(arrays), "data": data}
-    found = "window.marbenchImages = window.marbenchImages || {};"
-    return f"{found}\nwindow.marbenchImages[{data_script(name)}] = {data_script(entry)};\n"
+    return handing_script("marbenchImages", name, entry)
 
 
 def pack(mask: NDArray[np.bool_], first: NDArray[np.int16], *others: NDArray[np.int16]) -> bytes:

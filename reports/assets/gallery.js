@@ -150,7 +150,8 @@
     regions.reflect();
     // After all that is written: the browser lays the page out once. Panes are of one size.
     const size = paneSize();
-    if (size) for (const pane of panes) G.draw(pane, size, view(), ready(pane.key), second());
+    const [shown, other] = [view(), second()];
+    if (size) for (const pane of panes) G.draw(pane, size, shown, ready(pane.key), other);
     drawnIn = room();
     clearTimeout(saving);
     saving = setTimeout(() => {

@@ -20,7 +20,10 @@ from marbench.phantoms.patients.texture import atlas
 from marbench.phantoms.patients.torso import arm_room
 from marbench.phantoms.shapes import Blob
 
-__all__ = ["REGIONS", "ProceduralPatients"]
+__all__ = ["FIELD_OF_VIEW_CM", "REGIONS", "ProceduralPatients"]
+
+FIELD_OF_VIEW_CM = 40.96
+"""Of a picture in which bodies have their true size."""
 
 _TOP = 3000.0
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -83,7 +86,7 @@ class ProceduralPatients:
         self,
         seed: int,
         counts: Mapping[Split, tuple[int, int]],
-        field_of_view_cm: float = 40.96,
+        field_of_view_cm: float = FIELD_OF_VIEW_CM,
         regions: Sequence[str] | None = None,
     ) -> None:
         self._roster = Roster(seed, counts, "p")
