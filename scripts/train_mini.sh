@@ -23,7 +23,7 @@ export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" OMP_WAIT_POLICY=PASSIVE PYT
 
 methods=("$@")
 if [[ ${#methods[@]} -eq 0 ]]; then
-  methods=(dudonet rdn cnnmar cgan dudonetpp dicdnet indudonet nmar_cnn unet_sinogram oscnet acdnet)
+  methods=(dudonet rdn cnnmar cgan dudonetpp dicdnet indudonet nmar_cnn unet_sinogram oscnet acdnet dudodp)
   for variant in A B C D E F; do methods+=("dudonet[variant=$variant]@ablation"); done
   methods+=(dudonet@ablation)
 fi

@@ -24,6 +24,7 @@ NARROW = {
     "dudonetpp": "dudonetpp[sinogram_width=4,image_width=4]",
     "unet_sinogram": "unet_sinogram[width=4]",
     "nmar_cnn": "nmar_cnn[width=8,scales=2]",
+    "dudodp": "dudodp[width=4,patch=16]",
 }
 
 
