@@ -10,7 +10,7 @@ from torch import nn
 
 from marbench import Context, Scan
 from marbench.method.learned import Batch, LearnedMethod, Objective, random_patches
-from marbench.toolbox.harmonic import harmonic_interpolation
+from marbench.toolbox.harmonic import HarmonicCompletion
 from marbench.toolbox.interpolation import linear_interpolation
 from marbench.toolbox.muon import adam_or_muon
 
@@ -20,11 +20,11 @@ from .network import Denoiser
 HALF_WATER_HU = 500.0
 TRAINED_LEVELS = (0.01, 2.0)
 
-# All chosen on validation cases of `mini`: how often an image is denoised, from and to which level of noise, and which
-# share of the residual at the border of the trace is carried into it.
-STEPS = 10
+# All chosen on validation cases of `mini`: how often an image is denoised, from and to which level of noise, and κ² by
+# which the residual fades from the border of the trace inwards.
+STEPS = 12
 LOUDEST, QUIETEST = 0.8, 0.08
-CARRIED = 0.5
+SCREENING = 0.1
 
 
 class DiffusionPrior(LearnedMethod):
@@ -61,23 +61,19 @@ class DiffusionPrior(LearnedMethod):
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return the reconstruction after the last step; the first one begins from that of the interpolated sinogram.
 
-        A step is x ← FBP(p outside the trace, q + (u − q)/2 within), where q = P D(x + σε), and u continues p into the
-        trace so that u − q is harmonic there. What is measured outside the trace stays.
+        A step is x ← FBP(p outside the trace, u within), where u continues p into the trace so that u − q fades there,
+        and q = P D(x + σε). What is measured outside the trace stays.
         """
-        operators = self.context.operators
+        operators, is_circle = self.context.operators, self.context.geometry.is_circle
+        complete = HarmonicCompletion(scan.metal_trace, is_circle=is_circle, screening=SCREENING)
         with torch.no_grad():
             image = operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace))
             for step, noise in enumerate(self.noise):
                 level = image.new_full((len(image), 1, 1), LOUDEST * (QUIETEST / LOUDEST) ** (step / (STEPS - 1)))
                 denoised = self.network(_relative(image) + level * noise, level)
-                image = operators.reconstruct(self._completed(scan, operators.project((denoised - 1) * HALF_WATER_HU)))
+                prior = operators.project((denoised - 1) * HALF_WATER_HU)
+                image = operators.reconstruct(complete(scan.sinogram, prior))
         return image
-
-    def _completed(self, scan: Scan, prior: torch.Tensor) -> torch.Tensor:
-        """Return the sinogram with its trace filled after the projection of the denoised image."""
-        measured, trace, is_circle = scan.sinogram, scan.metal_trace, self.context.geometry.is_circle
-        smooth = harmonic_interpolation(measured, trace, prior, is_circle=is_circle)
-        return torch.where(trace, prior + CARRIED * (smooth - prior), measured)
 
 
 def _relative(image: torch.Tensor) -> torch.Tensor:

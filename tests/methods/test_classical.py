@@ -15,7 +15,7 @@ from tiny_scans import make_batch, take
 from marbench import Scan, Spec
 from marbench.method.request import load_method
 from marbench.toolbox.guides import tissue_guide
-from marbench.toolbox.harmonic import harmonic_interpolation
+from marbench.toolbox.harmonic import HarmonicCompletion, harmonic_interpolation
 from marbench.toolbox.interpolation import linear_interpolation, normalized_interpolation
 from marbench.toolbox.priors import tissue_prior
 from marbench.toolbox.variation import divergence, gradient
@@ -85,8 +85,8 @@ def test_nmar_twice_is_nmar_with_the_prior_of_its_own_image(tiny: Spec) -> None:
     assert torch.equal(load_method("nmar[twice=true]", tiny).reduce(scan), expected)
 
 
-@pytest.mark.parametrize("is_circle", [True, False])
-def test_a_harmonic_completion_solves_the_dense_least_squares_problem(is_circle: bool) -> None:
+@pytest.mark.parametrize(("is_circle", "screening"), [(True, 0.0), (False, 0.0), (True, 0.3)])
+def test_a_harmonic_completion_solves_the_dense_least_squares_problem(is_circle: bool, screening: float) -> None:
     dice = np.random.default_rng(0)
     sinogram, prior = dice.normal(size=(2, 7, 9))
     trace = dice.random((7, 9)) < 0.5
@@ -101,12 +101,12 @@ def test_a_harmonic_completion_solves_the_dense_least_squares_problem(is_circle:
     matrix = np.zeros((len(pairs), 63))
     for row, (one, other) in enumerate(pairs):
         matrix[row, [one, other]] = -1, 1
+    matrix = np.vstack([matrix, screening**0.5 * np.eye(63)])
     free, known = trace.ravel(), np.where(trace, 0, sinogram).ravel()
     expected = known.copy()
     expected[free] = np.linalg.lstsq(matrix[:, free], matrix @ (prior.ravel() - known))[0]
-    found = harmonic_interpolation(
-        *(torch.from_numpy(each)[None] for each in (sinogram, trace, prior)), is_circle=is_circle
-    )
+    measured, hidden, guide = (torch.from_numpy(each)[None] for each in (sinogram, trace, prior))
+    found = HarmonicCompletion(hidden, is_circle=is_circle, screening=screening)(measured, guide)
     np.testing.assert_allclose(found[0].numpy().ravel(), expected, atol=1e-12)
 
 
