@@ -24,7 +24,7 @@ TRAINED_LEVELS = (0.01, 2.0)
 # which the residual fades from the border of the trace inwards.
 STEPS = 12
 LOUDEST, QUIETEST = 0.8, 0.08
-SCREENING = 0.1
+SCREENING = 0.2
 
 
 class DiffusionPrior(LearnedMethod):

@@ -29,14 +29,14 @@ def scan(small: Spec) -> Scan:
 
 
 def faded(residual: NDArray[np.float64], trace: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the residual that fades in the trace: (∇² − 0.1) r = 0, found by going from ray to ray again and again."""
+    """Return the residual that fades in the trace: (∇² − 0.2) r = 0, found by going from ray to ray again and again."""
     inside = np.where(trace, 0, residual)
     neighbours = np.full(trace.shape, 4)
     neighbours[:, [0, -1]] = 3  # views close a circle, bins end
     for _ in range(100):
         wide = np.pad(inside, ((0, 0), (1, 1)))
         around = np.roll(inside, 1, axis=0) + np.roll(inside, -1, axis=0) + wide[:, 2:] + wide[:, :-2]
-        inside = np.where(trace, around / (neighbours + 0.1), residual)
+        inside = np.where(trace, around / (neighbours + 0.2), residual)
     return inside
 
 
