@@ -66,7 +66,7 @@ class Simulator:
             water, bone = mu.clamp(min=0), torch.zeros_like(mu)
         else:
             water, bone = split_tissue(mu, physics.water_attenuation)
-        paths = self.operators.project_mu(torch.stack([water, bone]))
+        paths = self._project(torch.stack([water, bone]))
         line_integrals = polychromatic(paths, _TISSUES, self.beam, physics.reference_kev)
         return MetalFree(slice_, water, bone, paths, line_integrals)
 
@@ -104,9 +104,10 @@ class Simulator:
         """
         physics, materials = self.spec.physics, tuple(self.spec.material(name) for name in metal)
         areas = self._areas(metal).to(self.device)
-        total = areas.sum(dim=0)
-        paths = self.operators.project_mu(torch.cat([areas, torch.stack([free.water * total, free.bone * total])]))
-        metal_paths, displaced = paths[: len(materials)], paths[len(materials) :]
+        total, removed = areas.sum(dim=0), self.spec.metals.tissue_under_metal == "removed"
+        displaced = [free.water * total, free.bone * total] if removed else []
+        paths = self._project(torch.stack([*areas, *displaced]))
+        metal_paths = paths[: len(materials)]
         attenuation = [relative_attenuation(one, self.beam.energies, physics.reference_kev)[1] for one in materials]
         metal_paths = metal_paths * torch.tensor(attenuation, dtype=areas.dtype, device=self.device)[:, None, None]
         whole_metal = metal_paths.sum(dim=0)
@@ -115,9 +116,7 @@ class Simulator:
         if self.spec.metals.edge_bins == "quartered":
             metal_paths = _quartered(metal_paths, meets)
             whole_metal = metal_paths.sum(dim=0)
-        tissue_paths = free.paths
-        if self.spec.metals.tissue_under_metal == "removed":
-            tissue_paths = tissue_paths - displaced
+        tissue_paths = free.paths - paths[len(materials) :] if removed else free.paths
         # Rays that miss the metal are those of the scan without it.
         line_integrals = free.polychromatic.clone()
         line_integrals[meets] = polychromatic(
@@ -160,6 +159,14 @@ class Simulator:
         if float(areas.sum(dim=0).max()) > 1 + 1e-3:
             raise DataError(f"with_metal: the masks of {', '.join(metal)} overlap: a pixel is covered once at most.")
         return areas
+
+    def _project(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the line integrals of images ``(images, rows, columns)``; one of nothing takes no time."""
+        # Where all tissue is water, or no bone gives way to metal, an image is empty.
+        there = images.flatten(1).any(dim=1)
+        paths = images.new_zeros(len(images), *self.spec.geometry.shape)
+        paths[there] = self.operators.project_mu(images[there])
+        return paths
 
     def measure(self, line_integrals: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
         """Count photons, without noise where ``rng`` is None or the spec says so, and correct for beam hardening."""
