@@ -11,14 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Slice
+from marbench.cases.measurement import Measurement
 from marbench.cases.scanner import operators_of
 from marbench.errors import DataError
 from marbench.machine.devices import device_of
 from marbench.masks import area_fractions
-from marbench.physics.beam_hardening import correct_water
 from marbench.physics.hounsfield import hu_to_mu, split_tissue
 from marbench.physics.materials import relative_attenuation
-from marbench.physics.transmission import photon_noise, polychromatic
 from marbench.spec import Spec
 
 __all__ = ["MetalFree", "Simulator"]
@@ -38,7 +37,7 @@ class MetalFree:
     paths : Tensor ``(2, views, bins)``
         Their line integrals at the reference energy.
     polychromatic : Tensor ``(views, bins)``
-        Noise-free polychromatic line integrals.
+        Noise-free polychromatic line integrals, against those of air.
     """
 
     slice: Slice
@@ -49,13 +48,14 @@ class MetalFree:
 
 
 class Simulator:
-    """The scanner of a benchmark: polychromatic projection, photon noise and water correction."""
+    """The scanner of a benchmark: what is in the image is projected, and the rays are measured."""
 
     def __init__(self, spec: Spec, device: torch.device | str = "cpu") -> None:
         self.spec = spec
         self.device = device_of(device)
         self.operators = operators_of(spec)
         self.beam = spec.physics.beam
+        self.measurement = Measurement(spec, self.device)
 
     def without_metal(self, slice_: Slice) -> MetalFree:
         """Project a slice as it is."""
@@ -67,8 +67,7 @@ class Simulator:
         else:
             water, bone = split_tissue(mu, physics.water_attenuation)
         paths = self._project(torch.stack([water, bone]))
-        line_integrals = polychromatic(paths, _TISSUES, self.beam, physics.reference_kev)
-        return MetalFree(slice_, water, bone, paths, line_integrals)
+        return MetalFree(slice_, water, bone, paths, self.measurement.line_integrals(paths, _TISSUES))
 
     def truth(self, free: MetalFree, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the image in HU and the sinogram that a perfect method would give back."""
@@ -119,11 +118,8 @@ class Simulator:
         tissue_paths = free.paths - paths[len(materials) :] if removed else free.paths
         # Rays that miss the metal are those of the scan without it.
         line_integrals = free.polychromatic.clone()
-        line_integrals[meets] = polychromatic(
-            torch.cat([tissue_paths[:, meets], metal_paths[:, meets]]),
-            (*_TISSUES, *materials),
-            self.beam,
-            physics.reference_kev,
+        line_integrals[meets] = self.measurement.line_integrals(
+            torch.cat([tissue_paths[:, meets], metal_paths[:, meets]]), (*_TISSUES, *materials), meets
         )
         return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
 
@@ -170,11 +166,7 @@ class Simulator:
 
     def measure(self, line_integrals: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
         """Count photons, without noise where ``rng`` is None or the spec says so, and correct for beam hardening."""
-        physics = self.spec.physics
-        noisy = photon_noise(
-            line_integrals, physics.photons, physics.scatter, rng if physics.noise else None, physics.electronic_noise
-        )
-        return correct_water(noisy, self.beam, physics.reference_kev)
+        return self.measurement.measured(line_integrals, rng)
 
 
 def _quartered(paths: torch.Tensor, trace: torch.Tensor) -> torch.Tensor:
