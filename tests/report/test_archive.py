@@ -11,6 +11,7 @@ import struct
 import tempfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from marbench.report.verdict import Verdict
 from marbench.report.verification import verify
 from marbench.results.merge import merge_runs
 from marbench.results.part_file import encode, read_pieces, records, table_of
+from marbench.results.pictures import CASE_FILE, encode_case, load_case
 from marbench.results.store import Store, open_run
 from marbench.spec import Spec, load_spec
 
@@ -101,6 +103,15 @@ def test_scores_that_count_pixels_are_recognised_from_pictures_of_whole_hu(tmp_p
     pack(tmp_path / "run", tmp_path / "run.zip", images=True)
     verdict, words = verdict_of(tmp_path / "run.zip")
     assert verdict.good and "ok images: 1 of 1 results scored again" in words, words
+    # A region that a reader would see in the gallery elsewhere than where the measures looked.
+    with zipfile.ZipFile(tmp_path / "run.zip") as archive:
+        sent = {name: archive.read(name) for name in archive.namelist()}
+    (name,) = (name for name in sent if name.endswith(CASE_FILE))
+    stored = load_case(tmp_path / "run" / name)
+    moved = {**stored.regions, "noise": np.roll(stored.regions["noise"], 5, axis=1)}
+    forged = {**sent, name: encode_case(replace(stored, regions=moved))}
+    verdict, words = verdict_of(write(tmp_path / "forged.zip", forged))
+    assert not verdict.good and "its region 'noise' is not where the measures look" in words, words
 
 
 def test_two_archives_can_be_merged_and_an_archive_of_the_same_run_is_the_same(tmp_path, tiny, packed):
