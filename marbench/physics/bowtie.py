@@ -25,6 +25,7 @@ def thickness_at(table: Sequence[tuple[float, float]], gamma: NDArray[np.floatin
 
     Straight between the pairs, the same on both sides; beyond the last as thick as there.
     """
+    # The thickness is along the ray: no 1/cos of the angle comes in.
     degrees, centimetres = np.array(table, dtype=np.float64).T
     thickness: list[float] = np.interp(np.abs(np.degrees(gamma)), degrees, centimetres).tolist()
     return tuple(thickness)
@@ -52,6 +53,7 @@ class Bowtie:
 
     def transmission(self) -> torch.Tensor:
         """Return ``T = Σ_E η(E) exp(−µ(E) t)`` per column, ``(bins,)`` float64: what is left of an air scan."""
+        # Of the signal, not of the photons: a detector that adds up energy sees what is left weighted by it.
         return torch.exp(-self._air(self._paths(torch.float64, torch.device("cpu"))))
 
     def line_integrals(

@@ -16,6 +16,7 @@ def crosstalk(signal: torch.Tensor, share: float) -> torch.Tensor:
     """
     if not share:
         return signal
+    # Without weights for what lies outside: the first and the last cell are their own neighbours.
     left = torch.cat([signal[..., :1], signal[..., :-1]], dim=-1)
     right = torch.cat([signal[..., 1:], signal[..., -1:]], dim=-1)
     return (1 - 2 * share) * signal + share * (left + right)

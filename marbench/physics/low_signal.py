@@ -30,10 +30,12 @@ def smoothed(ratio: torch.Tensor) -> torch.Tensor:
     The low-signal correction of CatSim, https://github.com/xcist/main, which its preparation applies unless told not
     to. There g is a polynomial of fifth order that follows this exponential within 0.001.
     """
+    # Of the signals as they were measured: two zeros side by side stay near zero, and are lifted below.
     left = torch.cat([ratio[..., :1], ratio[..., :-1]], dim=-1)
     right = torch.cat([ratio[..., 1:], ratio[..., -1:]], dim=-1)
     x = torch.where(ratio > 0, ratio, (left + right) / 2)
     x[..., :3], x[..., -3:] = x[..., :3].clamp(min=_FLOOR), x[..., -3:].clamp(min=_FLOOR)
+    # Whole views are smoothed or not, as the scanner does, so that a bright one keeps its resolution.
     lifted = torch.where(x <= _FLOOR, _FLOOR * (1 + 50 * x), x)
     x = torch.where(_least(x) < _DEEP, _less_noisy(lifted, (1 / 7, 1 / 7, 1 / 7, 1 / 7)), x)
     x = torch.where(_least(x) < _DIM, _less_noisy(x, (3 / 8, 1 / 4, 1 / 16)), x)

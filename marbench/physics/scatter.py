@@ -46,6 +46,7 @@ class Scatter:
     def weights(self) -> list[float]:
         """Return the kernel cell by cell from its middle outwards; the middle and twice the others sum to 1."""
         cells, weights = np.array(self.kernel, dtype=np.float64).T
+        # Whole cells: what the table says between them is not asked for.
         half = np.interp(np.arange(int(cells[-1]) + 1), cells, weights)
         normalised: list[float] = (half / (half[0] + 2 * half[1:].sum())).tolist()
         return normalised
