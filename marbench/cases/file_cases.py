@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Split
 from marbench.cases.array_files import lying_as_ours, read_array
+from marbench.cases.belonging import Belonging
 from marbench.cases.case import Case, Scan, Truth
 from marbench.cases.info import CaseInfo, CaseKey
-from marbench.cases.orientation import mask_belongs, misfit, remedy
 from marbench.cases.recorded_files import Entry, content_digest, described, listed
 from marbench.cases.scanner import operators_of
 from marbench.cases.sources import bind_to, check_split
@@ -126,7 +126,7 @@ class FileCases(Sequence[Case]):
         entry, key = self._entries[index], self.case_keys[index]
         arrays = self._read(entry)
         scan = self._scan(arrays)
-        self._hold_together(entry, arrays, scan)
+        Belonging(entry.files, arrays, scan, self.spec, self.operators).check()
         return Case(scan, self._truth(arrays, scan), self._info(entry, key, int(scan.metal_mask.sum())))
 
     def _read(self, entry: Entry) -> dict[str, torch.Tensor]:
@@ -189,23 +189,6 @@ class FileCases(Sequence[Case]):
         if sinogram is None:
             sinogram = self.operators.project(image)
         return Truth(image[None], sinogram[None], scan.metal_mask.clone() if unscored is None else unscored[None])
-
-    def _hold_together(self, entry: Entry, arrays: Mapping[str, torch.Tensor], scan: Scan) -> None:
-        """Raise DataError where an image, or the mask, lies otherwise than the sinogram says."""
-        theirs = self._section.image == "theirs"
-        ours = self.operators.reconstruct(scan.sinogram[0]) if theirs else scan.image[0]
-        measured = ours.cpu().numpy()
-        for role in ("uncorrected", "anatomy", "truth"):
-            if role in arrays and misfit(image := arrays[role].cpu().numpy(), measured):
-                raise DataError(
-                    f"{entry.files[role]} ({role}) does not show what {entry.files['sinogram']} (sinogram) was "
-                    f"measured of. {remedy(image, scan.sinogram[0], self.operators.reconstruct)}"
-                )
-        if otherwise := mask_belongs(scan.metal_mask[0].cpu().numpy(), measured):
-            raise DataError(
-                f"{entry.files['mask']} (mask) does not lie on the metal of {entry.files['sinogram']} (sinogram). It "
-                f"would with {otherwise}."
-            )
 
     def _info(self, entry: Entry, key: CaseKey, pixels: int) -> CaseInfo:
         facts, material = entry.facts, self.spec.metals.material

@@ -194,6 +194,20 @@ def masks(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
     return lambda data: np.save(data / "testmask.npy", change(np.load(data / "testmask.npy")))
 
 
+def of_another(*names: str, file: str, other: str) -> Callable[[Path], None]:
+    """Put arrays of another file in place of a file's own."""
+
+    def spoil(data: Path) -> None:
+        with h5py.File(data / other) as source, h5py.File(data / file, "r+") as opened:
+            for name in names:
+                opened[name][...] = source[name][()]
+
+    return spoil
+
+
+GT, GT1 = "test_640geo/P0/7/gt.h5", "test_640geo/P1/8/gt.h5"
+
+
 def cut(data: Path) -> None:
     path = data / "test_640geo/P0/7/0.h5"
     path.write_bytes(path.read_bytes()[:3000])
@@ -216,6 +230,17 @@ def cut(data: Path) -> None:
         (masks(lambda a: a[:, ::-1]), r"testmask\.npy \(mask\) does not lie on .* It would with reverse = \[columns\]"),
         (masks(lambda a: a[..., :2]), r"testmask\.npy: expected a stack with a picture [23]"),
         (masks(lambda a: 0 * a), r"testmask\.npy \(mask\) holds no metal"),
+        (h5("ma_sinogram", lambda a: a / 10), r"0\.h5 \(sinogram\): .* nothing but air\. .* another unit.* scale"),
+        (h5("ma_CT", lambda a: a + 0.19661), r"0\.h5 \(uncorrected\) and .*sinogram\) are not .* lies 1024 HU higher"),
+        (h5("poly_CT", lambda a: a + 0.19661, GT), r"gt\.h5 \(truth\) and .*truth_sinogram\) .* lies 1024 HU higher"),
+        (h5("image", lambda a: a + 0.19661, GT), r"gt\.h5 \(anatomy\) and .* are not of one scan"),
+        (of_another("poly_CT", "poly_sinogram", file=GT, other=GT1), r"\(truth_sinogram\) and .* rays that miss"),
+        (h5("metal_trace", np.ones_like), r"0\.h5 \(trace\) is not that of testmask\.npy \(mask\): .* rays meet none"),
+        (h5("metal_trace", np.zeros_like), r"trace\) is not that of .*: 100 % of the metal project beside it"),
+        (h5("metal_trace", lambda a: 1 - a), r"trace\) is not that of .* inverted"),
+        (h5("metal_trace", lambda a: np.roll(a, 9, axis=1)), r"trace\) is not that of .* of another metal"),
+        (masks(lambda a: 1 - a), r"testmask\.npy \(mask\): 100 % of the picture are metal\. Is it inverted"),
+        (masks(lambda a: np.roll(a, -5, axis=0)), r"mask\) does not lie .* 5 rows further down and 0 columns"),
         (cut, r"0\.h5 cannot be read .* cut off\. Copy it again"),
         (lambda data: (data / "test_640geo/P0/7/gt.h5").unlink(), r"P0/7/gt\.h5 is missing"),
         (lambda data: shutil.rmtree(data / "test_640geo"), "no file is called test_640geo/"),
