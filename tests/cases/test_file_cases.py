@@ -27,7 +27,7 @@ from marbench.cases.scanner import operators_of
 from marbench.cases.simulator import Simulator
 from marbench.cases.suite import Suite
 from marbench.cli import main
-from marbench.errors import DataError, SpecError
+from marbench.errors import DataError, SpecError, StoreError
 from marbench.spec import Spec, load_spec
 from marbench.spec_recorded import ImageFile
 from marbench.toolbox.interpolation import linear_interpolation
@@ -134,10 +134,12 @@ def test_their_sinogram_is_that_of_the_transposed_image_with_its_views_reversed(
     assert np.abs(theirs(operators.project(image)) - published).max() < 1e-4 * published.max()
 
 
+QUICK = ("--no-timing", "--no-report", "--workers", "1", "--images", "none", "--isolation", "inline")
+
+
 def test_commands_take_recorded_cases_and_name_neither_folder_nor_files(made, tmp_path: Path) -> None:
     spec, out = str(made[0] / "spec.toml"), str(tmp_path / "run")
-    quick = ("--no-timing", "--no-report", "--workers", "1", "--images", "none", "--isolation", "inline")
-    for words in (["run", "--spec", spec, "--methods", "none,li", "--out", out, *quick], ["report", out]):
+    for words in (["run", "--spec", spec, "--methods", "none,li", "--out", out, *QUICK], ["report", out]):
         result = CliRunner().invoke(main, words)
         assert result.exit_code == 0, result.output
     shown = CliRunner(env={"COLUMNS": "300"}).invoke(main, ["show", spec]).output
@@ -147,8 +149,25 @@ def test_commands_take_recorded_cases_and_name_neither_folder_nor_files(made, tm
     assert load_spec(tmp_path / "run/spec.toml").hash in shown
     page = (tmp_path / "run/report/provenance.html").read_text()
     assert "Recorded cases" in page and str(made[0]) not in page
+    assert "A part of the benchmark" not in (tmp_path / "run/report/index.html").read_text()
     with pytest.raises(SpecError, match="where its recorded cases lie is not named here"):
         open_cases(tmp_path / "run/spec.toml")
+
+
+def test_a_case_that_cannot_be_read_is_no_success_and_mended_another_benchmark(folder: Path, tmp_path: Path) -> None:
+    spec, out, file = folder / "spec.toml", tmp_path / "run", folder / "data/test_640geo/P0/7/3.h5"
+    whole = file.read_bytes()
+    file.write_text("<html>Not found</html>")
+    words = ["run", "--spec", str(spec), "--methods", "none", "--out", str(out), *QUICK]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1 and "on which no method ran: 1. P0_7_3: 3.h5 cannot be read" in result.output
+    assert "<html>" not in result.output
+    with pytest.warns(UserWarning, match=r"1 of 1 cases have no image.* P0_7_3: error: 3\.h5"):
+        marbench.run("none", spec, out, timing=False, report=False, images="none", workers=1)
+    file.write_bytes(whole)
+    result = CliRunner().invoke(main, words)
+    assert isinstance(result.exception, StoreError)
+    assert re.search("recorded files are others .* methods have to run anew", str(result.exception))
 
 
 def test_theirs_and_ours_are_both_at_hand_as_the_uncorrected_image(made) -> None:
