@@ -24,12 +24,12 @@ from marbench.machine.devices import device_of
 from marbench.physics.hounsfield import mu_to_hu
 from marbench.spec import Spec
 from marbench.spec_recorded import ImageFile, RaysFile
-from marbench.tensors import refuse_attenuation
+from marbench.tensors import refuse_attenuation, refuse_counts
 
 __all__ = ["FileCases"]
 
-_MOST_LINE_INTEGRAL = 60.0
-"""No detector tells e⁻⁶⁰ from nothing: what is larger is a count, or an integral in another unit."""
+_MOST_PER_CM = 60.0
+"""Of a picture of µ: metal and its streaks have a tenth of it, and soft tissue in HU reaches it."""
 _UNKNOWN = "unknown"
 
 
@@ -147,20 +147,14 @@ class FileCases(Sequence[Case]):
                 "none came through, or copy the file again."
             )
         if isinstance(how, RaysFile):
-            return self._line_integrals(values * np.float32(how.scale), f"{name} ({role})")
+            values *= np.float32(how.scale)
+            refuse_counts(torch.from_numpy(values), f"{name} ({role})")
+            return values
         return self._hu(values, how, f"{name} ({role})")
-
-    def _line_integrals(self, values: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-        if values.max() > _MOST_LINE_INTEGRAL:
-            raise DataError(
-                f"{name}: expected line integrals, −ln(I/I₀). Got values up to {values.max():.4g}: take the logarithm "
-                "of counts, or give scale, 0.1 of lengths in mm."
-            )
-        return values
 
     def _hu(self, values: NDArray[np.float32], how: object, name: str) -> NDArray[np.float32]:
         if isinstance(how, ImageFile) and how.unit == "1/cm":
-            if values.max() > _MOST_LINE_INTEGRAL:
+            if values.max() > _MOST_PER_CM:
                 raise DataError(
                     f'{name}: unit is "1/cm", but values reach {values.max():.4g}, like HU. Give unit = "HU".'
                 )
