@@ -56,7 +56,9 @@ def apart(one: torch.Tensor, other: torch.Tensor, where: torch.Tensor) -> float:
     return _rms(difference) / rms
 
 
-def missed_and_foreign(trace: torch.Tensor, path: torch.Tensor, wide: torch.Tensor) -> tuple[float, float]:
+def missed_and_foreign(
+    trace: torch.Tensor, path: torch.Tensor, wide: torch.Tensor, least: float = 0.0
+) -> tuple[float, float]:
     """Return the part of the metal that a trace misses, and the part of its rays that pass by the metal.
 
     Parameters
@@ -64,7 +66,10 @@ def missed_and_foreign(trace: torch.Tensor, path: torch.Tensor, wide: torch.Tens
     trace : bool tensor ``(views, bins)``
     path, wide : Tensor ``(views, bins)``
         Projections of the mask, and of the mask grown by a pixel: an implant may cover parts of pixels.
+    least : float
+        Path in cm from which on a ray has to be in the trace.
     """
+    path = torch.where(path > least, path, 0)
     metal, rays = float(path.sum()), int(trace.sum())
     missed = float(path[~trace].sum()) / metal if metal else 0.0
     return missed, float((trace & ~(wide > 0)).sum()) / rays if rays else 0.0

@@ -21,8 +21,10 @@ from marbench.errors import DataError
 from marbench.spec import Spec
 from marbench.spec_sections import SegmentationSection
 
-__all__ = ["Belonging"]
+__all__ = ["LIGHTEST_METAL", "Belonging"]
 
+LIGHTEST_METAL = 2.0
+"""1/cm: titanium has 2.4, alumina 0.8."""
 _LEAST_BODY = 0.005
 """Part of the picture above −500 HU; 0.016 with 100 photons a ray, 0 of a tenth of the line integrals."""
 _MOST_TISSUE_HU = 1000.0
@@ -57,6 +59,8 @@ class Belonging:
         Made of them.
     spec : Spec
     operators : Operators
+    attenuation : float
+        Of the metal at the reference energy, 1/cm.
     """
 
     files: Mapping[str, str]
@@ -64,12 +68,14 @@ class Belonging:
     scan: Scan
     spec: Spec
     operators: Operators
+    attenuation: float = LIGHTEST_METAL
 
     def check(self) -> None:
         """Raise DataError where a file is not of the same scan as the sinogram, or lies otherwise than described."""
         self._hold_values()
         self._hold_image("uncorrected", self.image, "sinogram")
-        if self.mask.any() and not self._misled:
+        # PEEK and ceramics are no brighter than bone.
+        if self.mask.any() and not self._misled and self.attenuation >= LIGHTEST_METAL:
             self._hold_mask()
         if self.mask.any() and "trace" in self.arrays:
             self._hold_trace()
@@ -144,9 +150,10 @@ class Belonging:
             raise DataError(f"{off} It covers what is darker than the body, {there:.0f} HU. Is it of another case?")
 
     def _hold_trace(self) -> None:
-        missed, foreign = missed_and_foreign(self.arrays["trace"], self.paths[0], self.paths[1])
-        # Under a threshold a wire has no trace at all.
-        if foreign > _MOST_FOREIGN or (missed > _MOST_MISSED and not self.spec.metals.trace_threshold):
+        # Of a pixel of the mask half may be metal, and under a threshold a wire has no trace at all.
+        least = 2 * self.spec.metals.trace_threshold / self.attenuation
+        missed, foreign = missed_and_foreign(self.arrays["trace"], self.paths[0], self.paths[1], least)
+        if foreign > _MOST_FOREIGN or missed > _MOST_MISSED:
             raise DataError(
                 f"{self._name('trace')} is not that of {self._name('mask')}: {100 * missed:.0f} % of the metal project "
                 f"beside it, and {100 * foreign:.0f} % of its rays meet none. It may be inverted, of another metal or "

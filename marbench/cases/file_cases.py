@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Split
 from marbench.cases.array_files import lying_as_ours, read_array
-from marbench.cases.belonging import Belonging
+from marbench.cases.belonging import LIGHTEST_METAL, Belonging
 from marbench.cases.case import Case, Scan, Truth
 from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.recorded_files import Entry, content_digest, described, listed
@@ -22,6 +22,7 @@ from marbench.cases.sources import bind_to, check_split
 from marbench.errors import DataError, SpecError
 from marbench.machine.devices import device_of
 from marbench.physics.hounsfield import mu_to_hu
+from marbench.physics.materials import relative_attenuation
 from marbench.spec import Spec
 from marbench.spec_recorded import ImageFile, RaysFile
 from marbench.tensors import refuse_attenuation, refuse_counts
@@ -126,8 +127,9 @@ class FileCases(Sequence[Case]):
         entry, key = self._entries[index], self.case_keys[index]
         arrays = self._read(entry)
         scan = self._scan(arrays)
-        Belonging(entry.files, arrays, scan, self.spec, self.operators).check()
-        return Case(scan, self._truth(arrays, scan), self._info(entry, key, int(scan.metal_mask.sum())))
+        info = self._info(entry, key, int(scan.metal_mask.sum()))
+        Belonging(entry.files, arrays, scan, self.spec, self.operators, self._attenuation(info.materials)).check()
+        return Case(scan, self._truth(arrays, scan), info)
 
     def _read(self, entry: Entry) -> dict[str, torch.Tensor]:
         """Return what the files hold, ours in axes and units, on the device: role → tensor."""
@@ -164,6 +166,13 @@ class FileCases(Sequence[Case]):
         except DataError as error:
             raise DataError(f'{str(error).partition(": marbench")[0]}. Give unit = "1/cm" to its table.') from None
         return values
+
+    def _attenuation(self, materials: Sequence[str]) -> float:
+        """Return that of the lightest material of a case at the reference energy, in 1/cm; some metal's if unknown."""
+        physics = self.spec.physics
+        known = [self.spec.material(name) for name in materials if name != _UNKNOWN]
+        energies, kev = physics.beam.energies, physics.reference_kev
+        return min((relative_attenuation(one, energies, kev)[1] for one in known), default=LIGHTEST_METAL)
 
     def _scan(self, arrays: Mapping[str, torch.Tensor]) -> Scan:
         sinogram, mask = arrays["sinogram"], arrays["mask"]
