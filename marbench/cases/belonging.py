@@ -176,7 +176,7 @@ class Belonging:
 
     def _hold_image(self, role: str, reconstructed: torch.Tensor, of: str) -> None:
         """Hold an image to our reconstruction of its sinogram, where there is tissue."""
-        if role not in self.arrays or self.arrays[role] is reconstructed:
+        if role not in self.arrays:
             return
         self._hold_orientation(role, reconstructed, of)
         if self.body.any():
