@@ -15,6 +15,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args, get_origin
 
+import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
 from marbench.errors import DataError, MarbenchError, SpecError, nearest
@@ -58,6 +59,7 @@ _REFERENCE_GRID = 416
 """Pixels of the grid on which metal sizes are declared (Lin et al., CVPR 2019)."""
 _REFERENCE_WIDTHS = (0.1, 1.5)
 _COARSEST = 25
+_FEWEST_BINS = 7
 
 
 class Spec(Section):
@@ -146,6 +148,25 @@ class Spec(Section):
                 self._implant(f"metals.own {metal.id}", name)
         return self
 
+    @model_validator(mode="after")
+    def _detector_fits(self) -> Self:
+        bowtie, fan = self.physics.bowtie, self.geometry
+        if self.physics.low_signal == "smoothed" and fan.bins < _FEWEST_BINS:
+            raise ValueError(f'physics.low_signal = "smoothed" takes {_FEWEST_BINS} bins or more. Got {fan.bins}')
+        if bowtie is None:
+            return self
+        try:
+            self.material(bowtie.material)
+        except DataError as error:
+            raise ValueError(f"physics.bowtie.material: {error}") from None
+        outermost = math.degrees(float(np.abs(fan.gamma).max()))
+        if bowtie.thickness[-1][0] < outermost - 1e-6:
+            raise ValueError(
+                f"physics.bowtie.thickness ends at {bowtie.thickness[-1][0]:g}°, but the fan reaches {outermost:.4g}° "
+                "from its central ray. Say how thick the bowtie is there"
+            )
+        return self
+
     def _implant(self, key: str, name: str) -> Material:
         """Return what an implant is made of, or raise ValueError with the key that names it."""
         try:
@@ -212,6 +233,7 @@ class Spec(Section):
         """Return digests of the tables and versions of the generators that the values name."""
         implants: list[str] = list(IMPLANT_MATERIALS) if self.metals.material == "own" else [self.metals.material]
         implants += [name for metal in self.metals.own for name in metal.masks]
+        implants += [self.physics.bowtie.material] if self.physics.bowtie is not None else []
         made_of = [self.material(name) for name in (*_TISSUES, *implants)]
         content: dict[str, Any] = {
             "spectrum": spectrum_digest(self.physics.spectrum),

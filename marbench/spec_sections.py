@@ -20,8 +20,9 @@ from marbench.metrics.conventions import CONVENTIONS
 from marbench.physics.hounsfield import WATER_ATTENUATION
 from marbench.physics.materials import MATERIALS, mass_attenuation
 from marbench.physics.spectrum import Detector, Spectrum, SpectrumTable, canonical_spectrum, weighted_spectrum
-from marbench.reconstruction import Window
+from marbench.reconstruction import Window, window_fault
 from marbench.spec_implants import OwnMetalSection, plain_name
+from marbench.spec_physics import BowtieSection, ScatterSection
 from marbench.spec_table import Section
 
 __all__ = [
@@ -161,6 +162,19 @@ class PhysicsSection(Section):
     """Standard deviation of what the electronics of every cell add to that, in photons."""
     tissue: Literal["water and bone", "water"] = "water and bone"
     """What hardens the beam: what is denser than 100 HU more and more like bone, or all tissue like water."""
+    bowtie: BowtieSection | None = None
+    patient_scatter: ScatterSection | None = None
+    scatter_correction: ScatterSection | None = None
+    crosstalk: Annotated[float, Field(ge=0, le=0.25)] = 0.0
+    """Share of its photons that every cell hands on to either neighbour."""
+    low_signal: Literal["one photon", "smoothed"] = "one photon"
+    """What becomes of rays behind which nothing was counted: one photon is the least, or neighbours are averaged."""
+    negative: Literal["kept", "zero"] = "kept"
+    """What becomes of line integrals below 0, which noise makes of air."""
+    water_order: Annotated[int, Field(ge=1, le=8)] = 3
+    """Of the polynomial that corrects the hardening by water."""
+    water_cm: Annotated[float, Field(ge=5, le=100)] = 50.0
+    """The longest path that it is fitted to, of water of 0.192 1/cm."""
 
     @model_validator(mode="before")
     @classmethod
@@ -199,6 +213,15 @@ class PhysicsSection(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _corrects_what_is_there(self) -> Self:
+        if self.scatter_correction is not None and self.patient_scatter is None:
+            raise ValueError(
+                "scatter_correction subtracts scatter that is not there: give patient_scatter, or leave it out "
+                '("unset" takes an inherited one away)'
+            )
+        return self
+
     @property
     def beam(self) -> Spectrum:
         """The spectrum as the detector weights it."""
@@ -222,9 +245,24 @@ class ReconstructionSection(Section):
     """``[reconstruction]``: the filtered back-projection of scans and of the truth."""
 
     window: Window = "ram-lak"
-    """Of the ramp filter; the later ones pass less of the high frequencies."""
+    """Of the ramp filter; the later names pass less of the high frequencies. Or pairs of frequency, as a part of
+    Nyquist's from 0 to 1, and factor: [[0, 1], [0.5, 0.8], [1, 0.1]]."""
     truncation: Literal["refuse", "extrapolate"] = "refuse"
     """What becomes of a scan that does not see the circle that fits into the image: every view may be continued."""
+
+    @field_validator("window", mode="before")
+    @classmethod
+    def _known_window(cls, value: Any) -> Any:
+        if isinstance(value, str) and (fault := window_fault(value)):
+            raise ValueError(fault)
+        return value
+
+    @field_validator("window")
+    @classmethod
+    def _window_is_whole(cls, value: Window) -> Window:
+        if fault := window_fault(value):
+            raise ValueError(fault)
+        return value
 
 
 class MetalsSection(Section):

@@ -10,7 +10,6 @@ PSNR under the world's own first convention that has one, PSNR in the body in [â
 from __future__ import annotations
 
 import argparse
-import math
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,10 @@ import torch
 
 import marbench
 from marbench.cases.case import Case
+from marbench.cases.measurement import Measurement
 from marbench.cases.suite import Suite
 from marbench.ct.projection import project
 from marbench.metrics.measure import measures_of
-from marbench.physics.beam_hardening import correct_water
 from marbench.spec import Spec, load_spec
 
 WORLDS = ("mini", "dudonet2019", "adn2019", "syndeeplesion", "dudonetpp2020", "cnnmar2018", "aapm2024")
@@ -47,10 +46,11 @@ def longest_path(case: Case, spec: Spec) -> float:
 
 def starved(case: Case, spec: Spec) -> float:
     """Return the share of the trace behind which fewer than `STARVED` photons were counted."""
-    physics = spec.physics
-    limit = torch.tensor([math.log(physics.photons / (STARVED + physics.scatter))], dtype=torch.float64)
-    least = float(correct_water(limit, physics.beam, physics.reference_kev))
-    return float((case.scan.sinogram[case.scan.metal_trace] > least).float().mean())
+    measurement = Measurement(spec, torch.device("cpu"))
+    # Behind a bowtie the limit differs from column to column.
+    limit = torch.log(measurement.air / (STARVED + spec.physics.scatter)).expand(spec.geometry.bins)
+    above = case.scan.sinogram > measurement.corrected(limit)
+    return float(above[case.scan.metal_trace].float().mean())
 
 
 def row(name: str, cases: int) -> list[str]:

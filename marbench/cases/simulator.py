@@ -11,14 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Slice
+from marbench.cases.measurement import Measurement
 from marbench.cases.scanner import operators_of
 from marbench.errors import DataError
 from marbench.machine.devices import device_of
 from marbench.masks import area_fractions
-from marbench.physics.beam_hardening import correct_water
 from marbench.physics.hounsfield import hu_to_mu, split_tissue
 from marbench.physics.materials import relative_attenuation
-from marbench.physics.transmission import photon_noise, polychromatic
 from marbench.spec import Spec
 
 __all__ = ["MetalFree", "Simulator"]
@@ -38,7 +37,7 @@ class MetalFree:
     paths : Tensor ``(2, views, bins)``
         Their line integrals at the reference energy.
     polychromatic : Tensor ``(views, bins)``
-        Noise-free polychromatic line integrals.
+        Noise-free polychromatic line integrals, against those of air.
     """
 
     slice: Slice
@@ -49,13 +48,14 @@ class MetalFree:
 
 
 class Simulator:
-    """The scanner of a benchmark: polychromatic projection, photon noise and water correction."""
+    """The scanner of a benchmark: what is in the image is projected, and the rays are measured."""
 
     def __init__(self, spec: Spec, device: torch.device | str = "cpu") -> None:
         self.spec = spec
         self.device = device_of(device)
         self.operators = operators_of(spec)
         self.beam = spec.physics.beam
+        self.measurement = Measurement(spec, self.device)
 
     def without_metal(self, slice_: Slice) -> MetalFree:
         """Project a slice as it is."""
@@ -66,9 +66,8 @@ class Simulator:
             water, bone = mu.clamp(min=0), torch.zeros_like(mu)
         else:
             water, bone = split_tissue(mu, physics.water_attenuation)
-        paths = self.operators.project_mu(torch.stack([water, bone]))
-        line_integrals = polychromatic(paths, _TISSUES, self.beam, physics.reference_kev)
-        return MetalFree(slice_, water, bone, paths, line_integrals)
+        paths = self._project(torch.stack([water, bone]))
+        return MetalFree(slice_, water, bone, paths, self.measurement.line_integrals(paths, _TISSUES))
 
     def truth(self, free: MetalFree, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the image in HU and the sinogram that a perfect method would give back."""
@@ -104,9 +103,10 @@ class Simulator:
         """
         physics, materials = self.spec.physics, tuple(self.spec.material(name) for name in metal)
         areas = self._areas(metal).to(self.device)
-        total = areas.sum(dim=0)
-        paths = self.operators.project_mu(torch.cat([areas, torch.stack([free.water * total, free.bone * total])]))
-        metal_paths, displaced = paths[: len(materials)], paths[len(materials) :]
+        total, removed = areas.sum(dim=0), self.spec.metals.tissue_under_metal == "removed"
+        displaced = [free.water * total, free.bone * total] if removed else []
+        paths = self._project(torch.stack([*areas, *displaced]))
+        metal_paths = paths[: len(materials)]
         attenuation = [relative_attenuation(one, self.beam.energies, physics.reference_kev)[1] for one in materials]
         metal_paths = metal_paths * torch.tensor(attenuation, dtype=areas.dtype, device=self.device)[:, None, None]
         whole_metal = metal_paths.sum(dim=0)
@@ -115,16 +115,11 @@ class Simulator:
         if self.spec.metals.edge_bins == "quartered":
             metal_paths = _quartered(metal_paths, meets)
             whole_metal = metal_paths.sum(dim=0)
-        tissue_paths = free.paths
-        if self.spec.metals.tissue_under_metal == "removed":
-            tissue_paths = tissue_paths - displaced
+        tissue_paths = free.paths - paths[len(materials) :] if removed else free.paths
         # Rays that miss the metal are those of the scan without it.
         line_integrals = free.polychromatic.clone()
-        line_integrals[meets] = polychromatic(
-            torch.cat([tissue_paths[:, meets], metal_paths[:, meets]]),
-            (*_TISSUES, *materials),
-            self.beam,
-            physics.reference_kev,
+        line_integrals[meets] = self.measurement.line_integrals(
+            torch.cat([tissue_paths[:, meets], metal_paths[:, meets]]), (*_TISSUES, *materials), meets
         )
         return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
 
@@ -161,13 +156,17 @@ class Simulator:
             raise DataError(f"with_metal: the masks of {', '.join(metal)} overlap: a pixel is covered once at most.")
         return areas
 
+    def _project(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the line integrals of images ``(images, rows, columns)``; one of nothing takes no time."""
+        # Where all tissue is water, or no bone gives way to metal, an image is empty.
+        there = images.flatten(1).any(dim=1)
+        paths = images.new_zeros(len(images), *self.spec.geometry.shape)
+        paths[there] = self.operators.project_mu(images[there])
+        return paths
+
     def measure(self, line_integrals: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
         """Count photons, without noise where ``rng`` is None or the spec says so, and correct for beam hardening."""
-        physics = self.spec.physics
-        noisy = photon_noise(
-            line_integrals, physics.photons, physics.scatter, rng if physics.noise else None, physics.electronic_noise
-        )
-        return correct_water(noisy, self.beam, physics.reference_kev)
+        return self.measurement.measured(line_integrals, rng)
 
 
 def _quartered(paths: torch.Tensor, trace: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -13,14 +14,14 @@ from torch import Tensor
 from marbench.ct.linear import LinearMap
 from marbench.ct.rebinning import parallel_beam_of, symmetric
 from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
-from marbench.reconstruction import Window
+from marbench.reconstruction import NamedWindow, Window
 
 __all__ = ["BinMatrix", "extension_matrix", "filtering", "ramp", "resampling_matrix"]
 
 FloatArray = NDArray[np.float64]
 
 # W(f) = Σ_k c_k cos(2π f s_k d), as {s_k: c_k}. Hamming's 0.54 is the usual rounding of 25/46.
-_COSINES: dict[Window, dict[float, float]] = {
+_COSINES: dict[NamedWindow, dict[float, float]] = {
     "ram-lak": {0.0: 1.0},
     "cosine": {0.5: 1.0},
     "hamming": {0.0: 0.54, 1.0: 0.46},
@@ -36,9 +37,10 @@ def ramp(bins: int, spacing: float, window: Window = "ram-lak") -> FloatArray:
 
     Parameters
     ----------
-    window : str
+    window : str or pairs
         ``ram-lak`` (none), ``shepp-logan``: sinc(f/2f_N), ``cosine``: cos(π f/2f_N), ``hamming``: 0.54 + 0.46 cos(π
-        f/f_N), ``hann``: 0.5 + 0.5 cos(π f/f_N). The later ones pass less of the high frequencies.
+        f/f_N), ``hann``: 0.5 + 0.5 cos(π f/f_N), or a table of f/f_N and factor, straight between. The later names pass
+        less of the high frequencies.
 
     References
     ----------
@@ -46,6 +48,8 @@ def ramp(bins: int, spacing: float, window: Window = "ram-lak") -> FloatArray:
     Sci. 21(3), 1974; Kak & Slaney 1988, eq. 3-61.
     """
     n = np.subtract.outer(np.arange(bins), np.arange(bins))
+    if not isinstance(window, str):
+        return _tabulated(n, spacing, window)
     if window == "shepp-logan":
         # The inverse transform of |f| sinc(f / 2 f_N) at n d, in closed form.
         return np.asarray(-2 / (math.pi**2 * spacing**2 * (4.0 * n**2 - 1)))
@@ -68,6 +72,27 @@ def _ram_lak(n: NDArray[np.int64] | FloatArray, spacing: float) -> FloatArray:
     turn = math.pi * n[~whole]
     kernel[~whole] = (np.sin(turn) / turn - 1 / turn**2) / (2 * spacing**2)
     return kernel
+
+
+def _tabulated(n: NDArray[np.int64], spacing: float, window: tuple[tuple[float, float], ...]) -> FloatArray:
+    """Return the inverse transform of |f| W(f) at n·d, W being straight between the pairs of f/f_N and factor.
+
+    On a piece W = a + b u, u = f/f_N, and h(n) = 1/(2 d²) ∫₀¹ (a u + b u²) cos(πn u) du piece by piece, in closed form.
+    """
+    turn = math.pi * np.arange(n.max() + 1)  # the kernel is even
+    with np.errstate(divide="ignore", invalid="ignore"):  # n = 0 has a limit of its own
+
+        def integral(u: float, a: float, b: float) -> FloatArray:
+            sine, cosine = np.sin(turn * u), np.cos(turn * u)
+            linear = u * sine / turn + cosine / turn**2
+            square = u**2 * sine / turn + 2 * u * cosine / turn**2 - 2 * sine / turn**3
+            return np.where(turn == 0, a * u**2 / 2 + b * u**3 / 3, a * linear + b * square)
+
+        kernel = np.zeros(len(turn))
+        for (low, first), (high, second) in pairwise(window):
+            b = (second - first) / (high - low)
+            kernel += integral(high, first - b * low, b) - integral(low, first - b * low, b)
+    return np.asarray(kernel[np.abs(n)] / (2 * spacing**2))
 
 
 def resampling_matrix(fan: FanBeam, parallel: ParallelBeam) -> FloatArray:

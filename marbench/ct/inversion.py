@@ -10,7 +10,7 @@ from marbench.ct import ops
 from marbench.ct.backends import Backend, check_backend
 from marbench.errors import GeometryError, nearest
 from marbench.geometry import FanBeam, Geometry, ImageGrid
-from marbench.reconstruction import Truncation, Window
+from marbench.reconstruction import Truncation, Window, window_fault
 
 __all__ = ["RadonInversion"]
 
@@ -28,8 +28,8 @@ class RadonInversion(nn.Module):
     ----------
     geometry : FanBeam or ParallelBeam
     grid : ImageGrid
-    window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}
-        Of the ramp filter, see `marbench.ct.filtering.ramp`.
+    window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"} or pairs
+        Of the ramp filter: a name, or pairs of f/f_N and factor, see `marbench.ct.filtering.ramp`.
     truncation : {"refuse", "extrapolate", "ignore"}
         Where the scan does not see the circle that fits into the image: refuse it; continue every view smoothly beyond
         its ends; or take what lies there for empty, which is right for objects that the scan sees whole.
@@ -57,9 +57,10 @@ class RadonInversion(nn.Module):
         backend: Backend = "auto",
     ) -> None:
         super().__init__()
-        for what, value, choices in (("window", window, Window), ("truncation", truncation, Truncation)):
-            if value not in get_args(choices):
-                raise GeometryError(f"Unknown {what} {value!r}: {nearest(value, get_args(choices))}.")
+        if fault := window_fault(window):
+            raise GeometryError(fault)
+        if truncation not in get_args(Truncation):
+            raise GeometryError(f"Unknown truncation {truncation!r}: {nearest(truncation, get_args(Truncation))}.")
         check_backend("invert", geometry, grid, backend)  # a backend that cannot serve is refused here
         inscribed = min(grid.field_of_view) / 2
         unmeasured = geometry.unmeasured(inscribed) if isinstance(geometry, FanBeam) else None

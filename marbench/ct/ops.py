@@ -213,6 +213,8 @@ def _mkldnn() -> Any:
 def _parse(key: str) -> Operator:
     parts = json.loads(key)
     parts["geometry"] = _GEOMETRIES[parts.pop("beam")](**parts["geometry"])
+    if not isinstance(parts["window"], str):  # JSON has lists
+        parts["window"] = tuple(map(tuple, parts["window"]))
     return Operator(**{**parts, "grid": ImageGrid(**parts["grid"])})
 
 

@@ -15,7 +15,7 @@ import torch
 from marbench.physics.materials import Material, relative_attenuation
 from marbench.physics.spectrum import Spectrum, load_spectrum
 
-__all__ = ["photon_noise", "polychromatic"]
+__all__ = ["count", "photon_noise", "polychromatic"]
 
 # exp(-80) of any number of photons is none at all, and float32 still represents it.
 _OPAQUE = 80.0
@@ -103,13 +103,21 @@ def photon_noise(
         σ of the electronics, in photons.
     """
     # In float64: among 2·10⁷ photons float32 no longer tells one from the next.
-    expected = torch.round(photons * torch.exp(-line_integrals.double())) + scatter
-    if rng is not None:
-        counts = rng.poisson(expected.cpu().numpy()).astype(np.float64)
-        if electronic:  # or else nothing is drawn: what follows keeps its random numbers
-            counts += rng.normal(0.0, electronic, counts.shape)
-        expected = torch.from_numpy(counts).to(expected.device)
-    return -torch.log(expected.clamp(min=1) / photons).to(line_integrals.dtype)
+    counts = count(photons * torch.exp(-line_integrals.double()), scatter, rng, electronic)
+    return -torch.log(counts.clamp(min=1) / photons).to(line_integrals.dtype)
+
+
+def count(
+    expected: torch.Tensor, scatter: float, rng: np.random.Generator | None, electronic: float = 0.0
+) -> torch.Tensor:
+    """Return ``Poisson(round(N) + s) + Normal(0, σ)`` of expected photons N in float64, see `photon_noise`."""
+    expected = torch.round(expected) + scatter
+    if rng is None:
+        return expected
+    counts = rng.poisson(expected.cpu().numpy()).astype(np.float64)
+    if electronic:  # or else nothing is drawn: what follows keeps its random numbers
+        counts += rng.normal(0.0, electronic, counts.shape)
+    return torch.from_numpy(counts).to(expected.device)
 
 
 @lru_cache(maxsize=32)

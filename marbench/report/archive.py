@@ -160,7 +160,10 @@ def unpack(archive: Path, folder: Path) -> Manifest:
         it was written but members of allowed names and sizes into ``folder``.
     """
     try:
-        if not stat.S_ISREG(os.lstat(archive).st_mode):
+        kind = os.lstat(archive).st_mode
+        if stat.S_ISDIR(kind):
+            raise StoreError("it is a folder: `marbench pack` makes an archive of it")
+        if not stat.S_ISREG(kind):
             raise StoreError("it is no regular file")
         with zipfile.ZipFile(archive) as opened:
             members = _members(opened.infolist(), archive.stat().st_size)

@@ -94,10 +94,16 @@ def windowed(image: NDArray[Any], metal: NDArray[np.bool_], window: tuple[float,
     return colours
 
 
-def png(pixels: NDArray[np.uint8]) -> bytes:
-    """Return colours, ``(rows, columns, 3)``, as PNG, without a word about the software or the time."""
-    from PIL import Image
+def png(pixels: NDArray[np.uint8], notice: str = "") -> bytes:
+    """Return colours, ``(rows, columns, 3)``, as PNG, without a word about the software or the time.
 
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    A notice stands in the file beside the pixels, as the text "Disclaimer" (PNG specification, 11.3.4.2).
+    """
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    buffer, words = io.BytesIO(), PngInfo()
+    if notice:
+        words.add_text("Disclaimer", notice)
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=words)
     return buffer.getvalue()

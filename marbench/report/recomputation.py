@@ -35,10 +35,11 @@ __all__ = ["recomputed"]
 # By how many steps of the printed digits a score may differ from another machine's, and by how many times what further
 # roundings move it. Of measures that count pixels above a threshold a single one may happen to move nothing.
 _STEPS, _ROUNDINGS, _TRIES = 2, 6, 4
-# Rounded HU of two machines may fall on either side of a step.
-_HU = 2
-# What part of a region's pixels may be others there: thresholds cut its edge.
+# Rounded HU and thousandths of two machines may fall on either side of a step.
+_APART = 2
+# What part of a region's pixels, or of a trace's rays, may be others there: thresholds cut its edge.
 _EDGE = 0.02
+_PICTURES = ("truth", "uncorrected", "sinogram", "truth_sinogram")
 
 Row = Mapping[Any, Any]
 
@@ -120,18 +121,24 @@ def _other_pictures(run: Run, case: Case, rows: Sequence[Row], proved: set[tuple
 
 def _same_case(stored: StoredCase, case: Case) -> bool:
     made = stored_case(case)
-    pairs = ((stored.truth, made.truth), (stored.uncorrected, made.uncorrected))
+    # Early versions kept no sinograms.
+    kept = [name for name in _PICTURES if getattr(stored, name) is not None]
+    pairs = [(getattr(stored, name), getattr(made, name)) for name in kept]
     if any(one.shape != other.shape for one, other in pairs) or stored.window != made.window:
         return False
-    near = all(np.abs(one.astype(np.int32) - other).max() <= _HU for one, other in pairs)
-    return bool(near and (stored.metal == made.metal).all())
+    near = all(np.abs(one.astype(np.int32) - other).max() <= _APART for one, other in pairs)
+    same_trace = stored.metal_trace is None or _alike(stored.metal_trace, made.metal_trace)
+    return bool(near and same_trace and (stored.metal == made.metal).all())
+
+
+def _alike(one: Mask, other: Mask | None) -> bool:
+    return other is not None and bool((one ^ other).sum() <= _EDGE * other.sum())
 
 
 def _other_regions(stored: Mapping[str, Mask], made: Mapping[str, Mask], case_id: str) -> Iterator[str]:
     """Yield the regions that are drawn where no measure looked."""
     for name, mask in stored.items():
-        own = made.get(name, np.zeros_like(mask))
-        if (mask ^ own).sum() > _EDGE * own.sum():
+        if not _alike(mask, made.get(name, np.zeros_like(mask))):
             yield f"{case_id}: its region {name!r} is not where the measures look"
 
 

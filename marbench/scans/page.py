@@ -92,7 +92,7 @@ class Gallery:
         image, nothing = regions.picture.native.image, np.zeros_like(regions.metal)
 
         def write(name: str, pixels: Pixels) -> str:
-            return self.output.write(f"{folder}/{name}.png", png(pixels))
+            return self.output.write(f"{folder}/{name}.png", png(pixels, RESEARCH))
 
         def shown(picture: NDArray[np.float32]) -> Pixels:
             return windowed(picture, nothing, DEFAULT_WINDOW)[top:bottom, left:right]

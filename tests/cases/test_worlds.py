@@ -127,7 +127,12 @@ def test_other_metal_is_as_far_from_syndeeplesion_as_from_its_files(world: Spec,
 
 @pytest.mark.parametrize(
     ("name", "water_cm", "titanium_cm", "photons"),
-    [("dudonet2019", 14, 2, 1.7e4), ("syndeeplesion", 14, 2, 1.7e4), ("dudonetpp2020", 35, 6, 3)],
+    [
+        ("dudonet2019", 14, 2, 1.7e4),
+        ("adn2019", 14, 2, 1.7e4),
+        ("syndeeplesion", 14, 2, 1.7e4),
+        ("dudonetpp2020", 35, 6, 3),
+    ],
 )
 def test_as_many_photons_are_left_as_is_known_of_each_world(name, water_cm, titanium_cm, photons) -> None:
     spec = load_spec(name)
@@ -194,3 +199,8 @@ def test_where_all_tissue_is_water_bone_hardens_no_beam(world: Spec, scene) -> N
     assert not free.bone.any() and torch.allclose(free.water, scene[0].water + scene[0].bone)
     expected = polychromatic(free.paths[:1], ["water"], world.physics.beam)
     assert torch.allclose(free.polychromatic, expected, atol=1e-5)
+
+
+def test_of_every_published_world_something_was_verified() -> None:
+    for name in set(builtin_specs()) - {"mini", "dudonet2019"}:
+        assert any(entry.verified for entry in load_spec(name).provenance), name

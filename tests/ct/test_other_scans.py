@@ -190,6 +190,7 @@ def test_a_truncated_field_is_refused_or_continued() -> None:
         ("cosine", lambda f: np.cos(np.pi * f / 2)),
         ("hamming", lambda f: 0.54 + 0.46 * np.cos(np.pi * f)),
         ("hann", lambda f: 0.5 + 0.5 * np.cos(np.pi * f)),
+        (((0.0, 1.0), (0.25, 0.9), (1.0, 0.1)), lambda f: np.interp(f, [0, 0.25, 1], [1, 0.9, 0.1])),
     ],
 )
 def test_windows_have_the_response_that_their_names_say(window: Window, law: object) -> None:
@@ -209,6 +210,21 @@ def test_a_window_keeps_the_value_of_a_disc_and_lowers_the_noise(window: Window)
     assert layers[0](noise).std() < 0.95 * layers[1](noise).std()
 
 
+def test_a_window_by_its_table_is_the_named_one_where_it_has_its_values() -> None:
+    np.testing.assert_allclose(ramp(65, 0.3, ((0.0, 1.0), (1.0, 1.0))), ramp(65, 0.3), atol=1e-12)
+    hann = tuple((u, 0.5 + 0.5 * math.cos(math.pi * u)) for u in np.linspace(0, 1, 65).tolist())
+    np.testing.assert_allclose(ramp(65, 0.3, hann), ramp(65, 0.3, "hann"), atol=2e-3)
+    fan, grid = dudonet(4)
+    scan = Disc(1.1, 0.3, 3.6, 0.2).chords(fan)
+    tabled, named = (RadonInversion(fan, grid, window=one)(scan) for one in (hann, "hann"))
+    assert torch.allclose(tabled, named, atol=2e-4)
+
+
 def test_an_unknown_window_is_refused_with_the_nearest() -> None:
     with pytest.raises(GeometryError, match="did you mean 'hamming'"):
         RadonInversion(ARC, GRID, window="haming")
+    for table in (((0.0, 1.0), (0.5, 0.5)), ((0.0, 1.0), (0.5, 1.0), (0.5, 0.5), (1.0, 0.1))):
+        with pytest.raises(GeometryError, match="increases from 0 to 1"):
+            RadonInversion(ARC, GRID, window=table)
+    with pytest.raises(GeometryError, match="none below 0"):
+        RadonInversion(ARC, GRID, window=((0.0, 1.0), (1.0, -0.1)))

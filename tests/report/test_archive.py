@@ -103,15 +103,20 @@ def test_scores_that_count_pixels_are_recognised_from_pictures_of_whole_hu(tmp_p
     pack(tmp_path / "run", tmp_path / "run.zip", images=True)
     verdict, words = verdict_of(tmp_path / "run.zip")
     assert verdict.good and "ok images: 1 of 1 results scored again" in words, words
-    # A region that a reader would see in the gallery elsewhere than where the measures looked.
+    # What readers see beside the images: a region elsewhere than the measures looked, other rays, another trace.
     with zipfile.ZipFile(tmp_path / "run.zip") as archive:
         sent = {name: archive.read(name) for name in archive.namelist()}
     (name,) = (name for name in sent if name.endswith(CASE_FILE))
     stored = load_case(tmp_path / "run" / name)
-    moved = {**stored.regions, "noise": np.roll(stored.regions["noise"], 5, axis=1)}
-    forged = {**sent, name: encode_case(replace(stored, regions=moved))}
-    verdict, words = verdict_of(write(tmp_path / "forged.zip", forged))
-    assert not verdict.good and "its region 'noise' is not where the measures look" in words, words
+    assert stored.sinogram is not None and stored.metal_trace is not None
+    for changes, words in (
+        ({"regions": {"noise": np.roll(stored.regions["noise"], 5, axis=1)}}, "its region 'noise' is not where"),
+        ({"sinogram": np.roll(stored.sinogram, 1, axis=0)}, "its picture is of another case"),
+        ({"metal_trace": ~stored.metal_trace}, "its picture is of another case"),
+    ):
+        forged = {**sent, name: encode_case(replace(stored, **changes))}
+        verdict, said = verdict_of(write(tmp_path / "forged.zip", forged))
+        assert not verdict.good and words in said, said
 
 
 def test_two_archives_can_be_merged_and_an_archive_of_the_same_run_is_the_same(tmp_path, tiny, packed):
@@ -397,6 +402,8 @@ def test_the_commands_print_the_verdict_and_leave_with_its_code(tmp_path, packed
     code, said = marbench("verify", write(tmp_path / "b.zip", edited(files, set_score)), "--cases", 0)
     assert code == 1 and "Not verified: images." in said
     assert marbench("verify", tmp_path / "nothing.zip")[0] == 2
+    code, said = marbench("verify", packed.with_name("run"))
+    assert code == 1 and "a folder: `marbench pack` makes an archive of it" in said
     assert marbench("verify", tmp_path / "r.zip", "--out", tmp_path / "got")[0] == 2
     with pytest.raises(StoreError, match="holds no results"):
         pack(tmp_path, tmp_path / "c.zip")

@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from click.testing import CliRunner
 from dicom_files import phantom, write_dicom
+from PIL import Image
 from pydicom.uid import ImplicitVRLittleEndian
 
 from marbench.cases.suite import Suite
@@ -143,7 +144,9 @@ def test_page_and_figures_name_no_patient_and_no_place(series, applied):
     assert [row["slice"] for row in content["methods"]["li"]["slices"]] == [2, 3]
     assert all(row["residual"] == row["clean_change"] == 0 for row in content["methods"]["none"]["slices"])
     assert all(row["residual"] > 1e-4 for row in content["methods"]["li"]["slices"])
-    pictures = {path.relative_to(out).as_posix() for path in (out / "pictures").rglob("*.png")}
+    files = list((out / "pictures").rglob("*.png"))
+    assert all("research only" in Image.open(path).text["Disclaimer"] for path in files)
+    pictures = {path.relative_to(out).as_posix() for path in files}
     assert all(f'"{picture}"' in page for picture in pictures) and len(pictures) == 2 * (1 + 2 * 3)
 
 
