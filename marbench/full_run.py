@@ -95,7 +95,8 @@ def run(
     Returns
     -------
     DataFrame
-        The rows that were asked for, as of `marbench.read_run`. Failures are rows, too, and a warning tells of them.
+        The rows that were asked for, as of `marbench.read_run`. Failures are rows, too. A warning tells of them, and of
+        cases that could not be made, which have none.
 
     Raises
     ------
@@ -121,8 +122,10 @@ def run(
         timing=timing,
     )
     with Interrupts() as interrupts:
-        rows = run_benchmark(resolved, requests, folder, options, progress or _Quiet(), interrupts).rows
+        finished = run_benchmark(resolved, requests, folder, options, progress or _Quiet(), interrupts)
     if report:
         render(folder)
-    warn_of_failures(rows)
-    return rows
+    warn_of_failures(finished.rows)
+    if len(finished.faults):
+        warn_of_failures(finished.faults)
+    return finished.rows

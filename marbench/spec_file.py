@@ -90,14 +90,18 @@ def hold_to_spec(folder: Path, spec: Spec, write: bool = True) -> None:
 
 
 def _difference(stored: Spec, spec: Spec) -> str:
-    """Say so where two benchmarks differ in nothing but the CT data."""
+    """Say so where two benchmarks differ in nothing but the files that they are made of."""
     there, here = stored.data, spec.data
     if (
         there == here
         or stored.model_copy(update={"anatomy": spec.anatomy, "recorded": spec.recorded}).hash != spec.hash
     ):
         return ""
-    return f": its CT slices are others (digest {str(there)[:12]} there, {str(here)[:12]} here)"
+    what = "recorded files" if spec.recorded is not None else "CT slices"
+    return (
+        f": its {what} are others (digest {str(there)[:12]} there, {str(here)[:12]} here). A benchmark is what its "
+        "files hold: once one is mended or replaced, all methods have to run anew, in a folder of their own"
+    )
 
 
 def _stored(folder: Path) -> Spec | None:

@@ -93,9 +93,9 @@ class RecordedSection(Section):
     business: runs keep ``data`` instead, the SHA-256 of all files that are read to test. See docs/recorded.md.
     """
 
-    format: Literal["files", "syndeeplesion", "aapm2024", "export"] = "files"
-    """Files that the tables below describe, the SynDeepLesion data set, body scans of the AAPM CT-MAR challenge, or a
-    folder that `marbench export` wrote."""
+    format: Literal["files", "syndeeplesion", "aapm2024", "aapm2024-head", "export"] = "files"
+    """Files that the tables below describe, the SynDeepLesion data set, body or head scans of the AAPM CT-MAR
+    challenge, or a folder that `marbench export` wrote."""
     path: Annotated[str, Field(min_length=1)] | None = None
     """The folder of the files; relative to the spec file."""
     data: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None

@@ -28,7 +28,7 @@ from marbench.bench.plan import Stored
 from marbench.bench.stopwatch import Stopwatch
 from marbench.bench.timing import time_method, timed_already, timing_cases
 from marbench.bench.work import Conditions, Session, Work
-from marbench.errors import MarbenchError
+from marbench.errors import DataError, MarbenchError
 from marbench.machine.host import describe_host, host_id
 from marbench.machine.interrupts import Interrupts
 from marbench.method.request import MethodRequest
@@ -147,7 +147,10 @@ def _time_the_untimed(campaign: Campaign, rows: pd.DataFrame, progress: Progress
     done = timed_already(campaign.store.timings(), host_id(describe_host()), campaign.conditions.device)
     good = set(rows.loc[rows["status"] == "ok", "method"])
     labels = [label for label, version in campaign.hashes.items() if label in good and (label, version) not in done]
-    _time(labels, campaign, progress, interrupts)
+    try:
+        _time(labels, campaign, progress, interrupts)
+    except DataError as error:
+        progress.note(f"Nothing could be timed: {error}")
 
 
 def _time(labels: Sequence[str], campaign: Campaign, progress: Progress, interrupts: Interrupts) -> None:
@@ -158,11 +161,7 @@ def _time(labels: Sequence[str], campaign: Campaign, progress: Progress, interru
     # And what was kept for scoring is let go of before: a time is not to depend on what ran before.
     limits = replace(campaign.options.limits, threads=torch.get_num_threads())
     session = Session(replace(campaign.conditions, limits=limits))
-    try:
-        cases = [campaign.suite[campaign.places[index]] for index in timing_cases(len(campaign.keys))]
-    except MarbenchError as error:
-        progress.note(f"Nothing could be timed: {error}")
-        return
+    cases = [campaign.suite[campaign.places[index]] for index in timing_cases(len(campaign.keys))]
     try:
         for label in labels:
             timings = time_method(label, cases, session)

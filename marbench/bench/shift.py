@@ -38,11 +38,19 @@ class Station:
         An ordinary results folder.
     rows : DataFrame
         What was asked for, see `marbench.bench.run.RunSummary`.
+    faults : DataFrame
+        Rows of the cases that could not be made.
     """
 
     spec: Spec
     folder: Path
     rows: pd.DataFrame
+    faults: pd.DataFrame
+
+    @property
+    def failed(self) -> bool:
+        """Whether a case could not be made, or a method that can run here failed on one."""
+        return len(self.faults) > 0 or not self.rows["status"].isin(("ok", "unavailable")).all()
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +129,8 @@ def run_shift(
     def station(spec: Spec, **more: object) -> Station:
         folder, asked = out / spec.name, replace(options, **more)  # type: ignore[arg-type]
         told = _Named(spec.title, progress)
-        return Station(spec, folder, run_benchmark(spec, requests, folder, asked, told, interrupts).rows)
+        finished = run_benchmark(spec, requests, folder, asked, told, interrupts)
+        return Station(spec, folder, finished.rows, finished.faults)
 
     shift = ShiftRun(station(base), tuple(chosen))
     measure = measures_of(base.metrics.conventions)[0]

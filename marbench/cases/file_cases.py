@@ -13,23 +13,24 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Split
 from marbench.cases.array_files import lying_as_ours, read_array
+from marbench.cases.belonging import LIGHTEST_METAL, Belonging
 from marbench.cases.case import Case, Scan, Truth
 from marbench.cases.info import CaseInfo, CaseKey
-from marbench.cases.orientation import mask_belongs, misfit, remedy
 from marbench.cases.recorded_files import Entry, content_digest, described, listed
 from marbench.cases.scanner import operators_of
 from marbench.cases.sources import bind_to, check_split
 from marbench.errors import DataError, SpecError
 from marbench.machine.devices import device_of
 from marbench.physics.hounsfield import mu_to_hu
+from marbench.physics.materials import relative_attenuation
 from marbench.spec import Spec
 from marbench.spec_recorded import ImageFile, RaysFile
-from marbench.tensors import refuse_attenuation
+from marbench.tensors import refuse_attenuation, refuse_counts
 
 __all__ = ["FileCases"]
 
-_MOST_LINE_INTEGRAL = 60.0
-"""No detector tells e⁻⁶⁰ from nothing: what is larger is a count, or an integral in another unit."""
+_MOST_PER_CM = 60.0
+"""Of a picture of µ: metal and its streaks have a tenth of it, and soft tissue in HU reaches it."""
 _UNKNOWN = "unknown"
 
 
@@ -126,8 +127,9 @@ class FileCases(Sequence[Case]):
         entry, key = self._entries[index], self.case_keys[index]
         arrays = self._read(entry)
         scan = self._scan(arrays)
-        self._hold_together(entry, arrays, scan)
-        return Case(scan, self._truth(arrays, scan), self._info(entry, key, int(scan.metal_mask.sum())))
+        info = self._info(entry, key, int(scan.metal_mask.sum()))
+        Belonging(entry.files, arrays, scan, self.spec, self.operators, self._attenuation(info.materials)).check()
+        return Case(scan, self._truth(arrays, scan), info)
 
     def _read(self, entry: Entry) -> dict[str, torch.Tensor]:
         """Return what the files hold, ours in axes and units, on the device: role → tensor."""
@@ -147,20 +149,14 @@ class FileCases(Sequence[Case]):
                 "none came through, or copy the file again."
             )
         if isinstance(how, RaysFile):
-            return self._line_integrals(values * np.float32(how.scale), f"{name} ({role})")
+            values *= np.float32(how.scale)
+            refuse_counts(torch.from_numpy(values), f"{name} ({role})")
+            return values
         return self._hu(values, how, f"{name} ({role})")
-
-    def _line_integrals(self, values: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-        if values.max() > _MOST_LINE_INTEGRAL:
-            raise DataError(
-                f"{name}: expected line integrals, −ln(I/I₀). Got values up to {values.max():.4g}: take the logarithm "
-                "of counts, or give scale, 0.1 of lengths in mm."
-            )
-        return values
 
     def _hu(self, values: NDArray[np.float32], how: object, name: str) -> NDArray[np.float32]:
         if isinstance(how, ImageFile) and how.unit == "1/cm":
-            if values.max() > _MOST_LINE_INTEGRAL:
+            if values.max() > _MOST_PER_CM:
                 raise DataError(
                     f'{name}: unit is "1/cm", but values reach {values.max():.4g}, like HU. Give unit = "HU".'
                 )
@@ -170,6 +166,13 @@ class FileCases(Sequence[Case]):
         except DataError as error:
             raise DataError(f'{str(error).partition(": marbench")[0]}. Give unit = "1/cm" to its table.') from None
         return values
+
+    def _attenuation(self, materials: Sequence[str]) -> float:
+        """Return that of the lightest material of a case at the reference energy, in 1/cm; some metal's if unknown."""
+        physics = self.spec.physics
+        known = [self.spec.material(name) for name in materials if name != _UNKNOWN]
+        energies, kev = physics.beam.energies, physics.reference_kev
+        return min((relative_attenuation(one, energies, kev)[1] for one in known), default=LIGHTEST_METAL)
 
     def _scan(self, arrays: Mapping[str, torch.Tensor]) -> Scan:
         sinogram, mask = arrays["sinogram"], arrays["mask"]
@@ -189,23 +192,6 @@ class FileCases(Sequence[Case]):
         if sinogram is None:
             sinogram = self.operators.project(image)
         return Truth(image[None], sinogram[None], scan.metal_mask.clone() if unscored is None else unscored[None])
-
-    def _hold_together(self, entry: Entry, arrays: Mapping[str, torch.Tensor], scan: Scan) -> None:
-        """Raise DataError where an image, or the mask, lies otherwise than the sinogram says."""
-        theirs = self._section.image == "theirs"
-        ours = self.operators.reconstruct(scan.sinogram[0]) if theirs else scan.image[0]
-        measured = ours.cpu().numpy()
-        for role in ("uncorrected", "anatomy", "truth"):
-            if role in arrays and misfit(image := arrays[role].cpu().numpy(), measured):
-                raise DataError(
-                    f"{entry.files[role]} ({role}) does not show what {entry.files['sinogram']} (sinogram) was "
-                    f"measured of. {remedy(image, scan.sinogram[0], self.operators.reconstruct)}"
-                )
-        if otherwise := mask_belongs(scan.metal_mask[0].cpu().numpy(), measured):
-            raise DataError(
-                f"{entry.files['mask']} (mask) does not lie on the metal of {entry.files['sinogram']} (sinogram). It "
-                f"would with {otherwise}."
-            )
 
     def _info(self, entry: Entry, key: CaseKey, pixels: int) -> CaseInfo:
         facts, material = entry.facts, self.spec.metals.material

@@ -35,6 +35,19 @@ def _image(file: str, key: str) -> ImageFile:
 
 _CLEAN, _METAL = "{split}_640geo/{patient}/{slice}/gt.h5", "{split}_640geo/{patient}/{slice}/{metal:d}.h5"
 
+
+def _challenge(part: str) -> dict[str, ArrayFile]:
+    """Return the layout of the AAPM CT-MAR challenge's training data: HU, and line integrals as views × bins."""
+    image, rays = "img{case:d}_512x512x1.raw", "sino{case:d}_900x1000.raw"
+    return {
+        "sinogram": RaysFile(file=f"Baseline/training_{part}_metalart_{rays}"),
+        "mask": ImageFile(file=f"Mask/training_{part}_metalonlymask_{image}"),
+        "uncorrected": ImageFile(file=f"Baseline/training_{part}_metalart_{image}"),
+        "truth": ImageFile(file=f"Target/training_{part}_nometal_{image}"),
+        "truth_sinogram": RaysFile(file=f"Target/training_{part}_nometal_{rays}"),
+    }
+
+
 LAYOUTS: dict[str, dict[str, ArrayFile]] = {
     "syndeeplesion": {
         "sinogram": _rays(_METAL, "ma_sinogram"),
@@ -45,14 +58,8 @@ LAYOUTS: dict[str, dict[str, ArrayFile]] = {
         "truth": _image(_CLEAN, "poly_CT"),
         "truth_sinogram": _rays(_CLEAN, "poly_sinogram"),
     },
-    # Body scans of the challenge's training data: HU, and line integrals as views × bins, all in float32.
-    "aapm2024": {
-        "sinogram": RaysFile(file="Baseline/training_body_metalart_sino{case:d}_900x1000.raw"),
-        "mask": ImageFile(file="Mask/training_body_metalonlymask_img{case:d}_512x512x1.raw"),
-        "uncorrected": ImageFile(file="Baseline/training_body_metalart_img{case:d}_512x512x1.raw"),
-        "truth": ImageFile(file="Target/training_body_nometal_img{case:d}_512x512x1.raw"),
-        "truth_sinogram": RaysFile(file="Target/training_body_nometal_sino{case:d}_900x1000.raw"),
-    },
+    "aapm2024": _challenge("body"),
+    "aapm2024-head": _challenge("head"),
 }
 """Name of a format → where it keeps what."""
 

@@ -67,8 +67,8 @@ def command(
     """Run methods on a benchmark and publish the comparison.
 
     Results that the folder holds already are not computed again: stop it at any moment, and the same command goes on.
-    Exit code: 0 all results are ok, 1 some failed, 2 wrong use, 130 interrupted. With --methods all, a method that
-    lacks weights, a package or a device here is named and counts as no failure.
+    Exit code: 0 all results are ok, 1 some failed or a case could not be made, 2 wrong use, 130 interrupted. With
+    --methods all, a method that lacks weights, a package or a device here is named and counts as no failure.
     """
     options.start_forking()
 
@@ -120,6 +120,11 @@ def command(
         failed = failed.drop(absent.index)
     if len(failed):
         click.echo("Some results failed; the page says why. Once mended, repeat the command with --retry-failed.")
+    if len(finished.faults):
+        first = finished.faults.iloc[0]
+        count, why = len(finished.faults), f"{first['case_id']}: {first['message']}"
+        click.echo(f"Cases that could not be made, and on which no method ran: {count}. {why}")
+    if len(failed) or len(finished.faults):
         ctx.exit(1)
 
 

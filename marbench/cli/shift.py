@@ -56,7 +56,8 @@ def command(
 
     Runs the benchmark, and the same with another metal mask, tube voltage, dose, metal or geometry, each in a folder
     of its own, and writes one page with the differences. Stop it at any moment: the same command goes on. With
-    --methods all, the methods run that can run on the benchmark. docs/shift.md says what the axes are.
+    --methods all, the methods run that can run on the benchmark. docs/shift.md says what the axes are. Exit code: 0 all
+    results are ok, 1 some failed or a case could not be made, 2 wrong use, 130 interrupted.
     """
     options.start_forking()
 
@@ -92,3 +93,6 @@ def command(
     folder = options.results_folder(out, f"{base.name}-shift")
     shift = watched(folder, lambda *told: run_shift(base, chosen, requests, folder, asked, *told))
     click.echo(f"Page: {options.shown(render_shift(shift, folder))}")
+    if failed := [one.spec.name for one in shift.runs if one.failed]:
+        click.echo(f"Some results failed in {', '.join(failed)}; the pages in their folders say why.")
+        ctx.exit(1)

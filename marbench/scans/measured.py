@@ -19,6 +19,7 @@ from marbench.report.page import Output
 from marbench.scans.nifti_scan import encode_volume
 from marbench.scans.series import Change, Picture, Version, Writer
 from marbench.spec import Spec
+from marbench.tensors import refuse_counts
 
 __all__ = ["MeasuredSinogram"]
 
@@ -105,7 +106,9 @@ def _line_integrals(file: Path, spec: Spec) -> NDArray[np.float32]:
             f"{spec.name!r} has. Got {array.dtype} of shape {array.shape}. Describe the geometry in a TOML file and "
             "name it with --spec."
         )
-    return np.array(array, dtype=np.float32, order="C")
+    rays = np.array(array, dtype=np.float32, order="C")
+    refuse_counts(torch.from_numpy(rays), str(file))
+    return rays
 
 
 def _array(file: Path) -> NDArray[Any]:

@@ -134,10 +134,12 @@ def test_their_sinogram_is_that_of_the_transposed_image_with_its_views_reversed(
     assert np.abs(theirs(operators.project(image)) - published).max() < 1e-4 * published.max()
 
 
+QUICK = ("--no-timing", "--no-report", "--workers", "1", "--images", "none", "--isolation", "inline")
+
+
 def test_commands_take_recorded_cases_and_name_neither_folder_nor_files(made, tmp_path: Path) -> None:
     spec, out = str(made[0] / "spec.toml"), str(tmp_path / "run")
-    quick = ("--no-timing", "--no-report", "--workers", "1", "--images", "none", "--isolation", "inline")
-    for words in (["run", "--spec", spec, "--methods", "none,li", "--out", out, *quick], ["report", out]):
+    for words in (["run", "--spec", spec, "--methods", "none,li", "--out", out, *QUICK], ["report", out]):
         result = CliRunner().invoke(main, words)
         assert result.exit_code == 0, result.output
     shown = CliRunner(env={"COLUMNS": "300"}).invoke(main, ["show", spec]).output
@@ -147,8 +149,25 @@ def test_commands_take_recorded_cases_and_name_neither_folder_nor_files(made, tm
     assert load_spec(tmp_path / "run/spec.toml").hash in shown
     page = (tmp_path / "run/report/provenance.html").read_text()
     assert "Recorded cases" in page and str(made[0]) not in page
+    assert "A part of the benchmark" not in (tmp_path / "run/report/index.html").read_text()
     with pytest.raises(SpecError, match="where its recorded cases lie is not named here"):
         open_cases(tmp_path / "run/spec.toml")
+
+
+def test_a_case_that_cannot_be_read_is_no_success_and_mended_another_benchmark(folder: Path, tmp_path: Path) -> None:
+    spec, out, file = folder / "spec.toml", tmp_path / "run", folder / "data/test_640geo/P0/7/3.h5"
+    whole = file.read_bytes()
+    file.write_text("<html>Not found</html>")
+    words = ["run", "--spec", str(spec), "--methods", "none", "--out", str(out), *QUICK]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1 and "on which no method ran: 1. P0_7_3: 3.h5 cannot be read" in result.output
+    assert "<html>" not in result.output
+    with pytest.warns(UserWarning, match=r"1 of 1 cases have no image.* P0_7_3: error: 3\.h5"):
+        marbench.run("none", spec, out, timing=False, report=False, images="none", workers=1)
+    file.write_bytes(whole)
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert re.search("recorded files are others .* methods have to run anew", " ".join(result.output.split()))
 
 
 def test_theirs_and_ours_are_both_at_hand_as_the_uncorrected_image(made) -> None:
@@ -194,6 +213,20 @@ def masks(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
     return lambda data: np.save(data / "testmask.npy", change(np.load(data / "testmask.npy")))
 
 
+def of_another(*names: str, file: str, other: str) -> Callable[[Path], None]:
+    """Put arrays of another file in place of a file's own."""
+
+    def spoil(data: Path) -> None:
+        with h5py.File(data / other) as source, h5py.File(data / file, "r+") as opened:
+            for name in names:
+                opened[name][...] = source[name][()]
+
+    return spoil
+
+
+GT, GT1 = "test_640geo/P0/7/gt.h5", "test_640geo/P1/8/gt.h5"
+
+
 def cut(data: Path) -> None:
     path = data / "test_640geo/P0/7/0.h5"
     path.write_bytes(path.read_bytes()[:3000])
@@ -216,6 +249,17 @@ def cut(data: Path) -> None:
         (masks(lambda a: a[:, ::-1]), r"testmask\.npy \(mask\) does not lie on .* It would with reverse = \[columns\]"),
         (masks(lambda a: a[..., :2]), r"testmask\.npy: expected a stack with a picture [23]"),
         (masks(lambda a: 0 * a), r"testmask\.npy \(mask\) holds no metal"),
+        (h5("ma_sinogram", lambda a: a / 10), r"0\.h5 \(sinogram\): .* nothing but air\. .* another unit.* scale"),
+        (h5("ma_CT", lambda a: a + 0.19661), r"0\.h5 \(uncorrected\) and .*sinogram\) are not .* lies 1024 HU higher"),
+        (h5("poly_CT", lambda a: a + 0.19661, GT), r"gt\.h5 \(truth\) and .*truth_sinogram\) .* lies 1024 HU higher"),
+        (h5("image", lambda a: a + 0.19661, GT), r"gt\.h5 \(anatomy\) and .* are not of one scan"),
+        (of_another("poly_CT", "poly_sinogram", file=GT, other=GT1), r"\(truth_sinogram\) and .* rays that miss"),
+        (h5("metal_trace", np.ones_like), r"0\.h5 \(trace\) is not that of testmask\.npy \(mask\): .* rays meet none"),
+        (h5("metal_trace", np.zeros_like), r"trace\) is not that of .*: 100 % of the metal project beside it"),
+        (h5("metal_trace", lambda a: 1 - a), r"trace\) is not that of .* inverted"),
+        (h5("metal_trace", lambda a: np.roll(a, 9, axis=1)), r"trace\) is not that of .* of another metal"),
+        (masks(lambda a: 1 - a), r"testmask\.npy \(mask\): 100 % of the picture are metal\. Is it inverted"),
+        (masks(lambda a: np.roll(a, -5, axis=0)), r"mask\) does not lie .* 5 rows further down and 0 columns"),
         (cut, r"0\.h5 cannot be read .* cut off\. Copy it again"),
         (lambda data: (data / "test_640geo/P0/7/gt.h5").unlink(), r"P0/7/gt\.h5 is missing"),
         (lambda data: shutil.rmtree(data / "test_640geo"), "no file is called test_640geo/"),
@@ -245,7 +289,8 @@ def test_an_export_comes_back_as_it_was(form: str, tiny: Spec, tmp_path: Path) -
             )
 
 
-def test_body_scans_of_the_aapm_challenge_are_read_by_their_names(made, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "part"), [("aapm2024", "body"), ("aapm2024-head", "head")])
+def test_scans_of_the_aapm_challenge_are_read_by_their_names(form: str, part: str, made, tmp_path: Path) -> None:
     for number, case in enumerate(made[1]["P0/7"][:2], start=11001):
         names = {
             "Baseline/training_body_metalart_sino{}_900x1000.raw": case.scan.sinogram,
@@ -255,12 +300,10 @@ def test_body_scans_of_the_aapm_challenge_are_read_by_their_names(made, tmp_path
             "Target/training_body_nometal_sino{}_900x1000.raw": case.known_truth.sinogram,
         }
         for name, tensor in names.items():
-            path = tmp_path / "challenge" / name.format(number)
+            path = tmp_path / "challenge" / name.format(number).replace("body", part)
             path.parent.mkdir(parents=True, exist_ok=True)
             tensor.numpy().astype("<f4").tofile(path)
-    (tmp_path / "spec.toml").write_text(
-        WORLD + RECORDED.replace("syndeeplesion", "aapm2024").replace("data", "challenge")
-    )
+    (tmp_path / "spec.toml").write_text(WORLD + RECORDED.replace("syndeeplesion", form).replace("data", "challenge"))
     recorded = open_cases(tmp_path / "spec.toml")
     assert [key.case_id for key in recorded.case_keys] == ["11001", "11002"]
     for one, own in zip(recorded, made[1]["P0/7"], strict=False):

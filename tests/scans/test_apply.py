@@ -264,6 +264,8 @@ def test_a_measured_sinogram_is_corrected_as_it_is(tiny, tiny_file, tmp_path):
     np.save(tmp_path / "scan.npy", case.scan.sinogram[0, 1:].numpy())
     said = apply("--sinogram", tmp_path / "scan.npy", *options, code=2)
     assert "expected finite line integrals of shape (64, 48)" in said
+    np.save(tmp_path / "scan.npy", 2e5 * np.exp(-case.scan.sinogram[0].numpy()))
+    assert "take the logarithm of counts" in apply("--sinogram", tmp_path / "scan.npy", *options, code=2)
 
 
 def test_real_dental_metal_is_corrected_and_the_rest_of_the_series_stays(real_ct, tmp_path):
