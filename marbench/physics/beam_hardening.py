@@ -14,7 +14,7 @@ from marbench.physics.hounsfield import WATER_ATTENUATION
 from marbench.physics.spectrum import Spectrum
 from marbench.physics.transmission import polychromatic
 
-__all__ = ["LONGEST_CM", "ORDER", "apply_polynomial", "column_coefficients", "correct_water", "water_coefficients"]
+__all__ = ["LONGEST_CM", "ORDER", "apply_polynomial", "column_coefficients", "water_coefficients"]
 
 # The longest ray through a large patient. Beyond it the cubic is an extrapolation, for rays through metal; it rises up
 # to a line integral of 28, and one photon of 2·10⁷ is left at 16.8.
@@ -44,11 +44,6 @@ def column_coefficients(bowtie: Bowtie, order: int = ORDER, longest_cm: float = 
     poly = bowtie.line_integrals(paths, ["water"], torch.arange(bins).repeat(len(mono))).view(-1, bins).numpy()
     columns = [_fit(poly[:, column], mono.numpy(), order) for column in range(bins)]
     return torch.from_numpy(np.stack(columns, axis=1))
-
-
-def correct_water(line_integrals: torch.Tensor, spectrum: str | Spectrum, reference_kev: float = 70.0) -> torch.Tensor:
-    """Apply the water correction to the polychromatic line integrals of a spectrum."""
-    return apply_polynomial(line_integrals, water_coefficients(spectrum, reference_kev))
 
 
 def apply_polynomial(line_integrals: torch.Tensor, coefficients: Sequence[float] | torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ import torch
 from marbench.physics.materials import Material, relative_attenuation
 from marbench.physics.spectrum import Spectrum, load_spectrum
 
-__all__ = ["count", "photon_noise", "polychromatic"]
+__all__ = ["count", "polychromatic"]
 
 # exp(-80) of any number of photons is none at all, and float32 still represents it.
 _OPAQUE = 80.0
@@ -76,24 +76,17 @@ def _law(paths: torch.Tensor, log_photons: torch.Tensor, ratios: torch.Tensor) -
     return out
 
 
-def photon_noise(
-    line_integrals: torch.Tensor,
-    photons: float,
-    scatter: float,
-    rng: np.random.Generator | None,
-    electronic: float = 0.0,
+def count(
+    expected: torch.Tensor, scatter: float, rng: np.random.Generator | None, electronic: float = 0.0
 ) -> torch.Tensor:
-    """Count photons behind each ray and return the line integrals that the counts stand for.
-
-    ``N ~ Poisson(round(N0 e^−p) + s) + Normal(0, σ)``, ``N < 1 → 1`` (the starvation rule), ``p' = −ln(N / N0)``.
+    """Count the photons behind each ray: ``Poisson(round(N0 e^−p) + s) + Normal(0, σ)``.
 
     Parameters
     ----------
-    line_integrals : Tensor
-        Noise-free polychromatic line integrals.
-    photons : float
-        N0, photons per detector cell and view without an object. (For a detector that integrates energy: quanta of
-        one weight that give its signal. The spread of real weights raises the variance by ⟨E²⟩/⟨E⟩², a tenth or so.)
+    expected : Tensor, float64
+        N0 e^−p, of N0 photons per detector cell and view without an object. (For a detector that integrates energy:
+        quanta of one weight that give its signal. The spread of real weights raises the variance by ⟨E²⟩/⟨E⟩², a
+        tenth or so.)
     scatter : float
         s, constant background in photons.
     rng : numpy Generator or None
@@ -102,15 +95,6 @@ def photon_noise(
     electronic : float
         σ of the electronics, in photons.
     """
-    # In float64: among 2·10⁷ photons float32 no longer tells one from the next.
-    counts = count(photons * torch.exp(-line_integrals.double()), scatter, rng, electronic)
-    return -torch.log(counts.clamp(min=1) / photons).to(line_integrals.dtype)
-
-
-def count(
-    expected: torch.Tensor, scatter: float, rng: np.random.Generator | None, electronic: float = 0.0
-) -> torch.Tensor:
-    """Return ``Poisson(round(N) + s) + Normal(0, σ)`` of expected photons N in float64, see `photon_noise`."""
     expected = torch.round(expected) + scatter
     if rng is None:
         return expected

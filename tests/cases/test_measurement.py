@@ -124,6 +124,12 @@ def test_a_cylinder_of_water_comes_back_as_its_path_through_the_whole_chain(spec
     assert float((raw - free.paths[0]).min()) < -0.1
 
 
+def test_no_photons_count_as_one() -> None:
+    plain = Measurement(without(load_spec("mini"), scatter=0), torch.device("cpu"))
+    starved = plain.measured(torch.full((100,), 40.0), np.random.default_rng(0))
+    assert torch.equal(starved, plain.corrected(torch.full((100,), math.log(2e7))))
+
+
 def test_air_is_zero_and_every_view_is_the_same_alone(spec: Spec) -> None:
     measurement = Measurement(without(spec, noise=False), torch.device("cpu"))
     assert measurement.measured(torch.zeros(3, 92), None).abs().max() < 1e-4  # counts are whole
