@@ -62,7 +62,7 @@ def station(heads: Spec, folder: Path, weights: list[Path]) -> Station:
     """Run the methods on heads, the learned ones with some weights."""
     os.environ[WEIGHTS] = os.pathsep.join(map(str, weights))
     for methods, preset in ("none,li,nmar,cnnmar", None), ("dudonet", PRESET):
-        marbench.run(methods, heads, folder, preset=preset, timing=False, report=False)
+        marbench.run(methods, heads, folder, preset=preset, images="all", timing=False, report=False)
     return Station(heads, folder, marbench.read_run(folder), pd.DataFrame())
 
 
