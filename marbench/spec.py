@@ -155,10 +155,7 @@ class Spec(Section):
             raise ValueError(f'physics.low_signal = "smoothed" takes {_FEWEST_BINS} bins or more. Got {fan.bins}')
         if bowtie is None:
             return self
-        try:
-            self.material(bowtie.material)
-        except DataError as error:
-            raise ValueError(f"physics.bowtie.material: {error}") from None
+        self._known("physics.bowtie.material", bowtie.material)
         outermost = math.degrees(float(np.abs(fan.gamma).max()))
         if bowtie.thickness[-1][0] < outermost - 1e-6:
             raise ValueError(
@@ -169,13 +166,17 @@ class Spec(Section):
 
     def _implant(self, key: str, name: str) -> Material:
         """Return what an implant is made of, or raise ValueError with the key that names it."""
-        try:
-            found = self.material(name)
-        except DataError as error:
-            raise ValueError(f"{key}: {error}") from None
+        found = self._known(key, name)
         if found.name not in (*METALS, *self.materials):
             raise ValueError(f"{key}: implants are not made of {found.name}; {nearest(name, METALS)}")
         return found
+
+    def _known(self, key: str, name: str) -> Material:
+        """Return a material, or raise ValueError with the key that names it."""
+        try:
+            return self.material(name)
+        except DataError as error:
+            raise ValueError(f"{key}: {error}") from None
 
     def material(self, name: str) -> Material:
         """Return a material that the benchmark defines or marbench knows.

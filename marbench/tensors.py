@@ -11,7 +11,7 @@ from marbench.errors import DataError
 
 __all__ = ["as_mask", "check_alike", "check_batch", "check_finite", "check_real", "refuse_attenuation", "refuse_counts"]
 
-MOST_LINE_INTEGRAL = 60.0
+_MOST_LINE_INTEGRAL = 60.0
 """No detector tells e⁻⁶⁰ from nothing: what is larger is a count, or an integral in another unit."""
 _NO_HU = (-5.0, 100.0)
 """Images of patients hold air, at −1000 HU. Where all lies between these, streaks and gold too, it is attenuation."""
@@ -75,7 +75,7 @@ def check_finite(tensor: torch.Tensor, what: str, advice: str = "") -> None:
 
 def refuse_counts(rays: torch.Tensor, what: str) -> None:
     """Refuse values on the CPU that no line integral has."""
-    if rays.numel() and (largest := float(rays.max())) > MOST_LINE_INTEGRAL:
+    if rays.numel() and (largest := float(rays.max())) > _MOST_LINE_INTEGRAL:
         raise DataError(
             f"{what}: expected line integrals, −ln(I/I₀). Got values up to {largest:.4g}: take the logarithm of "
             "counts, or multiply lengths in mm by 0.1 (of recorded cases with scale)."

@@ -20,7 +20,8 @@ import pandas as pd
 import marbench
 from marbench.bench.shift import ShiftRun, Station
 from marbench.bench.shift_axes import ShiftAxis, ShiftPoint
-from marbench.phantoms.patients.source import REGIONS
+from marbench.method.weights import WEIGHTS_VARIABLE
+from marbench.phantoms.patients import REGIONS
 from marbench.report.shift_page import render_shift
 from marbench.spec import Spec, load_spec
 from marbench.spec_file import spec_toml
@@ -29,7 +30,6 @@ HEADS = ("head", "dental")
 METHODS = ("cnnmar", "dudonet")
 PRESET = "ablation"
 """Of DuDoNet: the smaller network that the rows of its ablation are trained with."""
-WEIGHTS = "MARBENCH_WEIGHTS"
 SEEN, UNSEEN = ShiftPoint("seen", "heads seen"), ShiftPoint("unseen", "heads never seen")
 AXIS = ShiftAxis(
     "training",
@@ -60,7 +60,7 @@ def train(method: str, spec: str, out: Path, more: list[str]) -> None:
 
 def station(heads: Spec, folder: Path, weights: list[Path]) -> Station:
     """Run the methods on heads, the learned ones with some weights."""
-    os.environ[WEIGHTS] = os.pathsep.join(map(str, weights))
+    os.environ[WEIGHTS_VARIABLE] = os.pathsep.join(map(str, weights))
     for methods, preset in ("none,li,nmar,cnnmar", None), ("dudonet", PRESET):
         marbench.run(methods, heads, folder, preset=preset, images="all", timing=False, report=False)
     return Station(heads, folder, marbench.read_run(folder), pd.DataFrame())
@@ -87,7 +87,7 @@ def main() -> None:
             train(method, spec, folder, more)
     heads = mini_of("mini-heads", HEADS)
     seen, unseen = (station(heads, out / point.name, folders[point.name]) for point in AXIS.points)
-    shift = ShiftRun(seen, (AXIS,), {("training", SEEN.name): seen, ("training", UNSEEN.name): unseen})
+    shift = ShiftRun(seen, (AXIS,), {(AXIS.name, SEEN.name): seen, (AXIS.name, UNSEEN.name): unseen})
     print(f"Page: {render_shift(shift, out / 'page')}")
 
 

@@ -166,10 +166,9 @@ class Belonging:
         rays = "in rays that miss the metal"
         if clean is not None:
             self._refuse("truth_sinogram", apart(clean, sinogram, free), "sinogram", rays)
-            reconstructed = self.operators.reconstruct(clean)
         for role in ("anatomy", "truth"):
             if role in self.arrays and clean is not None:
-                self._hold_image(role, reconstructed, "truth_sinogram")
+                self._hold_image(role, self.operators.reconstruct(clean), "truth_sinogram")
             elif role in self.arrays:
                 self._hold_orientation(role, self.image, "sinogram")
                 self._refuse(role, apart(self.operators.project(self.arrays[role]), sinogram, free), "sinogram", rays)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from marbench.physics.columns import neighbours
+
 __all__ = ["crosstalk"]
 
 
@@ -17,6 +19,5 @@ def crosstalk(signal: torch.Tensor, share: float) -> torch.Tensor:
     if not share:
         return signal
     # Without weights for what lies outside: the first and the last cell are their own neighbours.
-    left = torch.cat([signal[..., :1], signal[..., :-1]], dim=-1)
-    right = torch.cat([signal[..., 1:], signal[..., -1:]], dim=-1)
+    left, right = neighbours(signal)
     return (1 - 2 * share) * signal + share * (left + right)

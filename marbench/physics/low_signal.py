@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-from torch.nn.functional import pad
+
+from marbench.physics.columns import convolved, neighbours
 
 __all__ = ["smoothed"]
 
@@ -31,8 +32,7 @@ def smoothed(ratio: torch.Tensor) -> torch.Tensor:
     to. There g is a polynomial of fifth order that follows this exponential within 0.001.
     """
     # Of the signals as they were measured: two zeros side by side stay near zero, and are lifted below.
-    left = torch.cat([ratio[..., :1], ratio[..., :-1]], dim=-1)
-    right = torch.cat([ratio[..., 1:], ratio[..., -1:]], dim=-1)
+    left, right = neighbours(ratio)
     x = torch.where(ratio > 0, ratio, (left + right) / 2)
     x[..., :3], x[..., -3:] = x[..., :3].clamp(min=_FLOOR), x[..., -3:].clamp(min=_FLOOR)
     # Whole views are smoothed or not, as the scanner does, so that a bright one keeps its resolution.
@@ -49,10 +49,7 @@ def _least(x: torch.Tensor) -> torch.Tensor:
 def _less_noisy(x: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:
     """Return ``x − g(x) (x − x̄)`` where x is small, x̄ by the weights from the middle outwards."""
     reach, bins = len(weights) - 1, x.shape[-1]
-    mean = weights[0] * x
-    wide = pad(x, (reach, reach))
-    for cell, weight in enumerate(weights[1:], start=1):
-        mean = mean + weight * (wide[..., reach - cell :][..., :bins] + wide[..., reach + cell :][..., :bins])
+    mean = convolved(x, weights)
     gain = torch.exp(-x / _SCALE).clamp(max=1.0)
     # The columns at the ends have no mean: they stay.
     column = torch.arange(bins, device=x.device)

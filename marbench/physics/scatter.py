@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn.functional import pad
+
+from marbench.physics.columns import convolved
 
 __all__ = ["Scatter"]
 
@@ -54,15 +54,4 @@ class Scatter:
     def of(self, signal: torch.Tensor, air: float | torch.Tensor) -> torch.Tensor:
         """Return the scatter of a signal ``(..., bins)`` whose air scan is known, in the unit of the signal."""
         p = -torch.log((signal / air).clamp(_LEAST, 1.0))
-        return self.amount * _convolved(p**self.power * signal, self.weights())
-
-
-def _convolved(rows: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
-    """Convolve along the last axis with a symmetric kernel; beyond the detector there is nothing."""
-    reach, bins = len(weights) - 1, rows.shape[-1]
-    wide = pad(rows, (reach, reach))
-    # Cell by cell, not by a product or a transform: the same order of sums whatever the batch and the threads.
-    out = weights[0] * rows
-    for cell, weight in enumerate(weights[1:], start=1):
-        out += weight * (wide[..., reach - cell :][..., :bins] + wide[..., reach + cell :][..., :bins])
-    return out
+        return self.amount * convolved(p**self.power * signal, self.weights())
