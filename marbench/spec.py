@@ -199,6 +199,11 @@ class Spec(Section):
         return ImageGrid(self.grid_section.size, self.grid_section.size, self.grid_section.pixel_cm)
 
     @property
+    def data_name(self) -> str:
+        """What the files are called whose digest `data` is."""
+        return "recorded files" if self.recorded is not None else "CT slices"
+
+    @property
     def data(self) -> str | None:
         """Digest of the files that the benchmark is made of: of its recorded cases, or of its slices. None: unknown."""
         return self.anatomy.data if self.recorded is None else self.recorded.data

@@ -97,10 +97,9 @@ def _difference(stored: Spec, spec: Spec) -> str:
         or stored.model_copy(update={"anatomy": spec.anatomy, "recorded": spec.recorded}).hash != spec.hash
     ):
         return ""
-    what = "recorded files" if spec.recorded is not None else "CT slices"
     return (
-        f": its {what} are others (digest {str(there)[:12]} there, {str(here)[:12]} here). A benchmark is what its "
-        "files hold: once one is mended or replaced, all methods have to run anew, in a folder of their own"
+        f": its {spec.data_name} are others (digest {str(there)[:12]} there, {str(here)[:12]} here). A benchmark is "
+        "what its files hold: once one is mended or replaced, all methods have to run anew, in a folder of their own"
     )
 
 

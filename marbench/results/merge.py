@@ -106,10 +106,9 @@ def _refuse_other_benchmark(runs: Sequence[Run]) -> None:
 
 def _difference(one: Spec, other: Spec) -> str:
     if one.data != other.data:
-        what = "recorded files" if other.recorded is not None else "CT slices"
         return (
-            f"its {what} are others (digest {str(other.data)[:12]}, not {str(one.data)[:12]}), and a benchmark is what "
-            "its files hold: run the methods on the same files"
+            f"its {other.data_name} are others (digest {str(other.data)[:12]}, not {str(one.data)[:12]}), and a "
+            "benchmark is what its files hold: run the methods on the same files"
         )
     there, here = (dict(_flat(spec.model_dump(mode="json", by_alias=True))) for spec in (one, other))
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
