@@ -18,13 +18,14 @@ __all__ = ["command"]
 
 
 @click.command("reproduce")
-@click.argument("table", metavar="table1|table2|table3")
+@click.argument("table", metavar="table1|table2|table3|literature")
 @click.option("--run", type=options.UserPath(), required=True, metavar="DIR", help="A results folder of marbench run.")
 @click.option("--out", type=options.UserPath(), metavar="DIR", help="[default: <run>/reproduce]")
 def command(table: str, run: Path, out: Path | None) -> None:
-    """Put a table of the DuDoNet paper beside the results of a run.
+    """Put what was published beside the results of a run: a table of the DuDoNet paper, or the order of methods.
 
-    1 is the ablation, 2 the comparison of methods, 3 the running times. Writes HTML and CSV.
+    1 is the ablation, 2 the comparison of methods, 3 the running times; literature is what papers say of pairs of
+    methods. Writes HTML and CSV.
     """
     from rich.console import Console
 
@@ -52,13 +53,14 @@ def _claims(result: Reproduction) -> Table:
     from marbench.report.formats import p_value, signed
 
     what = result.criterion.caption if result.criterion else ""
-    table = Table(title=f"claims of the paper: difference of the mean {what}", title_justify="left")
+    table = Table(title=f"published claims: difference of the mean {what}", title_justify="left")
     for column in ("claim", "where", "paper", "ours", "95 % interval", "p", "verdict"):
         table.add_column(column, justify="left" if column in ("claim", "where") else "right", overflow="fold")
     for claim in result.claims:
         span = " … ".join(map(signed, claim.interval))
         p = p_value(claim.p)
-        table.add_row(claim.text, claim.where, signed(claim.paper), signed(claim.ours), span, p, claim.verdict)
+        paper = claim.paper if isinstance(claim.paper, str) else signed(claim.paper)
+        table.add_row(claim.text, claim.where, paper, signed(claim.ours), span, p, claim.verdict)
     return table
 
 

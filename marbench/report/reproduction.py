@@ -1,4 +1,4 @@
-"""The tables of the DuDoNet paper beside ours: paper, ours, difference, and whether the order agrees."""
+"""Published results beside ours: the tables of the DuDoNet paper number by number, and the order that papers report."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper says of two of its rows, tested on ours.
+    """What a paper says of two methods, tested on ours.
 
     Attributes
     ----------
@@ -86,8 +86,11 @@ class Claim:
         The claim, and the labels of the two methods.
     where : str
         Which metal size groups it is about.
-    paper, ours : float
-        Better minus worse, of the measure that ranks; turned round where lower is better.
+    paper : float or str
+        Better minus worse, of the measure that ranks; turned round where lower is better. Words where it is another
+        measure than ours, whose differences cannot be compared.
+    ours : float
+        The same of ours.
     interval : tuple of float
         95 % of ours: bootstrap over patients.
     p : float
@@ -98,7 +101,7 @@ class Claim:
     better: str
     worse: str
     where: str
-    paper: float
+    paper: float | str
     ours: float
     interval: tuple[float, float]
     p: float
@@ -114,7 +117,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A table of the paper beside ours.
+    """A table of the paper, or what several papers say, beside ours.
 
     Attributes
     ----------
@@ -124,7 +127,7 @@ class Reproduction:
     criterion : Measure or None
         What the claims are about; None where there are none to test.
     claims : tuple of Claim
-        Those whose two methods were run.
+        Those of which both methods were run.
     notes : tuple of str
         What a reader has to know: how many cases, which methods are missing, on which machine.
     training : dict
@@ -151,12 +154,14 @@ def comparable_tables(benchmark: Benchmark) -> tuple[str, ...]:
     """Return the tables of which a benchmark has two methods or more, so that their order can be compared."""
     published, found = _published(), []
     for table in published_tables():
-        rows = published[table]["rows"]
-        if "seconds" in rows[0]:
+        content = published[table]
+        if _is_of_times(content):
             known = set(map(str, benchmark.timings["method"].unique()))
         else:
             known = set(benchmark.methods) if published["convention"] in benchmark.conventions else set()
-        if len(known & {row["label"] for row in rows}) > 1:
+        # Of claims alone two methods are comparable only if one of the claims is about them.
+        sets = [set(_labels(content))] if "rows" in content else [set(_pair(claim)) for claim in content["claims"]]
+        if any(len(known & labels) > 1 for labels in sets):
             found.append(table)
     return tuple(found)
 
@@ -173,39 +178,40 @@ def reproduce(run: Run, table: str) -> Reproduction:
     if table not in published_tables():
         raise StoreError(f"There is no table {table!r}; {nearest(table, published_tables())}")
     content = published[table]
-    labels = [row["label"] for row in content["rows"]]
+    labels = _labels(content)
     notes = [content["notes"]] if "notes" in content else []
-    if run.spec.name != published["spec"]:
+    if "rows" in content and run.spec.name != published["spec"]:
         notes.append(
             f"The paper's scans are those of the benchmark {published['spec']}; {run.spec.name} is another one, "
             "on which the order of the methods can be compared, not their numbers."
         )
     criterion, claims = None, tuple[Claim, ...]()
-    if "seconds" in content["rows"][0]:
+    if _is_of_times(content):
         comparisons: tuple[Comparison, ...] = (_compare_times(run, content, notes),)
     else:
         scores = _common_cases(run.rows, labels, notes)
         convention = published["convention"]
         # The paper's table tells by their names which measures it has; the first one ranks.
-        measures = [measure for measure in measures_of(convention) if measure.name in content["rows"][0]]
+        rows = content.get("rows", [])
+        known = measures_of(convention)
+        measures = [measure for measure in known if measure.name in rows[0]] if rows else list(known[:1])
         if not {measure.id for measure in measures} <= set(scores.columns):
             raise StoreError(f"The run in {run.folder} has no scores of {convention!r}, the paper's convention.")
-        comparisons = tuple(_compare_scores(scores, content["rows"], measure) for measure in measures)
+        comparisons = tuple(_compare_scores(scores, rows, measure) for measure in measures if rows)
         criterion = measures[0]
         claims = _test_claims(scores, content, criterion)
     trained = {label: told for label in labels if (told := budget(run.cards.get(label, {})))}
     differences = unequal_training({label: run.cards.get(label, {}) for label in labels})
     notes += [f"Compare with care: in training, {difference}." for difference in differences]
-    title, cite = content["title"], published["cite"]
+    title, cite = content["title"], content.get("cite", published["cite"])
     return Reproduction(table, title, cite, run.spec.name, comparisons, criterion, claims, tuple(notes), trained)
 
 
 def write_reproduction(result: Reproduction, folder: Path) -> list[Path]:
     """Write a comparison as ``TABLE.html`` and ``TABLE.csv``, its claims as ``TABLE-claims.csv``; return the paths."""
-    files = {
-        f"{result.table}.html": render_template("reproduction.html", result=result),
-        f"{result.table}.csv": _as_csv(_records(result)),
-    }
+    files = {f"{result.table}.html": render_template("reproduction.html", result=result)}
+    if result.comparisons:
+        files[f"{result.table}.csv"] = _as_csv(_records(result))
     if result.claims:
         files[f"{result.table}-claims.csv"] = _as_csv(
             {
@@ -229,6 +235,21 @@ def write_reproduction(result: Reproduction, folder: Path) -> list[Path]:
 
 def _published() -> dict[str, Any]:
     return tomllib.loads(_FILE.read_text(encoding="utf-8"))
+
+
+def _is_of_times(content: Mapping[str, Any]) -> bool:
+    return "seconds" in content.get("rows", [{}])[0]
+
+
+def _labels(content: Mapping[str, Any]) -> list[str]:
+    """Return the methods of a table, each once, in its order."""
+    if "rows" in content:
+        return [row["label"] for row in content["rows"]]
+    return list(dict.fromkeys(label for claim in content["claims"] for label in _pair(claim)))
+
+
+def _pair(claim: Mapping[str, Any]) -> tuple[str, str]:
+    return claim["better"], claim["worse"]
 
 
 def _common_cases(rows: pd.DataFrame, labels: Sequence[str], notes: list[str]) -> pd.DataFrame:
@@ -258,11 +279,11 @@ def _compare_scores(scores: pd.DataFrame, rows: Sequence[dict[str, Any]], measur
 
 
 def _test_claims(scores: pd.DataFrame, content: dict[str, Any], measure: Measure) -> tuple[Claim, ...]:
-    """Test on our results what the paper says of pairs of its rows."""
-    paper = {row["label"]: row[measure.name] for row in content["rows"]}
+    """Test on our results what is said of pairs of methods."""
+    paper = {row["label"]: row[measure.name] for row in content.get("rows", [])}
     found = []
     for claim in content["claims"]:
-        labels, groups = [claim["better"], claim["worse"]], claim.get("groups", list(range(1, _GROUPS + 1)))
+        labels, groups = list(_pair(claim)), claim.get("groups", list(range(1, _GROUPS + 1)))
         own = scores[scores["size_group"].isin(groups)]
         table = own.pivot(index=["patient_id", "case_id"], columns="method", values=measure.id)
         if own.empty or not set(labels) <= set(table.columns):
@@ -272,14 +293,17 @@ def _test_claims(scores: pd.DataFrame, content: dict[str, Any], measure: Measure
         better, worse = bootstrap_means(values, patients).T
         low, high = interval(better - worse)
         p = paired_test(values, patients, best=1)
-        better_paper, worse_paper = (np.mean([paper[label][group - 1] for group in groups]) for label in labels)
+        published = claim.get("paper")
+        if published is None:
+            better_paper, worse_paper = (np.mean([paper[label][group - 1] for group in groups]) for label in labels)
+            published = measure.sign * float(better_paper - worse_paper)
         found.append(
             Claim(
                 text=claim["text"],
                 better=labels[0],
                 worse=labels[1],
                 where="all groups" if len(groups) == _GROUPS else f"groups {', '.join(map(str, groups))}",
-                paper=measure.sign * float(better_paper - worse_paper),
+                paper=published,
                 ours=float(values[0].mean() - values[1].mean()),
                 interval=(float(low), float(high)),
                 p=float(p[0]),

@@ -88,7 +88,8 @@ class SinogramUNet(nn.Module):
 
     def _wrapped(self, x: torch.Tensor, views: int = 1) -> torch.Tensor:
         """Return ``x`` with the last views before the first ones, and the first after the last."""
-        return functional.pad(x, (0, 0, views, views), mode="circular") if self.periodic else x
+        # Not `functional.pad`: that leaves the memory order of the convolutions, a quarter of the time of training.
+        return torch.cat([x[..., -views:, :], x, x[..., :views, :]], dim=-2) if self.periodic else x
 
     def _enlarged(self, x: torch.Tensor, size: Sequence[int], margin: int = 0) -> torch.Tensor:
         """Interpolate to ``size``, and of periodic views ``margin`` more on either side."""

@@ -1,5 +1,6 @@
 import csv
 import math
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from marbench.errors import StoreError
+from marbench.method.discovery import methods
+from marbench.report import reproduction
 from marbench.report.reproduction import published_tables, reproduce, write_reproduction
 from marbench.results.store import Run
 from marbench.spec import load_spec
 
+PUBLISHED = Path(reproduction.__file__).with_name("published.toml")
 PSNR, SSIM = "psnr[dudonet2019]", "ssim[dudonet2019]"
 
 
@@ -133,6 +137,28 @@ def test_what_the_paper_says_is_tested_on_patients(tmp_path: Path) -> None:
     assert verdicts == ["supported", "open", "contradicted", "supported"]
 
 
+def test_what_other_papers_say_is_tested_where_both_methods_were_run(tmp_path: Path) -> None:
+    steady = [1.0 + k / 100 for k in range(12)]
+    run = _patients({"li": [0.0] * 12, "nmar": steady, "cgan": [-value for value in steady]})
+    result = reproduce(run, "literature")
+    assert result.comparisons == ()
+    assert [(claim.better, claim.worse, claim.verdict) for claim in result.claims] == [
+        ("nmar", "li", "supported"),
+        ("cgan", "li", "contradicted"),
+    ]
+    assert result.claims[0].paper == "27.51 to 25.47 (Lin 2019)"
+    assert not any("another one" in note for note in result.notes)
+    html, table = write_reproduction(result, tmp_path)
+    assert "<td>27.51 to 25.47 (Lin 2019)</td>" in html.read_text()
+    assert next(csv.DictReader(table.read_text().splitlines()))["paper"] == "27.51 to 25.47 (Lin 2019)"
+
+
+def test_every_method_of_which_papers_speak_is_shipped() -> None:
+    published = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))
+    spoken = {claim[side] for claim in published["literature"]["claims"] for side in ("better", "worse")}
+    assert spoken <= set(methods())
+
+
 def test_claims_of_methods_that_were_not_run_are_left_out() -> None:
     assert [claim.worse for claim in reproduce(_run({"li": 20.0, "dudonet": 30.0}), "table2").claims] == ["li"]
     assert reproduce(_run({"li": 20.0, "nmar": 30.0}), "table2").claims == ()
@@ -193,7 +219,7 @@ def test_the_command_prints_and_writes_the_table(tmp_path: Path, monkeypatch: py
 
 
 def test_unknown_tables_and_empty_runs_are_refused() -> None:
-    assert published_tables() == ("table1", "table2", "table3")
+    assert published_tables() == ("literature", "table1", "table2", "table3")
     with pytest.raises(StoreError, match=r"did you mean 'table2'"):
         reproduce(_run({"li": 20.0}), "tabel2")
     with pytest.raises(StoreError, match="no results of"):

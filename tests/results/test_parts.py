@@ -166,8 +166,7 @@ def test_processes_that_merge_add_and_are_killed_lose_nothing_and_double_nothing
     # Kills of writers may leave hidden halves; no reader takes them for parts.
     rows = rows_of(tmp_path, tiny, merge=True)["case_id"].tolist()
     assert seen <= set(rows) and len(rows) == len(set(rows))
-    if len(files_of(tmp_path)) > MANY:
-        assert len([name for name in files_of(tmp_path) if name.endswith(".parquet") and name[0] != "."]) == 1
+    assert len([name for name in files_of(tmp_path) if name.endswith(".parquet") and name[0] != "."]) <= MANY
 
 
 def test_a_run_that_starts_on_many_parts_leaves_few(tmp_path, tiny):
