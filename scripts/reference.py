@@ -21,7 +21,11 @@ import click
 import marbench.toolbox
 from marbench.cli import main
 from marbench.method.card import MethodCard
-from marbench.spec import Spec
+from marbench.method.discovery import discover
+from marbench.method.learned import LearnedMethod
+from marbench.method.request import MethodRequest, context_for, instantiate, parse_methods
+from marbench.method.weights import WeightsCard
+from marbench.spec import Spec, load_spec
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BEGIN, END = "<!-- made by scripts/reference.py: begin -->\n", "<!-- made by scripts/reference.py: end -->\n"
@@ -54,11 +58,41 @@ def modules() -> str:
     return "\n".join(line for name in (*MODULES, *toolbox) for line in _module(name))
 
 
+def weights() -> str:
+    """Return what ships for `mini` as a Markdown table: counts of parameters, what training cost and came to."""
+    rows = [
+        "| | parameters | in the paper's size | file | samples | a second | hours | validation PSNR, dB |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    spec = load_spec("mini")
+    for name, entry in sorted(discover().entries.items()):
+        shipped = [each.file for each in entry.card.weights if each.preset == "small"]
+        has_paper = bool(shipped) and "paper" in entry.card.presets
+        paper = f"{_parameters(parse_methods(name, preset='paper')[0], spec):,}" if has_paper else ""
+        for file in shipped:
+            path = (entry.folder or Path()) / file
+            card = WeightsCard.model_validate_json(path.with_suffix(".json").read_bytes())
+            rate, score = card.samples / card.hours / 3600, card.validation["scores"]["psnr[dudonet2019]"]
+            cells = (
+                f"`{card.label}`",
+                f"{sum(card.networks.values()):,}",
+                paper,
+                f"{path.stat().st_size / 1e6:.2f} MB",
+                f"{card.samples:,}",
+                f"{rate:.1f}",
+                f"{card.hours:.2f}",
+                f"{score:.2f}",
+            )
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*rows, ""])
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "benchmarks.md": spec_keys,
     "cards.md": card_keys,
     "commands.md": commands,
     "api.md": modules,
+    "learned.md": weights,
 }
 
 
@@ -159,6 +193,14 @@ def _module(name: str) -> Iterator[str]:
     yield f"```{{eval-rst}}\n.. currentmodule:: {name}\n\n.. autosummary::\n   :toctree: generated\n"
     yield from (f"   {each}" for each in sorted(module.__all__))
     yield "```\n"
+
+
+def _parameters(request: MethodRequest, spec: Spec) -> int:
+    """Return how many parameters the networks of a method have."""
+    method = instantiate(request.to_train())
+    assert isinstance(method, LearnedMethod)
+    method.build(context_for(request, spec))
+    return sum(each.numel() for network in method.networks().values() for each in network.parameters())
 
 
 def _cell(text: str) -> str:

@@ -32,7 +32,7 @@ def untrained(request: MethodRequest, spec: Spec, folder: Path) -> FittedMethod 
         return None
     torch.manual_seed(0)
     method.build(context_for(chosen, spec))
-    content = encode(method.networks(), {}, half=False)
+    content = encode(method.networks(), {}, rounded=False)
     path = folder / f"{spec.hash[:16]}.safetensors"
     path.write_bytes(content)
     file = write_card(path, content, scan=scan_of(spec), **identity_of(chosen, spec))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_WEIGHTS",
+    "SCALE",
     "WeightsCard",
     "WeightsFile",
     "WeightsSearch",
@@ -44,6 +45,8 @@ __all__ = [
 ]
 
 WEIGHTS_VARIABLE = "MARBENCH_WEIGHTS"
+SCALE = ":scale"
+"""What follows the name of a tensor in the name of its scales; a tensor that has any is stored in 8 bits."""
 
 
 class WeightsCard(BaseModel):
@@ -227,6 +230,12 @@ def read_weights(file: WeightsFile) -> dict[str, torch.Tensor]:
         tensors = load_safetensors(content)
     except (SafetensorError, ValueError, KeyError) as error:
         raise MethodError(f"The weights {file.path} are no safetensors file: {error}.") from None
+    scales = {name: tensors.pop(name) for name in list(tensors) if name.endswith(SCALE)}
+    for name, scale in scales.items():
+        levels = tensors.get(name.removesuffix(SCALE))
+        if levels is None or scale.shape != levels.shape[:1]:
+            raise MethodError(f"The weights {file.path} have scales that fit no tensor: {name}. Train them again.")
+        tensors[name.removesuffix(SCALE)] = levels * scale.view(-1, *[1] * (levels.dim() - 1))
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import pickle
 from collections.abc import Callable
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import Field
+from safetensors.torch import save as save_safetensors
 from tiny_training import request_for
 
 from marbench.errors import MethodError, MethodUnavailable
@@ -13,7 +15,7 @@ from marbench.learning.artefact import encode, install, stanza, write_card
 from marbench.method.card import DeclaredWeights
 from marbench.method.discovery import methods
 from marbench.method.request import MethodRequest, context_for, instantiate, load_method, parse_methods
-from marbench.method.weights import WeightsFile, assign_weights, misfit, scan_of
+from marbench.method.weights import WeightsFile, assign_weights, misfit, read_weights, scan_of
 from marbench.spec import Spec, load_spec
 from marbench.spec_sections import GeometrySection, PhysicsSection
 
@@ -228,6 +230,38 @@ def test_a_file_without_a_readable_card_is_named(
     file.path.with_suffix(".json").write_text(json.dumps({"method": "tinynet"}))
     with pytest.raises(MethodUnavailable, match=r"tinynet-small-tiny\.safetensors is ignored: its card .* \(label"):
         load_method(request_, spec)
+
+
+def _held(write: Writer, content: bytes) -> WeightsFile:
+    """Return a weights file of some content, with a card that says so."""
+    file = write()
+    file.path.write_bytes(content)
+    return WeightsFile(file.path, file.card.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()}))
+
+
+def test_large_tensors_are_stored_in_8_bits_each_channel_on_a_scale_of_its_own(write: Writer) -> None:
+    large, small = torch.nn.Conv2d(64, 96, 3), torch.nn.Conv2d(4, 4, 3)
+    with torch.no_grad():
+        large.weight *= torch.logspace(-6, 3, 96)[:, None, None, None]
+        large.weight[7] = 0
+    networks = {"net": torch.nn.Sequential(large, small)}
+    content = encode(networks, {})
+    assert len(content) < 1.1 * large.weight.numel()
+    read = read_weights(_held(write, content))
+    assert {tensor.dtype for tensor in read.values()} == {torch.float32}
+    step = large.weight.abs().amax((1, 2, 3)) / 127
+    errors = (read["net.0.weight"] - large.weight).abs().amax((1, 2, 3))
+    assert (errors <= 0.501 * step).all() and (errors[step > 0] > 0).all()
+    assert torch.equal(read["net.1.weight"], small.weight.half().float())
+    assign_weights(networks, read, "net")  # every tensor and no other
+    exact = read_weights(_held(write, encode(networks, {}, rounded=False)))
+    assert all(torch.equal(exact[f"net.{name}"], value) for name, value in networks["net"].state_dict().items())
+
+
+def test_a_scale_that_fits_no_tensor_is_refused(write: Writer) -> None:
+    for tensors in ({"net.a:scale": torch.ones(3)}, {"net.a": torch.ones(2, 2), "net.a:scale": torch.ones(3)}):
+        with pytest.raises(MethodError, match="scales that fit no tensor"):
+            read_weights(_held(write, save_safetensors(tensors)))
 
 
 def test_tensors_that_do_not_fit_the_networks_are_refused() -> None:
