@@ -56,8 +56,8 @@ class ProximalNetwork(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map ``(batch, channels, rows, columns)`` to the same shape; nothing in the result is negative."""
-        # The order in which convolutions are fast and leave what they give: without it every one of them copied both ways,
-        # which was a quarter of the time.
+        # The order in which convolutions are fast and leave what they give. Without it every one of them copied, a
+        # quarter of the time.
         x = x.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             # Under autocast the block is rounded, x is not: at 49 levels bfloat16 has steps of 5 HU.
