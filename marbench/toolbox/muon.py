@@ -35,9 +35,6 @@ class Muon(torch.optim.Optimizer):
         Of Muon.
     betas : pair of float
         Of Adam.
-    weight_decay : float
-        Of Muon: a step shrinks its weights by this share of the rate, so that no singular value grows far beyond the
-        inverse. Without it the weights of a network without normalisation grow until its ReLUs are silent.
 
     References
     ----------
@@ -51,7 +48,6 @@ class Muon(torch.optim.Optimizer):
         rate: float = 1e-3,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.999),
-        weight_decay: float = 0.0,
     ) -> None:
         weights = list(weights)
         matrices = [weight for weight in weights if _mixes_channels(weight)]
@@ -60,16 +56,7 @@ class Muon(torch.optim.Optimizer):
             {"params": matrices, "lr": matrix_rate, "orthogonal": True},
             {"params": others, "lr": rate, "orthogonal": False},
         ]
-        super().__init__(
-            [group for group in groups if group["params"]],
-            {"momentum": momentum, "betas": betas, "weight_decay": weight_decay},
-        )
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take a state; that of a training which began before there was ``weight_decay`` has none."""
-        super().__setstate__(state)
-        for group in self.param_groups:
-            group.setdefault("weight_decay", 0.0)
+        super().__init__([group for group in groups if group["params"]], {"momentum": momentum, "betas": betas})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -91,7 +78,6 @@ class Muon(torch.optim.Optimizer):
         update = orthogonalize(gradient.lerp(mean, group["momentum"]).flatten(1))
         # A tall matrix reaches more outputs than it has directions: as in the reference, its step is longer.
         longer = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
-        weight.mul_(1 - group["lr"] * group["weight_decay"])
         weight.add_(update.view(weight.shape), alpha=-group["lr"] * longer)
 
     def _step_adam(self, weight: nn.Parameter, group: dict[str, Any]) -> None:
@@ -123,14 +109,13 @@ def adam_or_muon(
     ----------
     weights : iterable of Parameter
     parameters : mapping
-        ``optimizer`` (adam or muon), ``learning_rate`` and, for Muon, ``matrix_rate`` and, if at all, ``weight_decay``.
+        ``optimizer`` (adam or muon), ``learning_rate`` and, for Muon, ``matrix_rate``.
     betas : pair of float
         Of Adam, alone or for what Muon leaves to it.
     """
     rate = float(parameters["learning_rate"])
     if parameters["optimizer"] == "muon":
-        decay = float(parameters.get("weight_decay", 0))
-        return Muon(weights, float(parameters["matrix_rate"]), rate, betas=betas, weight_decay=decay)
+        return Muon(weights, float(parameters["matrix_rate"]), rate, betas=betas)
     return torch.optim.Adam(weights, rate, betas=betas)
 
 

@@ -58,30 +58,6 @@ def test_a_step_has_the_same_length_whatever_the_scale_of_the_loss():
     assert torch.sum(steps[1] * gradient) < 0
 
 
-def test_weight_decay_bounds_what_grows_without_it():
-    gradient = torch.randn(8, 72, generator=torch.Generator().manual_seed(1))
-    largest = {}
-    for decay in (0.0, 2.0):
-        weight = nn.Parameter(torch.zeros(8, 72))
-        optimizer = Muon([weight], matrix_rate=0.05, weight_decay=decay)
-        for _ in range(200):
-            weight.grad = gradient
-            optimizer.step()
-        largest[decay] = float(torch.linalg.matrix_norm(weight.detach(), 2))
-    assert largest[0.0] > 6
-    assert 0.3 < largest[2.0] < 0.65  # a step of about 1 in every direction, over the decay
-
-
-def test_a_state_of_before_there_was_weight_decay_has_none():
-    weight = nn.Parameter(torch.zeros(8, 72))
-    state = Muon([weight]).state_dict()
-    for group in state["param_groups"]:
-        del group["weight_decay"]
-    restored = Muon([weight], weight_decay=1.0)
-    restored.load_state_dict(state)
-    assert [group["weight_decay"] for group in restored.param_groups] == [0.0]
-
-
 def test_a_restored_optimizer_goes_on_as_if_it_had_never_stopped():
     def network() -> nn.Sequential:
         torch.manual_seed(0)
