@@ -229,7 +229,7 @@ def analyze(image: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
     size = filters.shape[-1]
     windows = functional.unfold(image, size, padding=size // 2)
     rows, columns = image.shape[-2:]
-    return torch.bmm(_for_each(filters, image), windows).unflatten(2, (rows, columns))
+    return torch.bmm(_for_each(filters, image), windows).reshape(len(image), -1, rows, columns)
 
 
 def _for_each(filters: torch.Tensor, images: torch.Tensor) -> torch.Tensor:

@@ -61,8 +61,8 @@ class ProximalNetwork(nn.Module):
         x = x.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             # Under autocast the block is rounded, x is not: at 49 levels bfloat16 has steps of 5 HU.
-            x = torch.relu(x + block(x))
-        return x if self.threshold is None else torch.relu(x - self.threshold)
+            x = torch.relu_(x + block(x))
+        return x if self.threshold is None else torch.relu_(x - self.threshold)
 
 
 class Lifting(nn.Module):
@@ -105,7 +105,7 @@ def _residual(channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels, channels, 3, padding=1),
         nn.BatchNorm2d(channels),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.Conv2d(channels, channels, 3, padding=1),
         last,
     )

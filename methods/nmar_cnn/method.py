@@ -16,7 +16,7 @@ from marbench.toolbox.networks import compress_hu, expand_hu, start_at_zero
 
 
 class ResidualNetwork(nn.Module):
-    """3 × 3 convolutions with growing, then shrinking distance of their taps, which see along streaks.
+    """Normalised 3 × 3 convolutions with growing, then shrinking distance of their taps, which see along streaks.
 
     It begins as the zero map.
 
@@ -33,7 +33,9 @@ class ResidualNetwork(nn.Module):
         distances = [2**scale for scale in (*range(scales), *reversed(range(scales - 1)))]
         layers: list[nn.Module] = []
         for before, distance in zip([1, *[width] * len(distances)], distances, strict=False):
-            layers += [nn.Conv2d(before, width, 3, padding=distance, dilation=distance), nn.ReLU()]
+            # Without normalisation every ReLU of the deeper layers was silent after 200 steps.
+            convolution = nn.Conv2d(before, width, 3, padding=distance, dilation=distance, bias=False)
+            layers += [convolution, nn.BatchNorm2d(width), nn.ReLU()]
         self.layers = nn.Sequential(*layers, start_at_zero(nn.Conv2d(width, 1, 3, padding=1)))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
