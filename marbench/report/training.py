@@ -10,6 +10,9 @@ from marbench.report.formats import compact
 
 __all__ = ["budget", "is_learned", "training_facts", "unequal_training"]
 
+_HASH = 8
+"""Characters of a hash that are shown."""
+
 
 def is_learned(card: Mapping[str, Any], parameters: float | None, timed: bool) -> bool:
     """Return whether a method is trained.
@@ -54,11 +57,13 @@ def unequal_training(cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ['samples are not the same: 8 (a), 9 (b)']
     """
     told = []
-    for name, key in (("presets", "preset"), ("samples", "samples")):
+    # Two weights may be of one benchmark by its name, and of two by what it was when they were trained.
+    for name, key in (("presets", "preset"), ("samples", "samples"), ("definitions of the benchmark", "spec_hash")):
         found: dict[str, list[str]] = {}
         for label, card in cards.items():
             if value := _trained(card).get(key):
-                found.setdefault(compact(value) if isinstance(value, int | float) else str(value), []).append(label)
+                text = compact(value) if isinstance(value, int | float) else str(value)
+                found.setdefault(text[:_HASH] if key == "spec_hash" else text, []).append(label)
         if len(found) > 1:
             values = (f"{value} ({', '.join(labels)})" for value, labels in found.items())
             told.append(f"{name} are not the same: {', '.join(values)}")

@@ -185,12 +185,14 @@ def test_the_training_of_our_networks_is_told_beside_them(tmp_path: Path) -> Non
 
 def test_methods_that_were_not_trained_alike_are_named() -> None:
     run = _run({"dudonet[variant=A]": 20.0, "dudonet[variant=B]": 20.0, "dudonet": 30.0})
-    trained = {"preset": "ablation", "samples": 16000}
+    trained = {"preset": "ablation", "samples": 16000, "spec_hash": "a" * 64}
     for label in ("dudonet[variant=A]", "dudonet[variant=B]", "dudonet"):
         run.cards[label] = {"trained": trained}
     assert not any("with care" in note for note in reproduce(run, "table1").notes)
-    run.cards["dudonet"] = {"trained": {"preset": "small", "samples": 36000}}
-    presets, samples = (note for note in reproduce(run, "table1").notes if "with care" in note)
+    run.cards["dudonet"] = {"trained": {"preset": "small", "samples": 36000, "spec_hash": "b" * 64}}
+    presets, samples, definitions = (note for note in reproduce(run, "table1").notes if "with care" in note)
+    rows = "aaaaaaaa (dudonet[variant=A], dudonet[variant=B]), bbbbbbbb (dudonet)"
+    assert f"definitions of the benchmark are not the same: {rows}" in definitions
     assert "presets are not the same: ablation (dudonet[variant=A], dudonet[variant=B]), small (dudonet)" in presets
     assert "samples are not the same: 16.0 k (dudonet[variant=A], dudonet[variant=B]), 36.0 k (dudonet)" in samples
 
