@@ -13,7 +13,7 @@
 # START   weights that every method begins from: a file, or a benchmark as "mini" (default: random networks)
 # POOL    cases held at a time (default 8192)    SEED (default 0)    WORKERS, THREADS (default: all cores)
 #
-# The shipped weights were made with RANKS=2 THREADS=1; their cards tell the precision and the hardware.
+# The shipped weights were made with THREADS=1 and one or two ranks; their cards tell which, the precision and the hardware.
 set -euo pipefail
 
 out=${1:?usage: scripts/train_mini.sh OUT [METHOD…]}
