@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 import marbench.toolbox
+from marbench.bench.parameters import parameter_count
 from marbench.cli import main
 from marbench.method.card import MethodCard
 from marbench.method.discovery import discover
@@ -196,11 +197,11 @@ def _module(name: str) -> Iterator[str]:
 
 
 def _parameters(request: MethodRequest, spec: Spec) -> int:
-    """Return how many parameters the networks of a method have."""
+    """Return how many parameters the networks of a learned method have."""
     method = instantiate(request.to_train())
     assert isinstance(method, LearnedMethod)
     method.build(context_for(request, spec))
-    return sum(each.numel() for network in method.networks().values() for each in network.parameters())
+    return parameter_count(method) or 0
 
 
 def _cell(text: str) -> str:

@@ -69,12 +69,11 @@ class Judge:
         drawn = [measure for measure in self._measures if measure.convention in (convention, "")]
         self._curves.plot(drawn, self.baseline)
         # To the last bit: then no step since has changed an image, as where every ReLU of a layer is silent.
-        stuck = (
-            "; to the last bit as before: the images no longer depend on the weights" if scores == self._latest else ""
-        )
-        self._latest = dict(scores)
+        is_stuck, self._latest = scores == self._latest, dict(scores)
+        if is_stuck:
+            return f"{self.told(scores)}; to the last bit as before: the images no longer depend on the weights"
         if self._goodness(scores) <= self._best:
-            return self.told(scores) + stuck
+            return self.told(scores)
         self._best = self._goodness(scores)
         modules = {name: network.state_dict() for name, network in self._method.networks().items()}
         step = int(position["step"])
