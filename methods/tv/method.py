@@ -9,14 +9,17 @@ from marbench.toolbox.variation import divergence, gradient
 
 # The squared norm of ∇ stays below it on every grid.
 _GRADIENT_NORM_SQUARED = 8.0
+# How far each step goes beyond where the algorithm leads; it converges below 2. The way is about as much shorter.
+_RELAXATION = 1.9
 
 
 class TotalVariationReconstruction(Method):
     """Solves min ‖(1 − T)(PX − p)‖² + λ TV(X) for the image X in units of water, TV(X) = Σ ‖∇X‖; T is the metal trace.
 
-    By algorithm 1 of A. Chambolle, T. Pock, J. Math. Imaging Vis. 40 (2011) 120–145, with a step for each of the two
-    operators, P and ∇. It comes to the minimum, wherever it starts, if τ (σ‖P‖² + ρ‖∇‖²) < 1; here it starts at the LI
-    image. X then fills the trace, f = FBP(p + T(PX − p)), or is the result itself.
+    By the primal-dual algorithm of A. Chambolle, T. Pock, J. Math. Imaging Vis. 40 (2011) 120–145, with a step for each
+    of the two operators, P and ∇, over-relaxed as algorithm 3.2 of L. Condat, J. Optim. Theory Appl. 158 (2013) 460–479.
+    It comes to the minimum, wherever it starts, if τ (σ‖P‖² + ρ‖∇‖²) < 1; here it starts at the LI image. X then fills
+    the trace, f = FBP(p + T(PX − p)), or is the result itself.
     """
 
     weight: float
@@ -47,14 +50,15 @@ class TotalVariationReconstruction(Method):
         tau = self.balance / self._norm_squared**0.5
         sigma, rho = 0.49 / (tau * self._norm_squared), 0.49 / (tau * _GRADIENT_NORM_SQUARED)
         image = self.context.operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace)) / 1000 + 1
-        ahead, residual, field = image, torch.zeros_like(scan.sinogram), torch.zeros_like(gradient(image))
+        residual, field = torch.zeros_like(scan.sinogram), torch.zeros_like(gradient(image))
         for _ in range(self.steps):
             # The proximal maps of the conjugates of ‖·‖² and of λ‖·‖.
-            residual = measured * (residual + sigma * (self._project(ahead) - scan.sinogram)) / (1 + sigma / 2)
-            field = field + rho * gradient(ahead)
-            field = field / (field.norm(dim=-3, keepdim=True) / self.weight).clamp(min=1)
-            after = image - tau * (self._back_project(residual) - divergence(field))
-            image, ahead = after, 2 * after - image
+            misfit = measured * (residual + sigma * (self._project(image) - scan.sinogram)) / (1 + sigma / 2)
+            slope = field + rho * gradient(image)
+            slope = slope / (slope.norm(dim=-3, keepdim=True) / self.weight).clamp(min=1)
+            after = image - tau * (self._back_project(2 * misfit - residual) - divergence(2 * slope - field))
+            image = torch.lerp(image, after, _RELAXATION)
+            residual, field = torch.lerp(residual, misfit, _RELAXATION), torch.lerp(field, slope, _RELAXATION)
         return image
 
     def _project(self, relative: torch.Tensor) -> torch.Tensor:
