@@ -29,6 +29,7 @@ class InDuDoNet(LearnedMethod):
     blocks: int
     channels: int
     prior_width: int
+    image_step: float
     plus: bool
     optimizer: str
 
@@ -38,7 +39,7 @@ class InDuDoNet(LearnedMethod):
         water = context.operators.water
         # A path of water across the field of view has 255 levels.
         self.unit = water * max(context.grid.field_of_view)
-        projection = ScaledProjection(context.geometry, context.grid, self.unit)
+        projection = ScaledProjection(context.geometry, context.grid, self.unit, self.image_step)
         kind = self.stages, self.blocks, self.channels, self.prior_width, self.plus
         network = DualDomainNetwork(*kind, projection, float(hu_to_levels(torch.zeros(()), water)))
         self.network = network.to(context.device)

@@ -14,8 +14,7 @@ from marbench.toolbox.unfolding import Lifting, ProximalNetwork, replace_variabl
 
 # Step lengths enter divided by this, as in the public code.
 STEP_UNIT = 10.0
-# With the rate that it begins with the public code moves the image by 0.37/‖P‖² Pᵀ(…) for the scan of the paper.
-FIRST_IMAGE_RATE, FIRST_IMAGE_STEP = 5.0, 0.37
+FIRST_IMAGE_RATE = 5.0
 # What water has in the prior, at first: then the prior's projection is at most about 2, and steps of η₁ = 1 converge.
 WATER_IN_PRIOR = 0.4
 
@@ -30,11 +29,13 @@ class ScaledProjection:
     geometry, grid
     unit : float
         The line integral that has 255 levels.
+    step : float
+        Of a descent along Pᵀ, in 1/‖P‖²: below 2 it converges.
     """
 
-    def __init__(self, geometry: Geometry, grid: ImageGrid, unit: float) -> None:
+    def __init__(self, geometry: Geometry, grid: ImageGrid, unit: float, step: float) -> None:
         self.geometry, self.grid, self.unit = geometry, grid, unit
-        self.step = FIRST_IMAGE_STEP / self.squared_norm()
+        self.step = step / self.squared_norm()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Project ``(batch, 1, rows, columns)`` to ``(batch, 1, views, bins)``."""
@@ -70,7 +71,7 @@ class Measurement:
 class Stage(nn.Module):
     """One iteration: a step of the normalised sinogram, then one of the image.
 
-    S ← prox(S − η₁/10 [Y(Y S − P X) + α Tr² Y(Y S − S_ma)]);  X ← prox(X − τ Pᵀ(P X − Y S)),  τ = 0.37/‖P‖² · η₂/5
+    S ← prox(S − η₁/10 [Y(Y S − P X) + α Tr² Y(Y S − S_ma)]);  X ← prox(X − τ Pᵀ(P X − Y S)),  τ = η₂/5 · step/‖P‖²
     """
 
     def __init__(self, auxiliaries: int, blocks: int) -> None:
