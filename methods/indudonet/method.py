@@ -28,6 +28,7 @@ class InDuDoNet(LearnedMethod):
     stages: int
     blocks: int
     channels: int
+    sinogram_channels: int
     prior_width: int
     image_step: float
     plus: bool
@@ -40,7 +41,8 @@ class InDuDoNet(LearnedMethod):
         # A path of water across the field of view has 255 levels.
         self.unit = water * max(context.grid.field_of_view)
         projection = ScaledProjection(context.geometry, context.grid, self.unit, self.image_step)
-        kind = self.stages, self.blocks, self.channels, self.prior_width, self.plus
+        channels = self.channels, self.sinogram_channels
+        kind = self.stages, self.blocks, channels, self.prior_width, self.plus
         network = DualDomainNetwork(*kind, projection, float(hu_to_levels(torch.zeros(()), water)))
         self.network = network.to(context.device)
 

@@ -74,13 +74,12 @@ class Stage(nn.Module):
     S ← prox(S − η₁/10 [Y(Y S − P X) + α Tr² Y(Y S − S_ma)]);  X ← prox(X − τ Pᵀ(P X − Y S)),  τ = η₂/5 · step/‖P‖²
     """
 
-    def __init__(self, auxiliaries: int, blocks: int) -> None:
+    def __init__(self, auxiliaries: tuple[int, int], blocks: int) -> None:
         super().__init__()
         self.sinogram_rate = nn.Parameter(torch.tensor(1.0))
         self.image_rate = nn.Parameter(torch.tensor(FIRST_IMAGE_RATE))
         self.trust = nn.Parameter(torch.tensor(0.5))  # α
-        self.sinogram_network = ProximalNetwork(1 + auxiliaries, blocks)
-        self.image_network = ProximalNetwork(1 + auxiliaries, blocks)
+        self.image_network, self.sinogram_network = (ProximalNetwork(1 + each, blocks) for each in auxiliaries)
 
     def forward(self, now: Pair, given: Measurement, norms: torch.Tensor, operator: ScaledProjection) -> Pair:
         """Return the next image and normalised sinogram, both with their auxiliaries; ``norms`` is Y."""
@@ -103,7 +102,9 @@ class DualDomainNetwork(nn.Module):
 
     Parameters
     ----------
-    stages, blocks, auxiliaries : int
+    stages, blocks : int
+    auxiliaries : pair of int
+        Of the image and of the sinogram.
     width : int
         Channels of the network that makes the prior: a weight of the NMAR prior (``plus``), or a correction of X_LI.
     water : float
@@ -111,7 +112,14 @@ class DualDomainNetwork(nn.Module):
     """
 
     def __init__(
-        self, stages: int, blocks: int, auxiliaries: int, width: int, plus: bool, scan: ScaledProjection, water: float
+        self,
+        stages: int,
+        blocks: int,
+        auxiliaries: tuple[int, int],
+        width: int,
+        plus: bool,
+        scan: ScaledProjection,
+        water: float,
     ) -> None:
         super().__init__()
         self.operator, self.water = scan, water
@@ -122,7 +130,7 @@ class DualDomainNetwork(nn.Module):
         beginning |= {"running_mean": water / 3, "running_var": (water / 2) ** 2}
         for name, value in beginning.items():
             nn.init.constant_(getattr(self.norm, name), value)
-        self.images, self.sinograms = Lifting(auxiliaries, blocks), Lifting(auxiliaries, blocks)
+        self.images, self.sinograms = (Lifting(each, blocks) for each in auxiliaries)
         self.stages = nn.ModuleList(Stage(auxiliaries, blocks) for _ in range(stages))
 
     def forward(self, given: Measurement) -> list[Pair]:

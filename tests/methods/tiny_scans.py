@@ -20,7 +20,7 @@ NARROW = {
     "dicdnet": "dicdnet[stages=2,blocks=1,maps=4,channels=3]",
     "oscnet": "oscnet[stages=2,blocks=1,filters=1,channels=3]",
     "acdnet": "acdnet[stages=2,blocks=1,maps=2,atoms=4,channels=3]",
-    "indudonet": "indudonet[stages=2,blocks=1,channels=3,prior_width=4]",
+    "indudonet": "indudonet[stages=2,blocks=1,channels=3,sinogram_channels=3,prior_width=4]",
     "dudonetpp": "dudonetpp[sinogram_width=4,image_width=4]",
     "unet_sinogram": "unet_sinogram[width=4]",
     "nmar_cnn": "nmar_cnn[width=8,scales=2]",
