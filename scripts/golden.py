@@ -37,7 +37,10 @@ CASES: Mapping[str, tuple[tuple[int, int], ...]] = {
     "dudonet2019": ((0, 2), (40, 5), (90, 8)),
 }  # fmt: skip
 CLASSICAL = ("none", "li", "nmar")
-NETWORKS = ("cgan", "rdn", "cnnmar", "dudonet", "dudodp", "dicdnet", "unet_sinogram")
+NETWORKS = (
+    "cgan", "rdn", "cnnmar", "dudonet", "dudodp", "dicdnet", "unet_sinogram",
+    "oscnet", "acdnet", "dudonetpp", "nmar_cnn",
+)  # fmt: skip
 WITHOUT_NOISE = ((0, 2), (1, 1), (3, 5), (8, 6), (19, 8))
 CORRECTED_BY_NETWORKS = ((1, 1), (8, 6), (12, 2))
 VALIDATED = (3, 77)

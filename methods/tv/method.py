@@ -17,7 +17,7 @@ class TotalVariationReconstruction(Method):
     """Solves min ‖(1 − T)(PX − p)‖² + λ TV(X) for the image X in units of water, TV(X) = Σ ‖∇X‖; T is the metal trace.
 
     By the primal-dual algorithm of A. Chambolle, T. Pock, J. Math. Imaging Vis. 40 (2011) 120–145, with a step for each
-    of the two operators, P and ∇, over-relaxed as algorithm 3.2 of L. Condat, J. Optim. Theory Appl. 158 (2013) 460–479.
+    of the two operators, P and ∇, over-relaxed: algorithm 3.2 of L. Condat, J. Optim. Theory Appl. 158 (2013) 460–479.
     It comes to the minimum, wherever it starts, if τ (σ‖P‖² + ρ‖∇‖²) < 1; here it starts at the LI image. X then fills
     the trace, f = FBP(p + T(PX − p)), or is the result itself.
     """
