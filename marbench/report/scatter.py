@@ -11,7 +11,10 @@ __all__ = ["NARROW", "WIDTH", "Point", "Scatter", "pareto_front", "scatter"]
 
 WIDTH, NARROW = 760, 350
 _HEIGHTS = {WIDTH: 440, NARROW: 320}
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 46
+_LEFT, _TOP, _BOTTOM = 56, 14, 46
+# Beside the plot: room for labels of the points at its end, but for the edge.
+_RIGHTS = {WIDTH: 80, NARROW: 30}
+_EDGE = 6
 _CHARACTER, _LINE, _LONGEST = 6.6, 14, 28
 
 
@@ -63,10 +66,10 @@ def scatter(
         return None
     height = _HEIGHTS[width]
     ordered = sorted(points, key=lambda point: (point.at, point.label))
-    x = axis([point.at for point in ordered], _LEFT, width - _RIGHT)
+    x = axis([point.at for point in ordered], _LEFT, width - _RIGHTS[width])
     y = linear_axis([point.score for point in ordered], height - _BOTTOM, _TOP)
     front = pareto_front(ordered, higher_is_better)
-    return Scatter(width, height, x, y, _place(ordered, front, x, y), _steps(front, x, y))
+    return Scatter(width, height, x, y, _place(ordered, front, x, y, width - _EDGE), _steps(front, x, y))
 
 
 def pareto_front(points: Sequence[Point], higher_is_better: bool = True) -> list[Point]:
@@ -87,11 +90,11 @@ def _steps(front: Sequence[Point], x: Axis, y: Axis) -> str:
     return f"{path}H{x.end}"
 
 
-def _place(points: Sequence[Point], front: Sequence[Point], x: Axis, y: Axis) -> tuple[Mark, ...]:
+def _place(points: Sequence[Point], front: Sequence[Point], x: Axis, y: Axis, edge: float) -> tuple[Mark, ...]:
     """Put every label where it covers no mark and no other label, those of the front first; without a place, none."""
     lines = _lines(front, x, y)
     taken = [(x(point.at) - 7, y(point.score) - 7, x(point.at) + 7, y(point.score) + 7) for point in points]
-    found = {}
+    found, limits = {}, (x.start, edge)
     for point in (*front, *(point for point in points if point not in front)):
         at_x, at_y, text = x(point.at), y(point.score), _shortened(point.label)
         places = [
@@ -101,10 +104,10 @@ def _place(points: Sequence[Point], front: Sequence[Point], x: Axis, y: Axis) ->
             if anchor != "middle" or shift != 4
         ]
         boxes = [_box(place, _CHARACTER * len(text)) for place in places]
-        chosen = min(range(len(places)), key=lambda index: (_cost(boxes[index], [*taken, *lines], x), index))
+        chosen = min(range(len(places)), key=lambda index: (_cost(boxes[index], [*taken, *lines], limits), index))
         text_x, text_y, anchor = places[chosen]
         # Under the pointer, and in the table, a mark without a label has its name.
-        free = _cost(boxes[chosen], taken, x) == 0
+        free = _cost(boxes[chosen], taken, limits) == 0
         taken += [boxes[chosen]] if free else []
         drawn = text if free else ""
         found[point] = Mark(point, at_x, at_y, drawn, round(text_x, 2), round(text_y, 2), anchor, point in front)
@@ -132,9 +135,9 @@ def _box(place: tuple[float, float, str], width: float) -> tuple[float, float, f
     return left, baseline - _LINE + 3, left + width, baseline + 3
 
 
-def _cost(box: tuple[float, ...], taken: Sequence[tuple[float, ...]], x: Axis) -> float:
-    """Return the area that a label would cover of what is there, and how far it would leave the plot."""
-    cost = 50 * (max(0.0, x.start - box[0]) + max(0.0, box[2] - x.end))
+def _cost(box: tuple[float, ...], taken: Sequence[tuple[float, ...]], limits: tuple[float, float]) -> float:
+    """Return the area that a label would cover of what is there, and how far it would leave its limits."""
+    cost = 50 * (max(0.0, limits[0] - box[0]) + max(0.0, box[2] - limits[1]))
     for other in taken:
         width = min(box[2], other[2]) - max(box[0], other[0])
         height = min(box[3], other[3]) - max(box[1], other[1])

@@ -37,6 +37,8 @@ class Browser:
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+        # Some versions never give a window without a screen the focus, without which pages hear of no focused element.
+        self.driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
         self.framed: tuple[int, int, str] | None = None
 
     def frame(self, width: int = 1280, height: int = 900, scheme: str = "light") -> None:
