@@ -194,7 +194,7 @@ def test_doctor_says_which_operators_are_chosen_and_why_others_are_not(monkeypat
         assert others[0][0] == "or"
         assert others[2][0] == "not"
         assert re.match(r"triton is not installed|Triton kernels run on CUDA devices", others[2][2])
-    assert any(line.startswith("method acdnet") and "marbench train acdnet" in line for line in lines)
+    assert any(line.startswith("method indudonet") and "marbench train indudonet" in line for line in lines)
     listed = {line.split()[0]: line.split()[1] for line in lines if "sent" in line}
     assert {"pydicom", "nibabel", "lightning_fabric", "triton", "torch_radon"} <= listed.keys()
     assert set(listed.values()) <= {"present", "absent"}

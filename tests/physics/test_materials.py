@@ -40,7 +40,8 @@ def test_the_table_of_the_elements_holds_xraydbs_values_and_between_its_energies
     kev = np.array(TABLE_KEV, dtype=float)
     for element in ELEMENTS:
         pure = Material(element, 1.0, ((element, 1.0),), "")
-        np.testing.assert_array_equal(attenuation_of(pure, kev), xraydb.mu_elam(element, 1000 * kev))
+        # Processors differ in the last bit of the logarithms and exponentials of xraydb.
+        np.testing.assert_allclose(attenuation_of(pure, kev), xraydb.mu_elam(element, 1000 * kev), rtol=1e-15)
     between = np.array([10.0, 69.5, 150.5])
     titanium = Material("Ti", 4.5, (("Ti", 1.0),), "")
     np.testing.assert_array_equal(attenuation_of(titanium, between), xraydb.mu_elam("Ti", 1000 * between))
