@@ -67,8 +67,8 @@ class Browser:
         # What earlier pages said is not this page's fault.
         self.driver.get_log("browser")
         self.driver.get(address + fragment)
-        # Two frames later the window has its size: under load a page may have none at first, and shows nothing.
-        self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        # Under load the window may have no size at first, and nothing in it is displayed.
+        until(self.driver, "document.documentElement.getBoundingClientRect().width")
         return self.driver
 
     def loaded(self) -> list[str]:
