@@ -14,6 +14,7 @@ from marbench.toolbox.unfolding import Lifting, ProximalNetwork, replace_variabl
 
 # Step lengths enter divided by this, as in the public code.
 STEP_UNIT = 10.0
+# η₂ of the public code at first; the step of `ScaledProjection` is the one with this rate.
 FIRST_IMAGE_RATE = 5.0
 # What water has in the prior, at first: then the prior's projection is at most about 2, and steps of η₁ = 1 converge.
 WATER_IN_PRIOR = 0.4

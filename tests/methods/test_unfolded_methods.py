@@ -85,6 +85,7 @@ def test_the_projection_of_indudonet_has_an_exact_adjoint_and_the_norm_of_its_ma
     matrix = operator.forward(torch.eye(72).view(72, 1, 8, 9)).flatten(1)
     norm = float(torch.linalg.matrix_norm(matrix, 2) ** 2)
     assert operator.squared_norm() == pytest.approx(norm, rel=1e-3)
+    assert operator.step * norm == pytest.approx(0.37, rel=1e-3)
 
 
 def test_indudonet_begins_with_a_sinogram_and_an_image_that_agree_better_at_every_stage(odd: Spec) -> None:
