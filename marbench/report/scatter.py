@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from marbench.report.axes import Axis, linear_axis
 
@@ -16,6 +18,16 @@ _LEFT, _TOP, _BOTTOM = 56, 14, 46
 _RIGHTS = {WIDTH: 80, NARROW: 30}
 _EDGE = 6
 _CHARACTER, _LINE, _LONGEST = 6.6, 14, 28
+# Half a mark, and where a label may stand: aside, and down from the middle of its mark; the first that is free.
+_MARK = 7
+_PLACES = [
+    (anchor, aside, shift)
+    for aside, shift, anchor in product((10, 26), (4, -11, 19, -25, 33, -39, 47), ("start", "end", "middle"))
+    if anchor != "middle" or (aside == 10 and shift != 4)
+]
+
+XY = tuple[float, float]
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Mark:
-    """A point as drawn, with its label, which is empty where there is no room for it, and the place of that."""
+    """A point as drawn, and its label, which is empty where there is no room for it.
+
+    A label that another mark is nearer to has a line from its own, ``leader``: x, y, x, y.
+    """
 
     point: Point
     x: float
@@ -40,6 +55,7 @@ class Mark:
     text_x: float
     text_y: float
     anchor: str
+    leader: Box | None
     on_front: bool
 
 
@@ -92,29 +108,23 @@ def _steps(front: Sequence[Point], x: Axis, y: Axis) -> str:
 
 def _place(points: Sequence[Point], front: Sequence[Point], x: Axis, y: Axis, edge: float) -> tuple[Mark, ...]:
     """Put every label where it covers no mark and no other label, those of the front first; without a place, none."""
-    lines = _lines(front, x, y)
-    taken = [(x(point.at) - 7, y(point.score) - 7, x(point.at) + 7, y(point.score) + 7) for point in points]
-    found, limits = {}, (x.start, edge)
+    lines, limits = _lines(front, x, y), (x.start, edge)
+    drawn = {point: (x(point.at), y(point.score)) for point in points}
+    taken = [_square(*at, _MARK) for at in drawn.values()]
+    found = {}
     for point in (*front, *(point for point in points if point not in front)):
-        at_x, at_y, text = x(point.at), y(point.score), _shortened(point.label)
-        places = [
-            (at_x + {"start": 10, "middle": 0, "end": -10}[anchor], at_y + shift, anchor)
-            for shift in (4, -11, 19, -25, 33)
-            for anchor in ("start", "end", "middle")
-            if anchor != "middle" or shift != 4
-        ]
-        boxes = [_box(place, _CHARACTER * len(text)) for place in places]
-        chosen = min(range(len(places)), key=lambda index: (_cost(boxes[index], [*taken, *lines], limits), index))
-        text_x, text_y, anchor = places[chosen]
+        text, others = _shortened(point.label), [drawn[other] for other in points if other != point]
+        labels = (_Label.at(drawn[point], place, _CHARACTER * len(text), others) for place in _PLACES)
+        label = min(labels, key=lambda label: (label.cost([*taken, *lines], limits), label.leader is not None))
+        free = label.cost(taken, limits) == 0
+        taken += label.boxes if free else ()
         # Under the pointer, and in the table, a mark without a label has its name.
-        free = _cost(boxes[chosen], taken, limits) == 0
-        taken += [boxes[chosen]] if free else []
-        drawn = text if free else ""
-        found[point] = Mark(point, at_x, at_y, drawn, round(text_x, 2), round(text_y, 2), anchor, point in front)
+        text, leader = (text, label.leader) if free else ("", None)
+        found[point] = Mark(point, *drawn[point], text, label.x, label.y, label.anchor, leader, point in front)
     return tuple(found[point] for point in points)
 
 
-def _lines(front: Sequence[Point], x: Axis, y: Axis) -> list[tuple[float, float, float, float]]:
+def _lines(front: Sequence[Point], x: Axis, y: Axis) -> list[Box]:
     """Return what the front covers, as boxes."""
     lines = []
     for point, after in zip(front, [*front[1:], None], strict=True):
@@ -129,17 +139,45 @@ def _shortened(label: str) -> str:
     return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
 
 
-def _box(place: tuple[float, float, str], width: float) -> tuple[float, float, float, float]:
-    left, baseline, anchor = place
-    left -= {"start": 0.0, "middle": width / 2, "end": width}[anchor]
-    return left, baseline - _LINE + 3, left + width, baseline + 3
+@dataclass(frozen=True)
+class _Label:
+    """A place of a label: what it covers there, first its text, then the dots of its line."""
+
+    x: float
+    y: float
+    anchor: str
+    boxes: tuple[Box, ...]
+    leader: Box | None
+
+    @classmethod
+    def at(cls, mark: XY, place: tuple[str, float, float], width: float, others: Sequence[XY]) -> _Label:
+        """Return the label of a mark among others at one of `_PLACES`."""
+        anchor, aside, down = place
+        x, y = round(mark[0] + {"start": aside, "middle": 0.0, "end": -aside}[anchor], 2), round(mark[1] + down, 2)
+        left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+        box = left - 3, y - _LINE + 3, left + width + 3, y + 3
+        end = _nearest(box, mark)
+        length = math.dist(mark, end)
+        # Of two marks that nearly lie on each other, none is the nearer.
+        if all(math.dist(other, _nearest(box, other)) > length - 2 for other in others):
+            return cls(x, y, anchor, (box,), None)
+        along = (k / 10 for k in range(11) if k / 10 * length > 1.5 * _MARK)
+        dots = (_square(mark[0] + t * (end[0] - mark[0]), mark[1] + t * (end[1] - mark[1]), 2) for t in along)
+        return cls(x, y, anchor, (box, *dots), (*mark, *end))
+
+    def cost(self, taken: Sequence[Box], limits: XY) -> float:
+        """Return the area that it would cover of what is there, and how far it would leave its limits."""
+        left, _, right, _ = self.boxes[0]
+        cost = 50 * (max(0.0, limits[0] - left) + max(0.0, right - limits[1]))
+        for own, other in product(self.boxes, taken):
+            width, height = min(own[2], other[2]) - max(own[0], other[0]), min(own[3], other[3]) - max(own[1], other[1])
+            cost += max(0.0, width) * max(0.0, height)
+        return cost
 
 
-def _cost(box: tuple[float, ...], taken: Sequence[tuple[float, ...]], limits: tuple[float, float]) -> float:
-    """Return the area that a label would cover of what is there, and how far it would leave its limits."""
-    cost = 50 * (max(0.0, limits[0] - box[0]) + max(0.0, box[2] - limits[1]))
-    for other in taken:
-        width = min(box[2], other[2]) - max(box[0], other[0])
-        height = min(box[3], other[3]) - max(box[1], other[1])
-        cost += max(0.0, width) * max(0.0, height)
-    return cost
+def _square(x: float, y: float, half: float) -> Box:
+    return x - half, y - half, x + half, y + half
+
+
+def _nearest(box: Box, point: XY) -> XY:
+    return min(max(point[0], box[0]), box[2]), min(max(point[1], box[1]), box[3])

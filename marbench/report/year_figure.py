@@ -85,6 +85,8 @@ def _draw(axes: Axes, chart: Scatter, measure: Measure) -> None:
         corners += [(mark.x, corners[-1][1]), (mark.x, mark.y)]
     axes.plot(*zip(*corners, (x.end, corners[-1][1]), strict=True), color="#0b5394", linewidth=0.9, alpha=0.65)
     for mark in chart.marks:
+        if mark.leader:
+            axes.plot(mark.leader[::2], mark.leader[1::2], color="0.5", linewidth=0.5, zorder=1)
         shape, fill = "o" if mark.point.learned else "s", "#0b5394" if mark.on_front else "white"
         axes.plot(mark.x, mark.y, shape, color=fill, markersize=4.5, markeredgecolor="black", markeredgewidth=0.8)
         anchor = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
