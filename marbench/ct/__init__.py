@@ -15,6 +15,6 @@ Images are attenuation µ in 1/cm here; everywhere above this package they are H
 
 from marbench.ct.backends import BackendChoice, backend_for
 from marbench.ct.inversion import RadonInversion
-from marbench.ct.projection import back_project, project
+from marbench.ct.projection import back_project, project, projection_norm
 
-__all__ = ["BackendChoice", "RadonInversion", "back_project", "backend_for", "project"]
+__all__ = ["BackendChoice", "RadonInversion", "back_project", "backend_for", "project", "projection_norm"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from marbench.ct import ops
 from marbench.ct.backends import Backend
 from marbench.geometry import Geometry, ImageGrid
 
-__all__ = ["back_project", "project"]
+__all__ = ["back_project", "project", "projection_norm"]
 
 
 def project(image: Tensor, geometry: Geometry, grid: ImageGrid, *, backend: Backend = "auto") -> Tensor:
@@ -60,3 +61,15 @@ def back_project(sinogram: Tensor, geometry: Geometry, grid: ImageGrid, *, backe
     """
     ops.check_array("sinogram", sinogram, geometry.shape)
     return ops.apply_adjoint(sinogram, ops.operator_key("project", geometry, grid, backend))
+
+
+def projection_norm(geometry: Geometry, grid: ImageGrid, device: torch.device | str = "cpu") -> float:
+    """Return ‖P‖, the largest singular value of `project`, in cm: what the step lengths of iterations depend on.
+
+    Descents along Pᵀ(P x − y) converge for steps below 2/‖P‖².
+    """
+    # No weight of P is negative, so the first singular vector is smooth, and power iteration from a flat image short.
+    image = torch.ones(1, *grid.shape, device=device)
+    for _ in range(30):
+        image = back_project(project(image / image.norm(), geometry, grid), geometry, grid)
+    return float(image.norm()) ** 0.5

@@ -59,10 +59,11 @@ class InDuDoNet(LearnedMethod):
         truth = batch.truth
         image, sinogram, metal = self._image(truth.image), self._sinogram(truth.sinogram), truth.metal[:, None]
         estimates = self.network(self._measurement(batch.scan))[::-1]
-        losses = []
-        for weight, (x, s) in zip(STAGE_WEIGHTS, estimates, strict=False):
-            sinogram_error = SINOGRAM_WEIGHT * (s - sinogram).square().mean()
-            losses.append(weight * (mean_outside_metal((x - image).square(), metal) + sinogram_error))
+        losses = [
+            weight
+            * (mean_outside_metal((x - image).square(), metal) + SINOGRAM_WEIGHT * (s - sinogram).square().mean())
+            for weight, (x, s) in zip(STAGE_WEIGHTS, estimates, strict=False)
+        ]
         error = mean_outside_metal((estimates[0][0].detach() - image).abs(), metal)
         yield Objective(self.optimizer, torch.stack(losses).sum(), {"image": error})
 

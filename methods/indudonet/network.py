@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from marbench.ct import back_project, project
+from marbench.ct import back_project, project, projection_norm
 from marbench.geometry import Geometry, ImageGrid
 from marbench.toolbox.unets import ImageUNet
 from marbench.toolbox.unfolding import Lifting, ProximalNetwork, replace_variable, variable
@@ -36,7 +36,7 @@ class ScaledProjection:
 
     def __init__(self, geometry: Geometry, grid: ImageGrid, unit: float, step: float) -> None:
         self.geometry, self.grid, self.unit = geometry, grid, unit
-        self.step = step / self.squared_norm()
+        self.step = step * (unit / projection_norm(geometry, grid)) ** 2
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Project ``(batch, 1, rows, columns)`` to ``(batch, 1, views, bins)``."""
@@ -45,13 +45,6 @@ class ScaledProjection:
     def adjoint(self, sinogram: torch.Tensor) -> torch.Tensor:
         """Apply the exact adjoint."""
         return back_project(sinogram, self.geometry, self.grid) / self.unit
-
-    def squared_norm(self, iterations: int = 12) -> float:
-        """Return ‖P‖² by power iteration; a flat image is close to the first singular vector already."""
-        image = torch.ones(1, 1, *self.grid.shape)
-        for _ in range(iterations):
-            image = self.adjoint(self.forward(image / image.norm()))
-        return float(image.norm())
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,11 +155,5 @@ def _weighting(width: int) -> nn.Sequential:
     last = nn.Conv2d(width, 1, 3, padding=1)
     nn.init.zeros_(last.weight)
     nn.init.ones_(last.bias)  # type: ignore[arg-type]
-    return nn.Sequential(
-        nn.Conv2d(1, width, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(width, width, 3, padding=1),
-        nn.BatchNorm2d(width),
-        nn.ReLU(),
-        last,
-    )
+    convolutions = nn.Conv2d(1, width, 3, padding=1), nn.Conv2d(width, width, 3, padding=1)
+    return nn.Sequential(convolutions[0], nn.ReLU(), convolutions[1], nn.BatchNorm2d(width), nn.ReLU(), last)

@@ -3,7 +3,7 @@
 import torch
 
 from marbench import Context, Method, Scan
-from marbench.ct.projection import back_project
+from marbench.ct import back_project, projection_norm
 from marbench.toolbox.interpolation import linear_interpolation
 from marbench.toolbox.variation import divergence, gradient
 
@@ -28,12 +28,9 @@ class TotalVariationReconstruction(Method):
     output: str
 
     def load(self, context: Context) -> None:
-        """Find ‖P‖² by power iteration, which no negative weight of P delays."""
+        """Find ‖P‖, on which the steps depend."""
         super().load(context)
-        image = torch.ones((1, *context.grid.shape), device=context.device)
-        for _ in range(30):
-            image = self._back_project(self._project(image / image.norm()))
-        self._norm_squared = float(image.norm())
+        self._norm = projection_norm(context.geometry, context.grid, context.device) * context.operators.water
 
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return the reconstruction with the trace of the last step's image, or that image."""
@@ -47,8 +44,8 @@ class TotalVariationReconstruction(Method):
         """Return X after the last step, in units of water."""
         measured = (~scan.metal_trace).to(scan.sinogram)
         # To each operator nearly half of what is allowed. The minimum does not depend on τ, the way to it does.
-        tau = self.balance / self._norm_squared**0.5
-        sigma, rho = 0.49 / (tau * self._norm_squared), 0.49 / (tau * _GRADIENT_NORM_SQUARED)
+        tau = self.balance / self._norm
+        sigma, rho = 0.49 / (tau * self._norm**2), 0.49 / (tau * _GRADIENT_NORM_SQUARED)
         image = self.context.operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace)) / 1000 + 1
         residual, field = torch.zeros_like(scan.sinogram), torch.zeros_like(gradient(image))
         for _ in range(self.steps):

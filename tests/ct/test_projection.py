@@ -10,7 +10,7 @@ import torch
 from ct_phantoms import BODY, dudonet
 from skimage.transform import radon
 
-from marbench.ct import back_project, project
+from marbench.ct import back_project, project, projection_norm
 from marbench.ct.backends import Backend
 from marbench.errors import GeometryError
 from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
@@ -75,6 +75,13 @@ def test_back_projection_is_the_adjoint(geometry: Geometry, grid: ImageGrid, bac
         left = (project(x, geometry, grid, backend=backend).double() * y).sum()
         right = (x * back_project(y, geometry, grid, backend=backend).double()).sum()
         assert abs(left - right) <= tolerance * abs(left)
+
+
+@pytest.mark.parametrize("geometry", SMALL, ids=str)
+def test_the_norm_of_the_projection_is_that_of_its_matrix(geometry: Geometry) -> None:
+    grid = ImageGrid(12, 17, 0.5)
+    matrix = project(torch.eye(12 * 17).view(-1, *grid.shape), geometry, grid).flatten(1)
+    assert projection_norm(geometry, grid) == pytest.approx(float(torch.linalg.matrix_norm(matrix, 2)), rel=1e-5)
 
 
 def test_back_projection_is_the_adjoint_at_full_size() -> None:

@@ -76,7 +76,7 @@ def test_a_stage_of_indudonet_descends_its_energy_first_in_the_sinogram_then_in_
     torch.testing.assert_close(variable(found[0]), (x - operator.step * slope).relu(), rtol=1e-4, atol=1e-3)
 
 
-def test_the_projection_of_indudonet_has_an_exact_adjoint_and_the_norm_of_its_matrix(tiny: Spec) -> None:
+def test_the_projection_of_indudonet_has_an_exact_adjoint_and_a_step_by_the_norm_of_its_matrix(tiny: Spec) -> None:
     _, module = network_of(build(NARROW["indudonet"], tiny))
     fan, grid = FanBeam(views=20, bins=17, source_distance=60, pitch=0.05), ImageGrid(8, 9, 3.0)
     operator = module.ScaledProjection(fan, grid, 2.0, 0.37)
@@ -84,7 +84,6 @@ def test_the_projection_of_indudonet_has_an_exact_adjoint_and_the_norm_of_its_ma
     torch.testing.assert_close((operator.forward(x) * y).sum(), (x * operator.adjoint(y)).sum(), rtol=1e-10, atol=1e-10)
     matrix = operator.forward(torch.eye(72).view(72, 1, 8, 9)).flatten(1)
     norm = float(torch.linalg.matrix_norm(matrix, 2) ** 2)
-    assert operator.squared_norm() == pytest.approx(norm, rel=1e-3)
     assert operator.step * norm == pytest.approx(0.37, rel=1e-3)
 
 
