@@ -46,7 +46,6 @@ def harmonic_interpolation(
     A. Mehranian, M. R. Ay, A. Rahmim, H. Zaidi, "3D Prior Image Constrained Projection Completion for X-ray CT Metal
     Artifact Reduction", IEEE Trans. Nucl. Sci. 60 (2013) 3318–3332, which iterates towards the same solution.
     """
-    check_batch(check_real(sinogram, "sinogram"), "sinogram", "batch, views, bins")
     return HarmonicCompletion(trace, is_circle=is_circle)(sinogram, prior_sinogram)
 
 
