@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -72,4 +74,4 @@ def projection_norm(geometry: Geometry, grid: ImageGrid, device: torch.device | 
     image = torch.ones(1, *grid.shape, device=device)
     for _ in range(30):
         image = back_project(project(image / image.norm(), geometry, grid), geometry, grid)
-    return float(image.norm()) ** 0.5
+    return math.sqrt(float(image.norm()))

@@ -31,6 +31,7 @@ class InDuDoNet(LearnedMethod):
     sinogram_channels: int
     prior_width: int
     image_step: float
+    filtered: bool
     plus: bool
     optimizer: str
 
@@ -40,9 +41,8 @@ class InDuDoNet(LearnedMethod):
         water = context.operators.water
         # A path of water across the field of view has 255 levels.
         self.unit = water * max(context.grid.field_of_view)
-        projection = ScaledProjection(context.geometry, context.grid, self.unit, self.image_step)
-        channels = self.channels, self.sinogram_channels
-        kind = self.stages, self.blocks, channels, self.prior_width, self.plus
+        projection = ScaledProjection(context.operators, self.unit, self.image_step, self.filtered)
+        kind = self.stages, self.blocks, (self.channels, self.sinogram_channels), self.prior_width, self.plus
         network = DualDomainNetwork(*kind, projection, float(hu_to_levels(torch.zeros(()), water)))
         self.network = network.to(context.device)
 

@@ -7,44 +7,54 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from marbench.ct import back_project, project, projection_norm
-from marbench.geometry import Geometry, ImageGrid
+from marbench.ct import back_project, projection_norm
+from marbench.ct.operators import Operators
 from marbench.toolbox.unets import ImageUNet
 from marbench.toolbox.unfolding import Lifting, ProximalNetwork, replace_variable, variable
 
 # Step lengths enter divided by this, as in the public code.
 STEP_UNIT = 10.0
-# η₂ of the public code at first; the step of `ScaledProjection` is the one with this rate.
+# η₂ of the public code at first; the step of `ScaledProjection` goes with this rate.
 FIRST_IMAGE_RATE = 5.0
 # What water has in the prior, at first: then the prior's projection is at most about 2, and steps of η₁ = 1 converge.
 WATER_IN_PRIOR = 0.4
+# Least of the prior's projection, beside the body: nothing is divided by less, and Y S begins as the sinogram of LI.
+LEAST_NORM = 0.1
 
 Pair = tuple[torch.Tensor, torch.Tensor]  # of the image and of the sinogram
 
 
 class ScaledProjection:
-    """P of a scan for images and sinograms in grey levels, its exact adjoint, and the step that suits it.
+    """P of a scan for images and sinograms in grey levels, its exact adjoint, and how an image follows a sinogram.
 
     Parameters
     ----------
-    geometry, grid
+    operators : Operators
     unit : float
         The line integral that has 255 levels.
     step : float
-        Of a descent along Pᵀ, in 1/‖P‖²: below 2 it converges.
+        Along Pᵀ, in 1/‖P‖², or along the Radon inversion; below 2 either converges.
+    filtered : bool
+        Go along the inversion, Pᵀ behind a ramp filter: few steps suffice, where Pᵀ needs dozens for fine details.
     """
 
-    def __init__(self, geometry: Geometry, grid: ImageGrid, unit: float, step: float) -> None:
-        self.geometry, self.grid, self.unit = geometry, grid, unit
-        self.step = step * (unit / projection_norm(geometry, grid)) ** 2
+    def __init__(self, operators: Operators, unit: float, step: float, filtered: bool) -> None:
+        self.operators, self.unit, self.filtered = operators, unit, filtered
+        norm = projection_norm(operators.geometry, operators.grid)
+        self.step = step if filtered else step * (unit / norm) ** 2
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Project ``(batch, 1, rows, columns)`` to ``(batch, 1, views, bins)``."""
-        return project(image, self.geometry, self.grid) / self.unit
+        return self.operators.project_mu(image) / self.unit
 
     def adjoint(self, sinogram: torch.Tensor) -> torch.Tensor:
         """Apply the exact adjoint."""
-        return back_project(sinogram, self.geometry, self.grid) / self.unit
+        return back_project(sinogram, self.operators.geometry, self.operators.grid) / self.unit
+
+    def descent(self, misfit: torch.Tensor) -> torch.Tensor:
+        """Return by how much the image is to sink where its projection exceeds the sinogram by ``misfit``."""
+        towards: torch.Tensor = self.operators.inversion(misfit * self.unit) if self.filtered else self.adjoint(misfit)
+        return self.step * towards
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +75,7 @@ class Measurement:
 class Stage(nn.Module):
     """One iteration: a step of the normalised sinogram, then one of the image.
 
-    S ← prox(S − η₁/10 [Y(Y S − P X) + α Tr² Y(Y S − S_ma)]);  X ← prox(X − τ Pᵀ(P X − Y S)),  τ = η₂/5 · step/‖P‖²
+    S ← prox(S − η₁/10 [Y(Y S − P X) + α Tr² Y(Y S − S_ma)]);  X ← prox(X − η₂/5 · descent(P X − Y S))
     """
 
     def __init__(self, auxiliaries: tuple[int, int], blocks: int) -> None:
@@ -83,8 +93,7 @@ class Stage(nn.Module):
         gradient = gradient + self.trust * given.outside.square() * norms * (norms * s - given.sinogram)
         s = s - self.sinogram_rate / STEP_UNIT * gradient
         sinogram = self.sinogram_network(replace_variable(now[1], s))
-        misfit = operator.adjoint(projected - norms * variable(sinogram))
-        x = x - operator.step * self.image_rate / FIRST_IMAGE_RATE * misfit
+        x = x - self.image_rate / FIRST_IMAGE_RATE * operator.descent(projected - norms * variable(sinogram))
         return self.image_network(replace_variable(now[0], x)), sinogram
 
 
@@ -118,19 +127,17 @@ class DualDomainNetwork(nn.Module):
         super().__init__()
         self.operator, self.water = scan, water
         self.prior = _weighting(width) if plus else ImageUNet(2, width)
-        # Of an image that is air and water, 2 : 1, the prior is 0 and 0.4 at first.
-        self.norm = nn.BatchNorm2d(1)
-        beginning = {"weight": WATER_IN_PRIOR / 2, "bias": WATER_IN_PRIOR / 3}
-        beginning |= {"running_mean": water / 3, "running_var": (water / 2) ** 2}
-        for name, value in beginning.items():
-            nn.init.constant_(getattr(self.norm, name), value)
+        # What is left of the paper's batch normalisation, which would make an image depend on others in its batch.
+        self.scale, self.offset = nn.Parameter(torch.tensor(WATER_IN_PRIOR)), nn.Parameter(torch.tensor(0.0))
         self.images, self.sinograms = (Lifting(each, blocks) for each in auxiliaries)
         self.stages = nn.ModuleList(Stage(auxiliaries, blocks) for _ in range(stages))
 
     def forward(self, given: Measurement) -> list[Pair]:
         """Return X and Y S after every stage, ``(batch, 1, rows, columns)`` and ``(batch, 1, views, bins)``."""
-        norms = self.operator.forward(torch.relu(self.norm(self._prior(given))))
-        now = self.images(given.start), self.sinograms(self._normalized(given.interpolated, norms))
+        prior = torch.relu(self.scale * self._prior(given) / self.water + self.offset)
+        norms = self.operator.forward(prior).clamp(min=LEAST_NORM)
+        # S is flat where the prior is right, as in NMAR.
+        now = self.images(given.start), self.sinograms(given.interpolated / norms)
         found = []
         for stage in self.stages:
             now = stage(now, given, norms, self.operator)
@@ -139,15 +146,10 @@ class DualDomainNetwork(nn.Module):
 
     def _prior(self, given: Measurement) -> torch.Tensor:
         if given.prior is not None:
-            return self.prior(given.image).to(given.prior.dtype) * given.prior
+            return self.prior(given.image / self.water).to(given.prior.dtype) * given.prior
         # The U-Net sees and gives units of water.
         images = torch.cat([given.image, given.start], dim=1) / self.water
         return given.start + self.water * self.prior(images).to(given.start.dtype)
-
-    def _normalized(self, sinogram: torch.Tensor, norms: torch.Tensor) -> torch.Tensor:
-        """Return S = S_LI / Y, flat where the prior is right; both are raised before, as in NMAR."""
-        offset = 255 * 0.5 / self.operator.unit
-        return (sinogram + offset) / (norms + offset * WATER_IN_PRIOR / self.water)
 
 
 def _weighting(width: int) -> nn.Sequential:
