@@ -39,7 +39,7 @@ CASES: Mapping[str, tuple[tuple[int, int], ...]] = {
 CLASSICAL = ("none", "li", "nmar")
 NETWORKS = (
     "cgan", "rdn", "cnnmar", "dudonet", "dudodp", "dicdnet", "unet_sinogram",
-    "oscnet", "acdnet", "dudonetpp", "nmar_cnn",
+    "oscnet", "acdnet", "dudonetpp", "nmar_cnn", "indudonet",
 )  # fmt: skip
 WITHOUT_NOISE = ((0, 2), (1, 1), (3, 5), (8, 6), (19, 8))
 CORRECTED_BY_NETWORKS = ((1, 1), (8, 6), (12, 2))
