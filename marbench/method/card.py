@@ -89,18 +89,24 @@ class Parameter(_Section):
         """What values are allowed, in brackets after a space; empty where any is."""
         if self.choices:
             return f" (one of {', '.join(map(str, self.choices))})"
-        low, high = self._bounds
-        return f" (from {low:g} to {high:g})" if (low, high) != (-math.inf, math.inf) else ""
+        return "" if self.minimum is None and self.maximum is None else f" ({self._range})"
 
     @property
     def _bounds(self) -> tuple[float, float]:
         low = -math.inf if self.minimum is None else self.minimum
         return low, math.inf if self.maximum is None else self.maximum
 
+    @property
+    def _range(self) -> str:
+        low, high = self._bounds
+        if high == math.inf:
+            return f"of at least {low:g}"
+        return f"of at most {high:g}" if low == -math.inf else f"from {low:g} to {high:g}"
+
     def _check_bounds(self, value: float) -> None:
         low, high = self._bounds
         if (low, high) != (-math.inf, math.inf) and not low <= value <= high:  # NaN lies between no bounds
-            raise ValueError(f"{value!r} is not allowed; expected a number from {low:g} to {high:g}")
+            raise ValueError(f"{value!r} is not allowed; expected a number {self._range}")
 
 
 class MethodCard(_Section):

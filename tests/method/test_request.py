@@ -131,7 +131,7 @@ def test_wrong_requests_are_explained(text: str, message: str) -> None:
         ("domian = 'image'\n", "domian"),
         ("year = 'x'\n", "year"),
         ("[parameters.a]\nhelp = ''\n", r"parameters\.a\.default"),
-        ("[parameters.a]\ndefault = 1\nminimum = 2\n", "expected a number from 2 to inf"),
+        ("[parameters.a]\ndefault = 1\nminimum = 2\n", "expected a number of at least 2"),
         ("[parameters.a]\ndefault = 'x'\nmaximum = 2\n", "only numbers have bounds"),
     ],
 )
