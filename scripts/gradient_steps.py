@@ -19,8 +19,8 @@ from marbench.toolbox.interpolation import linear_interpolation
 
 STEPS = (0, 1, 3, 6, 10, 30)
 LENGTHS = (0.37, 1.0, 1.8)
-"""In 1/‖P‖²: of the public code of InDuDoNet on its own scan, an even one, and of marbench's small preset. From 2 on
-the steps diverge."""
+"""In 1/‖P‖²: of the public code of InDuDoNet on its own scan, of a plain descent, and nearly the longest there is:
+from 2 on the steps diverge."""
 
 
 def errors_of(case: marbench.Case, suite: marbench.Suite, norm: float) -> Iterator[tuple[float, int, float]]:

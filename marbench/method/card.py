@@ -89,23 +89,18 @@ class Parameter(_Section):
         """What values are allowed, in brackets after a space; empty where any is."""
         if self.choices:
             return f" (one of {', '.join(map(str, self.choices))})"
-        return "" if self.minimum is None and self.maximum is None else f" ({self._range})"
-
-    @property
-    def _bounds(self) -> tuple[float, float]:
-        low = -math.inf if self.minimum is None else self.minimum
-        return low, math.inf if self.maximum is None else self.maximum
+        return f" ({self._range})" if self._range else ""
 
     @property
     def _range(self) -> str:
-        low, high = self._bounds
-        if high == math.inf:
-            return f"of at least {low:g}"
-        return f"of at most {high:g}" if low == -math.inf else f"from {low:g} to {high:g}"
+        if self.maximum is None:
+            return "" if self.minimum is None else f"of at least {self.minimum:g}"
+        return f"of at most {self.maximum:g}" if self.minimum is None else f"from {self.minimum:g} to {self.maximum:g}"
 
     def _check_bounds(self, value: float) -> None:
-        low, high = self._bounds
-        if (low, high) != (-math.inf, math.inf) and not low <= value <= high:  # NaN lies between no bounds
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        if self._range and not low <= value <= high:  # NaN lies between no bounds
             raise ValueError(f"{value!r} is not allowed; expected a number {self._range}")
 
 

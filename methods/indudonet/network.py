@@ -40,8 +40,7 @@ class ScaledProjection:
 
     def __init__(self, operators: Operators, unit: float, step: float, filtered: bool) -> None:
         self.operators, self.unit, self.filtered = operators, unit, filtered
-        norm = projection_norm(operators.geometry, operators.grid)
-        self.step = step if filtered else step * (unit / norm) ** 2
+        self.step = step if filtered else step * (unit / projection_norm(operators.geometry, operators.grid)) ** 2
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Project ``(batch, 1, rows, columns)`` to ``(batch, 1, views, bins)``."""
