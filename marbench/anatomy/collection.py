@@ -14,7 +14,7 @@ from typing import get_args
 from marbench.anatomy.native import NativeSlice, StoredSlice, UnreadableFile
 from marbench.anatomy.regions import region_of_slice
 from marbench.anatomy.resample import Fit, resample
-from marbench.anatomy.screening import unfit
+from marbench.anatomy.screening import SMALLEST_BODY_CM2, unfit
 from marbench.anatomy.slices import Slice, Split
 from marbench.anatomy.split import Counts, choose_evenly, divide
 from marbench.errors import DataError, nearest
@@ -234,7 +234,9 @@ class SliceCollection(ABC):
             if self._owners.setdefault(slice_id, patient_id) != patient_id:
                 # Two patients with the very same picture: copies, or a phantom. Ids are unique all the same.
                 slice_id += f".{patient_id[-DIGITS_OF_ID:]}"
-            reason = native.doubt or unfit(native.image, native.spacing)
+            # Where the whole picture is fitted, patients have no size of their own.
+            smallest = SMALLEST_BODY_CM2 if self.fit == "physical" else 0.0
+            reason = native.doubt or unfit(native.image, native.spacing, smallest)
             region = region_of_slice(native.region, native.image, native.spacing) if reason is None else native.region
             self._examined[key] = _Examined(slice_id, native.digest, native.window, region, reason)
             # Asked for once per slice: a search through all of them each time would be quadratic.

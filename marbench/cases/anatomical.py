@@ -167,7 +167,8 @@ def _suitability(picture: _Picture, site: Site) -> tuple[FloatArray, FloatArray,
     """Return how well each cell suits a site, where a face looks there (radians), and how far the place is outwards."""
     body = picture.tissues["skin"]
     suits, normal, off = _means(picture, site.discs), np.zeros(body.shape), np.zeros(body.shape)
-    if site.face:
+    # Where the picture has no such face, only the zone and what lies about the place tell it.
+    if site.face and picture.tissues[site.face.of].any():
         depth, normal = _facing(picture, site.face.of)
         off = depth - site.face.depth
         suits += np.exp(-((off / NEAR) ** 2)) + site.face.x * np.cos(normal) + site.face.y * np.sin(normal)

@@ -170,6 +170,15 @@ def test_a_picture_without_the_place_or_without_a_body_takes_the_implant_all_the
             assert put(metal, image).any()
 
 
+def test_without_the_face_that_it_goes_on_an_implant_lies_in_the_body() -> None:
+    body = np.hypot(*(np.indices(GRID.shape) - 63.5)) < 50
+    image = np.where(body, 40.0, -1000.0).astype(np.float32)
+    for region in ("head", "thorax", "pelvis", "hip"):
+        for metal in library("test", region):
+            if SITES[metal.place].face:  # type: ignore[index]
+                assert not put(metal, image)[~body].any(), metal.id
+
+
 def test_a_wrong_image_is_refused_as_for_any_implant() -> None:
     nail, rng = library("test", "hip")[5], np.random.default_rng(0)
     with pytest.raises(GeometryError, match=r"shape \(128, 128\)"):
