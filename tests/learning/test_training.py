@@ -100,6 +100,37 @@ def test_ranks_share_one_recipe_and_end_with_the_same_network(
     assert all(torch.equal(weight, second["weights"][name]) for name, weight in first["weights"].items())
 
 
+def test_two_stages_killed_three_times_end_like_two_that_were_not(
+    plugins: Path, spec_file: Path, tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    """All ranks at once: within the half resolution, before the first checkpoint of the full one, and within that."""
+    half = tmp_path / "half.toml"
+    half.write_text(
+        f'extends = "{spec_file}"\nname = "tiny_half"\n'
+        "[geometry]\nviews = 16\nbins = 24\npitch_deg = 1.36\n[grid]\nsize = 20\npixel_cm = 2.048\n"
+    )
+
+    def stage(spec_file: Path, out: Path, *weights: Path, killed_in: int | None = None) -> Path:
+        stop = {"TINYNET_STOP": f"{signal.SIGKILL:d} in step {killed_in}"} if killed_in else {}
+        world, paths = meeting_of(2), (plugins, spec_file, out, *weights)
+        ranks = [start("stage", *paths, **world, RANK=each, LOCAL_RANK=each, **stop) for each in range(2)]
+        ends = [process.end(SECONDS) for process in ranks]
+        assert ends == 2 * [signal.SIGKILL if killed_in else 0], [process.output() for process in ranks]
+        return next(out.glob("*.safetensors"), out)
+
+    def weights_of(file: Path) -> dict[str, torch.Tensor]:
+        return read_weights(WeightsFile(file, WeightsCard.model_validate_json(file.with_suffix(".json").read_bytes())))
+
+    whole = stage(spec_file, tmp_path / "whole", stage(half, tmp_path / "whole_half"))
+    stage(half, tmp_path / "first", killed_in=4)
+    first = stage(half, tmp_path / "first")
+    stage(spec_file, tmp_path / "second", first, killed_in=1)
+    stage(spec_file, tmp_path / "second", first, killed_in=3)
+    found, expected = weights_of(stage(spec_file, tmp_path / "second", first)), weights_of(whole)
+    for name, value in found.items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-4)
+
+
 def test_a_run_leaves_weights_a_card_curves_and_a_picture(undisturbed: Path, spec: Spec) -> None:
     card = WeightsCard.model_validate_json(next(undisturbed.glob("tinynet*.json")).read_bytes())
     assert (card.method, card.label, card.preset) == ("tinynet", REQUEST, "small")

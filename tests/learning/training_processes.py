@@ -17,6 +17,7 @@ import torch
 from tiny_training import recipe_for, request_for
 
 from marbench.learning import trainer, training
+from marbench.learning.start import named_start, starting_weights
 from marbench.machine.channel import Channel
 from marbench.machine.forkserver import Child, shared_server
 from marbench.spec import load_spec
@@ -69,3 +70,13 @@ def rank(_: Channel) -> None:
     precision = ("32-true", "bf16-mixed")[int(os.environ["RANK"])]
     recipe = recipe_for(request, spec, steps=6, validations=1, precision=precision)
     training.train(request, spec, recipe, out, installed=False)
+
+
+def stage(_: Channel) -> None:
+    """Be one of two ranks of a stage of a training, with a checkpoint after each step."""
+    trainer.CHECKPOINT_SECONDS = 0
+    plugins, spec_file, out, *weights = map(Path, json.loads(os.environ["TRAINING"]))
+    request, spec = request_for(plugins), load_spec(spec_file)
+    start = starting_weights(str(weights[0]), request) if weights else None
+    recipe = recipe_for(request, spec, steps=6, validations=1, start=start and named_start(start))
+    training.train(request, spec, recipe, out, start=start, installed=False)
