@@ -46,7 +46,7 @@ __all__ = [
 
 WEIGHTS_VARIABLE = "MARBENCH_WEIGHTS"
 SCALE = ":scale"
-"""What follows the name of a tensor in the name of its scales; a tensor that has any is stored in 8 bits."""
+"""What follows the name of a tensor in the name of its scales; a tensor that has any is stored as whole numbers."""
 
 
 class WeightsCard(BaseModel):

@@ -338,7 +338,7 @@ def real(real_ct):
 def test_real_slices_with_dental_metal_or_nobody_are_left_out_and_all_others_kept(real):
     head, abdomen = patient_label("C3N-04457"), patient_label("TCGA-09-2043")
     left_out = {name.split("-i")[1][:4]: reason.split(":")[0] for name, reason in real.left_out.items()}
-    # Metal in the headrest of slice 61 and in clothes of the abdomen is no reason; 79 is the scalp of the vertex, and 82
+    # Metal in the headrest of slice 61 and in clothes of the abdomen is no reason; 79 is the scalp of the vertex, 82
     # and 85 lie above it.
     assert left_out == {
         "0027": "metal",
