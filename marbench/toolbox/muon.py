@@ -35,6 +35,9 @@ class Muon(torch.optim.Optimizer):
         Of Muon.
     betas : pair of float
         Of Adam.
+    decay : float
+        By what share of its learning rate Muon shrinks the weights in each step. As steps do not shrink with the
+        gradient, weights of a network without normalisation else grow, and its ReLUs fall silent.
 
     References
     ----------
@@ -48,6 +51,7 @@ class Muon(torch.optim.Optimizer):
         rate: float = 1e-3,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.999),
+        decay: float = 0.0,
     ) -> None:
         weights = list(weights)
         matrices = [weight for weight in weights if _mixes_channels(weight)]
@@ -56,7 +60,7 @@ class Muon(torch.optim.Optimizer):
             {"params": matrices, "lr": matrix_rate, "orthogonal": True},
             {"params": others, "lr": rate, "orthogonal": False},
         ]
-        super().__init__([group for group in groups if group["params"]], {"momentum": momentum, "betas": betas})
+        super().__init__([group for group in groups if group["params"]], {"momentum": momentum, "betas": betas, "decay": decay})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -78,6 +82,7 @@ class Muon(torch.optim.Optimizer):
         update = orthogonalize(gradient.lerp(mean, group["momentum"]).flatten(1))
         # A tall matrix reaches more outputs than it has directions: as in the reference, its step is longer.
         longer = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
+        weight.mul_(1 - group["lr"] * group["decay"])
         weight.add_(update.view(weight.shape), alpha=-group["lr"] * longer)
 
     def _step_adam(self, weight: nn.Parameter, group: dict[str, Any]) -> None:
@@ -109,13 +114,14 @@ def adam_or_muon(
     ----------
     weights : iterable of Parameter
     parameters : mapping
-        ``optimizer`` (adam or muon), ``learning_rate`` and, for Muon, ``matrix_rate``.
+        ``optimizer`` (adam or muon), ``learning_rate`` and, for Muon, ``matrix_rate`` and, unless 0, ``decay``.
     betas : pair of float
         Of Adam, alone or for what Muon leaves to it.
     """
     rate = float(parameters["learning_rate"])
     if parameters["optimizer"] == "muon":
-        return Muon(weights, float(parameters["matrix_rate"]), rate, betas=betas)
+        matrix_rate, decay = float(parameters["matrix_rate"]), float(parameters.get("decay", 0.0))
+        return Muon(weights, matrix_rate, rate, betas=betas, decay=decay)
     return torch.optim.Adam(weights, rate, betas=betas)
 
 

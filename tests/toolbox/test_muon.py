@@ -44,6 +44,14 @@ def test_adam_part_is_the_adam_of_torch():
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=0)
 
 
+def test_decay_shrinks_the_weights_that_mix_channels_by_its_share_of_the_rate_and_no_others():
+    matrix, bias = nn.Parameter(torch.full((8, 72), 2.0)), nn.Parameter(torch.full((8,), 2.0))
+    matrix.grad, bias.grad = torch.zeros_like(matrix), torch.zeros_like(bias)
+    Muon([matrix, bias], matrix_rate=0.02, decay=0.5).step()
+    torch.testing.assert_close(matrix.detach(), torch.full((8, 72), 2 * 0.99))
+    assert torch.equal(bias.detach(), torch.full((8,), 2.0))
+
+
 def test_a_step_has_the_same_length_whatever_the_scale_of_the_loss():
     weight = nn.Parameter(torch.zeros(8, 72))
     gradient = torch.randn(8, 72, generator=torch.Generator().manual_seed(1))
