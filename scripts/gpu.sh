@@ -5,7 +5,8 @@
 #
 #   scripts/gpu.sh OUT [--device cpu] [--quick]
 #
-# MINUTES  of everything together (default 12)           METHODS  to train, of `dudonet2019` (default: all four)
+# MINUTES  of everything together (default 12)           METHODS  to train (default: dudonet rdn cnnmar cgan)
+# SPEC     the benchmark to train for (default dudonet2019)   PRESET   of the methods (default base)
 # START    a folder with weights of an earlier call      PYTHON   an interpreter that has marbench's packages
 # --device cpu --quick goes from end to end where there is no GPU, on small sizes: its figures mean nothing.
 set -euo pipefail
@@ -46,7 +47,7 @@ for script in gpu_ril gpu_training table3; do
   section "$script" "$python" "benchmarks/$script.py" --device "$device" --out "$work/table" "${quick[@]}"
 done
 
-spec=dudonet2019 preset=base
+spec=${SPEC:-dudonet2019} preset=${PRESET:-base}
 [[ ${quick:-} ]] && spec=mini preset=small
 read -ra methods <<<"${METHODS:-dudonet rdn cnnmar cgan}"
 left=${#methods[@]}
