@@ -60,7 +60,9 @@ class Muon(torch.optim.Optimizer):
             {"params": matrices, "lr": matrix_rate, "orthogonal": True},
             {"params": others, "lr": rate, "orthogonal": False},
         ]
-        super().__init__([group for group in groups if group["params"]], {"momentum": momentum, "betas": betas, "decay": decay})
+        super().__init__(
+            [group for group in groups if group["params"]], {"momentum": momentum, "betas": betas, "decay": decay}
+        )
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]

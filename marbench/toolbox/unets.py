@@ -30,6 +30,11 @@ class SinogramUNet(nn.Module):
     periodic : bool
         The first view follows the last one. Where the number of views is a multiple of 32 the network then commutes
         with a turn by 32 views.
+    normalised : bool
+        Batch normalisation without parameters after all convolutions but the last. Under an optimiser whose steps do
+        not shrink with the gradient, as Muon, channels else grow from scale to scale until whole layers are negative,
+        and silent behind their ReLU. Statistics of each sinogram by itself, instead of those of training, would take
+        from the network how large a patient is.
 
     References
     ----------
@@ -37,7 +42,9 @@ class SinogramUNet(nn.Module):
     Reduction in Computed Tomography", MICCAI 2020, for periodic views.
     """
 
-    def __init__(self, width: int, pyramid: bool = True, channels: int = 1, periodic: bool = False) -> None:
+    def __init__(
+        self, width: int, pyramid: bool = True, channels: int = 1, periodic: bool = False, normalised: bool = False
+    ) -> None:
         super().__init__()
         self.pyramid, self.periodic = pyramid, periodic
         mask = int(pyramid)
@@ -56,6 +63,8 @@ class SinogramUNet(nn.Module):
             nn.Conv2d(before, after, 3, padding=padding) for before, after in zip(inputs, outputs, strict=True)
         )
         start_at_zero(self.up[-1])  # type: ignore[arg-type]
+        hidden = (*widths, *outputs[:-1]) if normalised else ()
+        self.norms = nn.ModuleList(nn.BatchNorm2d(each, affine=False) for each in hidden)
 
     def forward(self, sinogram: torch.Tensor, metal: torch.Tensor) -> torch.Tensor:
         """Map sinograms, and the trace or the path in metal, to a correction.
@@ -74,17 +83,23 @@ class SinogramUNet(nn.Module):
         metal, scales = x[:, -1:], []
         for index, convolution in enumerate(self.down):
             scales.append(x)
-            x = convolution(self._wrapped(x if index == 0 else functional.leaky_relu(x, 0.2)))
+            x = self._convolved(convolution, x if index == 0 else functional.leaky_relu(x, 0.2), index)
             if self.pyramid:
-                pooled = functional.adaptive_avg_pool2d(metal[:, 0], x.shape[-2:]).to(x.dtype)
+                pooled = functional.adaptive_avg_pool2d(metal[:, 0], (x.shape[-2], x.shape[-1])).to(x.dtype)
                 # In the memory order of channels last, of which one channel alone would give no sign: else the joined
                 # channels were copied into another order before every convolution.
                 x = torch.cat([x, pooled[..., None].movedim(-1, 1)], dim=1)
-        for convolution in self.up[:-1]:
+        for index, convolution in enumerate(self.up[:-1], len(self.down)):
             skip = scales.pop()
             x = self._enlarged(torch.relu(x), skip.shape[-2:])
-            x = torch.cat([convolution(self._wrapped(x)), skip], dim=1)
+            x = torch.cat([self._convolved(convolution, x, index), skip], dim=1)
         return self._last(torch.relu(x), scales[0].shape[-2:])[..., :views, :bins]
+
+    def _convolved(self, convolution: nn.Module, x: torch.Tensor, index: int) -> torch.Tensor:
+        x = convolution(self._wrapped(x))
+        # One number a channel, as the deepest scale of a small sinogram is, has no spread to train with.
+        known = self.norms and (x[:, 0].numel() > 1 or not self.training)
+        return self.norms[index](x) if known else x
 
     def _wrapped(self, x: torch.Tensor, views: int = 1) -> torch.Tensor:
         """Return ``x`` with the last views before the first ones, and the first after the last."""

@@ -54,6 +54,7 @@ class DuDoNet(LearnedMethod):
     """Enhances the sinogram within the metal trace, then the image; both networks are trained together."""
 
     sinogram_width: int
+    sinogram_norm: str
     image_width: int
     rdn_blocks: int
     rdn_layers: int
@@ -70,7 +71,8 @@ class DuDoNet(LearnedMethod):
         self.sinogram_network: nn.Module | None = None
         self.image_network: nn.Module | None = None
         if self.variant.sinogram_network:
-            network = SinogramUNet(self.sinogram_width, self.variant.mask_pyramid)
+            normalised = self.sinogram_norm == "batch"
+            network = SinogramUNet(self.sinogram_width, self.variant.mask_pyramid, normalised=normalised)
             self.sinogram_network = network.to(context.device)
         if self.variant.image_network:
             channels, width = 1 + self.variant.sinogram_network, self.image_width

@@ -53,23 +53,49 @@ def test_the_mask_pyramid_adds_one_channel_to_every_scale(without: str, with_pyr
 
 
 @pytest.mark.parametrize("shape", [(64, 48), (70, 53)])
-def test_the_sinogram_network_is_table_4_layer_by_layer(shape: tuple[int, int], tiny: Spec) -> None:
-    method = build(f"dudonet[{SIZE}]", tiny)
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_the_sinogram_network_is_table_4_layer_by_layer(shape: tuple[int, int], norm: str, tiny: Spec) -> None:
+    method = build(f"dudonet[{SIZE},sinogram_norm={norm}]", tiny)
     randomize(method)
-    network = method.networks()["sinogram"].double()
+    network = method.networks()["sinogram"].double().train()
     sinogram = torch.rand(2, 1, *shape, dtype=torch.float64)
     trace = (torch.rand(2, 1, *shape) < 0.2).double()
     *convolutions, last = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(list(network.parameters())) == 2 * 10
+
+    def normalised(x: torch.Tensor) -> torch.Tensor:
+        return functional.batch_norm(x, None, None, training=True) if norm == "batch" else x
+
     x, seen = torch.cat([sinogram, trace], dim=1), []
     for index, convolution in enumerate(convolutions[:5]):
         seen.append(x)
-        x = convolution(x if index == 0 else functional.leaky_relu(x, 0.2))
+        x = normalised(convolution(x if index == 0 else functional.leaky_relu(x, 0.2)))
         x = torch.cat([x, functional.adaptive_avg_pool2d(trace, x.shape[-2:])], dim=1)
     for convolution in (*convolutions[5:], last):
         skip = seen.pop()
         x = convolution(functional.interpolate(x.relu(), size=skip.shape[-2:], mode="bilinear"))
-        x = x if convolution is last else torch.cat([x, skip], dim=1)
+        x = x if convolution is last else torch.cat([normalised(x), skip], dim=1)
     torch.testing.assert_close(network(sinogram, trace), x)
+
+
+@pytest.mark.parametrize(("norm", "same"), [("batch", True), ("none", False)])
+def test_steps_that_lengthen_or_shift_channels_leave_a_normalised_network_as_it_is(
+    norm: str, same: bool, tiny: Spec
+) -> None:
+    """So that no optimiser makes a layer negative everywhere, and silent behind its ReLU."""
+    method = build(f"dudonet[{SIZE},sinogram_norm={norm}]", tiny)
+    randomize(method)
+    network, trace = method.networks()["sinogram"].double().train(), (torch.rand(1, 1, 70, 53) < 0.2).double()
+    sinogram = torch.rand(1, 1, 70, 53, dtype=torch.float64)
+    outputs = []
+    with torch.no_grad():
+        for offset in (0.0, 1000.0):
+            for convolution in (*network.down, *network.up[:-1]):  # type: ignore[misc]
+                convolution.weight *= 100
+                convolution.bias -= offset
+            outputs.append(network(sinogram, trace))
+    before, after = outputs
+    assert torch.allclose(after, before, rtol=1e-3, atol=1e-3 * float(before.abs().max())) == same
 
 
 @pytest.mark.parametrize("source", ["li", "raw"])
@@ -84,7 +110,7 @@ def test_measured_data_outside_the_trace_stay_as_they_are(source: str, tiny: Spe
 
 @pytest.mark.parametrize("variant", ["E", "G"])
 def test_the_image_loss_reaches_the_sinogram_network(variant: str, tiny: Spec) -> None:
-    method, batch = build(f"dudonet[variant={variant},{SIZE}]", tiny), make_batch(tiny)
+    method, batch = build(f"dudonet[variant={variant},{SIZE},sinogram_norm=none]", tiny), make_batch(tiny)
     randomize(method)
     x_out = method._estimate(batch.scan).x_out  # type: ignore[attr-defined]
     (x_out - batch.truth.image).abs().mean().backward()
