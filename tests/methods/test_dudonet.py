@@ -112,7 +112,8 @@ def test_measured_data_outside_the_trace_stay_as_they_are(source: str, tiny: Spe
 def test_the_image_loss_reaches_the_sinogram_network(variant: str, tiny: Spec) -> None:
     method, batch = build(f"dudonet[variant={variant},{SIZE},sinogram_norm=none]", tiny), make_batch(tiny)
     randomize(method)
-    x_out = method._estimate(batch.scan).x_out  # type: ignore[attr-defined]
+    estimate = method._estimate(batch.scan)  # type: ignore[attr-defined]
+    x_out = method._refine(estimate.x, estimate.x_hat)  # type: ignore[attr-defined]
     (x_out - batch.truth.image).abs().mean().backward()
     assert all(weight.grad.abs().sum() > 0 for weight in method.networks()["sinogram"].parameters())
 

@@ -210,10 +210,17 @@ def test_patches_are_cut_at_the_same_place_in_all_images() -> None:
     assert (patch.diff(dim=-1) == 1).all() and (patch.diff(dim=-2) == 11).all()
 
 
-@pytest.mark.parametrize("text", ["rdn[width=8,growth=4,blocks=1,layers=2,patch=8]", "cnnmar[width=4,patch=8]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rdn[width=8,growth=4,blocks=1,layers=2,patch=8]",
+        "cnnmar[width=4,patch=8]",
+        "dudonet[sinogram_width=2,image_width=2,patch=8]",
+    ],
+)
 def test_networks_can_be_trained_on_patches(text: str, tiny: Spec) -> None:
     method, batch, seen = build(text, tiny), make_batch(tiny), []
-    (network,) = method.networks().values()
+    network = method.networks().get("image") or next(iter(method.networks().values()))
     network.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0].shape[-2:]))
     assert torch.isfinite(next(method.objectives(batch)).loss)
     assert seen == [(8, 8)]
