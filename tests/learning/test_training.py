@@ -81,10 +81,13 @@ def _goes_on_as_if_it_had_not_been_stopped(step: int, plugins: Path, spec: Spec,
     for name in ("losses", "validation"):
         table, expected = (pd.read_csv(folder / f"{name}.csv").drop(columns="hours") for folder in (out, undisturbed))
         pd.testing.assert_frame_equal(table, expected, rtol=1e-5)
-    whole = undisturbed / file.path.name
-    others = read_weights(WeightsFile(whole, WeightsCard.model_validate_json(whole.with_suffix(".json").read_bytes())))
+    others = _weights_in(undisturbed / file.path.name)
     for key, value in read_weights(file).items():
         torch.testing.assert_close(value, others[key], rtol=1e-3, atol=1e-4)
+
+
+def _weights_in(file: Path) -> dict[str, torch.Tensor]:
+    return read_weights(WeightsFile(file, WeightsCard.model_validate_json(file.with_suffix(".json").read_bytes())))
 
 
 def test_ranks_share_one_recipe_and_end_with_the_same_network(
@@ -118,15 +121,12 @@ def test_two_stages_killed_three_times_end_like_two_that_were_not(
         assert ends == 2 * [signal.SIGKILL if killed_in else 0], [process.output() for process in ranks]
         return next(out.glob("*.safetensors"), out)
 
-    def weights_of(file: Path) -> dict[str, torch.Tensor]:
-        return read_weights(WeightsFile(file, WeightsCard.model_validate_json(file.with_suffix(".json").read_bytes())))
-
     whole = stage(spec_file, tmp_path / "whole", stage(half, tmp_path / "whole_half"))
     stage(half, tmp_path / "first", killed_in=4)
     first = stage(half, tmp_path / "first")
     stage(spec_file, tmp_path / "second", first, killed_in=1)
     stage(spec_file, tmp_path / "second", first, killed_in=3)
-    found, expected = weights_of(stage(spec_file, tmp_path / "second", first)), weights_of(whole)
+    found, expected = _weights_in(stage(spec_file, tmp_path / "second", first)), _weights_in(whole)
     for name, value in found.items():
         torch.testing.assert_close(value, expected[name], rtol=1e-3, atol=1e-4)
 
