@@ -38,6 +38,14 @@ __all__ = ["command"]
     "--scenes", type=options.FiniteRange(0, 1), default=0.5, show_default=True, help="Share of random scenes."
 )
 @click.option("--start-from", metavar="FILE|SPEC", help="Begin from weights: a safetensors file, or a benchmark's.")
+@click.option(
+    "--learning-rate-factor",
+    type=options.FiniteRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    metavar="F",
+    help="Multiplies the method's learning rates; small where --start-from is to be refined.",
+)
 @click.option("--precision", metavar="32-true|bf16-mixed", help="[default: the faster one on this machine]")
 @click.option("--no-install", is_flag=True, help="Leave the weights in the folder only.")
 @options.threads_option
@@ -56,6 +64,7 @@ def command(
     pool: int | None,
     scenes: float,
     start_from: str | None,
+    learning_rate_factor: float,
     precision: str | None,
     no_install: bool,
 ) -> None:
@@ -90,6 +99,7 @@ def command(
         steps=steps,
         batch=batch,
         mix={"spec": 1 - scenes, "scenes": scenes},
+        learning_rate_factor=learning_rate_factor,
         start=start and named_start(start),
         precision=precision or stored.get("precision") or faster_precision(place),
         **sizes,

@@ -56,6 +56,8 @@ class Recipe:
     validation_cases : int
     clip : float
         Gradients longer than this many times their running mean are shortened to that.
+    learning_rate_factor : float
+        By which the method's learning rates are multiplied throughout: small where good weights are to be refined.
     start : mapping, optional
         The weights that the networks begin from, see `marbench.learning.start.named_start`; None: random ones.
     """
@@ -78,6 +80,7 @@ class Recipe:
     validations: int = 24
     validation_cases: int = 40
     clip: float = 4.0
+    learning_rate_factor: float = 1.0
     start: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:

@@ -69,7 +69,8 @@ class Trainer:
         self._optimisation = Optimisation(self.method, recipe.clip, self._autocast, self._average)
         self._curves = LearningCurves(out)
         self._judge = self._appointed() if self._leads else None
-        self.step, self.seconds, self._validated = 0, 0.0, 0
+        # What a training begins from is scored as well: it may be the best.
+        self.step, self.seconds, self._validated = 0, 0.0, 0 if start is None else -1
         self._summed: dict[str, torch.Tensor] = {}
         self._resume()
 
@@ -120,8 +121,8 @@ class Trainer:
             self._fabric.barrier()
             return read_outcome(self._out, self.recipe)
         best_step = self._judge.bring_back_the_best()
-        stream.prepare(self.step - 1)
-        self._recalibrate(stream, _FINAL_RECALIBRATION_CASES)
+        if best_step != 0:
+            self._recalibrate(stream, _FINAL_RECALIBRATION_CASES)
         self._train_mode(False)
         spent = {
             "steps": self.step,
@@ -144,7 +145,7 @@ class Trainer:
         began = time.perf_counter()
         # Dropout and random crops depend on the step alone, so a run that was killed goes on as if it had not been.
         torch.manual_seed((self.recipe.seed << 32) + self.step * self._fabric.world_size + self._fabric.global_rank)
-        factor = self.method.learning_rate_factor(self.progress)
+        factor = self.recipe.learning_rate_factor * self.method.learning_rate_factor(self.progress)
         terms = self._optimisation.step(stream[self.step], factor)
         for name, value in terms.items():
             self._summed[name] = self._summed.get(name, torch.zeros_like(value)) + value
@@ -159,8 +160,8 @@ class Trainer:
 
     def _validate(self, stream: BatchStream, interrupts: Interrupts) -> None:
         if self._judge is not None and len(self._judge):
-            stream.prepare(self.step - 1)
-            self._recalibrate(stream, _RECALIBRATION_CASES)
+            if self.step:
+                self._recalibrate(stream, _RECALIBRATION_CASES)
             self._train_mode(False)
             scores = self._judge.scores()
             self._train_mode(True)
@@ -174,6 +175,7 @@ class Trainer:
         return Judge(self.method, self._spec, cases, device, self._out, self._curves, self.note)
 
     def _recalibrate(self, stream: BatchStream, cases: int) -> None:
+        stream.prepare(self.step - 1)
         with self._autocast():
             recalibrate_batch_normalization(self.method, stream.of_pass(self.step - 1, cases, _RECALIBRATED_TOGETHER))
 
@@ -213,6 +215,9 @@ class Trainer:
 
     def _note_progress(self, more: str = "") -> None:
         rate = self.step * self.recipe.batch / max(self.seconds, 1e-9)
+        if not self.step:
+            self.note(f"before the first step{more}")
+            return
         minutes = self.seconds / 60
         whole = f"{minutes:.1f} of about {minutes / self.progress:.1f} min"
         self.note(f"step {self.step}, {self.progress:.1%}, {whole}, {rate:.1f} samples/s{more}")

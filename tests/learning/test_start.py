@@ -1,3 +1,4 @@
+import csv
 import json
 from pathlib import Path
 
@@ -40,6 +41,33 @@ def test_a_training_begins_from_the_weights_it_is_given_and_its_card_says_so(
     expected = {"label": "tinynet", "spec": "tiny", "sha256": trained.card.sha256, "samples": 8}
     assert file.card.recipe["start"] == expected
     assert (file.card.steps, file.card.samples) == (1, 4)
+
+
+def test_a_start_that_no_step_improves_upon_is_what_comes_out(
+    trained: WeightsFile, plugins: Path, spec: Spec, tmp_path: Path
+) -> None:
+    request = request_for(plugins)
+    start = starting_weights(str(trained.path), request)
+    # A thousand times the rates that are sound: whatever is learned is worse.
+    recipe = recipe_for(request, spec, steps=4, start=named_start(start), learning_rate_factor=1e3)
+    notes: list[str] = []
+    file = train(request, spec, recipe, tmp_path / "run", start=start, installed=False, note=notes.append)
+    assert file.card.validation["step"] == 0
+    assert any(note.startswith("before the first step; validation") for note in notes)
+    mine, its = read_weights(file), read_weights(trained)
+    assert all(torch.equal(mine[key], its[key]) for key in its)
+
+
+def test_learning_rates_are_multiplied_by_the_factor_of_the_recipe(plugins: Path, spec: Spec, tmp_path: Path) -> None:
+    request = request_for(plugins)
+    factors = {}
+    for factor in (1.0, 0.1):
+        recipe = recipe_for(request, spec, steps=20, learning_rate_factor=factor)
+        train(request, spec, recipe, tmp_path / str(factor), installed=False, note=silent)
+        with (tmp_path / str(factor) / "losses.csv").open() as file:
+            factors[factor] = [float(row["learning_rate_factor"]) for row in csv.DictReader(file)]
+    assert 0 < max(factors[1.0]) <= 1
+    assert factors[0.1] == pytest.approx([0.1 * each for each in factors[1.0]])
 
 
 def test_a_folder_that_began_from_weights_takes_no_run_that_did_not(
