@@ -60,32 +60,47 @@ def modules() -> str:
 
 
 def weights() -> str:
-    """Return what ships for `mini` as a Markdown table: counts of parameters, what training cost and came to."""
-    rows = [
-        "| | parameters | in the paper's size | file | samples | a second | hours | validation PSNR, dB |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    spec = load_spec("mini")
+    """Return what ships as Markdown tables, one for each benchmark: parameters, cost and outcome of the trainings."""
+    tables: dict[str, list[str]] = {}
     for name, entry in sorted(discover().entries.items()):
-        shipped = [each.file for each in entry.card.weights if each.preset == "small"]
-        has_paper = bool(shipped) and "paper" in entry.card.presets
-        paper = f"{_parameters(parse_methods(name, preset='paper')[0], spec):,}" if has_paper else ""
-        for file in shipped:
+        for file in [each.file for each in entry.card.weights if each.preset == "small"]:
             path = (entry.folder or Path()) / file
             card = WeightsCard.model_validate_json(path.with_suffix(".json").read_bytes())
-            rate, score = card.samples / card.hours / 3600, card.validation["scores"]["psnr[dudonet2019]"]
+            baseline, score = (card.validation[key]["psnr[dudonet2019]"] for key in ("linear_interpolation", "scores"))
+            if card.spec not in tables:
+                columns = (
+                    "",
+                    "parameters",
+                    "in the paper's size",
+                    "file",
+                    "begun from",
+                    "samples",
+                    "a second",
+                    "hours",
+                )
+                head = (*columns, f"validation PSNR, dB (LI {baseline:.2f})")
+                tables[card.spec] = [f"### `{card.spec}`", "", _row(*head), f"|---{'|--:' * (len(head) - 1)}|"]
+            full = parse_methods(name, preset="paper")[0] if "paper" in entry.card.presets else None
+            start = card.recipe.get("start")
             cells = (
                 f"`{card.label}`",
                 f"{sum(card.networks.values()):,}",
-                paper,
+                f"{_parameters(full, load_spec(card.spec)):,}" if full else "",
                 f"{path.stat().st_size / 1e6:.2f} MB",
+                f"{start['samples']:,} of `{start['spec']}`" if start else "",
                 f"{card.samples:,}",
-                f"{rate:.1f}",
+                f"{card.samples / card.hours / 3600:.1f}",
                 f"{card.hours:.2f}",
                 f"{score:.2f}",
             )
-            rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*rows, ""])
+            tables[card.spec].append(_row(*cells))
+    # `mini` first: most tables of the manual are of it.
+    ordered = sorted(tables, key=lambda spec: (spec != "mini", spec))
+    return "\n".join(line for spec in ordered for line in (*tables[spec], ""))
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 PAGES: dict[str, Callable[[], str]] = {
