@@ -75,7 +75,7 @@ def command(
     """
     from marbench.cases.sources import bind
     from marbench.learning.artefact import artefact_name
-    from marbench.learning.recipe import Recipe, faster_precision, pool_sizes, stored_recipe
+    from marbench.learning.recipe import STATISTICS_UNTIL, Recipe, faster_precision, pool_sizes, stored_recipe
     from marbench.learning.start import named_start, starting_weights
     from marbench.learning.training import train
     from marbench.machine.devices import device_of
@@ -100,6 +100,7 @@ def command(
         batch=batch,
         mix={"spec": 1 - scenes, "scenes": scenes},
         learning_rate_factor=learning_rate_factor,
+        statistics_until=stored.get("statistics_until", 1.0) if stored else STATISTICS_UNTIL,
         start=start and named_start(start),
         precision=precision or stored.get("precision") or faster_precision(place),
         **sizes,

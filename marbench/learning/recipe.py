@@ -21,13 +21,24 @@ from marbench.machine.files import write_atomically
 from marbench.method.request import MethodRequest
 from marbench.spec import Spec
 
-__all__ = ["PRECISIONS", "Recipe", "faster_precision", "hold_to_recipe", "pool_sizes", "stored_recipe"]
+__all__ = [
+    "PRECISIONS",
+    "STATISTICS_UNTIL",
+    "Recipe",
+    "faster_precision",
+    "hold_to_recipe",
+    "pool_sizes",
+    "stored_recipe",
+]
 
 PRECISIONS = ("32-true", "bf16-mixed")
 _POOL_CASES = {"cpu": 4096, "cuda": 16384}
 _POOL_BYTES = 6e9
 _CACHE_BYTES = 12e9
-_RENEWED_SHARE = 1 / 16
+# A CPU simulates several times faster than it trains, so no case need come twice; a GPU would wait.
+_RENEWED_SHARE = {"cpu": 1.0, "cuda": 1 / 16}
+STATISTICS_UNTIL = 0.75
+"""The share of its budget after which a training keeps the statistics of batch normalisation."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,9 @@ class Recipe:
         Gradients longer than this many times their running mean are shortened to that.
     learning_rate_factor : float
         By which the method's learning rates are multiplied throughout: small where good weights are to be refined.
+    statistics_until : float
+        The share of the budget after which batch normalisations keep their statistics: trained to the end with those
+        of each batch, networks come to rely on them, and get worse with the mean ones the smaller the steps become.
     start : mapping, optional
         The weights that the networks begin from, see `marbench.learning.start.named_start`; None: random ones.
     """
@@ -81,6 +95,7 @@ class Recipe:
     validation_cases: int = 40
     clip: float = 4.0
     learning_rate_factor: float = 1.0
+    statistics_until: float = 1.0
     start: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -116,14 +131,14 @@ def pool_sizes(spec: Spec, device: str, cases: int | None = None, drawn: int | N
 
     Where the whole training draws fewer cases (``drawn``), no more are simulated for it.
     """
-    size = bytes_per_case(spec.geometry, spec.grid)
-    fitting = min(_POOL_CASES["cuda" if device.startswith("cuda") else "cpu"], int(_POOL_BYTES / size))
+    size, kind = bytes_per_case(spec.geometry, spec.grid), "cuda" if device.startswith("cuda") else "cpu"
+    fitting = min(_POOL_CASES[kind], int(_POOL_BYTES / size))
     blocks = max(1, round(cases / BLOCK) if cases else min(fitting // BLOCK, math.ceil((drawn or fitting) / BLOCK)))
     distinct = max(blocks, int(_CACHE_BYTES / size / BLOCK))
     return {
         "pool_blocks": blocks,
         "distinct_blocks": distinct,
-        "renewed_blocks": min(blocks, max(1, round(blocks * _RENEWED_SHARE))),
+        "renewed_blocks": min(blocks, max(1, round(blocks * _RENEWED_SHARE[kind]))),
     }
 
 

@@ -21,9 +21,10 @@ from marbench.learning.optimisation import Optimisation
 from marbench.learning.outcome import hardware, read_outcome, write_outcome
 from marbench.learning.ranks import average_gradients, largest
 from marbench.learning.recipe import Recipe
+from marbench.learning.statistics import BatchStatistics
 from marbench.machine.interrupts import Interrupted, Interrupts
 from marbench.method.contract import Method
-from marbench.method.learned import LearnedMethod, recalibrate_batch_normalization
+from marbench.method.learned import LearnedMethod
 from marbench.method.request import MethodRequest, context_for, instantiate
 from marbench.method.weights import WeightsFile, assign_weights, read_weights
 from marbench.spec import Spec
@@ -36,11 +37,6 @@ __all__ = ["Trainer"]
 CHECKPOINT_SECONDS = 180.0
 NOTE_SECONDS = 15.0
 _LOGGED_STEPS = 20
-# Cases over which the statistics of batch normalisation are averaged, on the way and for the file, and how many at a
-# time: batches of four, as a rank may train on, vary less within than all cases do, which cost DuDoNet 0.3 dB.
-_RECALIBRATION_CASES = 48
-_RECALIBRATED_TOGETHER = 16
-_FINAL_RECALIBRATION_CASES = 240
 
 
 class Trainer:
@@ -66,6 +62,7 @@ class Trainer:
             assign_weights(self.method.networks(), read_weights(start), recipe.label)
         for module in self._modules.values():
             _use_channels_last(module)
+        self._statistics = BatchStatistics(self.method, fabric, self._autocast)
         self._optimisation = Optimisation(self.method, recipe.clip, self._autocast, self._average)
         self._curves = LearningCurves(out)
         self._judge = self._appointed() if self._leads else None
@@ -102,6 +99,8 @@ class Trainer:
                 self._validate(stream, interrupts)
             if self.progress >= 1:
                 return
+            if self.progress >= self.recipe.statistics_until and not self._statistics.kept:
+                self._statistics.keep(stream, self.step - 1)
             now = time.monotonic()
             if now - saved > CHECKPOINT_SECONDS and self._optimisation.sound:
                 saved = now
@@ -115,18 +114,16 @@ class Trainer:
                 noted = now
                 self._note_progress()
 
-    def finish(self, stream: BatchStream, installed: bool) -> WeightsFile:
+    def finish(self, installed: bool) -> WeightsFile:
         """Write the best weights and their card."""
         if self._judge is None:
             self._fabric.barrier()
             return read_outcome(self._out, self.recipe)
         best_step = self._judge.bring_back_the_best()
-        if best_step != 0:
-            self._recalibrate(stream, _FINAL_RECALIBRATION_CASES)
         self._train_mode(False)
         spent = {
             "steps": self.step,
-            "hours": round(self.seconds / 3600, 4),
+            "hours": round(self.seconds / 3600, 6),
             "hardware": hardware(self._fabric.device, self._fabric.world_size),
         }
         step = self.step if best_step is None else best_step
@@ -160,8 +157,7 @@ class Trainer:
 
     def _validate(self, stream: BatchStream, interrupts: Interrupts) -> None:
         if self._judge is not None and len(self._judge):
-            if self.step:
-                self._recalibrate(stream, _RECALIBRATION_CASES)
+            self._statistics.average(stream, self.step - 1)
             self._train_mode(False)
             scores = self._judge.scores()
             self._train_mode(True)
@@ -174,11 +170,6 @@ class Trainer:
         cases, device = self.recipe.validation_cases, self._fabric.device
         return Judge(self.method, self._spec, cases, device, self._out, self._curves, self.note)
 
-    def _recalibrate(self, stream: BatchStream, cases: int) -> None:
-        stream.prepare(self.step - 1)
-        with self._autocast():
-            recalibrate_batch_normalization(self.method, stream.of_pass(self.step - 1, cases, _RECALIBRATED_TOGETHER))
-
     def _save(self) -> None:
         if self._leads:
             save_checkpoint(self._out / "checkpoints", self.step, self._state())
@@ -188,6 +179,7 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "validated": self._validated,
+            "statistics_kept": self._statistics.kept,
             "summed": self._summed,
             "modules": {name: module.state_dict() for name, module in self._modules.items()},
             "optimisation": self._optimisation.state(),
@@ -200,6 +192,7 @@ class Trainer:
                 module.load_state_dict(state["modules"][name])
             self._optimisation.restore(state["optimisation"])
             self.step, self.seconds, self._validated = state["step"], state["seconds"], state["validated"]
+            self._statistics.kept = state.get("statistics_kept", False)
             self._summed = {name: value.to(self._fabric.device) for name, value in state["summed"].items()}
             self.note(f"going on after step {self.step} ({self.progress:.0%} of the budget)")
         if self._leads:
@@ -225,6 +218,8 @@ class Trainer:
     def _train_mode(self, on: bool) -> None:
         for module in self._modules.values():
             module.train(on)
+        if on:
+            self._statistics.hold()
 
     def _autocast(self) -> AbstractContextManager[None]:
         bf16 = self.recipe.precision == "bf16-mixed"

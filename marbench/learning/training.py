@@ -80,4 +80,4 @@ def train(
         stream = BatchStream(world, plan, feeder, fabric.device, fabric.global_rank, fabric.world_size, trainer.note)
         trainer.run(stream, interrupts)
         fabric.barrier()
-        return trainer.finish(stream, installed)
+        return trainer.finish(installed)

@@ -1,3 +1,4 @@
+import itertools
 import math
 import shutil
 import signal
@@ -50,13 +51,22 @@ def start() -> Iterator[Callable[..., Child]]:
         process.kill()
 
 
+# To average statistics calls the network, too: three times after step 15, four times after step 23.
+@pytest.mark.parametrize(("call", "step"), [(13, 12), (28, 22), (33, 25)])
 def test_a_run_that_was_killed_ends_like_one_that_was_not(
-    plugins: Path, spec: Spec, spec_file: Path, undisturbed: Path, tmp_path: Path, start: Callable[..., Child]
+    call: int,
+    step: int,
+    plugins: Path,
+    spec: Spec,
+    spec_file: Path,
+    undisturbed: Path,
+    tmp_path: Path,
+    start: Callable[..., Child],
 ) -> None:
     out = tmp_path / "run"
-    process = start("alone", plugins, spec_file, out, TINYNET_STOP=f"{signal.SIGKILL:d} in step 13")
+    process = start("alone", plugins, spec_file, out, TINYNET_STOP=f"{signal.SIGKILL:d} in step {call}")
     assert process.end(SECONDS) == signal.SIGKILL, process.output()
-    _goes_on_as_if_it_had_not_been_stopped(12, plugins, spec, out, undisturbed)
+    _goes_on_as_if_it_had_not_been_stopped(step, plugins, spec, out, undisturbed)
 
 
 @pytest.mark.parametrize(("where", "step"), [("in step 13", 13), ("in validation", 15)])
@@ -88,6 +98,25 @@ def _goes_on_as_if_it_had_not_been_stopped(step: int, plugins: Path, spec: Spec,
 
 def _weights_in(file: Path) -> dict[str, torch.Tensor]:
     return read_weights(WeightsFile(file, WeightsCard.model_validate_json(file.with_suffix(".json").read_bytes())))
+
+
+def test_over_its_last_quarter_a_training_keeps_the_statistics_of_its_norms(
+    plugins: Path, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marbench.learning.trainer.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("marbench.learning.checkpoints.KEPT", 100)
+    request = request_for(plugins)
+    train(request, spec, recipe_for(request, spec, steps=8), tmp_path, installed=False, note=silent)
+    states = [torch.load(path, weights_only=True) for path in sorted((tmp_path / "checkpoints").glob("*.pt"))]
+    nets = [state["modules"]["net"] for state in states]
+    moved = {
+        key: [not torch.equal(one[key], next_one[key]) for one, next_one in itertools.pairwise(nets)]
+        for key in ("0.weight", "1.running_mean")
+    }
+    assert [state["step"] for state in states] == list(range(9))
+    assert moved["0.weight"] == [False] + [True] * 7  # the ramp of the learning rate begins at 0
+    # After step 6 they are averaged anew, and stay.
+    assert moved["1.running_mean"] == [True] * 6 + [False] * 2
 
 
 def test_ranks_share_one_recipe_and_end_with_the_same_network(

@@ -119,5 +119,6 @@ def recipe_for(request: MethodRequest, spec: Spec, **changes: object) -> Recipe:
         "mix": {"spec": 1.0},
         "validations": 2,
         "validation_cases": 4,
+        "statistics_until": 0.75,
     }
     return Recipe.of(request, spec, **(settings | changes))
