@@ -89,7 +89,7 @@ def command(
     stored: dict[str, Any] = stored_recipe(folder)
     sizes = pool_sizes(resolved, device, pool, steps and steps * batch)
     start = starting_weights(start_from, request) if start_from else None
-    if stored and pool is None:
+    if pool is None or stored.get("pool_blocks") == sizes["pool_blocks"]:
         sizes = {name: stored.get(name, value) for name, value in sizes.items()}
     recipe = Recipe.of(
         request,

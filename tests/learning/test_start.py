@@ -126,3 +126,19 @@ def test_the_command_starts_from_a_file(trained: WeightsFile, plugins: Path, spe
     done = CliRunner().invoke(command, [*words, "--start-from", str(trained.path)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert json.loads((tmp_path / "out" / "recipe.json").read_text())["start"]["sha256"] == trained.card.sha256
+
+
+def test_a_training_of_an_older_release_goes_on_with_its_own_pool_and_statistics(
+    plugins: Path, spec_file: Path, tmp_path: Path
+) -> None:
+    words = ["tinynet", "--spec", str(spec_file), "--plugins", str(plugins), "--steps", "2", "--batch", "4"]
+    words += ["--pool", "128", "--workers", "0", "--no-install", "--out", str(tmp_path), "--precision", "32-true"]
+    CliRunner().invoke(command, words, catch_exceptions=False)
+    recipe = json.loads((tmp_path / "recipe.json").read_text())
+    assert (recipe["pool_blocks"], recipe["renewed_blocks"], recipe["statistics_until"]) == (2, 2, 0.75)
+    older = {**recipe, "renewed_blocks": 1}
+    del older["statistics_until"]
+    (tmp_path / "recipe.json").write_text(json.dumps(older))
+    assert CliRunner().invoke(command, words).exit_code == 0
+    with pytest.raises(SpecError, match="pool_blocks is 2 there, 1 here"):
+        CliRunner().invoke(command, [*words, "--pool", "64"], catch_exceptions=False)
