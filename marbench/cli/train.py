@@ -100,7 +100,7 @@ def command(
         batch=batch,
         mix={"spec": 1 - scenes, "scenes": scenes},
         learning_rate_factor=learning_rate_factor,
-        statistics_until=stored.get("statistics_until", 1.0) if stored else STATISTICS_UNTIL,
+        statistics_until=stored.get("statistics_until", STATISTICS_UNTIL),
         start=start and named_start(start),
         precision=precision or stored.get("precision") or faster_precision(place),
         **sizes,

@@ -70,8 +70,7 @@ class Recipe:
     learning_rate_factor : float
         By which the method's learning rates are multiplied throughout: small where good weights are to be refined.
     statistics_until : float
-        The share of the budget after which batch normalisations keep their statistics: trained to the end with those
-        of each batch, networks come to rely on them, and get worse with the mean ones the smaller the steps become.
+        The share of the budget after which batch normalisations keep their statistics, see `BatchStatistics`.
     start : mapping, optional
         The weights that the networks begin from, see `marbench.learning.start.named_start`; None: random ones.
     """
@@ -143,7 +142,10 @@ def pool_sizes(spec: Spec, device: str, cases: int | None = None, drawn: int | N
 
 
 def stored_recipe(out: Path) -> dict[str, Any]:
-    """Return the settings of the run in a folder; empty where there is none."""
+    """Return the settings of the run in a folder; empty where there is none.
+
+    A setting that a later release added had its default before.
+    """
     path = out / "recipe.json"
     if not path.is_file():
         return {}
@@ -151,7 +153,9 @@ def stored_recipe(out: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise MarbenchError(f"{path} cannot be read: {error}. Choose another --out.") from None
-    return content if isinstance(content, dict) else {}
+    if not content or not isinstance(content, dict):
+        return {}
+    return {each.name: each.default for each in fields(Recipe) if each.default is not MISSING} | content
 
 
 def hold_to_recipe(out: Path, recipe: Recipe) -> None:
@@ -167,8 +171,6 @@ def hold_to_recipe(out: Path, recipe: Recipe) -> None:
     if not stored:
         write_atomically(out / "recipe.json", json.dumps(mine, indent=1, ensure_ascii=False).encode() + b"\n")
         return
-    # A setting that a later release added had its default before.
-    stored = {each.name: each.default for each in fields(Recipe) if each.default is not MISSING} | stored
     changed = [name for name in mine if stored.get(name) != mine[name]]
     if changed:
         differences = "; ".join(f"{name} is {stored.get(name)} there, {mine[name]} here" for name in changed)

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from torch import nn
-
 from marbench.learning.batches import BatchStream
-from marbench.method.learned import LearnedMethod, recalibrate_batch_normalization
+from marbench.method.learned import LearnedMethod, batch_normalizations, recalibrate_batch_normalization
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -54,8 +52,8 @@ class BatchStatistics:
     def keep(self, stream: BatchStream, step: int) -> None:
         """Average them once more and keep them from here on, the same in every rank."""
         self.average(stream, step, _KEPT_CASES)
-        for network in self._method.networks().values():
-            for buffer in network.buffers():
+        for norm in batch_normalizations(self._method):
+            for buffer in norm.buffers():
                 buffer.copy_(self._fabric.broadcast(buffer))
         self.kept = True
         self.hold()
@@ -63,7 +61,5 @@ class BatchStatistics:
     def hold(self) -> None:
         """Set batch normalisations to their kept statistics, after their networks were set to train."""
         if self.kept:
-            for network in self._method.networks().values():
-                for module in network.modules():
-                    if isinstance(module, nn.BatchNorm2d):
-                        module.eval()
+            for norm in batch_normalizations(self._method):
+                norm.eval()

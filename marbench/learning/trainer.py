@@ -97,10 +97,10 @@ class Trainer:
             # Before the next step, not after the last one: a run that was stopped meanwhile makes up for it.
             if self.progress * self.recipe.validations >= self._validated + 1:
                 self._validate(stream, interrupts)
-            if self.progress >= 1:
-                return
             if self.progress >= self.recipe.statistics_until and not self._statistics.kept:
                 self._statistics.keep(stream, self.step - 1)
+            if self.progress >= 1:
+                return
             now = time.monotonic()
             if now - saved > CHECKPOINT_SECONDS and self._optimisation.sound:
                 saved = now

@@ -21,6 +21,7 @@ __all__ = [
     "Batch",
     "LearnedMethod",
     "Objective",
+    "batch_normalizations",
     "mean_outside_metal",
     "random_patches",
     "recalibrate_batch_normalization",
@@ -124,6 +125,12 @@ def random_patches(size: int, *images: torch.Tensor) -> list[torch.Tensor]:
     ]
 
 
+def batch_normalizations(method: LearnedMethod) -> list[nn.BatchNorm2d]:
+    """Return all batch normalisations in the networks of a method."""
+    modules = [module for network in method.networks().values() for module in network.modules()]
+    return [module for module in modules if isinstance(module, nn.BatchNorm2d)]
+
+
 def recalibrate_batch_normalization(method: LearnedMethod, batches: Iterable[Batch]) -> None:
     """Average the statistics of all batch normalisations anew, with the weights as they are.
 
@@ -136,9 +143,8 @@ def recalibrate_batch_normalization(method: LearnedMethod, batches: Iterable[Bat
     batches : iterable of Batch
         Training cases, some dozens in all.
     """
-    networks = list(method.networks().values())
+    networks, norms = list(method.networks().values()), batch_normalizations(method)
     modes = [network.training for network in networks]
-    norms = [module for network in networks for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]
