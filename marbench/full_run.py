@@ -13,6 +13,7 @@ from marbench.bench.limits import Limits
 from marbench.bench.options import Progress, RunOptions
 from marbench.bench.producers import Isolation
 from marbench.bench.run import run_benchmark
+from marbench.errors import MethodError
 from marbench.machine.files import user_path
 from marbench.machine.interrupts import Interrupts
 from marbench.method.discovery import discover
@@ -45,7 +46,7 @@ def run(
     limit: int | None = None,
     device: str = "cpu",
     *,
-    plugins: Iterable[str | Path] = (),
+    plugins: str | Path | Iterable[str | Path] = (),
     preset: str | None = None,
     timeout: float | None = None,
     memory: float | None = None,
@@ -71,7 +72,7 @@ def run(
     limit : int, optional
         Only the first cases.
     device : str
-    plugins : iterable of paths
+    plugins : path or iterable of paths
         Folders with more methods.
     preset : str, optional
         A preset of the methods that have it.
@@ -109,7 +110,13 @@ def run(
     >>> rows.boxplot("rmse_hu", by="method")  # doctest: +SKIP
     """
     resolved = load_spec(spec)
-    requests = parse_methods(methods if isinstance(methods, str) else ",".join(methods), discover(plugins), preset)
+    named = [methods] if isinstance(methods, str) else list(methods)
+    if odd := [each for each in named if not isinstance(each, str)]:
+        raise MethodError(
+            f"A run takes methods by name, which it can find again: 'mine.py:reduce' is one. Got {odd[0]!r}; "
+            "marbench.evaluate takes functions and classes."
+        )
+    requests = parse_methods(",".join(named), discover(plugins), preset)
     folder = (Path("runs") / resolved.name if out is None else user_path(str(out))).absolute()
     options = RunOptions(
         device=device,

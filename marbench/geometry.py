@@ -24,6 +24,7 @@ from marbench.errors import GeometryError
 __all__ = ["FanBeam", "Geometry", "ImageGrid", "ParallelBeam"]
 
 FloatArray = NDArray[np.floating]
+_GAP = math.radians(10)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class FanBeam:
         The source turns towards smaller β.
     angles : tuple of float
         β of every view in radians, each further on than the one before by less than half a turn; then ``start`` and
-        ``arc`` are 0. Views that leave no larger gap than those between them close the circle.
+        ``arc`` are 0. Views that leave no larger gap than those between them close the circle. A gap, of 10° and three
+        times the usual step, can be only between the last view and the first.
     """
 
     views: int
@@ -127,15 +129,17 @@ class FanBeam:
             )
         if self.detector == "arc" and self.widest >= math.pi / 2:
             raise GeometryError(
-                f"FanBeam opens to ±{math.degrees(self.widest):.1f}°; it must stay below ±90°. "
-                "The pitch of an arc detector is in radians."
+                f"FanBeam opens to ±{math.degrees(self.widest):.1f}°; it must stay below ±90°. Take fewer cells, or a "
+                f"smaller pitch: it is {math.degrees(self.pitch):g}°, {self.pitch:g} radians."
             )
         self._check_angles()
 
     def _check_angles(self) -> None:
         if not self.angles:
             if not (math.isfinite(self.start) and 0 < self.arc <= 2 * math.pi * (1 + 1e-12)):
-                raise GeometryError(f"FanBeam arc lies between 0 and 2π, in radians. Got {self.arc!r}.")
+                raise GeometryError(
+                    f"FanBeam arc lies between 0 and 2π radians, 360°. Got {self.arc!r}: {math.degrees(self.arc):g}°."
+                )
             return
         # A list, as from JSON, could not be hashed.
         object.__setattr__(self, "angles", tuple(map(float, self.angles)))
@@ -148,7 +152,17 @@ class FanBeam:
         if not ((steps > 0).all() and (steps < math.pi).all() and steps.sum() < 2 * math.pi):
             raise GeometryError(
                 f"FanBeam angles must {'fall' if self.clockwise else 'rise'} from view to view, by less than half a "
-                "turn each and less than a whole one together, in radians."
+                "turn each and less than a whole one together: a last view that repeats the first one is left out. "
+                f"They go from {math.degrees(self.angles[0]):g}° to {math.degrees(self.angles[-1]):g}°."
+            )
+        # Within a list, views between two neighbours are interpolated, however far apart they are.
+        if len(steps) > 1 and steps.max() > max(3 * float(np.median(steps)), _GAP):
+            before = int(steps.argmax())
+            first, second = (f"{math.degrees(self.angles[index]):g}°" for index in (before, before + 1))
+            raise GeometryError(
+                f"FanBeam angles leave a gap between {first} and {second}. A list begins behind its gap: with "
+                f"{second}, and what stood before the gap comes last, a turn further on. A scan in several pieces "
+                "cannot be reconstructed."
             )
 
     @property

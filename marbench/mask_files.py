@@ -32,8 +32,9 @@ _PREFIX = "data:image/png;base64,"
 def read_mask(path: Path) -> NDArray[np.float32]:
     """Return the mask in a file: the share of each pixel's area, ``(rows, columns)``.
 
-    A PNG is grey or palette indices; a NIfTI volume has one axial slice that is not empty, and is turned so that rows
-    run to posterior and columns to the patient's left, as slices of CT are shown. See `area_fractions` for the values.
+    A PNG is grey, or has labels with a palette of colours, of which 0 is the darkest; a NIfTI volume has one axial
+    slice that is not empty, and is turned so that rows run to posterior and columns to the patient's left, as slices of
+    CT are shown. See `area_fractions` for the values.
 
     Raises
     ------
@@ -91,15 +92,22 @@ def _png(path: Path) -> NDArray[Any]:
 
 
 def _grey(content: io.BytesIO) -> NDArray[Any]:
-    """Return the levels, or the indices, of a PNG without colours."""
+    """Return the levels of a PNG without colours, or the labels of one whose palette gives each a colour."""
     with Image.open(content, formats=["PNG"]) as image:
         if max(image.size) > _LONGEST_SIDE:  # before it is unpacked
             raise DataError(f"a mask has at most {_LONGEST_SIDE} rows and columns. Got {image.size}")
-        if image.mode not in ("RGB", "RGBA", "LA"):
+        if image.mode not in ("RGB", "RGBA", "LA", "P"):
             return np.asarray(image)
+        labels: NDArray[np.uint8] | None = np.asarray(image) if image.mode == "P" else None
         channels: NDArray[np.uint8] = np.asarray(image.convert("RGBA"))
         red, green, blue, opacity = np.moveaxis(channels, -1, 0)
-    if (red != green).any() or (red != blue).any() or (opacity != 255).any():
+    coloured = bool((red != green).any() or (red != blue).any())
+    # Programs that reduce a picture to a palette put its colours into any order.
+    if labels is not None and coloured and not labels.all():
+        brightness = channels[..., :3].sum(axis=-1, dtype=int)
+        if (labels > 0).any() and brightness[labels == 0].max() < brightness[labels > 0].min():
+            return labels
+    if coloured or (opacity != 255).any():
         raise DataError("a mask has no colours and no transparent pixels: save it in grey")
     return channels[..., 0]
 

@@ -105,7 +105,8 @@ class Spec(Section):
                 'choose reconstruction.truncation = "extrapolate"'
             )
         if unmeasured := fan.unmeasured(inscribed):
-            raise ValueError(f'{unmeasured}. Use a larger arc_deg; "short" is the least that suffices')
+            more = "List more views" if fan.angles else 'Use a larger arc_deg; "short" is the least that suffices'
+            raise ValueError(f"{unmeasured}. {more}")
         # Rebinned to parallel rays of the pitch at the isocentre, the scan needs one on either side of the centre.
         if fan.field_radius * (1 + 1e-9) < fan.isocentre_pitch:
             raise ValueError(f"{fan.bins} bins {fan.isocentre_pitch:.2f} cm apart are too few. Use more and finer bins")
@@ -321,7 +322,7 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if resolved in seen:
         raise SpecError(f"{path}: 'extends' runs in a circle: {' → '.join(p.name for p in (*seen, resolved))}")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, tables nested 1,000 deep

@@ -51,7 +51,7 @@ def read_spec(folder: Path) -> Spec | None:
     """
     path = folder / "spec.toml"
     try:
-        content = tomllib.loads(read_file(path, _FILE_BYTES).decode())
+        content = tomllib.loads(read_file(path, _FILE_BYTES).decode("utf-8-sig"))
         if "extends" in content:
             raise StoreError("spec.toml extends another file; that of a results folder stands alone")
         if named := files_named(content):

@@ -152,12 +152,12 @@ class PhysicsSection(Section):
     """The energy at which HU are defined, and to which the correction of beam hardening leads."""
     water_attenuation: Annotated[float, Field(gt=0, le=10)] = WATER_ATTENUATION
     """µ of water at that energy, 1/cm."""
-    photons: Annotated[float, Field(gt=0)] = 2e7
+    photons: Annotated[float, Field(ge=1)] = 2e7
     """Per cell and view, without a patient."""
     scatter: Annotated[float, Field(ge=0)] = 20.0
-    """Photons that every cell counts besides."""
+    """Photons that every cell counts besides: of a lower dose, fewer."""
     noise: bool = True
-    """Whether photons are counted with the noise of Poisson."""
+    """Whether photons are counted with the noise of Poisson, and the electronics add theirs."""
     electronic_noise: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     """Standard deviation of what the electronics of every cell add to that, in photons."""
     tissue: Literal["water and bone", "water"] = "water and bone"

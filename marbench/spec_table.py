@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = ["Name", "Section"]
 
@@ -12,9 +12,26 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
 
 
 class Section(BaseModel):
-    """A table: frozen, without unknown keys, NaN or infinity."""
+    """A table: frozen, without unknown keys, NaN or infinity, or true and false in place of numbers."""
 
     # What stands below a key is what the manual says of it, see docs/benchmarks.md.
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=False, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, values: Any) -> Any:
+        # `scatter = true` would be one photon.
+        for name, value in values.items() if isinstance(values, dict) else ():
+            if (
+                isinstance(value, bool)
+                and name in cls.model_fields
+                and not _takes_bool(cls.model_fields[name].annotation)
+            ):
+                raise ValueError(f"{name} = {str(value).lower()}: it takes a value, not true or false")
+        return values
+
+
+def _takes_bool(annotation: Any) -> bool:
+    return annotation is bool or isinstance(annotation, bool) or any(map(_takes_bool, get_args(annotation)))

@@ -19,11 +19,14 @@ from marbench.anatomy.deeplesion import DeepLesion
 from marbench.anatomy.dicom import DicomFolder
 from marbench.anatomy.nifti import NiftiFolder
 from marbench.errors import MarbenchError
+from marbench.geometry import ImageGrid
 
 __all__ = ["CASES", "PIXEL_MM", "SIZE", "Case", "Outcome", "body", "case", "judge"]
 
 SIZE, PIXEL_MM = 128, 3.0
 TOLERANCE_HU = 1.0
+WIDE = ImageGrid(8, 8, 10.0)
+"""A grid that cuts nobody off."""
 
 Image = NDArray[np.floating[Any]]
 Make = Callable[[Path], Sequence[Image] | None]
@@ -115,7 +118,7 @@ def judge(one: Case) -> Outcome:
             return Outcome(False, f"SILENT: {len(found)} slices are read")
         if len(source.patients("test")) != one.patients:
             return Outcome(False, f"SILENT: {len(source.patients('test'))} patients, {one.patients} are there")
-        return _comparison(one, found, expected, " ".join(source.notices))
+        return _comparison(one, found, expected, " ".join(source.notices(WIDE)))
 
 
 def _slices(source: SliceCollection) -> list[Image]:

@@ -76,6 +76,12 @@ def write(folder: Path, text: str, name: str = "own.toml") -> Path:
     return path
 
 
+def test_a_file_with_the_mark_of_windows_editors_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text('extends = "mini"\nname = "dim"\n[physics]\nphotons = 1e5\n', encoding="utf-8-sig")
+    assert load_spec(path).physics.photons == 1e5
+
+
 def test_a_file_that_extends_another_gives_only_what_differs(tmp_path: Path) -> None:
     spec = load_spec(write(tmp_path, 'extends = "mini"\nname = "dim"\n[physics]\nphotons = 1e5\n'))
     mini = load_spec("mini")
@@ -271,7 +277,10 @@ def test_a_spec_is_frozen() -> None:
     [
         ("[phisics]\nphotons = 1\n", "unknown key 'phisics'; did you mean 'physics'"),
         ("[physics]\nphoton = 1\n", r"unknown key 'physics\.photon'; did you mean 'photons'"),
-        ("[physics]\nphotons = -1\n", r"physics\.photons: .*greater than 0.*got -1"),
+        ("[physics]\nscatter = true\n", "scatter = true: it takes a value, not true or false"),
+        ("[geometry]\nviews = true\n", "views = true: it takes a value, not true or false"),
+        ("[physics]\nphotons = 0.001\n", r"physics\.photons: .*greater than or equal to 1.*got 0\.001"),
+        ("[physics]\nphotons = -1\n", r"physics\.photons: .*greater than or equal to 1.*got -1"),
         ("[physics]\nphotons = inf\n", r"physics\.photons"),
         ("[physics]\nspectrum = 'w140'\n", r"unknown spectrum 'w140'.*w120_al2\.8"),
         ("[metals]\nmaterial = 'titan'\n", "did you mean 'titanium'"),

@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-__all__ = ["body_centre", "body_mask"]
+__all__ = ["body_centre", "body_extent", "body_mask"]
 
 TISSUE_HU = -300.0
 """Above it lies everything but gas, lung and the foam inside the table."""
@@ -45,11 +45,25 @@ def body_mask(image: NDArray[np.floating[Any]], spacing: tuple[float, float]) ->
 
 def body_centre(image: NDArray[np.floating[Any]], spacing: tuple[float, float]) -> tuple[float, float]:
     """Return the (row, column) centre of the body's bounding box, or of the picture where there is no body."""
+    (top, bottom), (left, right) = _bounding_box(image, spacing)
+    return (top + bottom) / 2, (left + right) / 2
+
+
+def body_extent(image: NDArray[np.floating[Any]], spacing: tuple[float, float]) -> tuple[float, float]:
+    """Return (height, width) of the body's bounding box in cm, or of the picture where there is no body."""
+    (top, bottom), (left, right) = _bounding_box(image, spacing)
+    return (bottom - top + 1) * spacing[0], (right - left + 1) * spacing[1]
+
+
+def _bounding_box(
+    image: NDArray[np.floating[Any]], spacing: tuple[float, float]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the first and the last row, and column, of the body, or of the picture where there is no body."""
     body = body_mask(image, spacing)
     if not body.any():
-        return (image.shape[0] - 1) / 2, (image.shape[1] - 1) / 2
+        return (0, image.shape[0] - 1), (0, image.shape[1] - 1)
     rows, columns = np.flatnonzero(body.any(axis=1)), np.flatnonzero(body.any(axis=0))
-    return (rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2
+    return (int(rows[0]), int(rows[-1])), (int(columns[0]), int(columns[-1]))
 
 
 def _block_means(image: NDArray[np.floating[Any]], down: int, across: int) -> NDArray[np.floating[Any]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import get_args
 
+from marbench.anatomy.body import body_extent
 from marbench.anatomy.native import NativeSlice, StoredSlice, UnreadableFile
 from marbench.anatomy.regions import region_of_slice
 from marbench.anatomy.resample import Fit, resample
@@ -29,12 +30,16 @@ DIGITS_OF_ID = 12
 
 @dataclass(frozen=True)
 class _Examined:
-    """What is known of a slice that was read: its id, digest, window and region, and why it is left out."""
+    """What is known of a slice that was read: its id, digest, window, region and body's extent (height, width) in cm.
+
+    ``reason`` says why it is left out.
+    """
 
     slice_id: str
     digest: str
     window: tuple[float, float]
     region: str
+    extent: tuple[float, float]
     reason: str | None
 
     @property
@@ -106,9 +111,11 @@ class SliceCollection(ABC):
         """Why slices that were examined so far are not used, by slice id: metal, no patient there, not in HU."""
         return {one.slice_id: one.reason for one in self._examined.values() if one.reason is not None}
 
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """What was passed over, left out and assumed so far, in lines that name no file and may be published."""
+    def notices(self, grid: ImageGrid) -> tuple[str, ...]:
+        """What was passed over, left out and assumed so far, and what does not fit a grid.
+
+        The lines name no file and may be published.
+        """
         lines = [f"Passed over: {_listed(self.skipped)}."] if self.skipped.total() else []
         lines += [f"Assumed: {_listed(self.remarks)}."] if self.remarks.total() else []
         kinds = Counter(one.kind for one in self._examined.values() if one.reason)
@@ -117,7 +124,22 @@ class SliceCollection(ABC):
         # Of these kinds there should be none, so the first of each is named.
         odd = {one.kind: one for one in reversed(self._examined.values()) if one.reason and ":" in one.reason}
         odd.pop("metal", None)
-        return (*lines, *(f"{one.slice_id} is left out, {one.reason}." for one in odd.values()))
+        return (*lines, *self._cut(grid), *(f"{one.slice_id} is left out, {one.reason}." for one in odd.values()))
+
+    def _cut(self, grid: ImageGrid) -> Iterator[str]:
+        """Tell of bodies that are larger than a grid: what lies beyond its edge becomes air, in the truth, too."""
+        used = [one.extent for one in self._examined.values() if one.reason is None]
+        cut = [
+            extent for extent in used if any(size > side for size, side in zip(extent, grid.field_of_view, strict=True))
+        ]
+        if self.fit == "physical" and cut:
+            height, width = grid.field_of_view
+            yield (
+                f"Cut off at the edge of the image, which is {width:.1f} cm wide and {height:.1f} cm high: {len(cut)} "
+                f"of {len(used)} slices, whose bodies are up to {max(extent[1] for extent in cut):.1f} cm wide and "
+                f"{max(extent[0] for extent in cut):.1f} cm high. More or larger pixels hold them "
+                '(grid.size, grid.pixel_cm); fit = "image" scales every slice.'
+            )
 
     def patients(self, split: Split) -> Mapping[str, Sequence[str]]:
         """Return the slice ids of every patient of a split, in anatomical order.
@@ -237,8 +259,11 @@ class SliceCollection(ABC):
             # Where the whole picture is fitted, patients have no size of their own.
             smallest = SMALLEST_BODY_CM2 if self.fit == "physical" else 0.0
             reason = native.doubt or unfit(native.image, native.spacing, smallest)
-            region = region_of_slice(native.region, native.image, native.spacing) if reason is None else native.region
-            self._examined[key] = _Examined(slice_id, native.digest, native.window, region, reason)
+            region, extent = native.region, (0.0, 0.0)
+            if reason is None:
+                region = region_of_slice(region, native.image, native.spacing)
+                extent = body_extent(native.image, native.spacing)
+            self._examined[key] = _Examined(slice_id, native.digest, native.window, region, extent, reason)
             # Asked for once per slice: a search through all of them each time would be quadratic.
             self._regions.setdefault((patient_id, slice_id), region)
         return self._examined[key]

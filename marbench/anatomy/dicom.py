@@ -12,7 +12,7 @@ from typing import Any
 from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.dicom_header import frames_of, read_header, reason_to_skip
 from marbench.anatomy.dicom_slice import DicomSlice, pixel_digest
-from marbench.anatomy.dicom_values import calibration, position, whole
+from marbench.anatomy.dicom_values import calibration, has_odd_window, position, whole
 from marbench.anatomy.files import files_below
 from marbench.anatomy.native import UnreadableFile
 from marbench.anatomy.pseudonyms import patient_label
@@ -26,6 +26,7 @@ LARGEST_NUMBER = 99_999
 """Of series and instance in the name of a slice."""
 
 UNTURNED = "slices without ImageOrientationPatient, taken as the patient's right on the left and anterior up"
+ODD_WINDOW = "slices whose display window is none of HU, shown and scored from −160 to 240 HU"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class DicomFolder(SliceCollection):
                 if reason is None:
                     calibration(frame, self.fit)
                     self.remarks[UNTURNED] += not frame.get("ImageOrientationPatient")
+                    self.remarks[ODD_WINDOW] += has_odd_window(frame)
                     yield self._indexed(file, number, frame)
                 else:
                     self.skipped[reason] += 1

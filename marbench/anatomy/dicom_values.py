@@ -15,7 +15,11 @@ from marbench.anatomy.regions import region_of
 from marbench.anatomy.resample import Fit
 from marbench.errors import DataError
 
-__all__ = ["Calibration", "axes_of", "calibration", "numbers", "position", "whole"]
+__all__ = ["Calibration", "axes_of", "calibration", "has_odd_window", "numbers", "position", "whole"]
+
+HIGHEST_LEVEL_HU, NARROWEST_HU, WIDEST_HU = 1000.0, 20.0, 6000.0
+"""Display windows go from 40 HU for strokes to 4000 and more for the inner ear and implants, about levels from −700 in
+lungs to 800. The soft tissue window of values that are HU + 1024 has the level 1064."""
 
 SPACING_BY_FIT_CM = 0.08
 """Stands in for a missing spacing where the whole picture is fitted: only metal screening sees it."""
@@ -154,11 +158,28 @@ def _spacing(header: Any, fit: Fit) -> tuple[float, float]:
     )
 
 
+def has_odd_window(header: Any) -> bool:
+    """Whether there is a display window that is none of HU: one of stored values, or the whole range of a viewer."""
+    window = _stored_window(header)
+    return window is not None and not _is_of_tissue(*window)
+
+
 def _window(header: Any) -> tuple[float, float]:
+    """Return (low, high) in HU, in which images will be scored."""
+    window = _stored_window(header)
+    if window is None or not _is_of_tissue(*window):
+        return DEFAULT_WINDOW
+    level, width = window
+    return level - width / 2, level + width / 2
+
+
+def _stored_window(header: Any) -> tuple[float, float] | None:
     try:
         level, width = (float(np.atleast_1d(header[key].value)[0]) for key in ("WindowCenter", "WindowWidth"))
     except (KeyError, IndexError, TypeError, ValueError, OverflowError):
-        return DEFAULT_WINDOW
-    if not (math.isfinite(level) and math.isfinite(width) and width > 0):
-        return DEFAULT_WINDOW
-    return level - width / 2, level + width / 2
+        return None
+    return (level, width) if math.isfinite(level) and math.isfinite(width) and width > 0 else None
+
+
+def _is_of_tissue(level: float, width: float) -> bool:
+    return abs(level) <= HIGHEST_LEVEL_HU and NARROWEST_HU <= width <= WIDEST_HU

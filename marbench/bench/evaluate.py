@@ -13,6 +13,7 @@ import torch
 
 from marbench.anatomy.slices import Split
 from marbench.bench.limits import Limits
+from marbench.bench.options import RunOptions
 from marbench.bench.outcome import InvalidImage, check_image, check_unit, describe
 from marbench.bench.plan import Task, Unit
 from marbench.bench.producers import InlineProducer, Isolation, Producer
@@ -32,7 +33,7 @@ from marbench.metrics.measure import measures_of
 from marbench.metrics.scoring import score_image
 from marbench.results.part_file import table_of
 from marbench.results.rows import metric_names
-from marbench.spec import Spec
+from marbench.spec import Spec, load_spec
 
 __all__ = ["evaluate", "score", "warn_of_failures"]
 
@@ -47,7 +48,7 @@ def evaluate(
     device: str = "cpu",
     *,
     split: Split = "test",
-    plugins: Iterable[str | Path] = (),
+    plugins: str | Path | Iterable[str | Path] = (),
     preset: str | None = None,
     timeout: float | None = None,
     isolation: Isolation = "auto",
@@ -65,7 +66,7 @@ def evaluate(
     device : str
     split : {"test", "val", "train"}
         Whoever makes a method looks at the patients to validate with.
-    plugins : iterable of paths
+    plugins : path or iterable of paths
         Folders with more methods.
     preset : str, optional
         A preset of the methods that have it.
@@ -91,6 +92,7 @@ def evaluate(
     >>> rows.groupby("method")["rmse_hu"].mean().round().tolist()
     [125.0, 48.0]
     """
+    RunOptions(limit=limit, isolation=isolation)  # refuses what it cannot be
     where = device_of(device)
     suite = open_cases(spec, split, where)
     # Of one thread, as in a run: sums in another order differ in the last bits.
@@ -137,7 +139,7 @@ def score(
     image_hu: torch.Tensor | np.ndarray[Any, Any],
     case: Case,
     conventions: str | Iterable[str] = tuple(CONVENTIONS),
-    spec: Spec | None = None,
+    spec: str | Path | Spec | None = None,
 ) -> dict[str, float]:
     """Return the scores of an image of a case.
 
@@ -148,7 +150,7 @@ def score(
     case : Case
     conventions : str or iterable of str
         Ids out of `marbench.metrics.conventions.CONVENTIONS`; all by default.
-    spec : Spec, optional
+    spec : str, Path or Spec, optional
         The benchmark of the case; measures that ask about the scan need its geometry, and are NaN without.
 
     Returns
@@ -169,11 +171,11 @@ def score(
         image = check_unit(check_image(image_hu[None] if is_single else image_hu, shape)[0])
     except InvalidImage as error:
         raise InvalidImage(f"case {case.id}: {error}") from None
-    return score_image(image, case, measures, spec)
+    return score_image(image, case, measures, None if spec is None else load_spec(spec))
 
 
 def _given(
-    methods: object, spec: Spec, device: torch.device, plugins: Iterable[str | Path], preset: str | None
+    methods: object, spec: Spec, device: torch.device, plugins: str | Path | Iterable[str | Path], preset: str | None
 ) -> Iterator[FittedMethod | LoadedMethod]:
     """Yield the methods that a user means: those by name fitted to the benchmark, all others loaded."""
     found = discover(plugins)

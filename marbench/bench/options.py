@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from numbers import Integral
+from typing import Protocol, get_args
 
 from marbench.bench.limits import NO_LIMITS, Limits
 from marbench.bench.plan import Shard
-from marbench.bench.producers import Isolation
+from marbench.bench.producers import ISOLATIONS, Isolation
+from marbench.errors import MarbenchError, nearest
 from marbench.results.images import ImageChoice
 from marbench.results.rows import Row
 
@@ -72,3 +74,12 @@ class RunOptions:
     dask: str = ""
     timing: bool = True
     command: str = ""
+
+    def __post_init__(self) -> None:
+        # −1 would be all but the last.
+        if self.limit is not None and not (isinstance(self.limit, Integral) and self.limit >= 1):
+            raise MarbenchError(f"A limit is a number of cases, at least 1; None takes all. Got {self.limit!r}.")
+        choices = {"images": get_args(ImageChoice), "isolation": ISOLATIONS}
+        for name, known in choices.items():
+            if (value := getattr(self, name)) not in known:
+                raise MarbenchError(f"{name} cannot be {value!r}; {nearest(str(value), known)}")

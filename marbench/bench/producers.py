@@ -33,9 +33,10 @@ from marbench.method.request import FittedMethod, LoadedMethod, load_method
 from marbench.results.rows import Status
 from marbench.spec import PLACES, Spec
 
-__all__ = ["InlineProducer", "Isolation", "ProcessProducer", "Producer", "producer_of"]
+__all__ = ["ISOLATIONS", "InlineProducer", "Isolation", "ProcessProducer", "Producer", "producer_of"]
 
 Isolation = str
+ISOLATIONS = ("auto", "process", "inline")
 """``auto`` as the method's card says; ``inline`` and ``process`` for all methods."""
 
 # A clock that a plugin has changed is not believed: what it reports may miss this much of what passed here.

@@ -99,7 +99,7 @@ class Suite(Sequence[Case]):
     @property
     def notices(self) -> tuple[str, ...]:
         """What of the files was passed over, left out or assumed; the lines name no file and may be published."""
-        return self.source.notices if isinstance(self.source, SliceCollection) else ()
+        return self.source.notices(self.spec.grid) if isinstance(self.source, SliceCollection) else ()
 
     @cached_property
     def case_keys(self) -> tuple[CaseKey, ...]:

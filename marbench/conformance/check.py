@@ -22,7 +22,7 @@ __all__ = ["check"]
 def check(
     method: str | Path,
     spec: str | Path | Spec = "mini",
-    plugins: Iterable[str | Path] = (),
+    plugins: str | Path | Iterable[str | Path] = (),
     device: str = "cpu",
     seconds: float = 300.0,
     specimens: tuple[Specimens, Specimens] | None = None,
@@ -37,7 +37,7 @@ def check(
         A name as on the command line, ``file.py:NAME``, or a plugin's folder.
     spec : str, Path or Spec
         The benchmark whose first cases are used.
-    plugins : iterable of paths
+    plugins : path or iterable of paths
         Folders of more methods.
     device : str
     seconds : float
@@ -51,7 +51,7 @@ def check(
         There is no such method, benchmark or device.
     """
     place, resolved = device_of(device), load_spec(spec)
-    request = _requested(str(method), list(plugins))
+    request = _requested(str(method), [plugins] if isinstance(plugins, str | Path) else list(plugins))
     if isinstance(request, Finding):
         return Verdict(str(method), resolved.name, device, (request,))
     home, elsewhere = specimens or (Specimens.of(resolved), Specimens.elsewhere())

@@ -72,7 +72,7 @@ class Judge:
         is_stuck, self._latest = scores == self._latest, dict(scores)
         if is_stuck:
             return f"{self.told(scores)}; to the last bit as before: the images no longer depend on the weights"
-        if self._goodness(scores) <= self._best:
+        if not self._goodness(scores) > self._best:  # nor where it is NaN
             return self.told(scores)
         self._best = self._goodness(scores)
         modules = {name: network.state_dict() for name, network in self._method.networks().items()}

@@ -60,7 +60,7 @@ class Optimisation:
             Many steps in a row had to be skipped because a loss or gradient was not finite.
         """
         terms: dict[str, torch.Tensor] = {}
-        objectives = self._method.objectives(batch)
+        objectives = iter(self._method.objectives(batch))
         while True:
             # A generator runs in the context of whoever asks for its next value.
             with self._autocast():
@@ -69,7 +69,8 @@ class Optimisation:
                 return terms
             self._minimise(objective.optimizer, objective.loss, factor)
             terms[f"{objective.optimizer}/loss"] = objective.loss.detach()
-            terms |= {f"{objective.optimizer}/{name}": value.detach() for name, value in objective.terms.items()}
+            told = {name: torch.as_tensor(value).detach() for name, value in objective.terms.items()}
+            terms |= {f"{objective.optimizer}/{name}": value for name, value in told.items()}
 
     @property
     def sound(self) -> bool:

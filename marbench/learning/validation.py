@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from marbench.bench.outcome import check_image
 from marbench.cases.case import Case, Scan
 from marbench.cases.scanner import operators_of
 from marbench.cases.suite import Suite
@@ -51,7 +53,13 @@ class Validation:
     def score(
         self, reduce: Callable[[Scan], torch.Tensor], device: torch.device, picture: Path | None = None
     ) -> dict[str, float]:
-        """Return the mean of every measure of the benchmark, and write a picture of some cases."""
+        """Return the mean of every measure over the cases that have it, and write a picture of some cases.
+
+        Raises
+        ------
+        InvalidImage
+            The method returns no finite images in HU of the shape of the scan's.
+        """
         images = self._images(reduce, device)
         if picture is not None and images:
             self._draw(images, picture)
@@ -60,7 +68,9 @@ class Validation:
     def _images(self, reduce: Callable[[Scan], torch.Tensor], device: torch.device) -> list[Image]:
         # Copies: what a method does to a scan would stay done for the rest of the training.
         with torch.no_grad():
-            return [reduce(case.scan.copy_to(device))[0].float().cpu().numpy() for case in self._cases]
+            return [
+                check_image(reduce(case.scan.copy_to(device)), tuple(case.scan.image.shape))[0] for case in self._cases
+            ]
 
     def _interpolate(self, scan: Scan) -> torch.Tensor:
         return self._operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace))
@@ -68,7 +78,7 @@ class Validation:
     def _scores(self, images: Sequence[Image]) -> dict[str, float]:
         pairs = zip(images, self._cases, strict=True)
         rows = [score_image(image, case, self._measures, self._spec) for image, case in pairs]
-        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]} if rows else {}
+        return {name: _mean([row[name] for row in rows]) for name in rows[0]} if rows else {}
 
     def _draw(self, images: Sequence[Image], path: Path) -> None:
         """Write one picture, a row per case."""
@@ -87,3 +97,9 @@ class Validation:
     def _row(self, index: int, image: Image) -> list[Image]:
         case = self._cases[index]
         return [case.scan.image[0].numpy(), self._baseline_images[index], image, case.known_truth.image[0].numpy()]
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean of the numbers; NaN where there is none, as of a region that no case has."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan

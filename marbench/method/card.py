@@ -78,11 +78,19 @@ class Parameter(_Section):
             value = text.lower() == "true"
         else:
             value = type(self.default)(text)
+        self.check(value)
+        return value
+
+    def check(self, value: ParameterValue) -> None:
+        """Raise ValueError for a value that the parameter cannot have."""
+        # A whole number serves as a float, and true as nothing but a switch.
+        kinds = (int, float) if isinstance(self.default, float) else type(self.default)
+        if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(self.default, bool):
+            raise ValueError(f"{value!r} is not allowed; expected a value like {self.default!r}")
         if self.choices and value not in self.choices:
-            raise ValueError(f"{value!r} is not allowed; {nearest(text, map(str, self.choices))}")
+            raise ValueError(f"{value!r} is not allowed; {nearest(str(value), map(str, self.choices))}")
         if isinstance(value, int | float):
             self._check_bounds(value)
-        return value
 
     @property
     def allowed(self) -> str:
@@ -165,6 +173,10 @@ class MethodCard(_Section):
             for name in values:
                 if name not in self.parameters:
                     raise ValueError(f"preset {preset!r} sets {name!r}; {nearest(name, self.parameters)}")
+                try:
+                    self.parameters[name].check(values[name])
+                except ValueError as error:
+                    raise ValueError(f"preset {preset!r}, {name}: {error}") from None
         return self
 
     def defaults(self) -> dict[str, Any]:
@@ -190,7 +202,7 @@ def read_card(
         It cannot be read, is no TOML, or a key is unknown, missing or of another type.
     """
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
+        told = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path else {}
         return MethodCard.model_validate({**(below or {}), **told, **(over or {})})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())

@@ -85,17 +85,17 @@ class Discovery:
         return None if label is None else self.entries[label]
 
 
-def methods(plugins: Iterable[str | Path] = ()) -> dict[str, MethodCard]:
+def methods(plugins: str | Path | Iterable[str | Path] = ()) -> dict[str, MethodCard]:
     """Return the cards of all methods that can be found, by name."""
     return {name: entry.card for name, entry in discover(plugins).entries.items()}
 
 
-def discover(plugins: Iterable[str | Path] = ()) -> Discovery:
+def discover(plugins: str | Path | Iterable[str | Path] = ()) -> Discovery:
     """Find all methods without importing any, in a fixed order: shipped ones first.
 
     Parameters
     ----------
-    plugins : iterable of paths
+    plugins : path or iterable of paths
         Folders whose sub-folders are plugins, or plugin folders themselves. Those named in ``MARBENCH_PLUGINS``
         (separated as in ``PATH``) come after them.
 
@@ -123,7 +123,7 @@ def discover(plugins: Iterable[str | Path] = ()) -> Discovery:
                 )
 
     take(_folders(resource_folder("methods"), "shipped"))
-    for root in map(_expanded, plugins):
+    for root in map(_expanded, [plugins] if isinstance(plugins, str | Path) else plugins):
         if not root.is_dir():
             raise MethodError(f"The plugin folder {root} does not exist.")
         take(_folders(root, "folder"))

@@ -148,6 +148,7 @@ def recalibrate_batch_normalization(method: LearnedMethod, batches: Iterable[Bat
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]
+    before = [{name: value.clone() for name, value in norm.named_buffers(recurse=False)} for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over all batches
@@ -155,8 +156,11 @@ def recalibrate_batch_normalization(method: LearnedMethod, batches: Iterable[Bat
         network.train()
     with torch.no_grad():
         for batch in batches:
-            next(method.objectives(batch))
-    for norm, momentum in zip(norms, momenta, strict=True):
+            for _ in method.objectives(batch):  # all of them: each may be of another network
+                pass
+    for norm, momentum, kept in zip(norms, momenta, before, strict=True):
         norm.momentum = momentum
+        if not norm.num_batches_tracked:  # no objective has used it
+            norm.load_state_dict(kept, strict=False)
     for network, mode in zip(networks, modes, strict=True):
         network.train(mode)

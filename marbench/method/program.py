@@ -69,7 +69,10 @@ class ProgramMethod(Method):
             images.mkdir()
             names = [f"{number:04d}" for number in range(len(scan))]
             self._write(scan, names, scans)
-            _run([str(word) for word in self.command(scans, images)], images)
+            words = self.command(scans, images)
+            if isinstance(words, str | Path):
+                raise MethodError(f"command returns a list, the program and then each argument. Got {str(words)!r}")
+            _run([str(word) for word in words], images)
             found = [read_image(_image_of(name, images), self.context.grid.shape) for name in names]
         return torch.from_numpy(np.stack(found)).to(scan.image.device)
 

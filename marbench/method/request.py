@@ -47,17 +47,27 @@ class MethodRequest:
 
     @property
     def label(self) -> str:
-        """The canonical text, e.g. ``nmar[prior=raw]``: what tables and results call it."""
-        defaults = self.entry.card.defaults()
-        changed = {name: value for name, value in sorted(self.parameters.items()) if value != defaults[name]}
+        """The canonical text, e.g. ``nmar[prior=raw]``: what tables and results call it.
+
+        It names the parameters that differ from the defaults, and those that were set back to them against the preset.
+        """
+        defaults, without = self.entry.card.defaults(), self._preset_values()
+        changed = {
+            name: value
+            for name, value in sorted(self.parameters.items())
+            if value != defaults[name] or value != without[name]
+        }
         if not changed:
             return self.entry.name
         return f"{self.entry.name}[{','.join(f'{name}={_text(value)}' for name, value in changed.items())}]"
 
     def values(self) -> dict[str, ParameterValue]:
         """Return every parameter: defaults, then the preset, then what the user asked for."""
+        return {**self._preset_values(), **self.parameters}
+
+    def _preset_values(self) -> dict[str, ParameterValue]:
         preset = self.entry.card.presets.get(self.preset, {}) if self.preset else {}
-        return {**self.entry.card.defaults(), **preset, **self.parameters}
+        return {**self.entry.card.defaults(), **preset}
 
     def to_train(self) -> MethodRequest:
         """Return the request with the preset that is trained: where none was asked for, the first of the card."""
@@ -121,6 +131,10 @@ class LoadedMethod:
         """Return corrected images in HU, ``(batch, rows, columns)``."""
         import torch
 
+        from marbench.method.learned import LearnedMethod
+
+        if isinstance(self.method, LearnedMethod) and scan.image.dtype != torch.float32:
+            scan = replace(scan, sinogram=scan.sinogram.float(), image=scan.image.float())  # the type of the weights
         with torch.no_grad():
             return self.method.reduce(scan)
 
@@ -128,7 +142,7 @@ class LoadedMethod:
 
 
 def parse_methods(
-    text: str, plugins: Iterable[str | Path] | Discovery = (), preset: str | None = None
+    text: str, plugins: str | Path | Iterable[str | Path] | Discovery = (), preset: str | None = None
 ) -> list[MethodRequest]:
     """Return what a user asked for: ``all``, or names separated by commas, each with its parameters in brackets.
 
@@ -169,6 +183,8 @@ def load_method(
     spec: str | Path | Spec,
     device: str | torch.device = "cpu",
     preset: str | None = None,
+    *,
+    plugins: str | Path | Iterable[str | Path] = (),
 ) -> LoadedMethod:
     """Import a method into this process and let it prepare for a benchmark.
 
@@ -180,13 +196,17 @@ def load_method(
     device : str or torch.device
     preset : str, optional
         A preset of the method's card.
+    plugins : path or iterable of paths
+        Folders with more methods.
 
     Raises
     ------
+    MethodError
+        There is no such method, or several are named.
     MethodUnavailable
         The plugin cannot be imported or prepared here; the message says why.
     """
-    request = parse_methods(name, preset=preset)[0] if isinstance(name, str) else name
+    request = _only(parse_methods(name, plugins, preset)) if isinstance(name, str) else name
     resolved = load_spec(spec)
     fitted = request.for_spec(resolved) if isinstance(request, MethodRequest) else request
     method = instantiate(fitted.request)
@@ -197,6 +217,12 @@ def load_method(
     except Exception as error:  # a plugin may raise anything; its user needs to know which one it was
         raise MethodUnavailable(f"{fitted.label} cannot be loaded: {type(error).__name__}: {error}") from error
     return LoadedMethod(fitted, method)
+
+
+def _only(requests: list[MethodRequest]) -> MethodRequest:
+    if len(requests) != 1:
+        raise MethodError(f"One method is loaded at a time. Got {', '.join(request.label for request in requests)}.")
+    return requests[0]
 
 
 def instantiate(request: MethodRequest) -> Method:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -98,6 +99,11 @@ def formula_fractions(formula: str) -> Fractions:
     """
     import xraydb
 
+    if re.search(r"[.·*]\d*H2O$", formula):
+        raise DataError(
+            f"{formula!r} is a hydrate, whose point would be read as a decimal one: write the atoms of its water with "
+            "the others, CaSO6H4 for CaSO4·2H2O"
+        )
     try:
         atoms = xraydb.chemparse(formula)
     except ValueError:

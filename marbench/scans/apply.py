@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,9 @@ from marbench.scans.series import Change, Series, Version, Writer
 from marbench.spec import Spec
 
 __all__ = ["ApplyOptions", "apply_methods"]
+
+_CUT = 0.02
+"""Share of the metal beyond the field of view: less is what averaging to pixels takes at its edge."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def apply_methods(
     Raises
     ------
     DataError
-        A slice cannot be read, most are not in HU, or none of them has metal.
+        A slice cannot be read, most are not in HU, or none of them has metal within the field of view.
     """
     set_threads(asked.limits.threads)
     found = find_metal(series, asked.metal, range(len(series))[asked.first - 1 : asked.last], progress)
@@ -101,6 +104,15 @@ def apply_methods(
     finally:
         for work in works:
             work.producer.close()
+    if not job.original:
+        for work in works:
+            if work.failure is None:
+                work.writer.discard()
+        height, width = spec.grid.field_of_view
+        raise DataError(
+            f"No slice can be corrected: all metal lies outside the {width:.1f} × {height:.1f} cm of {spec.name!r}, in "
+            "the middle of which the body is put. Choose a benchmark of a larger field of view with --spec."
+        )
     for work in works:
         if work.failure is None:
             work.writer.close()
@@ -113,7 +125,7 @@ def apply_methods(
         job.original,
         {work.version.label: work.measures for work in works if work.failure is None},
         {work.version.label: work.failure for work in works if work.failure is not None},
-        (*series.notices, *found.notices, *job.notices),
+        (*series.notices, *found.notices, *job.notices, *job.cut_notice()),
     )
     write_page(applied, job.gallery, output)
     output.write("measures.json", applied.json())
@@ -142,6 +154,16 @@ class _Job:
     gallery: Gallery
     original: dict[int, Measures] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    cut: list[float] = field(default_factory=list)
+
+    def cut_notice(self) -> Iterator[str]:
+        """Tell of slices in which some of the metal lies beyond the grid, and so stays as it is."""
+        if self.cut:
+            yield (
+                f"Beyond the field of view of {self.reprojector.spec.name!r} lies up to {max(self.cut):.0%} of the "
+                f"metal, in {len(self.cut)} of {len(self.original)} slices: its artifacts stay as they are. Choose a "
+                "benchmark of a larger field of view with --spec."
+            )
 
     def correct(self, index: int, works: Sequence[_Work]) -> None:
         """Hand a slice to every method that has not failed, and write what they make of it."""
@@ -168,10 +190,13 @@ class _Job:
             return None
         picture = self.series.picture(index)
         try:
-            return self.reprojector.prepare(picture, self.found.masks[index])
+            prepared = self.reprojector.prepare(picture, self.found.masks[index])
         except DataError as error:
             self.notices.append(f"Left as it is: {self.series.label(index)}, {error}.")
             return None
+        if prepared.beyond > _CUT:
+            self.cut.append(prepared.beyond)
+        return prepared
 
     def _corrected(self, work: _Work, index: int, prepared: MetalSlice, regions: Regions) -> Change | None:
         """Return what a method changes in a slice, and measure it; None if it fails."""

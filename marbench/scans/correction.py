@@ -64,6 +64,8 @@ class MetalSlice:
         k: what the metal itself leaves on the grid, HU.
     coverage : float32 array ``grid.shape``
         Share of each pixel that metal covers.
+    beyond : float
+        Share of the metal that lies beyond the grid.
     """
 
     picture: Picture
@@ -72,6 +74,7 @@ class MetalSlice:
     scan: Scan
     imprint: Image
     coverage: Image
+    beyond: float
 
     def case(self, name: str) -> Case:
         """Return the slice as a case without truth."""
@@ -125,7 +128,8 @@ class Reprojector:
         # `excess` is a difference of HU, so that water enters neither way: 1 HU is µ_w / 1000.
         scale = self.operators.water / 1000
         imprint = self.operators.inversion(self.operators.project_mu(self._tensor(excess) * scale)) / scale
-        return MetalSlice(picture, metal, place, scan, _array(imprint), coverage)
+        within = float(coverage.sum()) * grid.pixel**2 / (float(metal.sum()) * place.spacing[0] * place.spacing[1])
+        return MetalSlice(picture, metal, place, scan, _array(imprint), coverage, max(0.0, 1 - within))
 
     def change(self, prepared: MetalSlice, corrected: Image) -> Change:
         """Return U (c − u − β k), 0 in metal and padding."""

@@ -75,6 +75,31 @@ def test_without_a_window_soft_tissue_is_shown(tmp_path, missing):
     assert (one.window, one.region) == ((-160, 240), "unknown")
 
 
+@pytest.mark.parametrize("window", [(1064, 400), (32768, 65536), (0, 1), (-2000, 500)])
+def test_a_window_that_is_none_of_hu_scores_nothing_and_is_told(tmp_path, window):
+    write_dicom(tmp_path / "a.dcm", WindowCenter=window[0], WindowWidth=window[1])
+    source = DicomFolder(tmp_path, ALL_TEST, seed=0)
+    ((patient, (name,)),) = source.patients("test").items()
+    assert source.load(patient, name, GRID).window == (-160, 240)
+    assert any("1 slices whose display window is none of HU" in line for line in source.notices(GRID))
+
+
+@pytest.mark.parametrize("window", [(40, 40), (-600, 1500), (600, 4000), (800, 2000)])
+def test_windows_of_every_organ_are_taken(tmp_path, window):
+    write_dicom(tmp_path / "a.dcm", WindowCenter=window[0], WindowWidth=window[1])
+    assert only_slice(tmp_path).window == (window[0] - window[1] / 2, window[0] + window[1] / 2)
+
+
+def test_a_body_larger_than_the_image_is_told(tmp_path):
+    write_dicom(tmp_path / "a.dcm")
+    source = DicomFolder(tmp_path, ALL_TEST, seed=0)
+    assert source.patients("test") and source.notices(GRID) == ()
+    (line,) = source.notices(ImageGrid(48, 48, 0.3))
+    assert "14.4 cm wide and 14.4 cm high: 1 of 1 slices, whose bodies are up to 15.8 cm wide and 15.8 cm high" in line
+    scaled = DicomFolder(tmp_path, ALL_TEST, seed=0, fit="image")
+    assert scaled.patients("test") and scaled.notices(ImageGrid(48, 48, 0.3)) == ()
+
+
 def test_pixels_need_not_be_square_nor_a_series_of_one_matrix(tmp_path):
     write_dicom(tmp_path / "a.dcm", InstanceNumber=1)
     write_dicom(tmp_path / "b.dcm", pixels=phantom(96) + 1024, InstanceNumber=2)

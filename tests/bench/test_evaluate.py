@@ -137,3 +137,33 @@ def test_a_device_that_is_not_there_is_refused(tiny):
         marbench.evaluate("none", tiny, device="abacus")
     with pytest.raises(MarbenchError, match="use the device cpu"):
         marbench.evaluate("none", tiny, device="cuda:63")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"limit": -1}, "at least 1; None takes all. Got -1"),
+        ({"limit": 0}, "at least 1; None takes all. Got 0"),
+        ({"limit": 1.5}, "at least 1; None takes all. Got 1.5"),
+        ({"isolation": "inlnie"}, "isolation cannot be 'inlnie'; did you mean 'inline'"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(tiny, tmp_path, wrong, message):
+    with pytest.raises(MarbenchError, match=message):
+        marbench.evaluate("li", tiny, **wrong)
+    with pytest.raises(MarbenchError, match=message):
+        marbench.run("li", tiny, tmp_path / "run", **wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_takes_names_and_says_who_takes_classes(tiny, tmp_path):
+    with pytest.raises(MethodError, match=r"marbench\.evaluate takes functions and classes"):
+        marbench.run([Method], tiny, tmp_path / "run")
+    with pytest.raises(MarbenchError, match="images cannot be 'al'; did you mean 'all'"):
+        marbench.run("li", tiny, tmp_path / "run", images="al")
+
+
+def test_score_takes_a_benchmark_by_name_or_file(tiny, tiny_file):
+    case = marbench.Suite(tiny)[0]
+    expected = marbench.score(case.scan.image, case, "hallucination", tiny)
+    assert marbench.score(case.scan.image, case, "hallucination", str(tiny_file)) == expected

@@ -90,6 +90,23 @@ def test_a_nifti_mask_is_shown_as_slices_are(tmp_path: Path) -> None:
     assert np.argwhere(read_mask(tmp_path / "mask.nii")).tolist() == [[0, 3]]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_palette_is_looked_up_whatever_its_order(order: int, tmp_path: Path) -> None:
+    labels = DISC.astype(np.uint8)
+    picture = Image.fromarray(labels if order == 1 else 1 - labels, "P")
+    picture.putpalette([0, 0, 0, 255, 255, 255][:: 1 if order == 1 else -1])
+    picture.save(tmp_path / "grey.png")
+    assert np.array_equal(read_mask(tmp_path / "grey.png"), DISC)
+    # Labels in colours: which of them is metal is known where 0 is the dark background.
+    picture.putpalette([0, 0, 0, 200, 0, 0] if order == 1 else [200, 0, 0, 0, 0, 0])
+    picture.save(tmp_path / "colour.png")
+    if order == 1:
+        assert np.array_equal(read_mask(tmp_path / "colour.png"), DISC)
+    else:
+        with pytest.raises(DataError, match="save it in grey"):
+            read_mask(tmp_path / "colour.png")
+
+
 def test_grey_levels_of_an_antialiased_picture_are_fractions(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 51, 255]], np.uint8)).save(tmp_path / "mask.png")
     assert read_mask(tmp_path / "mask.png").tolist() == [[0.0, pytest.approx(0.2), 1.0]]

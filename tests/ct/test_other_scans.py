@@ -152,6 +152,10 @@ def test_too_little_of_the_circle_is_refused_with_what_would_do() -> None:
         ({"angles": (0.0, 1.0, 2.0), "views": 3, "clockwise": True}, "must fall from view to view"),
         ({"angles": (0.0, math.nan, 2.0), "views": 3}, "must rise from view to view"),
         ({"angles": (0.0, 3.0, 6.5), "views": 3}, "less than a whole one"),
+        ({"angles": tuple(np.radians(np.r_[0:100, 220:360])), "views": 240}, "gap between 99° and 220°.*begins behind"),
+        ({"angles": tuple(np.radians(np.r_[0:60, 180:240])), "views": 120}, "gap between 59° and 180°"),
+        ({"angles": tuple(np.radians(np.arange(0, 362, 2))), "views": 181}, "repeats the first one is left out"),
+        ({"pitch": 1.0}, "smaller pitch: it is 57.2958°, 1 radians"),
     ],
 )
 def test_impossible_scans_are_refused(changes: dict[str, object], told: str) -> None:

@@ -142,3 +142,22 @@ def test_a_training_of_an_older_release_goes_on_with_its_own_pool_and_statistics
     assert CliRunner().invoke(command, words).exit_code == 0
     with pytest.raises(SpecError, match="pool_blocks is 2 there, 1 here"):
         CliRunner().invoke(command, [*words, "--pool", "64"], catch_exceptions=False)
+
+
+def test_a_training_goes_on_though_the_benchmark_has_newer_weights(
+    plugins: Path, spec_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["tinynet", "--spec", str(spec_file), "--plugins", str(plugins), "--batch", "4", "--workers", "0"]
+    words += ["--precision", "32-true"]
+    assert CliRunner().invoke(command, [*words, "--steps", "1", "--out", str(tmp_path / "first")]).exit_code == 0
+    # Its own weights are installed at its end, and are those of the benchmark from then on.
+    again = [*words, "--steps", "2", "--start-from", str(spec_file), "--out", str(tmp_path / "second")]
+    recipes = []
+    for _ in range(2):
+        done = CliRunner().invoke(command, again, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        recipes.append((tmp_path / "second" / "recipe.json").read_text())
+    assert recipes[0] == recipes[1]
+    with pytest.raises(SpecError, match="start is"):
+        first = next((tmp_path / "second").glob("*.safetensors"))
+        CliRunner().invoke(command, [*again[:-3], str(first), *again[-2:]], catch_exceptions=False)

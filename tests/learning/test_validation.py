@@ -1,10 +1,13 @@
 """What validates a training stays the same from its first step to its last."""
 
+import math
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
+from marbench.bench.outcome import InvalidImage
 from marbench.cases.case import Scan
 from marbench.learning.curves import LearningCurves
 from marbench.learning.judge import Judge
@@ -52,3 +55,28 @@ def test_a_training_that_changes_no_image_is_told(spec: Spec, tmp_path: Path) ->
             method.network.weight += change
         told.append(judge.keep(judge.scores(), {"step": step, "samples": step, "hours": 0.0}))
     assert ["no longer depend on the weights" in each for each in told] == [False, False, True, True]
+
+
+def test_a_mean_is_of_the_cases_that_have_the_measure(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = iter([{"psnr": 20.0, "spot": math.nan, "gap": math.nan}, {"psnr": 30.0, "spot": 4.0, "gap": math.nan}])
+    validation = Validation(spec, 2)
+    monkeypatch.setattr("marbench.learning.validation.score_image", lambda *_: next(rows))
+    scores = validation.score(lambda scan: scan.image, torch.device("cpu"))
+    assert (scores["psnr"], scores["spot"]) == (25.0, 4.0) and math.isnan(scores["gap"])
+
+
+def test_weights_without_a_score_are_not_the_best(spec: Spec, tmp_path: Path) -> None:
+    judge = Judge(Shift(), spec, 1, torch.device("cpu"), tmp_path, LearningCurves(tmp_path), print)
+    scores = judge.scores()
+    lost = dict.fromkeys(scores, math.nan)
+    for step, (each, best) in enumerate([(lost, False), (scores, True), (lost, False)]):
+        told = judge.keep(each, {"step": step, "samples": step, "hours": 0.0})
+        assert ("the best so far" in told) is best
+
+
+def test_what_is_no_image_is_told_in_a_training_as_in_a_run(spec: Spec) -> None:
+    validation = Validation(spec, 1)
+    arrays = validation.score(lambda scan: scan.image.numpy(), torch.device("cpu"))  # type: ignore[arg-type,return-value]
+    assert arrays == validation.score(lambda scan: scan.image, torch.device("cpu"))
+    with pytest.raises(InvalidImage, match="expected a floating tensor or array of shape"):
+        validation.score(lambda scan: scan.image[0], torch.device("cpu"))

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import Field
+from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from tiny_training import request_for
+from torch import nn
 
 from marbench.errors import MethodError, MethodUnavailable
 from marbench.learning.artefact import encode, install, stanza, write_card
@@ -157,9 +159,9 @@ def test_another_preset_or_parameter_finds_no_weights(plugins: Path, spec: Spec,
 def test_weights_that_were_trained_with_other_parameters_are_not_taken(
     plugins: Path, spec: Spec, request_: MethodRequest, write: Writer
 ) -> None:
-    # The parameter equals the default, so the label is the plain one, but it differs from what the preset says.
+    # The parameter equals the default, but differs from what the preset says.
     install(write("wide"))
-    assert request_for(plugins, "tinynet[width=4]", "wide").label == "tinynet"
+    assert request_for(plugins, "tinynet[width=4]", "wide").label == "tinynet[width=4]"
     assert request_for(plugins, "tinynet[width=4]", "wide").for_spec(spec).found.file is None
     # A plugin whose preset has changed since, and one that has a parameter more since.
     install(write(parameters={"width": 5}))
@@ -295,3 +297,26 @@ def test_a_plugin_declares_its_weights_with_their_hash(
     (folder / "method.toml").write_text(declared.replace(file.card.sha256, "0" * 64))
     with pytest.raises(MethodError, match="expected SHA-256 0000"):
         load_method(parse_methods("tinynet", [folder.parent])[0], spec)
+
+
+class Odd(nn.Module):
+    """A stage in two places, a Fourier layer, a step length in physical units, and a parameter that is not used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        stage = nn.Conv2d(2, 2, 3)
+        self.stages = nn.Sequential(stage, nn.ReLU(), stage)
+        self.spectral = nn.Parameter(torch.tensor([1 + 2j, 3 - 4j]))
+        self.step = nn.Parameter(torch.tensor(2e-8))
+        self.unused = nn.Parameter(torch.empty(0))
+
+
+def test_a_file_holds_what_networks_share_and_what_float16_cannot_hold() -> None:
+    torch.manual_seed(2)
+    network, other = Odd(), Odd()
+    tensors = load_safetensors(encode({"net": network}, {}))
+    assert tensors["net.stages.0.weight"].dtype == tensors["net.stages.2.weight"].dtype == torch.float16
+    other.load_state_dict({key.removeprefix("net."): tensor for key, tensor in tensors.items()})
+    assert torch.equal(other.spectral, network.spectral)
+    assert other.step == network.step
+    assert torch.equal(other.stages[0].weight, network.stages[0].weight.half().float())

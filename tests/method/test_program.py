@@ -9,7 +9,7 @@ import torch
 from marbench import ProgramMethod, collate
 from marbench.cases.export_formats import FORMATS
 from marbench.conformance.specimens import Specimens
-from marbench.errors import MarbenchError
+from marbench.errors import MarbenchError, MethodError
 from marbench.method.contract import Context
 
 COPY = 'for f in "$0"/*.image_hu.raw; do n=$(basename "$f" .image_hu.raw); cp "$f" "$1/$n.raw"; done'
@@ -81,3 +81,10 @@ def test_what_cannot_be_run_is_named(method, scan):
         method("", form="rew").reduce(scan)
     with pytest.raises(NotImplementedError, match="ProgramMethod must define command"):
         ProgramMethod.command(ProgramMethod(), "", "")
+
+
+def test_a_command_in_one_string_is_refused(method, scan):
+    made = method(COPY)
+    made.command = lambda scans, images: f"sh -c '{COPY}' {scans} {images}"
+    with pytest.raises(MethodError, match="command returns a list"):
+        made.reduce(scan)

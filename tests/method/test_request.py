@@ -165,6 +165,51 @@ def test_a_plugin_must_define_exactly_one_method(tmp_path: Path) -> None:
         load_method(parse_methods("empty", [tmp_path])[0], "mini")
 
 
+PRESETS = """
+[parameters.width]
+default = 16
+maximum = 64
+[parameters.kind]
+default = "a"
+choices = ["a", "b"]
+[presets.large]
+width = 32
+"""
+
+
+def test_a_parameter_that_is_set_back_against_its_preset_has_a_name_of_its_own(tmp_path: Path) -> None:
+    plugin(tmp_path, "pm", SOURCE, PRESETS)
+    asked = parse_methods("pm,pm[width=16],pm[width=32],pm[width=8]", [tmp_path], "large")
+    assert [(each.label, each.values()["width"]) for each in asked] == [
+        ("pm", 32), ("pm[width=16]", 16), ("pm[width=32]", 32), ("pm[width=8]", 8),
+    ]  # fmt: skip
+    assert [each.label for each in parse_methods("pm,pm[width=16]", [tmp_path])] == ["pm"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("width = 999", "preset 'large', width: 999 is not allowed; expected a number of at most 64"),
+        ('kind = "zzz"', "preset 'large', kind: 'zzz' is not allowed"),
+        ('width = "wide"', "preset 'large', width: 'wide' is not allowed; expected a value like 16"),
+        ("width = true", "preset 'large', width: True is not allowed; expected a value like 16"),
+    ],
+)
+def test_a_preset_is_held_to_what_the_parameters_allow(tmp_path: Path, line: str, message: str) -> None:
+    plugin(tmp_path, "pm", SOURCE, PRESETS.replace("width = 32", line))
+    (problem,) = discover([tmp_path]).problems
+    assert message in problem
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_one_folder_of_plugins_needs_no_list(tmp_path: Path, kind: type) -> None:
+    plugin(tmp_path, "pm", SOURCE, PRESETS)
+    assert discover(kind(tmp_path)).named("pm") is not None
+    assert load_method("pm", "mini", plugins=kind(tmp_path)).label == "pm"
+    with pytest.raises(MethodError, match="One method is loaded at a time"):
+        load_method("li,nmar", "mini")
+
+
 def test_a_preset_goes_to_those_of_all_methods_that_have_it() -> None:
     presets = {request.label: request.preset for request in parse_methods("all", preset="ablation")}
     assert presets["dudonet"] == "ablation"

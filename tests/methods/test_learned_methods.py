@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from tiny_scans import NARROW, build, make_batch, randomize, take, train
+from torch import nn
 
 from marbench import Spec
 from marbench.cli.train import command
 from marbench.errors import MethodUnavailable
 from marbench.method.card import DeclaredWeights
 from marbench.method.discovery import methods
-from marbench.method.learned import Batch, LearnedMethod, random_patches, recalibrate_batch_normalization
-from marbench.method.request import load_method
+from marbench.method.learned import Batch, LearnedMethod, Objective, random_patches, recalibrate_batch_normalization
+from marbench.method.request import LoadedMethod, load_method
 
 LIMITS = {"small": 4_000_000, "base": 7_500_000}
 CARDS = methods()
@@ -199,6 +201,36 @@ def test_recalibration_makes_a_network_at_rest_agree_with_the_one_in_training(ti
     assert {norm.momentum for norm in norms} == {0.1}
     recalibrated = (method.reduce(batch.scan) - in_training).abs().mean()
     assert recalibrated < 0.2 * spoiled, (recalibrated, spoiled)
+
+
+class TwoNetworks(LearnedMethod):
+    """Each network has an objective of its own, and one normalisation has none."""
+
+    def __init__(self) -> None:
+        self.first, self.second, self.idle = (nn.Sequential(nn.BatchNorm2d(1)) for _ in range(3))
+        self.idle[0].running_mean.fill_(7.0)
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {"first": self.first, "second": self.second, "idle": self.idle}
+
+    def objectives(self, batch: Batch) -> Iterator[Objective]:
+        for name in ("first", "second"):
+            yield Objective(name, self.networks()[name](batch.scan.image[:, None]).mean(), {})
+
+
+def test_recalibration_meets_the_networks_of_all_objectives(tiny: Spec) -> None:
+    method, batch = TwoNetworks(), make_batch(tiny)
+    recalibrate_batch_normalization(method, [batch])
+    for network in (method.first, method.second):
+        assert network[0].running_mean.item() == pytest.approx(batch.scan.image.mean().item(), rel=1e-5)
+    assert method.idle[0].running_mean.item() == 7.0
+
+
+def test_a_scan_in_double_precision_is_reduced_as_one_in_single(tiny: Spec) -> None:
+    method, scan = build(NARROW["rdn"], tiny), make_batch(tiny).scan
+    loaded = LoadedMethod(fitted=None, method=method)  # type: ignore[arg-type]
+    double = replace(scan, sinogram=scan.sinogram.double(), image=scan.image.double())
+    assert torch.equal(loaded.reduce(double), loaded.reduce(scan))
 
 
 def test_patches_are_cut_at_the_same_place_in_all_images() -> None:

@@ -96,6 +96,12 @@ def test_unknown_material_is_refused_with_the_nearest_name() -> None:
         mass_attenuation("titanum", np.array([70.0]))
 
 
+@pytest.mark.parametrize("hydrate", ["CaSO4.2H2O", "CaSO4·2H2O", "Na2CO3*10H2O", "CuSO4.H2O"])
+def test_a_hydrate_is_refused_not_read_as_a_decimal(hydrate: str) -> None:
+    with pytest.raises(DataError, match="write the atoms of its water with the others"):
+        formula_fractions(hydrate)
+
+
 def test_a_formula_counts_atoms() -> None:
     hydrogen, oxygen = (share for _, share in formula_fractions("H2O"))
     assert hydrogen / (hydrogen + oxygen) == pytest.approx(0.1119, abs=1e-4)

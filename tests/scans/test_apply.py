@@ -207,6 +207,27 @@ def test_what_cannot_be_corrected_is_told(tmp_path, tiny_file, change, message):
     assert not (tmp_path / "out").exists()
 
 
+def with_metal_at_the_side(*more):
+    """A body twice as wide as high, with metal in its left flank and where else is said."""
+    y, x = np.mgrid[:64, :64] - 31.5
+    image = np.where(np.hypot(x / 2, y) < 14, 40, -1000)
+    for place in (np.s_[31:33, 56:58], *more):
+        image[place] = 3000
+    return image
+
+
+def test_metal_beyond_the_field_of_view_is_told(tmp_path, tiny_file):
+    # `tiny` sees 41 cm; the body is 56 cm wide.
+    write_dicom(tmp_path / "all" / "a.dcm", hu=with_metal_at_the_side(), PixelSpacing=[10, 10])
+    said = apply(tmp_path / "all", "--spec", tiny_file, "--methods", "li", "--out", tmp_path / "none", code=2)
+    assert "all metal lies outside" in said and "--spec" in said and "Traceback" not in said
+    assert not list((tmp_path / "none").rglob("*.dcm"))
+    write_dicom(tmp_path / "some" / "a.dcm", hu=with_metal_at_the_side(np.s_[31:33, 31:33]), PixelSpacing=[10, 10])
+    said = apply(tmp_path / "some", "--spec", tiny_file, "--methods", "li", "--out", tmp_path / "out")
+    assert "lies up to 50% of the metal, in 1 of 1 slices" in said
+    assert "lies up to 50% of the metal" in (tmp_path / "out" / "index.html").read_text()
+
+
 def test_wrong_use_is_told(series, tiny_file, tmp_path):
     options = ("--spec", tiny_file, "--methods", "li", "--out", tmp_path / "out")
     assert "either a scan" in apply(*options, code=2)
