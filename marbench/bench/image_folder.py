@@ -34,6 +34,7 @@ __all__ = ["match_cases", "score_folder"]
 
 Image = NDArray[np.float32]
 
+_NUMBER = r"\d{1,9}"
 # So many faulty images tell what is wrong; a user who waits for it waits for nothing more.
 _ENOUGH = 8
 # What stands beside images in folders, and is none.
@@ -44,12 +45,13 @@ def match_cases(folder: Path, keys: Sequence[CaseKey]) -> dict[int, Path]:
     """Return position of a case → file of its image, in the order of the cases.
 
     A file is named by the case id, which may stand among other words (``mine_<case_id>.npy``), or by the number that
-    the case has in ``cases.csv`` (``0007.raw``).
+    the case has in ``cases.csv`` (``0007.raw``), where the first one is 0.
 
     Raises
     ------
     DataError
-        The folder holds no images, files of no case or of an unknown format, or two for one case; each is named.
+        The folder holds no images, files of no case or of an unknown format, two for one case, or numbers from 1 on;
+        each is named.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder. Name the one that holds an image for each case.")
@@ -58,22 +60,28 @@ def match_cases(folder: Path, keys: Sequence[CaseKey]) -> dict[int, Path]:
     wrong = [f"{path.name}: {why}" for path, why in found.strange.items() if not path.is_dir()]
     positions = {key.case_id: position for position, key in enumerate(keys)}
     files: dict[int, list[Path]] = defaultdict(list)
+    counted: list[int] = []
     for path in found.files:
         suffix = suffix_of(path.name)
         if not suffix and path.suffix.lower() in _PASSED_OVER:
             continue
-        position = _position(path.name[: -len(suffix)] if suffix else path.stem, positions)
+        stem = path.name[: len(path.name) - len(suffix)]
+        position = _position(stem, positions)
         if not suffix:
             wrong.append(f"{path.name}: unknown format. Known: {', '.join(SUFFIXES)}")
         elif position is None:
-            wrong.append(f"{path.name}: unknown case; {nearest(path.name.removesuffix(suffix), positions)[:200]} …")
+            wrong.append(f"{path.name}: unknown case; {_cases(stem, positions)}")
         else:
             files[position].append(path)
+            counted += [position] if _is_number(stem, positions) else []
     wrong += [
         f"duplicate: {' and '.join(path.name for path in paths)} are all of {keys[position].case_id}. Keep one."
         for position, paths in sorted(files.items())
         if len(paths) > 1
     ]
+    if counted and min(counted) == 1:
+        # Else each would be scored as its neighbour, of the same slice with another implant.
+        wrong.append("counted from 1: cases.csv counts from 0. Name files so, or by case ids if the first is absent.")
     if wrong:
         raise _refusal(folder, wrong)
     if not files:
@@ -231,8 +239,7 @@ def _position(stem: str, positions: Mapping[str, int]) -> int | None:
     """Return the case that a name means; None where it means none."""
     if stem in positions:
         return positions[stem]
-    # Loops of other programs count cases; an id that is a number has been found above.
-    if re.fullmatch(r"\d{1,9}", stem):
+    if _is_number(stem, positions):
         return int(stem) if int(stem) < len(positions) else None
     # The longest one: an id may be the beginning of another.
     inside = [
@@ -241,6 +248,18 @@ def _position(stem: str, positions: Mapping[str, int]) -> int | None:
         if case_id in stem and re.search(rf"(?<![A-Za-z0-9]){re.escape(case_id)}(?![A-Za-z0-9])", stem)
     ]
     return positions[max(inside, key=len)] if inside else None
+
+
+def _is_number(stem: str, positions: Mapping[str, int]) -> bool:
+    # Loops of other programs count cases; an id that is a number is an id.
+    return stem not in positions and re.fullmatch(_NUMBER, stem) is not None
+
+
+def _cases(stem: str, positions: Mapping[str, int]) -> str:
+    """Return which cases there are, for a name that means none."""
+    if _is_number(stem, positions):
+        return f"numbers are those of cases.csv, 0 to {len(positions) - 1}"
+    return f"{nearest(stem, positions)[:200]} …"
 
 
 def _refusal(folder: Path, wrong: Sequence[str]) -> DataError:

@@ -87,7 +87,8 @@ def run_benchmark(
         progress.note(problem)
     stored = Stored(table)
     units = pending(campaign, stored)
-    register(campaign, new_rows=bool(units))
+    # A shard may have nothing to do, before any other has begun the folder.
+    register(campaign, new_rows=bool(units) or options.shard is not None)
     # Workers stay between rows and pictures: simulated slices and loaded methods are there already.
     with InFlight(folder) as calls, _executor(options, campaign.conditions, len(units), progress) as executor:
         keeper = Keeper(campaign, table, stored, calls, stopwatch, progress, interrupts)

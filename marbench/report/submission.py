@@ -107,7 +107,9 @@ def _frames(benchmark: Benchmark) -> list[tuple[Kind, str, pd.DataFrame]]:
 
 def _content_hash(benchmark: Benchmark) -> str:
     digest = hashlib.sha256()
-    for _, name, rows in _frames(benchmark):
+    for kind, name, read in _frames(benchmark):
+        # Whole numbers as such, though a row that is superseded by now had none, and had made them floating.
+        rows = _table(kind, read).to_pandas() if len(read) else read
         # As text: the bytes of a Parquet file depend on who writes it.
         text = rows[sorted(rows.columns)].to_csv(index=False, lineterminator="\n")
         digest.update(f"{name}\0{text}\0".encode())
@@ -122,10 +124,13 @@ def results_file(benchmark: Benchmark) -> bytes:
 
 
 def _part(kind: Kind, spec_hash: str, rows: pd.DataFrame) -> bytes:
+    return encode(kind, spec_hash, 0, _table(kind, rows))
+
+
+def _table(kind: Kind, rows: pd.DataFrame) -> pa.Table:
     fixed = SCHEMAS[kind]
     measures = [(name, pa.float64()) for name in map(str, rows.columns) if name not in fixed.names]
-    table = pa.Table.from_pandas(rows, pa.schema([*fixed, *measures]), preserve_index=False)
-    return encode(kind, spec_hash, 0, table)
+    return pa.Table.from_pandas(rows, pa.schema([*fixed, *measures]), preserve_index=False)
 
 
 def _write_pictures(benchmark: Benchmark, target: Path, note: Note) -> None:

@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 from running import run, table
 
+from marbench.bench.plan import Shard
 from marbench.cases.placement import Pose
 from marbench.cases.suite import Suite
 from marbench.errors import MethodError, StoreError
 from marbench.method.request import parse_methods
 from marbench.results.inflight import InFlight, forget_unfinished, unfinished
 from marbench.results.rows import Key
+from marbench.results.store import open_run
 
 
 def leave_behind(folder, key, times):
@@ -116,3 +118,10 @@ def test_patients_that_another_salt_names_are_refused(tmp_path, tiny, monkeypatc
     monkeypatch.setattr(Suite, "case_keys", renamed)
     with pytest.raises(StoreError, match=r"made with another salt\. Set MARBENCH_SALT"):
         run(tiny, tmp_path, "li", limit=2)
+
+
+def test_a_shard_without_work_may_be_the_first_in_its_folder(tmp_path, tiny):
+    finished = run(tiny, tmp_path / "run", "none", limit=4, shard=Shard(20, 20))
+    assert finished.new == 0 and finished.rows.empty
+    run(tiny, tmp_path / "run", "none", limit=4, shard=Shard(1, 20))
+    assert len(open_run(tmp_path / "run").rows) == 4

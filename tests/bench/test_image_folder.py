@@ -261,6 +261,24 @@ def test_names_that_mean_no_case_or_one_case_twice_are_refused(tmp_path, suite, 
         match_cases(tmp_path, suite.case_keys)
 
 
+def test_images_that_are_counted_from_1_are_refused(tmp_path, suite, images):
+    """Each would be scored as its neighbour, which shows the same slice with another implant."""
+    (image, *_) = images.values()
+    for number in (1, 2, 3):
+        np.save(tmp_path / f"{number:03d}.npy", image)
+    with pytest.raises(DataError, match=r"counted from 1: cases\.csv counts from 0"):
+        match_cases(tmp_path, suite.case_keys)
+    np.save(tmp_path / f"{len(suite)}.npy", image)
+    with pytest.raises(DataError, match=rf"unknown case; numbers are those of cases\.csv, 0 to {len(suite) - 1}"):
+        match_cases(tmp_path, suite.case_keys)
+    (tmp_path / f"{len(suite)}.npy").unlink()
+    np.save(tmp_path / "0.npy", image)
+    assert list(match_cases(tmp_path, suite.case_keys)) == [0, 1, 2, 3]
+    for number in ("0", "001", "002"):
+        (tmp_path / f"{number}.npy").unlink()
+    assert list(match_cases(tmp_path, suite.case_keys)) == [3]  # a part of them
+
+
 def score(*arguments: object) -> tuple[int, str]:
     result = CliRunner(env={"COLUMNS": "200"}).invoke(main, ["score", *map(str, arguments)])
     return result.exit_code, result.output

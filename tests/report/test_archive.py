@@ -26,6 +26,7 @@ from marbench.cli import main
 from marbench.errors import StoreError
 from marbench.machine.arrays import npz
 from marbench.method.card import MethodCard
+from marbench.report import recomputation
 from marbench.report.archive import pack
 from marbench.report.benchmark import gather
 from marbench.report.standings import standings
@@ -117,6 +118,35 @@ def test_scores_that_count_pixels_are_recognised_from_pictures_of_whole_hu(tmp_p
         forged = {**sent, name: encode_case(replace(stored, **changes))}
         verdict, said = verdict_of(write(tmp_path / "forged.zip", forged))
         assert not verdict.good and words in said, said
+
+
+def test_a_count_that_moves_by_rounding_one_way_is_recognised(monkeypatch):
+    """No draw in between meets the threshold that all pixels pass together."""
+    image = np.full((4, 4), 100.0, np.float32)
+
+    class Counting:
+        def score(self, image):
+            return {"rmse_hu": float((image >= 100.4).sum())}
+
+    told = {"method": "m", "case_id": "c", "rmse_hu": 16.0}
+    assert recomputation._other_scores(image, told, Counting()) == ""
+    assert "is said to be" in recomputation._other_scores(image, told | {"rmse_hu": 1e4}, Counting())
+
+
+def test_a_run_whose_method_was_mended_can_be_packed(tmp_path, tiny):
+    """The rows that the mended version replaces know no areas, and whole numbers beside them are read as floating."""
+    suite, card = Suite(tiny), MethodCard(name="mine", title="Mine", summary="", domain="image")
+    (tmp_path / "images").mkdir()
+    for count in (1, 2):
+        for case in (suite[index] for index in range(count)):
+            np.save(tmp_path / "images" / f"{case.id}.npy", case.scan.image[0].numpy())
+        score_folder(tmp_path / "images", suite, card, Store(tmp_path / "run", tiny), Notes(), images="none")
+    run(tiny, tmp_path / "run", "none")
+    for case in suite:
+        np.save(tmp_path / "images" / f"{case.id}.npy", case.scan.image[0].numpy())
+    score_folder(tmp_path / "images", suite, card, Store(tmp_path / "run", tiny), Notes(), images="none")
+    pack(tmp_path / "run", tmp_path / "run.zip")
+    assert verdict_of(tmp_path / "run.zip")[0].good
 
 
 def test_two_archives_can_be_merged_and_an_archive_of_the_same_run_is_the_same(tmp_path, tiny, packed):

@@ -202,6 +202,16 @@ def test_infinite_scores_that_are_alike_differ_by_nothing() -> None:
     assert worst_cases(base, base.assign(**{measure.id: [np.inf, 28.0]}), measure) == {"m": "b"}
 
 
+def test_a_named_method_that_cannot_run_fails_and_one_of_all_does_not(six: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "method.toml").write_text('name = "broken"\ntitle = "B"\nsummary = "b"\ndomain = "image"\n')
+    (folder / "method.py").write_text("import not_installed_yet\n")
+    words = "shift", "--spec", six, "--plugins", tmp_path, "--axes", "displacement", "--cases", "1", "--workers", "1"
+    named = marbench(*words, "--methods", "none,broken", "--out", tmp_path / "named")
+    assert named.exit_code == 1 and "Some results failed in six;" in named.output
+
+
 def test_wrong_use_is_told(six: Path) -> None:
     result = marbench("shift", "--axes", "kpv")
     assert result.exit_code == 2
