@@ -140,6 +140,8 @@ def given_up(campaign: Campaign, units: Sequence[Unit], keeper: Keeper) -> froze
     A run may have been killed for reasons of its own, so such a call is repeated, in a process of its own.
     """
     endings = unfinished(campaign.store.folder)
+    # Of another version of a method nothing is known: what ended its call may be mended.
+    endings = {key: count for key, count in endings.items() if campaign.hashes.get(key.method) == key.method_hash}
     often = {(key.method, key.case_id) for key, count in endings.items() if count >= _ENDINGS and key.case_id}
     pending = {(label, task.case.case_id): task for unit in units for task in unit.tasks for label in task.attempts}
     # Without a call there is nobody else to say where it was: this machine goes on with the run.
@@ -150,8 +152,7 @@ def given_up(campaign: Campaign, units: Sequence[Unit], keeper: Keeper) -> froze
     for label, case_id in sorted(often & set(pending)):
         keeper.take(Result(row_of(pending[label, case_id], methods[label], Outcome(failure=failure), **where)))
     keeper.done = frozenset(often)
-    # Of another version of a method nothing is known: what ended its call may be mended.
-    return frozenset(key.method for key in endings if campaign.hashes.get(key.method) == key.method_hash)
+    return frozenset(key.method for key in endings)
 
 
 def _known(table: pd.DataFrame, column: str) -> dict[str, str]:

@@ -87,7 +87,10 @@ def command(
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
-    requests = parse_methods(methods, discover(plugins), preset)
+    found = discover(plugins)
+    for problem in found.problems:
+        click.echo(problem, err=True)
+    requests = parse_methods(methods, found, preset)
     opened = open_scan(scan, sinogram, resolved, series, out)
     asked = ApplyOptions(
         MetalChoice(metal_threshold, None if metal_mask is None else read_masks(metal_mask, opened)),
@@ -124,6 +127,7 @@ def _slices(text: str) -> tuple[int, int | None]:
 
 def _print(applied: Applied) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from marbench.report.formats import duration, number
@@ -135,7 +139,7 @@ def _print(applied: Applied) -> None:
     for label in ("", *applied.measures):
         mean = applied.mean(label)
         figures = number(mean.artifact_index, 1), number(100 * mean.residual), number(mean.clean_change, 1)
-        table.add_row(label or "original", *figures, duration(mean.seconds) if label else "")
+        table.add_row(escape(label) or "original", *figures, duration(mean.seconds) if label else "")
     Console().print(table)
     for text in applied.notices:
         click.echo(text)

@@ -115,12 +115,16 @@ def _methods(plugins: tuple[Path, ...], spec: str) -> Iterator[Finding]:
 
     from marbench.bench.producers import InlineProducer
     from marbench.method.availability import is_untrained
+    from marbench.method.discovery import discover
     from marbench.method.request import parse_methods
     from marbench.method.weights import training_command
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
-    for request in parse_methods("all", plugins):
+    found = discover(plugins)
+    for problem in found.problems:
+        yield Finding("method (skipped)", False, problem, "mend its method.toml, or name another folder")
+    for request in parse_methods("all", found):
         fitted = request.for_spec(resolved)
         producer = InlineProducer(fitted, resolved, torch.device("cpu"))
         producer.open()

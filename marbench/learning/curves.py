@@ -23,7 +23,7 @@ class LearningCurves:
     def add(self, name: str, row: Mapping[str, float]) -> None:
         """Append a row to ``NAME.csv``. All rows of a file have the same columns."""
         path = self._folder / f"{name}.csv"
-        fresh = not path.is_file()
+        fresh = not self._has_rows(path)
         with path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(row))
             if fresh:
@@ -33,12 +33,17 @@ class LearningCurves:
     def read(self, name: str) -> pd.DataFrame:
         """Return the rows of ``NAME.csv``; empty where there is none."""
         path = self._folder / f"{name}.csv"
-        return pd.read_csv(path, on_bad_lines="skip") if path.is_file() else pd.DataFrame()
+        return pd.read_csv(path, on_bad_lines="skip") if self._has_rows(path) else pd.DataFrame()
+
+    @staticmethod
+    def _has_rows(path: Path) -> bool:
+        # A disk that was full leaves a file without even its header.
+        return path.is_file() and path.stat().st_size > 0
 
     def rewind(self, step: int) -> None:
         """Forget what was written after a step: the run goes on from there."""
         for path in (self._folder / "losses.csv", self._folder / "validation.csv"):
-            if not path.is_file():
+            if not self._has_rows(path):
                 continue
             header, *rows = path.read_text(encoding="utf-8").splitlines()
             # The last row may have been cut off by a kill.

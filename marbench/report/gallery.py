@@ -81,13 +81,18 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     return context | {"all_cases": len(table.ids), "more_commands": _commands(benchmark)}
 
 
-def _commands(benchmark: Benchmark) -> tuple[str, str]:
-    """Return the commands after which every case has its pictures on this page."""
+def _commands(benchmark: Benchmark) -> tuple[str, ...]:
+    """Return the commands after which every case has its pictures on this page, as far as methods ran here."""
     run = clean_line(pasted_folder(benchmark.folders[-1]))
     # The spec as the run keeps it: of any benchmark, and without a path of whoever made it.
     spec, out = shlex.quote(f"{run}/spec.toml"), shlex.quote(run)
-    methods = command_text("--methods", ",".join(benchmark.methods), "--images", "all")
-    return f"marbench run --spec {spec} {methods} --out {out}", f"marbench report {out}"
+    ran = benchmark.rows[benchmark.rows["evidence"] == "run here"].drop_duplicates("method")
+    runs = []
+    for preset, own in ran.groupby("preset", sort=False):
+        asked = ("--preset", str(preset)) if preset else ()
+        words = command_text("--methods", ",".join(own["method"]), *asked, "--images", "all")
+        runs.append(f"marbench run --spec {spec} {words} --out {out}")
+    return (*runs, f"marbench report {out}") if runs else ()
 
 
 def _scan(spec: Spec) -> dict[str, Any]:

@@ -72,8 +72,9 @@ def apply_methods(
 ) -> Applied:
     """Correct a scan by methods and write what comes of it.
 
-    Slices without metal are written as they are. A method that fails on a slice is given up: a series of which some
-    slices are not what their header says must not be filed.
+    Slices without metal are written as they are. A method that fails on a slice is given up, and all are where a slice
+    cannot be read or the call is interrupted: a series of which slices are missing, or not what their header says, must
+    not be filed.
 
     Parameters
     ----------
@@ -101,13 +102,14 @@ def apply_methods(
         for index in range(len(series)):
             job.correct(index, works)
             progress.advance()
+    except BaseException:  # an interrupt, too: a part of a series must not be filed
+        _discard(works)
+        raise
     finally:
         for work in works:
             work.producer.close()
     if not job.original:
-        for work in works:
-            if work.failure is None:
-                work.writer.discard()
+        _discard(works)
         height, width = spec.grid.field_of_view
         raise DataError(
             f"No slice can be corrected: all metal lies outside the {width:.1f} × {height:.1f} cm of {spec.name!r}, in "
@@ -131,6 +133,12 @@ def apply_methods(
     output.write("measures.json", applied.json())
     output.close()
     return applied
+
+
+def _discard(works: Sequence[_Work]) -> None:
+    for work in works:
+        if work.failure is None:
+            work.writer.discard()
 
 
 def _work(request: MethodRequest, series: Series, spec: Spec, asked: ApplyOptions, output: Output) -> _Work:

@@ -29,7 +29,7 @@ def open_scan(scan: Path | None, sinogram: Path | None, spec: Spec, series: str,
     series : str
         Which one of several in a folder.
     out : Path
-        Where results will go: not among the originals.
+        Where results will go: not among the originals, nor these among them.
 
     Raises
     ------
@@ -38,9 +38,16 @@ def open_scan(scan: Path | None, sinogram: Path | None, spec: Spec, series: str,
     """
     if (scan is None) == (sinogram is None):
         raise DataError("expected either a scan, as marbench apply FOLDER, or --sinogram FILE.")
+    source = scan or sinogram
+    assert source is not None  # seen above
+    if source.resolve().is_relative_to(out.resolve()):
+        raise DataError(
+            f"{source} lies within the folder of the results, {out}, which are replaced by those of every call. Choose "
+            "another --out."
+        )
     if sinogram is not None:
         return MeasuredSinogram(sinogram, spec)
-    assert scan is not None  # seen above
+    assert scan is not None
     if scan.is_dir():
         if out.resolve().is_relative_to(scan.resolve()):
             raise DataError(

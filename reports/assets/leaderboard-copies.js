@@ -94,7 +94,7 @@ window.marbench = window.marbench || {};
           ...Object.keys(measures).flatMap((name) => all(`.cell [data-measure="${name}"]`, row).map((span) => (span.dataset.value ?? "").replace("Infinity", "inf"))),
           ...["time", "parameters"].map((name) => one(`[data-column="${name}"]`, row).dataset.value ?? ""),
           quote(coverOf(row)),
-          ...texts.map((name) => quote(textOf(one(`[data-column="${name}"]`, row)))),
+          ...texts.map((name) => quote(textOf(one(`[data-column="${name}"]`, row).firstChild))),
         ]);
         return [["method", "title", "rank", ...columns.map(quote), "seconds", "parameters", "cases", ...texts], ...rows].map((row) => row.join(",")).join("\n");
       },

@@ -73,6 +73,12 @@ def test_a_call_during_which_runs_end_again_and_again_is_given_up(tmp_path, tiny
     assert Counter(rows["status"]) == {"ok": 2, "crashed": 1}
 
 
+def test_a_call_during_which_runs_ended_is_tried_again_by_another_version(tmp_path, tiny):
+    case = Suite(tiny).case_keys[1].case_id
+    leave_behind(tmp_path / "out", Key("li", "a version before", case), 3)
+    assert set(run(tiny, tmp_path / "out", "li", limit=3).rows["status"]) == {"ok"}
+
+
 def test_force_runs_a_method_again_and_no_other(tmp_path, tiny):
     first = run(tiny, tmp_path, "none,li", limit=3)
     forced = run(tiny, tmp_path, "none,li", limit=3, force=("li",))

@@ -148,6 +148,9 @@ def test_list_tells_what_can_run_and_why_not(tmp_path):
     assert not methods["needy"]["available"]
     assert "no_such_package" in methods["needy"]["why_not"]
     assert "no_such_package" in marbench("list", "--plugins", folder).stdout
+    (folder / "method.toml").write_text("name =")
+    broken = marbench("list", "--json", "--plugins", folder)
+    assert "Skipped: " in broken.stderr and "needy" not in broken.stdout and json.loads(broken.stdout)
 
 
 def test_show_gives_benchmarks_and_methods_in_full(tiny_file):
@@ -173,8 +176,11 @@ def test_doctor_names_a_method_that_cannot_run_and_says_so_by_its_exit_code(tmp_
     (tmp_path / "sick").mkdir()
     (tmp_path / "sick" / "method.toml").write_text('name = "sick"\ntitle = "t"\nsummary = "s"\ndomain = "image"\n')
     (tmp_path / "sick" / "method.py").write_text("raise RuntimeError('fever')")
+    (tmp_path / "nameless").mkdir()
+    (tmp_path / "nameless" / "method.toml").write_text("name =")
     result = marbench("doctor", "--plugins", tmp_path)
     assert result.exit_code == 1
+    assert re.search(r"! +method \(skipped\) .*nameless", result.stdout)
     line = next(line for line in result.stdout.splitlines() if "method sick" in line)
     assert line.startswith("! ")
     assert "fever" in line

@@ -80,3 +80,13 @@ def test_what_is_no_image_is_told_in_a_training_as_in_a_run(spec: Spec) -> None:
     assert arrays == validation.score(lambda scan: scan.image, torch.device("cpu"))
     with pytest.raises(InvalidImage, match="expected a floating tensor or array of shape"):
         validation.score(lambda scan: scan.image[0], torch.device("cpu"))
+
+
+def test_curves_of_a_disk_that_was_full_go_on(tmp_path: Path) -> None:
+    (tmp_path / "losses.csv").touch()
+    curves = LearningCurves(tmp_path)
+    curves.rewind(0)
+    assert curves.read("losses").empty
+    curves.add("losses", {"step": 1, "loss": 0.5})
+    curves.add("losses", {"step": 2, "loss": 0.4})
+    assert curves.read("losses")["loss"].tolist() == [0.5, 0.4]

@@ -309,6 +309,19 @@ def test_commands_on_the_pages_work_when_they_are_pasted(tmp_path: Path, monkeyp
     }
 
 
+def test_the_gallery_s_commands_name_what_ran_here_with_its_preset(tmp_path: Path) -> None:
+    def change(row: Row) -> Row:
+        if row.method == METHODS[0].label:
+            return replace(row, evidence="recomputed from images")
+        return replace(row, preset="small") if row.method == METHODS[1].label else row
+
+    report = render(write_run(tmp_path / "run", METHODS[:3], change=change, pictures=2)).parent
+    commands = re.findall(r'<pre class="command"[^>]*>(marbench [^<]*)</pre>', _text(report, "gallery"))
+    asked = {shlex.split(text)[shlex.split(text).index("--methods") + 1]: text for text in commands if " run " in text}
+    assert set(asked) == {METHODS[1].label, METHODS[2].label}
+    assert "--preset small" in asked[METHODS[1].label] and "--preset" not in asked[METHODS[2].label]
+
+
 def test_several_benchmarks_get_folders_of_their_own(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, METHODS[:2], spec=name, slices=1) for name in ("mini", "dudonet2019")]
     index = render(runs, tmp_path / "out")

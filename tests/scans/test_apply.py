@@ -228,6 +228,28 @@ def test_metal_beyond_the_field_of_view_is_told(tmp_path, tiny_file):
     assert "lies up to 50% of the metal" in (tmp_path / "out" / "index.html").read_text()
 
 
+def test_results_that_are_applied_to_stay_as_they_are(series, tiny_file, tmp_path):
+    out, options = tmp_path / "applied", ("--spec", tiny_file, "--methods", "li")
+    apply(series[0], *options, "--out", out)
+    before = {path: path.read_bytes() for path in (out / "li").iterdir()}
+    for path in (out / "li", out):
+        assert "lies within the folder of the results" in apply(path, *options, "--out", out, code=2)
+    assert {path: path.read_bytes() for path in (out / "li").iterdir()} == before
+
+
+def test_a_slice_that_breaks_on_the_way_leaves_no_part_of_a_series(series, tiny_file, tmp_path):
+    scan = tmp_path / "scan"
+    scan.mkdir()
+    for path in series[1]:
+        (scan / path.name).write_bytes(path.read_bytes())
+    broken = pydicom.dcmread(scan / "q.dcm")
+    broken.PixelData = broken.PixelData[:100]  # of the last slice, in which nobody looks for metal
+    broken.save_as(scan / "q.dcm")
+    out = tmp_path / "out"
+    said = apply(scan, "--spec", tiny_file, "--methods", "li", "--slices", "2:3", "--out", out, code=2)
+    assert "Traceback" not in said and not list(out.rglob("*.dcm"))
+
+
 def test_wrong_use_is_told(series, tiny_file, tmp_path):
     options = ("--spec", tiny_file, "--methods", "li", "--out", tmp_path / "out")
     assert "either a scan" in apply(*options, code=2)
