@@ -139,9 +139,12 @@ def given_up(campaign: Campaign, units: Sequence[Unit], keeper: Keeper) -> froze
 
     A run may have been killed for reasons of its own, so such a call is repeated, in a process of its own.
     """
-    endings = unfinished(campaign.store.folder)
     # Of another version of a method nothing is known: what ended its call may be mended.
-    endings = {key: count for key, count in endings.items() if campaign.hashes.get(key.method) == key.method_hash}
+    endings = {
+        key: count
+        for key, count in unfinished(campaign.store.folder).items()
+        if campaign.hashes.get(key.method) == key.method_hash
+    }
     often = {(key.method, key.case_id) for key, count in endings.items() if count >= _ENDINGS and key.case_id}
     pending = {(label, task.case.case_id): task for unit in units for task in unit.tasks for label in task.attempts}
     # Without a call there is nobody else to say where it was: this machine goes on with the run.

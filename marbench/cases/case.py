@@ -30,7 +30,8 @@ class Scan:
     sinogram : float32 Tensor ``(batch, views, bins)``
         Measured line integrals after water beam-hardening correction.
     metal_mask : bool Tensor ``(batch, rows, columns)``
-        Pixels that are at least half metal, or what a benchmark's ``[segmentation]`` finds.
+        Pixels that are at least half metal, and of a piece that covers none by half the fullest one; or what a
+        benchmark's ``[segmentation]`` finds.
     metal_trace : bool Tensor ``(batch, views, bins)``
         Rays that meet metal, see `marbench.spec.MetalsSection`.
     image : float32 Tensor ``(batch, rows, columns)``

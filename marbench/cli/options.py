@@ -116,7 +116,7 @@ threads_option = click.option(
     metavar="N",
     callback=_set_threads,
     expose_value=False,
-    help="Threads of torch.",
+    help="Threads of torch; of a run at most 16 for each core.",
 )
 
 

@@ -25,6 +25,6 @@ __all__ = ["command"]
 def command(spec: str, out: Path, limit: int | None, split: Split) -> None:
     """Write the cases of a benchmark with their truth, as .npz: `marbench export --truth`.
 
-    marbench reads such a folder again in place of a benchmark.
+    score, export and simulate read such a folder again in place of a benchmark, run as recorded cases.
     """
     export(spec, out, limit, split, form="npz", truth=True)

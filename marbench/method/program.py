@@ -33,11 +33,11 @@ class ProgramMethod(Method):
     """A method that a program outside Python works out. Subclasses say in `command` what is run.
 
     In every call the program finds its scans in one folder, written as ``marbench export`` does: the arrays of each,
-    ``<scan>.json`` with their shapes and types, and ``README.txt`` with the geometry. In another folder it leaves an
-    image for each, ``<scan>`` with any ending of `marbench.cases.image_files.SUFFIXES`, in HU. What it needs lies best
-    in the plugin's folder: its files are part of what the method is, so that results of another version are not
-    reused. Starting it counts as time of the method; where that is long, ``marbench export`` and ``marbench score``
-    take all cases at once.
+    ``<scan>.json`` with their shapes and types (but beside ``npz``, which tells them), and ``README.txt`` with the
+    geometry. In another folder it leaves an image for each, ``<scan>`` with any ending of
+    `marbench.cases.image_files.SUFFIXES`, in HU. What it needs lies best in the plugin's folder: its files are part of
+    what the method is, so that results of another version are not reused. Starting it counts as time of the method;
+    where that is long, ``marbench export`` and ``marbench score`` take all cases at once.
 
     Attributes
     ----------

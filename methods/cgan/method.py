@@ -15,7 +15,7 @@ from marbench.toolbox.networks import compress_hu, expand_hu, pad_to_multiple
 
 from .network import Discriminator, Generator
 
-# The generator ends in tanh: 2.6 reaches ±3340 HU on the compressed scale.
+# The generator ends in tanh: 2.6 reaches ±3350 HU on the compressed scale.
 OUTPUT_SCALE = 2.6
 L1_WEIGHT = 100.0
 ADAM_BETAS = (0.5, 0.999)
