@@ -128,8 +128,7 @@ def _ct_image(name: str, image: NDArray[Any], facts: Facts) -> bytes:
     uid = package.uid
     low, high = math.floor(image.min()), math.ceil(image.max())
     # The finest power of two that holds the range, metal of 20 000 HU included: 1/2 HU there, far below the noise.
-    slope = 2.0 ** min(math.ceil(math.log2(max(high - low, 1) / 65535)), 0)
-    slope = max(slope, 2.0**-6)
+    slope = max(2.0 ** math.ceil(math.log2(max(high - low, 1) / 65535)), 2.0**-6)
     dataset = package.Dataset()
     dataset.file_meta = package.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian

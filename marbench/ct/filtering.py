@@ -141,6 +141,9 @@ def filtering(
     f(x, y) = ∫₀^π (h ∗ p)(t) dθ ≈ (π / views) Σ_θ spacing Σ_i h(t − t_i) p(t_i)   (Kak & Slaney 1988, §3.3).
     """
     parallel = parallel_beam_of(geometry) if isinstance(geometry, FanBeam) else geometry
+    if extrapolate and isinstance(geometry, FanBeam):
+        # A ray beside a cell that nobody measures, as one end of a shifted detector has, is no end to go on from.
+        parallel = replace(parallel, bins=min(parallel.bins, 2 * _measured_rays(geometry) + 1))
     # Products are taken in float64, from left to right as a row vector meets the matrices.
     matrix = resampling_matrix(symmetric(geometry), parallel) if isinstance(geometry, FanBeam) else None
     if extrapolate:
@@ -151,6 +154,13 @@ def filtering(
         matrix, parallel = extension if matrix is None else matrix @ extension, wider
     scaled = ramp(parallel.bins, parallel.spacing, window) * (parallel.spacing * math.pi / parallel.views)
     return parallel, scaled if matrix is None else matrix @ scaled
+
+
+def _measured_rays(fan: FanBeam) -> int:
+    """Return how many parallel rays on either side of the centre lie between cells of the `symmetric` detector."""
+    gamma = symmetric(fan).gamma
+    cell = len(gamma) // 2 + math.floor((fan.bins - 1) / 2 + abs(fan.offset) + 1e-9) if fan.offset else -1
+    return math.floor(fan.source_distance * math.sin(gamma[cell]) / fan.isocentre_pitch + 1e-9)
 
 
 class BinMatrix(LinearMap):

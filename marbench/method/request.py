@@ -133,7 +133,7 @@ class LoadedMethod:
 
         from marbench.method.learned import LearnedMethod
 
-        if isinstance(self.method, LearnedMethod) and scan.image.dtype != torch.float32:
+        if isinstance(self.method, LearnedMethod) and torch.float64 in (scan.sinogram.dtype, scan.image.dtype):
             scan = replace(scan, sinogram=scan.sinogram.float(), image=scan.image.float())  # the type of the weights
         with torch.no_grad():
             return self.method.reduce(scan)

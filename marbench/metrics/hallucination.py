@@ -56,8 +56,9 @@ def _scan(reference: Reference) -> Measured:
 
 def _touched(reference: Reference) -> NDArray[np.bool_]:
     measured = _scan(reference)
-    # Air has no line integral: what is left is the way through metal.
-    through = measured.project(np.where(reference.valid, _AIR_HU, _WATER_HU))
+    # Air has no line integral but what rounding leaves, alike in both: what remains is the way through metal.
+    air = np.full(reference.valid.shape, _AIR_HU, dtype=np.float32)
+    through = measured.project(np.where(reference.valid, air, _WATER_HU)) - measured.project(air)
     return np.asarray(measured.trace | (through > 0))
 
 

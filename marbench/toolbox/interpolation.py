@@ -41,8 +41,8 @@ def linear_interpolation(sinogram: torch.Tensor, trace: torch.Tensor) -> torch.T
     blind = (left < 0) & (right >= bins)
     left, right = torch.where(left < 0, right, left), torch.where(right >= bins, left, right)
     left, right = left.clamp(0, bins - 1), right.clamp(0, bins - 1)
-    weight = (index - left) / (right - left).clamp(min=1)
-    filled = torch.lerp(sinogram.gather(-1, left), sinogram.gather(-1, right), weight.to(sinogram.dtype))
+    weight = (index - left).to(sinogram.dtype) / (right - left).clamp(min=1)
+    filled = torch.lerp(sinogram.gather(-1, left), sinogram.gather(-1, right), weight)
     return torch.where(trace & ~blind, filled, sinogram)
 
 

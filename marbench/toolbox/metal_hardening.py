@@ -59,7 +59,7 @@ def metal_beam_hardening(
     # A trace too small for three coefficients has a singular matrix; the ridge is far below the noise.
     ridge = 1e-9 * normal.diagonal(dim1=-2, dim2=-1).sum(-1).clamp(min=1e-12)
     normal = normal + ridge[:, None, None] * torch.eye(order, dtype=m.dtype, device=m.device)
-    coefficients: torch.Tensor = torch.linalg.solve(normal, powers.mT @ excess[..., None])
+    coefficients: torch.Tensor = torch.linalg.solve(normal, powers.mT @ excess[..., None]).clone()
     if line == "mean":
         coefficients[:, 0] -= (m * excess).sum(1, True) / m.square().sum(1, True).clamp(min=1e-12)
     else:

@@ -1,5 +1,6 @@
 """Exported scans, read as the README says, by readers that know nothing of marbench."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import scipy.io
 from click.testing import CliRunner
 
 from marbench.cases.export import export_cases
-from marbench.cases.export_formats import FORMATS, QUANTITIES
+from marbench.cases.export_formats import FORMATS, QUANTITIES, _ct_image
 from marbench.cases.export_readme import readme
 from marbench.cases.suite import Suite
 from marbench.cli import main
@@ -124,3 +125,13 @@ def test_the_verbs_differ_in_the_truth_alone(tmp_path, tiny_file):
         for verb in ("export --truth", "simulate")
     )
     assert first == second
+
+
+def test_no_range_is_too_large_for_dicom() -> None:
+    pydicom = pytest.importorskip("pydicom")
+    facts = {"benchmark": "b", "patient_id": "p", "slice_id": "s", "case_id": "c", "case_index": 0}
+    image = np.array([[-1000.0, 100_000.0]], np.float32)
+    content = _ct_image("image_hu", image, {**facts, "pixel_cm": 0.1, "window": (-160, 240)})
+    dataset = pydicom.dcmread(io.BytesIO(content))
+    found = dataset.pixel_array * float(dataset.RescaleSlope) + float(dataset.RescaleIntercept)
+    assert np.abs(found - image).max() <= float(dataset.RescaleSlope) / 2 == 1.0

@@ -11,7 +11,7 @@ import torch
 from ct_phantoms import BODY, Disc, dudonet
 
 from marbench.ct import RadonInversion, back_project, backend_for, project
-from marbench.ct.filtering import ramp
+from marbench.ct.filtering import filtering, ramp
 from marbench.ct.rebinning import rebinning_matrix, symmetric
 from marbench.errors import GeometryError
 from marbench.geometry import FanBeam, ImageGrid
@@ -184,6 +184,23 @@ def test_a_truncated_field_is_refused_or_continued() -> None:
     small_disc = Disc(0.3, -0.2, 1.5, 0.2).chords(fan).float()
     whole, continued = (RadonInversion(fan, GRID, truncation=each)(small_disc) for each in ("ignore", "extrapolate"))
     assert (whole - continued)[inside].abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.25, -0.25, 0.5, 30.3])
+@pytest.mark.parametrize("detector", ["arc", "flat"])
+def test_what_is_continued_is_a_measured_ray_on_shifted_detectors_too(offset: float, detector: str) -> None:
+    fan = replace(ARC, bins=74, offset=offset)
+    if detector == "flat":
+        fan = replace(fan, detector="flat", detector_distance=80.0, pitch=fan.pitch * 80.0)
+    parallel, matrix = filtering(fan, GRID, extrapolate=True)
+    kernel = ramp(parallel.bins, parallel.spacing) * (parallel.spacing * math.pi / parallel.views)
+    ones = rebinning_matrix(fan, parallel.views) @ np.ones(fan.views * fan.bins)
+    rays = np.linalg.solve(kernel.T, (ones.reshape(parallel.views, -1) @ matrix).T).T  # as they are before the ramp
+    middle = parallel.bins // 2
+    seen = math.floor(fan.field_radius / parallel.spacing) - 1
+    assert rays[:, middle - seen : middle + seen + 1] == pytest.approx(1, abs=1e-9)
+    # From there they fall, the first step by next to nothing.
+    assert rays[:, [middle - seen - 2, middle + seen + 2]].min() > 0.9
 
 
 @pytest.mark.parametrize(

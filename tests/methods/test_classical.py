@@ -17,6 +17,7 @@ from marbench.method.request import load_method
 from marbench.toolbox.guides import tissue_guide
 from marbench.toolbox.harmonic import HarmonicCompletion, harmonic_interpolation
 from marbench.toolbox.interpolation import linear_interpolation, normalized_interpolation
+from marbench.toolbox.metal_hardening import metal_beam_hardening
 from marbench.toolbox.priors import tissue_prior
 from marbench.toolbox.variation import divergence, gradient
 
@@ -188,6 +189,29 @@ def test_a_pass_of_mdt_replaces_the_trace_by_the_projection_of_the_bilateral_fil
     found = load_method("mdt[passes=1,reach=2,sigma_d=1.5,sigma_r=80.0]", tiny).reduce(scan)
     torch.testing.assert_close(found, expected, rtol=0, atol=0.1)
     assert (found - li).abs().max() > 10
+
+
+def test_mdt_takes_nothing_from_metal_however_bright(tiny: Spec) -> None:
+    """A weight of exp(−½ (1500/10)²) is 0 in float32, and still one of tissue's."""
+    method = load_method("mdt[sigma_r=10.0]", tiny).method
+    image = torch.zeros(1, *tiny.grid.shape)
+    metal = torch.zeros_like(image, dtype=torch.bool)
+    metal[0, 16, 16] = True
+    image[0, 16, 16] = 1500.0
+    assert method._smooth(image, metal).abs().max() == 0
+    image[0, 16, 17] = 400.0  # the nearest in HU counts almost alone
+    assert method._smooth(image, metal)[0, 16, 16] == pytest.approx(400, abs=1)
+    metal[:] = True
+    assert torch.equal(method._smooth(image, metal), image)
+
+
+def test_metal_hardening_has_a_gradient() -> None:
+    sinogram = torch.rand(1, 4, 8, dtype=torch.float64, generator=torch.manual_seed(1)).requires_grad_()
+    trace, path = torch.arange(8).expand(1, 4, 8) % 3 == 1, torch.rand(1, 4, 8, dtype=torch.float64)
+    for line in ("mean", "none"):
+        assert torch.autograd.gradcheck(
+            lambda rays, line=line: metal_beam_hardening(rays, trace, path, line=line), sinogram
+        )
 
 
 def test_metal_hardening_corrects_by_the_polynomial_that_numpy_fits(tiny: Spec) -> None:

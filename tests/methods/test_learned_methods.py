@@ -15,11 +15,11 @@ from torch import nn
 
 from marbench import Spec
 from marbench.cli.train import command
-from marbench.errors import MethodUnavailable
+from marbench.errors import MethodError, MethodUnavailable
 from marbench.method.card import DeclaredWeights
 from marbench.method.discovery import methods
 from marbench.method.learned import Batch, LearnedMethod, Objective, random_patches, recalibrate_batch_normalization
-from marbench.method.request import LoadedMethod, load_method
+from marbench.method.request import LoadedMethod, load_method, parse_methods
 
 LIMITS = {"small": 4_000_000, "base": 7_500_000}
 CARDS = methods()
@@ -229,8 +229,15 @@ def test_recalibration_meets_the_networks_of_all_objectives(tiny: Spec) -> None:
 def test_a_scan_in_double_precision_is_reduced_as_one_in_single(tiny: Spec) -> None:
     method, scan = build(NARROW["rdn"], tiny), make_batch(tiny).scan
     loaded = LoadedMethod(fitted=None, method=method)  # type: ignore[arg-type]
-    double = replace(scan, sinogram=scan.sinogram.double(), image=scan.image.double())
-    assert torch.equal(loaded.reduce(double), loaded.reduce(scan))
+    for parts in (("sinogram", "image"), ("sinogram",), ("image",)):
+        double = replace(scan, **{part: getattr(scan, part).double() for part in parts})
+        assert torch.equal(loaded.reduce(double), loaded.reduce(scan))
+
+
+def test_sizes_that_no_network_has_are_refused_before_a_case_is_simulated() -> None:
+    for text, least in (("rdn[patch=-1]", 0), ("dudonet[image_width=0]", 1), ("cgan[depth=0]", 1)):
+        with pytest.raises(MethodError, match=f"expected a number of at least {least}"):
+            parse_methods(text)
 
 
 def test_patches_are_cut_at_the_same_place_in_all_images() -> None:

@@ -83,3 +83,12 @@ def test_on_a_scan_the_truth_agrees_better_with_the_rays_than_streaks_do(tiny) -
     off = (operators_of(tiny).project(truth) - case.scan.sinogram[0])[missed]
     assert scores[0] == pytest.approx(float(100 * off.norm() / case.scan.sinogram[0][missed].norm()), rel=1e-4)
     assert math.isnan(marbench.score(truth, case, "hallucination")[INCONSISTENCY.id])
+
+
+def test_air_that_rounding_leaves_a_trace_of_touches_no_ray(tiny: marbench.Spec) -> None:
+    """0.2 1/cm is no power of two: −1000 HU is 1.5e-8 1/cm in float32, where that of 0.192 is 0."""
+    content = tiny.model_dump(mode="json", by_alias=True, exclude_none=True)
+    content["physics"] |= {"water_attenuation": 0.2, "reference_kev": 64.0}
+    spec = marbench.Spec.model_validate(content)
+    case = Suite(spec)[0]
+    assert marbench.score(case.known_truth.image, case, "hallucination", spec)["inconsistency[hallucination]"] < 20

@@ -15,6 +15,19 @@ def test_interpolation_is_exact_on_straight_lines() -> None:
     assert torch.allclose(linear_interpolation(spoiled, trace), ramp, atol=1e-6)
 
 
+@pytest.mark.parametrize("default", [torch.float32, torch.bfloat16])
+def test_interpolation_is_as_exact_as_the_sinogram_whatever_the_default_type(default: torch.dtype) -> None:
+    sinogram = torch.arange(192, dtype=torch.float64)[None, None]
+    trace = torch.zeros(1, 1, 192, dtype=torch.bool)
+    trace[..., 50:53] = True
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(default)
+    try:
+        assert torch.allclose(linear_interpolation(sinogram, trace), sinogram, rtol=0, atol=1e-12)
+    finally:
+        torch.set_default_dtype(before)
+
+
 def test_interpolation_agrees_with_numpy_on_random_traces() -> None:
     rng = np.random.default_rng(0)
     sinogram, trace = rng.random((2, 6, 40)), rng.random((2, 6, 40)) < 0.4
