@@ -23,11 +23,13 @@ while [[ $# -gt 0 ]]; do
   shift
 done
 end=$(($(date +%s) + ${MINUTES:-12} * 60))
+start=${START:+$(realpath -m "$START")}
+python=${PYTHON:-python3}
+[[ $python == */* ]] && python=$(realpath -s "$python") # an environment's is a link that must stay one
 cd "$(dirname "$0")/.."
 mkdir -p "$out"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-python=${PYTHON:-python3}
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" OMP_WAIT_POLICY=PASSIVE PYTHONUNBUFFERED=1 MARBENCH_CACHE="$work/cache"
 
 # Whatever fails is told, and costs nothing of what follows.
@@ -58,10 +60,10 @@ for method in "${methods[@]}"; do
   budget=(--hours "$(awk -v s="$seconds" 'BEGIN { printf "%.4f", s / 3600 }')")
   [[ ${quick:-} ]] && budget=(--steps 2 --batch 4)
   [[ $seconds -ge 20 || ${quick:-} ]] || { echo "no time is left for $method"; continue; }
-  before="${START:-}/$method-$preset-$spec.safetensors"
+  before="${start:-}/$method-$preset-$spec.safetensors" begin=()
+  [[ -f $before ]] && begin=(--start-from "$before")
   section "training of $method" "$python" -c 'from marbench.cli import main; main()' train "$method" --spec "$spec" \
-    --preset "$preset" "${budget[@]}" --device "$device" --no-install --out "$work/$method" \
-    $([[ -f $before ]] && echo --start-from "$before")
+    --preset "$preset" "${budget[@]}" --device "$device" --no-install --out "$work/$method" "${begin[@]}"
   cp -f "$work/$method/$method-$preset-$spec".{safetensors,json} "$out/" 2>/dev/null || echo "$method left no weights"
 done
 find "$out" -type f -size +16M -print -delete | sed 's/$/ is larger than 16 MiB and left out/'

@@ -65,7 +65,7 @@ def environment_for(request: MethodRequest) -> Path:
     """
     requires = sorted(request.entry.card.requires)
     # Of another Python, or beside another marbench, the same requirements are another environment.
-    key = hashlib.sha256(json.dumps([requires, sys.version, sys.prefix]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([requires, sys.version, sys.prefix, str(_PACKAGE)]).encode()).hexdigest()[:16]
     root = Path(platformdirs.user_cache_dir("marbench", appauthor=False)) / "environments"
     folder, ready = root / key, root / key / "ready"
     python = folder / "bin" / "python"

@@ -17,6 +17,7 @@ from marbench.bench.worker import UnitDone, WorkerError, receive, send
 from marbench.errors import MarbenchError
 from marbench.machine.channel import ChannelError
 from marbench.machine.forkserver import Child, shared_server
+from marbench.machine.threads import usable_cores
 
 __all__ = ["Executor", "LocalWorkers", "ThisProcess", "default_workers"]
 
@@ -195,8 +196,7 @@ def default_workers(conditions: Conditions, units: int) -> int:
     """Return how many workers pay: one per core, unless there is too little work or memory; one on a GPU."""
     if not conditions.device.startswith("cpu") or not hasattr(os, "fork"):
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, units, int(_available_gb() / _WORKER_GB)))
+    return max(1, min(usable_cores(), units, int(_available_gb() / _WORKER_GB)))
 
 
 def _available_gb() -> float:

@@ -276,13 +276,15 @@ def producer_of(
     entry = fitted.request.entry
     card = entry.card
     wanted = card.isolation if isolation == "auto" else isolation
-    if wanted == "auto":
-        wanted = "inline" if entry.origin == "shipped" and not limits.need_processes else "process"
+    if isolation == "auto" and wanted in ("auto", "inline"):
+        # A card takes no limit off its method: within this process nobody could hold it to one.
+        asked = wanted == "inline" or entry.origin == "shipped"
+        wanted = "inline" if asked and not limits.need_processes else "process"
     if card.isolation == "venv" or card.python:
         # Another interpreter is never in this process, whatever was asked for.
         return ProcessProducer(fitted, spec, device, limits, lambda: start_interpreter(*_interpreter(fitted)))
     if wanted == "inline" or not hasattr(os, "fork"):
-        return InlineProducer(fitted, spec, device)
+        return InlineProducer(fitted, spec, device, seconds=limits.seconds)
     return ProcessProducer(fitted, spec, device, limits, lambda: server.fork("marbench.bench.child:serve"))
 
 

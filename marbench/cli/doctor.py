@@ -63,7 +63,9 @@ def _software() -> Iterator[Finding]:
 def _threads() -> Iterator[Finding]:
     import torch
 
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    from marbench.machine.threads import usable_cores
+
+    usable = usable_cores()
     threads = torch.get_num_threads()
     advice = "" if threads <= usable else f"more threads than cores slow each other down: --threads {usable}"
     yield Finding("threads", threads <= usable, f"{threads} of torch on {usable} cores", advice)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,12 @@ __all__ = ["command"]
 @options.plugins_option
 @options.device_option
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of networks and cases.")
-@click.option("--workers", type=click.IntRange(min=0), metavar="N", help="Simulating processes.  [default: all cores]")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Simulating processes of a rank.  [default: one for each core]",
+)
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, metavar="B", help="Cases per step.")
 @click.option("--pool", type=click.IntRange(min=1), metavar="N", help="Cases to hold at a time.  [default: by device]")
 @click.option(
@@ -75,10 +79,12 @@ def command(
     """
     from marbench.cases.sources import bind
     from marbench.learning.artefact import artefact_name
+    from marbench.learning.ranks import ranks_here
     from marbench.learning.recipe import STATISTICS_UNTIL, Recipe, faster_precision, pool_sizes, stored_recipe
     from marbench.learning.start import named_start, starting_weights
     from marbench.learning.training import train
     from marbench.machine.devices import device_of
+    from marbench.machine.threads import usable_cores
     from marbench.spec import load_spec
 
     place = device_of(device)
@@ -117,7 +123,7 @@ def command(
         folder,
         start=start,
         device=device,
-        workers=workers if workers is not None else os.cpu_count() or 1,
+        workers=workers if workers is not None else max(1, usable_cores() // ranks_here()),
         installed=not no_install,
         note=lambda line: click.echo(line, err=True),
     )

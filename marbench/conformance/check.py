@@ -71,7 +71,9 @@ def _requested(method: str, plugins: Sequence[str | Path]) -> MethodRequest | Fi
         if card in problem and (is_folder or method not in found.entries):
             return failed("card", problem.removeprefix("Skipped: "), "see marbench.method.card.MethodCard for the keys")
     if is_folder:
-        return next(MethodRequest(entry) for entry in found.entries.values() if entry.folder == path)
+        # By where they lie: the same folder may be named in several ways.
+        folders = {one.folder.resolve(): one for one in found.entries.values() if one.folder}
+        return MethodRequest(folders[path.resolve()])
     requests = parse_methods(method, found)
     if len(requests) != 1:
         raise MethodError(f"Methods are checked one at a time. Got {', '.join(each.label for each in requests)}.")

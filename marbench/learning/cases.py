@@ -187,7 +187,7 @@ def _code_digest() -> str:
     files = [package / f"{name}.py" for name in ("geometry", "masks", "reconstruction", "tensors")]
     files += [Path(__file__), Path(__file__).with_name("packing.py")]
     for room in ("anatomy", "cases", "ct", "phantoms", "physics"):
-        files += sorted(path for path in (package / room).rglob("*") if path.suffix in (".py", ".toml", ".csv"))
+        files += sorted(path for path in (package / room).rglob("*") if path.suffix in (".py", ".toml", ".csv", ".npy"))
     digest = hashlib.sha256()
     for path in files:
         digest.update(path.read_bytes())

@@ -13,7 +13,12 @@ from marbench.machine.devices import device_of
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["average_gradients", "largest", "launch"]
+__all__ = ["average_gradients", "largest", "launch", "ranks_here"]
+
+
+def ranks_here() -> int:
+    """Return how many processes of a ``torchrun`` share this machine, this one among them."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1))
 
 
 def launch(device: str) -> Fabric:
@@ -31,7 +36,7 @@ def launch(device: str) -> Fabric:
     place = device_of(device)
     if place.type not in ("cpu", "cuda"):
         raise MarbenchError(f"Training runs on cpu or cuda. Got --device {device}.")
-    ranks, local = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    ranks, local = int(os.environ.get("WORLD_SIZE", 1)), ranks_here()
     fabric = Fabric(
         accelerator=place.type,
         # Several ranks take a GPU each; one takes that which was asked for.

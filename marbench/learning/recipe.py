@@ -17,6 +17,7 @@ from marbench.learning.artefact import identity_of
 from marbench.learning.batches import PoolPlan
 from marbench.learning.cases import BLOCK, DEFAULT_MIX, World
 from marbench.learning.packing import bytes_per_case
+from marbench.learning.ranks import ranks_here
 from marbench.machine.files import write_atomically
 from marbench.method.request import MethodRequest
 from marbench.spec import Spec
@@ -131,7 +132,7 @@ def pool_sizes(spec: Spec, device: str, cases: int | None = None, drawn: int | N
     Where the whole training draws fewer cases (``drawn``), no more are simulated for it.
     """
     size, kind = bytes_per_case(spec.geometry, spec.grid), "cuda" if device.startswith("cuda") else "cpu"
-    fitting = min(_POOL_CASES[kind], int(_POOL_BYTES / size))
+    fitting = min(_POOL_CASES[kind], int(_POOL_BYTES / ranks_here() / size))  # each rank holds a pool of its own
     blocks = max(1, round(cases / BLOCK) if cases else min(fitting // BLOCK, math.ceil((drawn or fitting) / BLOCK)))
     distinct = max(blocks, int(_CACHE_BYTES / size / BLOCK))
     return {

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+import torch
+
 from marbench.learning.batches import BatchStream
 from marbench.method.learned import LearnedMethod, batch_normalizations, recalibrate_batch_normalization
 
@@ -34,18 +36,22 @@ class BatchStatistics:
     fabric : Fabric
     autocast : callable
         Returns the context in which networks are evaluated.
+    seed : int
+        Of the training.
     """
 
     def __init__(
-        self, method: LearnedMethod, fabric: Fabric, autocast: Callable[[], AbstractContextManager[None]]
+        self, method: LearnedMethod, fabric: Fabric, autocast: Callable[[], AbstractContextManager[None]], seed: int
     ) -> None:
-        self._method, self._fabric, self._autocast = method, fabric, autocast
+        self._method, self._fabric, self._autocast, self._seed = method, fabric, autocast, seed
         self.kept = False
 
     def average(self, stream: BatchStream, step: int, cases: int = _CASES) -> None:
         """Average them over training cases of the pass that the last ``step`` belongs to, unless they are kept."""
         if not self.kept and step >= 0:
             stream.prepare(step)
+            # Crops and dropout depend on the step alone here, too, whatever was drawn since a run went on.
+            torch.manual_seed((self._seed << 32) + step)
             with self._autocast():
                 recalibrate_batch_normalization(self._method, stream.of_pass(step, cases, _TOGETHER))
 

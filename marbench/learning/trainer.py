@@ -62,7 +62,7 @@ class Trainer:
             assign_weights(self.method.networks(), read_weights(start), recipe.label)
         for module in self._modules.values():
             _use_channels_last(module)
-        self._statistics = BatchStatistics(self.method, fabric, self._autocast)
+        self._statistics = BatchStatistics(self.method, fabric, self._autocast, recipe.seed)
         self._optimisation = Optimisation(self.method, recipe.clip, self._autocast, self._average)
         self._curves = LearningCurves(out)
         self._judge = self._appointed() if self._leads else None

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from marbench.machine.threads import usable_cores
 from marbench.version import __version__
 
 __all__ = ["PACKAGES", "describe_host", "device_name", "host_id"]
@@ -25,7 +26,7 @@ def describe_host() -> dict[str, Any]:
     return {
         "cpu": _cpu_name(),
         "cores": os.cpu_count(),
-        "usable_cores": _usable_cores(),
+        "usable_cores": usable_cores(),
         "memory_gb": _memory_gb(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "cuda": torch.version.cuda if torch.cuda.is_available() else None,
@@ -54,10 +55,6 @@ def _cpu_name() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor() or platform.machine())
-
-
-def _usable_cores() -> int | None:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _memory_gb() -> int | None:

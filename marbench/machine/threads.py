@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -9,7 +10,12 @@ from functools import lru_cache
 import torch
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["set_threads", "threads"]
+__all__ = ["set_threads", "threads", "usable_cores"]
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: a job of a cluster has some of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_threads(count: int) -> None:

@@ -133,8 +133,9 @@ def _messages(table: CaseTable) -> dict[tuple[int, int], str]:
 
 
 def _write_scores(measure: Measure, index: int, scores: NDArray[np.float64], output: Output) -> dict[str, Any]:
-    """Write the scores of a measure, method by method, as printed plus one digit."""
-    rounded = [[round(float(value), measure.digits + 1) for value in row] for row in scores]
+    """Write the scores of a measure, method by method, with four digits more than are printed."""
+    # With one more, what is rounded again for print would often be a tie, and end in another digit than elsewhere.
+    rounded = [[round(float(value), measure.digits + 4) for value in row] for row in scores]
     return {
         "title": f"{measure.title} {measure.convention}".rstrip(),
         "unit": measure.unit,

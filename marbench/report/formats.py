@@ -23,6 +23,7 @@ __all__ = [
     "plain",
     "signed",
     "stored_number",
+    "stored_plain",
     "tick_time",
 ]
 
@@ -121,6 +122,15 @@ def plain(value: float | None) -> str:
     if value is None or math.isnan(value):
         return ""
     return repr(float(value)).replace("inf", "Infinity")
+
+
+def stored_plain(value: float | str | None) -> str:
+    """Return a number as `plain` does, of a value that came through `finite_json`.
+
+    >>> stored_plain("-inf"), stored_plain(None), stored_plain(1.25)
+    ('-Infinity', '', '1.25')
+    """
+    return plain(None if value is None else float(value))
 
 
 def p_value(value: float) -> str:

@@ -180,9 +180,12 @@ def _scores(table: ScoreTable, cases: _Cases) -> dict[tuple[str, str], tuple[Sco
         levels = sorted(set(printed[present]), reverse=True)
         for index in present:
             marks[places[index], column] = {0: "best", 1: "second"}.get(levels.index(printed[index]), "")
-        chosen = slice(None) if column == 0 else cases.groups == group
+        # Patients in whom nobody has a number decide nothing.
+        chosen = ~np.isnan(cases.values[measure]).all(axis=0)
+        if column:
+            chosen &= cases.groups == group
         patients = np.unique(cases.patients[chosen], return_inverse=True)[1]
-        if can_differ(int(patients.max()) + 1, len(means) - 1):
+        if len(patients) and can_differ(int(patients.max()) + 1, len(means) - 1):
             p = paired_test(cases.values[measure][:, chosen], patients, int(np.nanargmax(means)))
             tied.update((places[index], column) for index in present if p[index] >= 1 - LEVEL)
     return {

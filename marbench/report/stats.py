@@ -111,7 +111,7 @@ def compare(values: Floats, patients: Integers, samples: Floats, higher_is_bette
         ahead=(sums > 0).sum(axis=1),
         rank=rank,
         rank_interval=interval(ranks(sign * samples).astype(np.float64)).astype(np.int64),
-        decides=can_differ(sums.shape[1], len(values) - 1),
+        decides=can_differ(len(np.unique(patients[~np.isnan(values).all(axis=0)])), len(values) - 1),
         tied=p >= 1 - LEVEL,
     )
 

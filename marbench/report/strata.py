@@ -26,21 +26,25 @@ def strata(benchmark: Benchmark, columns: Sequence[str]) -> dict[str, Any] | Non
     Returns
     -------
     dict
-        ``strata``: list of [region, materials, size group]; ``counts``: column → method → one count per stratum;
+        ``strata``: list of [region, materials, size group]; ``cases``: how many each has, whether or not a method
+        managed them; ``good``: method → how many of these; ``counts``: column → method → how many have a number;
         ``sums``: the same of sums.
     """
     keys = ["region", "materials", "size_group"]
     rows = benchmark.rows
-    # Cases that no method managed have no region.
-    rows = rows[(rows["status"] == "ok") & rows["region"].notna() & rows["materials"].notna()]
-    if len(rows[keys].drop_duplicates()) > _LIMIT:
+    # A case that could not be made has no region.
+    rows = rows[rows["region"].notna() & rows["materials"].notna() & (rows["region"] != "")]
+    sizes = rows.drop_duplicates("case_id").groupby(keys, observed=True).size()
+    if len(sizes) > _LIMIT:
         return None
-    grouped = rows.groupby(["method", *keys], observed=True)[list(columns)]
-    sums, counts = grouped.sum().reset_index(), grouped.count().reset_index()
-    cells = sorted(set(map(tuple, sums[keys].to_numpy().tolist())))
+    grouped = rows[rows["status"] == "ok"].groupby(["method", *keys], observed=True)
+    sums, counts = (each.reset_index() for each in (grouped[list(columns)].sum(), grouped[list(columns)].count()))
+    cells = [tuple(cell) for cell in sizes.index]
     position = {cell: index for index, cell in enumerate(cells)}
     places = [position[tuple(cell)] for cell in sums[keys].to_numpy().tolist()]
     result: dict[str, Any] = {"strata": [list(cell) for cell in cells], "counts": {}, "sums": {}}
+    result["cases"] = [int(size) for size in sizes]
+    result["good"] = _spread(grouped.size().rename("good").reset_index(), places, "good", len(cells))
     for column in columns:
         result["counts"][column] = _spread(counts, places, column, len(cells))
         result["sums"][column] = _spread(sums, places, column, len(cells))

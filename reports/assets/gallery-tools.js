@@ -21,8 +21,17 @@
     /** @type {(id: string, selected: string) => void} */
     const offer = (id, selected) => select(id).replaceChildren(...listed().map(({ key, label }) => new Option(label, key, false, key === selected)));
 
+    // New choices in place of the old ones; whoever is at one of them stays at its place.
+    /** @type {(box: HTMLElement, choices: HTMLElement[]) => void} */
+    const exchange = (box, choices) => {
+      const focusable = () => /** @type {HTMLElement[]} */ ([...box.querySelectorAll("button, input")]);
+      const at = focusable().findIndex((each) => each === document.activeElement);
+      box.replaceChildren(...choices);
+      if (at >= 0) focusable()[at]?.focus();
+    };
+
     const choices = () => {
-      find("flip-choice").replaceChildren(...listed().map((entry) => {
+      exchange(find("flip-choice"), listed().map((entry) => {
         const button = G.element("button", "", entry.label);
         button.type = "button";
         button.setAttribute("aria-pressed", String(entry.key === state().pick));
@@ -32,7 +41,7 @@
       offer("swipe-left", state().left);
       offer("swipe-right", state().right);
       offer("against", state().against);
-      find("shown-choice").replaceChildren(...listed().map((entry) => {
+      exchange(find("shown-choice"), listed().map((entry) => {
         const label = G.element("label");
         const box = G.element("input");
         box.type = "checkbox";

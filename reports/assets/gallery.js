@@ -179,7 +179,8 @@
     if (state.case && next.id !== state.case) say(`There is no picture of the case ${state.case} here; ${next.id} is shown. How to get one is told at the end of this page.`);
     state.case = next.id;
     current = next;
-    if (G.isSinogram(state.view) && !current.sinograms) state.view = "image";
+    // A window in line integrals, and places in views and bins, mean nothing in an image.
+    if (G.isSinogram(state.view) && !current.sinograms) Object.assign(state, { view: "image", window: null, zoom: 1, probe: null, roi: null, profile: null });
     for (const input of document.querySelectorAll("[name=view]")) if (input instanceof HTMLInputElement) input.disabled = G.isSinogram(/** @type {View} */ (input.value)) && !current.sinograms;
     pictures = new Map();
     settle();

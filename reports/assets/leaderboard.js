@@ -76,17 +76,17 @@
 
   /** @type {(board: HTMLElement, region: string, material: string) => void} */
   const recompute = (board, region, material) => {
-    const counts = data.cells.counts[aboutOf(board).measures[leading(board)].id];
+    const { good, cases } = data.cells;
     const everywhere = strata(region, material, "0");
     const casesOf = (/** @type {number[]} */ own) => everywhere.reduce((sum, index) => sum + (own[index] || 0), 0);
-    const total = Math.max(0, ...Object.values(counts).map(casesOf));
+    const total = casesOf(cases);
     one(".count", board).textContent = `${total.toLocaleString("en")} case${total === 1 ? "" : "s"}`;
     one(".scope", board).textContent = ` cases of ${[region, material].filter(Boolean).join(", ")} only`;
     /** @type {Map<string, number[]>} */
     const groups = new Map();
     for (const row of shownRows(board)) {
       const method = row.dataset.method ?? "";
-      coverOf(row).data = `${casesOf(counts[method] || []).toLocaleString("en")}/${total.toLocaleString("en")}`;
+      coverOf(row).data = `${casesOf(good[method] || []).toLocaleString("en")}/${total.toLocaleString("en")}`;
       for (const span of spans(row)) {
         const measure = measureOf(board, span);
         const group = cellOf(span).dataset.group ?? "0";
@@ -157,9 +157,10 @@
   /** @type {(board: HTMLElement, view: string) => void} */
   const look = (board, view) => {
     const { measures, views } = aboutOf(board);
-    const seen = views[view] || views.both;
+    const key = views[view] ? view : "both"; // another convention may lack what was chosen
+    const seen = views[key];
     const table = tableOf(board);
-    table.dataset.view = view;
+    table.dataset.view = key;
     table.dataset.start = measures[seen[0]].up ? "descending" : "ascending";
     for (const span of all(".cell .v, .interval .v", table)) span.classList.toggle("aside", !seen.includes(span.dataset.measure ?? ""));
     for (const cell of all(".apart", table)) cell.classList.toggle("aside", seen.includes(cell.dataset.measure ?? ""));

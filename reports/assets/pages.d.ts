@@ -11,6 +11,8 @@ type Stored = number | string | null;
 /** Sums over the cases of one region, material and size group: column → method → one number per stratum. */
 interface Cells {
   strata: [string, string, number][];
+  cases: number[];
+  good: Record<string, number[]>;
   counts: Record<string, Record<string, number[]>>;
   sums: Record<string, Record<string, Stored[]>>;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// The colour scheme: the system's, or the one that the reader chose. Runs before the first paint.
+// The colour scheme: the system's, or the one that the reader chose, before the first paint. And the skip link.
 "use strict";
 (() => {
   const KEY = "marbench-theme";
@@ -15,6 +15,13 @@
   };
   root.classList.add("js");
   apply(stored());
+  // The skip link moves the focus, and leaves what the address says of the page.
+  document.addEventListener("click", (event) => {
+    const content = document.getElementById("content");
+    if (!content || !(event.target instanceof Element) || !event.target.closest("a.skip")) return;
+    event.preventDefault();
+    content.focus();
+  });
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
     if (!button) return;

@@ -69,6 +69,13 @@ def test_who_gets_a_process(producer, tiny):
     assert isinstance(producer_of(shipped, tiny, device, Limits(), "auto", server), InlineProducer)
     for limits in (Limits(seconds=5), Limits(memory_gb=1)):
         assert isinstance(producer_of(shipped, tiny, device, limits, "auto", server), ProcessProducer)
+        # What a user limits, no card takes out of the limit.
+        assert isinstance(producer(card='isolation = "inline"\n', limits=limits), ProcessProducer)
+
+
+def test_who_asks_for_this_process_has_a_limit_of_time_there(producer, cases):
+    outcome = producer("time.sleep(30)", limits=Limits(seconds=0.5), isolation="inline").produce(cases[0])
+    assert outcome.failure.status == "timeout"
 
 
 def test_an_image_from_another_process_is_the_same_to_the_bit(producer, cases):

@@ -137,6 +137,14 @@ def test_a_plugin_that_cannot_be_imported_is_named_with_its_reason(check, plugin
     assert "no_such_package" in said_of(verdict, "load").found
 
 
+def test_a_folder_is_found_however_it_is_named(check, plugin, tmp_path, monkeypatch):
+    plugins = plugin("x")
+    (tmp_path / "link").symlink_to(plugins / "x")
+    monkeypatch.chdir(plugins / "x")
+    for name, more in (("../x", []), (tmp_path / "link", []), ("../x", [plugins])):
+        assert check(name, more).findings
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [

@@ -93,6 +93,11 @@ def test_sums_for_filters_equal_a_recomputation_by_pandas(report: Path) -> None:
     sums, counts = data["sums"]["rmse_hu"]["nmar"], data["counts"]["rmse_hu"]["nmar"]
     chosen = frame[(frame["method"] == "nmar") & (frame["region"] == "thorax") & (frame["size_group"] == 5)]
     assert sum(sums[k] for k in thorax) / sum(counts[k] for k in thorax) == pytest.approx(chosen["rmse_hu"].mean())
+    # Of what there is, not of what somebody managed.
+    assert sum(data["cases"][k] for k in thorax) == chosen["case_id"].nunique()
+    assert sum(data["cases"]) == frame["case_id"].nunique()
+    for method, good in data["good"].items():
+        assert sum(good) == (frame[frame["method"] == method]["status"] == "ok").sum()
 
 
 def test_every_page_forbids_the_network_and_inline_code(report: Path) -> None:

@@ -218,3 +218,10 @@ def test_a_case_of_which_no_method_has_a_number_counts_for_nothing() -> None:
     other = compare(VALUES[:, have], PATIENTS[have], bootstrap_means(VALUES[:, have], PATIENTS[have]))
     for name in ("mean", "p", "ahead", "rank", "difference_interval"):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def test_patients_without_a_number_do_not_help_to_decide() -> None:
+    lacking = VALUES.copy()
+    lacking[:, PATIENTS > 2] = np.nan
+    assert compare(VALUES, PATIENTS, bootstrap_means(VALUES, PATIENTS)).decides
+    assert not compare(lacking, PATIENTS, bootstrap_means(lacking, PATIENTS)).decides

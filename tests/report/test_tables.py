@@ -301,6 +301,24 @@ def test_the_order_of_parts_on_disk_does_not_matter(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(before, _gather(run).rows)
 
 
+def test_a_measure_that_few_patients_have_calls_nobody_tied(tmp_path: Path) -> None:
+    def change(row: Row) -> Row:
+        score = row.scores["psnr[dudonet2019]"] if row.patient_id in ("p000", "p001") else np.nan
+        return replace(
+            row,
+            scores={
+                **row.scores,
+                **dict.fromkeys((each.id for each in measures_of("hallucination") if each.convention), score),
+            },
+        )
+
+    methods = [Synthetic("a", 35), Synthetic("b", 30), Synthetic("c", 25)]
+    run = write_run(tmp_path / "run", methods, slices=12, change=change)
+    board = standings(_gather(run), "hallucination")
+    assert board.patients == 12
+    assert not any(score.tied for key, scores in board.scores.items() if "hallucination" in key[1] for score in scores)
+
+
 def test_a_slice_without_a_place_for_a_region_costs_no_method_its_rank(tmp_path: Path) -> None:
     clinical = [each for each in measures_of("clinical") if each.convention]
 
