@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,7 @@ def serve(channel: Channel) -> None:
     opening, _ = channel.receive()
     set_threads(opening["threads"])
     limit_memory(opening["memory_gb"])
+    os.environ["TMPDIR"] = tempfile.tempdir = opening["scratch"]
     fitted, device = fitted_from(opening["method"]), torch.device(opening["device"])
     try:
         loaded = load_method(fitted, Spec.model_validate(opening["spec"]), device)

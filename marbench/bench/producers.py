@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, get_args
@@ -165,6 +166,8 @@ class ProcessProducer:
             "memory_gb": limits.memory_gb,
         }
         self._child: Child | None = None
+        # What the process leaves there when it is killed, a patient's slices for one, goes with it.
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._calls = 0
         self.failure: Failure | None = None
         self.parameters: int | None = None
@@ -184,10 +187,11 @@ class ProcessProducer:
             said = describe(error)
             self.failure = Failure("unavailable", said.error_kind, said.message, said.trace)
             return
+        self._scratch = tempfile.TemporaryDirectory(prefix="marbench-", ignore_cleanup_errors=True)
         deadline = self._deadline()
         try:
             # Import and load count together: both run the plugin's code.
-            self._child.channel.send(self._opening, deadline=deadline)
+            self._child.channel.send({**self._opening, "scratch": self._scratch.name}, deadline=deadline)
             answer, _ = self._child.channel.receive(limit=0, deadline=deadline)
             self.failure = _failure_of(answer.get("failure"))
             parameters = answer.get("parameters")
@@ -227,7 +231,7 @@ class ProcessProducer:
         except ChannelError as error:
             passed = time.perf_counter() - began
             outcome = Outcome(None, self._ended("reduce", error), passed)
-            self._child = None  # the next case starts it again
+            self._forget()  # the next case starts it again
             return outcome
         except BaseException:
             self.close()  # interrupted: an answer that comes later would belong to no call
@@ -235,9 +239,15 @@ class ProcessProducer:
 
     def close(self) -> None:
         """See `Producer`."""
-        child, self._child = self._child, None
-        if child is not None:
-            child.kill()
+        if self._child is not None:
+            self._child.kill()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._child = None
+        scratch, self._scratch = self._scratch, None
+        if scratch is not None:
+            scratch.cleanup()
 
     def _deadline(self) -> float | None:
         return None if self._limits.seconds is None else time.monotonic() + self._limits.seconds

@@ -1,6 +1,7 @@
 """Methods in processes and interpreters of their own, whatever they do there. Real processes, one server for all."""
 
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -76,6 +77,19 @@ def test_who_gets_a_process(producer, tiny):
 def test_who_asks_for_this_process_has_a_limit_of_time_there(producer, cases):
     outcome = producer("time.sleep(30)", limits=Limits(seconds=0.5), isolation="inline").produce(cases[0])
     assert outcome.failure.status == "timeout"
+
+
+def test_what_a_killed_process_has_written_for_a_while_goes_with_it(producer, cases, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    body = "import tempfile\nopen(tempfile.mkdtemp() + '/slice', 'w').write('x')\n"
+    body += f"open({str(tmp_path / 'where')!r}, 'w').write(tempfile.gettempdir())\ntime.sleep(60)"
+    one = producer(body, limits=Limits(seconds=1))
+    assert one.produce(cases[0]).failure.status == "timeout"
+    assert (tmp_path / "where").read_text().startswith(str(tmp_path / "scratch"))
+    assert not list((tmp_path / "scratch").rglob("slice"))
+    one.close()
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 def test_an_image_from_another_process_is_the_same_to_the_bit(producer, cases):
