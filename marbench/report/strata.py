@@ -34,7 +34,7 @@ def strata(benchmark: Benchmark, columns: Sequence[str]) -> dict[str, Any] | Non
     rows = benchmark.rows
     # A case that could not be made has no region.
     rows = rows[rows["region"].notna() & rows["materials"].notna() & (rows["region"] != "")]
-    sizes = rows.drop_duplicates("case_id").groupby(keys, observed=True).size()
+    sizes = rows.groupby(keys, observed=True)["case_id"].nunique()
     if len(sizes) > _LIMIT:
         return None
     grouped = rows[rows["status"] == "ok"].groupby(["method", *keys], observed=True)
