@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from marbench.bench.outcome import Outcome, check_image, check_unit, describe
+from marbench.bench.outcome import Outcome, describe
 from marbench.cases.case import Scan
 from marbench.machine.interrupts import Interrupted, Overdue
 from marbench.machine.memory import PeakMemory
 from marbench.method.contract import Method
+from marbench.method.images import check_image, check_unit
 
 __all__ = ["call_method", "own_state", "seed_of"]
 

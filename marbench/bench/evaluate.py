@@ -14,7 +14,7 @@ import torch
 from marbench.anatomy.slices import Split
 from marbench.bench.limits import Limits
 from marbench.bench.options import RunOptions
-from marbench.bench.outcome import InvalidImage, check_image, check_unit, describe
+from marbench.bench.outcome import describe
 from marbench.bench.plan import Task, Unit
 from marbench.bench.producers import InlineProducer, Isolation, Producer
 from marbench.bench.work import Conditions, Result, Session, Work, do
@@ -26,6 +26,7 @@ from marbench.machine.devices import device_of
 from marbench.method.card import MethodCard
 from marbench.method.contract import Context, FunctionMethod, Method
 from marbench.method.discovery import MethodEntry, discover
+from marbench.method.images import InvalidImage, check_image, check_unit
 from marbench.method.request import FittedMethod, LoadedMethod, MethodRequest, parse_methods
 from marbench.method.weights import NO_WEIGHTS
 from marbench.metrics.conventions import CONVENTIONS

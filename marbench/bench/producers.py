@@ -21,7 +21,7 @@ from marbench.bench.calls import call_method, seed_of
 from marbench.bench.child import FIELDS, describe_load, fitted_message
 from marbench.bench.environments import interpreter_of
 from marbench.bench.limits import Limits
-from marbench.bench.outcome import MESSAGE_LIMIT, TRACE_LIMIT, Failure, Outcome, check_image, describe
+from marbench.bench.outcome import MESSAGE_LIMIT, TRACE_LIMIT, Failure, Outcome, describe
 from marbench.bench.parameters import parameter_count
 from marbench.cases.case import Case
 from marbench.errors import MarbenchError
@@ -30,6 +30,7 @@ from marbench.machine.forkserver import Child, ForkServer, start_interpreter
 from marbench.machine.interrupts import Interrupted, Overdue, time_limit
 from marbench.machine.memory import release_free_memory
 from marbench.machine.text import clean
+from marbench.method.images import check_image
 from marbench.method.request import FittedMethod, LoadedMethod, load_method
 from marbench.results.rows import Status
 from marbench.spec import PLACES, Spec

@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from marbench.bench.calls import own_state, seed_of
-from marbench.bench.outcome import check_image, describe
+from marbench.bench.outcome import describe
 from marbench.cases.batch import collate
 from marbench.cases.case import Case, Scan
 from marbench.conformance.verdict import Finding, failed, ok, skipped
 from marbench.machine.threads import threads
+from marbench.method.images import check_image
 from marbench.method.request import LoadedMethod
 
 __all__ = ["CHECKS", "check_inside", "difference", "tolerance"]

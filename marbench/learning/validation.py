@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from marbench.bench.outcome import check_image
 from marbench.cases.case import Case, Scan
 from marbench.cases.scanner import operators_of
 from marbench.cases.suite import Suite
+from marbench.method.images import check_image
 from marbench.metrics.measure import measures_of
 from marbench.metrics.scoring import score_image
 from marbench.spec import Spec

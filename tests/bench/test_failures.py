@@ -6,9 +6,10 @@ import pytest
 import torch
 from running import run, table
 
-from marbench.bench.outcome import check_image, describe
+from marbench.bench.outcome import describe
 from marbench.cases.suite import Suite
 from marbench.errors import DataError
+from marbench.method.images import check_image
 from marbench.phantoms.patients import ProceduralPatients
 from marbench.results.images import gallery_cases
 from marbench.results.store import open_run

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import marbench
-from marbench.bench.outcome import InvalidImage
 from marbench.cases.case import Case, Scan
 from marbench.cases.suite import Suite
 from marbench.errors import DataError, MetricError
+from marbench.method.images import InvalidImage
 from marbench.physics.hounsfield import hu_to_mu
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from marbench.bench.outcome import InvalidImage
 from marbench.cases.case import Scan
 from marbench.learning.curves import LearningCurves
 from marbench.learning.judge import Judge
 from marbench.learning.validation import Validation
+from marbench.method.images import InvalidImage
 from marbench.method.learned import LearnedMethod
 from marbench.spec import Spec
 
