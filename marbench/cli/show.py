@@ -91,7 +91,9 @@ def _method(entry: MethodEntry) -> Iterator[tuple[str, str]]:
         yield f"preset {name}", ", ".join(f"{key} = {value}" for key, value in values.items()) or "the defaults"
     problems: list[str] = []
     for file in declared_files(entry.folder, card.weights, problems):
-        yield " ".join(filter(None, ("weights", file.card.label, file.card.preset))), _weights(file)
+        # The same method and preset may come with weights for several benchmarks.
+        named = ("weights", file.card.label, file.card.preset, file.card.spec)
+        yield " ".join(filter(None, named)), _weights(file)
     for problem in problems:
         yield "weights", problem
 
