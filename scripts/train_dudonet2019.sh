@@ -26,8 +26,9 @@ stage() { train "$1" "$2" --preset "${PRESET:-small}" --spec "$3" --steps "$4" $
 
 half=$root/scripts/dudonet2019_half.toml
 for method in "${methods[@]}"; do
-  name=$(folder_of "$method") before=$out/half/$(folder_of "$method") rate=0.1
+  name=$(folder_of "$method") rate=0.1
   [[ $method == dudonet ]] && rate=0.3
+  before=$out/half/$name
   stage "$method" "$before" "$half" "${HALF_STEPS:-3000}" "${START-mini}" 1
   if [[ " ${RISING-dudonet rdn} " == *" $method "* ]]; then
     stage "$method" "$out/more/$name" "$half" "${MORE_STEPS:-7000}" "$(ls "$before"/*.safetensors)" "${MORE_RATE:-0.5}"

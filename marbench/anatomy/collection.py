@@ -32,7 +32,7 @@ DIGITS_OF_ID = 12
 class _Examined:
     """What is known of a slice that was read: its id, digest, window, region and body's extent (height, width) in cm.
 
-    ``reason`` says why it is left out.
+    ``reason`` says why it is left out. The extent is 0 of those, and where the whole picture is fitted.
     """
 
     slice_id: str
@@ -132,7 +132,7 @@ class SliceCollection(ABC):
         cut = [
             extent for extent in used if any(size > side for size, side in zip(extent, grid.field_of_view, strict=True))
         ]
-        if self.fit == "physical" and cut:
+        if cut:
             height, width = grid.field_of_view
             yield (
                 f"Cut off at the edge of the image, which is {width:.1f} cm wide and {height:.1f} cm high: {len(cut)} "
@@ -262,7 +262,8 @@ class SliceCollection(ABC):
             region, extent = native.region, (0.0, 0.0)
             if reason is None:
                 region = region_of_slice(region, native.image, native.spacing)
-                extent = body_extent(native.image, native.spacing)
+                if self.fit == "physical":
+                    extent = body_extent(native.image, native.spacing)
             self._examined[key] = _Examined(slice_id, native.digest, native.window, region, extent, reason)
             # Asked for once per slice: a search through all of them each time would be quadratic.
             self._regions.setdefault((patient_id, slice_id), region)

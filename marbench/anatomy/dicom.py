@@ -12,7 +12,7 @@ from typing import Any
 from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.dicom_header import frames_of, read_header, reason_to_skip
 from marbench.anatomy.dicom_slice import DicomSlice, pixel_digest
-from marbench.anatomy.dicom_values import calibration, has_odd_window, position, whole
+from marbench.anatomy.dicom_values import calibration, position, whole
 from marbench.anatomy.files import files_below
 from marbench.anatomy.native import UnreadableFile
 from marbench.anatomy.pseudonyms import patient_label
@@ -106,9 +106,8 @@ class DicomFolder(SliceCollection):
             for number, frame in enumerate(frames_of(header)):
                 reason = reason_to_skip(frame)
                 if reason is None:
-                    calibration(frame, self.fit)
+                    self.remarks[ODD_WINDOW] += calibration(frame, self.fit).odd_window
                     self.remarks[UNTURNED] += not frame.get("ImageOrientationPatient")
-                    self.remarks[ODD_WINDOW] += has_odd_window(frame)
                     yield self._indexed(file, number, frame)
                 else:
                     self.skipped[reason] += 1

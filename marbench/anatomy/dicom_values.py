@@ -15,7 +15,7 @@ from marbench.anatomy.regions import region_of
 from marbench.anatomy.resample import Fit
 from marbench.errors import DataError
 
-__all__ = ["Calibration", "axes_of", "calibration", "has_odd_window", "numbers", "position", "whole"]
+__all__ = ["Calibration", "axes_of", "calibration", "numbers", "position", "whole"]
 
 HIGHEST_LEVEL_HU, NARROWEST_HU, WIDEST_HU = 1000.0, 20.0, 6000.0
 """Display windows go from 40 HU for strokes to 4000 and more for the inner ear and implants, about levels from −700 in
@@ -36,6 +36,9 @@ class Calibration:
         Of the stored picture, in cm.
     window : (low, high)
         HU.
+    odd_window : bool
+        Whether the header's window is none of HU, but of stored values or the whole range of a viewer: the default
+        takes its place.
     region : str
     turn : (transpose, flip rows, flip columns)
         What to do to the stored picture, in this order.
@@ -45,6 +48,7 @@ class Calibration:
     intercept: float
     spacing: tuple[float, float]
     window: tuple[float, float]
+    odd_window: bool
     region: str
     turn: tuple[bool, bool, bool]
 
@@ -100,7 +104,10 @@ def calibration(header: Any, fit: Fit) -> Calibration:
     if slope == 0:
         raise DataError("expected a RescaleSlope other than 0. Take the file out of the folder.")
     region = region_of(str(header.get("BodyPartExamined") or ""))
-    return Calibration(slope, intercept, _spacing(header, fit), _window(header), region, _turn(axes_of(header)))
+    window = _window(header)
+    odd = window is not None and not _is_of_tissue(*window)
+    shown = DEFAULT_WINDOW if window is None or odd else window
+    return Calibration(slope, intercept, _spacing(header, fit), shown, odd, region, _turn(axes_of(header)))
 
 
 def _turn(axes: NDArray[np.float64]) -> tuple[bool, bool, bool]:
@@ -158,28 +165,16 @@ def _spacing(header: Any, fit: Fit) -> tuple[float, float]:
     )
 
 
-def has_odd_window(header: Any) -> bool:
-    """Whether there is a display window that is none of HU: one of stored values, or the whole range of a viewer."""
-    window = _stored_window(header)
-    return window is not None and not _is_of_tissue(*window)
-
-
-def _window(header: Any) -> tuple[float, float]:
-    """Return (low, high) in HU, in which images will be scored."""
-    window = _stored_window(header)
-    if window is None or not _is_of_tissue(*window):
-        return DEFAULT_WINDOW
-    level, width = window
-    return level - width / 2, level + width / 2
-
-
-def _stored_window(header: Any) -> tuple[float, float] | None:
+def _window(header: Any) -> tuple[float, float] | None:
+    """Return (low, high) of the display window, as it stands there; None where there is none."""
     try:
         level, width = (float(np.atleast_1d(header[key].value)[0]) for key in ("WindowCenter", "WindowWidth"))
     except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return None
-    return (level, width) if math.isfinite(level) and math.isfinite(width) and width > 0 else None
+    if not (math.isfinite(level) and math.isfinite(width) and width > 0):
+        return None
+    return level - width / 2, level + width / 2
 
 
-def _is_of_tissue(level: float, width: float) -> bool:
-    return abs(level) <= HIGHEST_LEVEL_HU and NARROWEST_HU <= width <= WIDEST_HU
+def _is_of_tissue(low: float, high: float) -> bool:
+    return abs(low + high) / 2 <= HIGHEST_LEVEL_HU and NARROWEST_HU <= high - low <= WIDEST_HU

@@ -79,7 +79,6 @@ def command(
 
     from marbench.bench.limits import Limits
     from marbench.cli.progress import TerminalProgress
-    from marbench.method.discovery import discover
     from marbench.method.request import parse_methods
     from marbench.scans.apply import ApplyOptions, apply_methods
     from marbench.scans.metal import MetalChoice
@@ -87,9 +86,7 @@ def command(
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
-    found = discover(plugins)
-    for problem in found.problems:
-        click.echo(problem, err=True)
+    found = options.discovered(plugins)
     requests = parse_methods(methods, found, preset)
     opened = open_scan(scan, sinogram, resolved, series, out)
     asked = ApplyOptions(

@@ -38,7 +38,6 @@ def _methods(plugins: tuple[Path, ...], spec: str, device: str) -> list[dict[str
     """Return all methods and whether they can run here. Nothing is imported for it: neither a plugin nor torch."""
     from marbench.machine.text import clean_line
     from marbench.method.availability import why_unavailable
-    from marbench.method.discovery import discover
     from marbench.method.request import parse_methods
     from marbench.spec import load_spec
 
@@ -48,9 +47,7 @@ def _methods(plugins: tuple[Path, ...], spec: str, device: str) -> list[dict[str
         device_of(device)
     resolved = load_spec(spec)
     methods = []
-    found = discover(plugins)
-    for problem in found.problems:
-        click.echo(problem, err=True)
+    found = options.discovered(plugins)
     for request in parse_methods("all", found):
         why_not, card = clean_line(why_unavailable(request, resolved)), request.entry.card
         about = {"name": request.label, "title": clean_line(card.title), "summary": clean_line(card.summary)}

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,12 +16,16 @@ from marbench.errors import MarbenchError
 from marbench.machine.files import user_path
 from marbench.machine.text import clean_line
 
+if TYPE_CHECKING:
+    from marbench.method.discovery import Discovery
+
 __all__ = [
     "FiniteRange",
     "UserPath",
     "chosen_threads",
     "command_line",
     "device_option",
+    "discovered",
     "images_option",
     "limit_option",
     "memory_option",
@@ -79,6 +83,18 @@ methods_option = click.option(
     help="Methods, separated by commas: NAME, NAME[parameter=value,…], path.py:Class, or all.",
 )
 out_option = click.option("--out", type=UserPath(), metavar="DIR", help="Results folder.  [default: runs/<spec>]")
+
+
+def discovered(plugins: tuple[Path, ...]) -> Discovery:
+    """Return the methods there are, and say which plugins cannot be read."""
+    from marbench.method.discovery import discover
+
+    found = discover(plugins)
+    for problem in found.problems:
+        click.echo(problem, err=True)
+    return found
+
+
 plugins_option = click.option(
     "--plugins",
     type=UserPath(),

@@ -78,14 +78,11 @@ def command(
     from marbench.bench.run import run_benchmark
     from marbench.cli.progress import watched
     from marbench.errors import MethodUnavailable
-    from marbench.method.discovery import discover
     from marbench.method.request import parse_methods
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
-    found = discover(plugins)
-    for problem in found.problems:
-        click.echo(problem, err=True)
+    found = options.discovered(plugins)
     requests = parse_methods(methods, found, preset)
     asked = RunOptions(
         device=device,

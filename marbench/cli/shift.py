@@ -67,15 +67,12 @@ def command(
     from marbench.bench.shift_axes import chosen_axes
     from marbench.cli.progress import watched
     from marbench.errors import MethodError
-    from marbench.method.discovery import discover
     from marbench.method.request import parse_methods
     from marbench.report.shift_page import render_shift
     from marbench.spec import load_spec
 
     base, chosen = load_spec(spec), chosen_axes(axes)
-    found = discover(plugins)
-    for problem in found.problems:
-        click.echo(problem, err=True)
+    found = options.discovered(plugins)
     requests = parse_methods(methods, found, preset)
     requests = able(requests, base) if methods == "all" else requests
     if not requests:

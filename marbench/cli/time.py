@@ -45,15 +45,12 @@ def command(
     from marbench.cli.progress import TerminalProgress
     from marbench.cli.summary import timing_table
     from marbench.machine.interrupts import Interrupts
-    from marbench.method.discovery import discover
     from marbench.method.request import parse_methods
     from marbench.results.store import open_run
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
-    found = discover(plugins)
-    for problem in found.problems:
-        click.echo(problem, err=True)
+    found = options.discovered(plugins)
     requests = parse_methods(methods, found, preset)
     folder = options.results_folder(out, resolved.name)
     asked = RunOptions(device=device, limits=Limits(seconds=timeout, memory_gb=memory))

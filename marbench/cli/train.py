@@ -131,10 +131,6 @@ def command(
 
 def _one_method(method: str, plugins: tuple[Path, ...], preset: str | None) -> MethodRequest:
     """Return the method to train, with its preset."""
-    from marbench.errors import MethodError
-    from marbench.method.request import parse_methods
+    from marbench.method.request import only_one, parse_methods
 
-    requests = parse_methods(method, plugins, preset)
-    if len(requests) != 1:
-        raise MethodError(f"Methods are trained one at a time. Got {', '.join(request.label for request in requests)}.")
-    return requests[0].to_train()
+    return only_one(parse_methods(method, plugins, preset), "Methods are trained one at a time").to_train()

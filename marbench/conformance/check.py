@@ -12,8 +12,8 @@ from marbench.conformance.specimens import Specimens
 from marbench.conformance.verdict import Finding, Verdict, failed
 from marbench.errors import MethodError
 from marbench.machine.devices import device_of
-from marbench.method.discovery import discover
-from marbench.method.request import MethodRequest, parse_methods
+from marbench.method.discovery import discover, plugin_folders
+from marbench.method.request import MethodRequest, only_one, parse_methods
 from marbench.spec import Spec, load_spec
 
 __all__ = ["check"]
@@ -51,7 +51,7 @@ def check(
         There is no such method, benchmark or device.
     """
     place, resolved = device_of(device), load_spec(spec)
-    request = _requested(str(method), [plugins] if isinstance(plugins, str | Path) else list(plugins))
+    request = _requested(str(method), plugin_folders(plugins))
     if isinstance(request, Finding):
         return Verdict(str(method), resolved.name, device, (request,))
     home, elsewhere = specimens or (Specimens.of(resolved), Specimens.elsewhere())
@@ -74,7 +74,4 @@ def _requested(method: str, plugins: Sequence[str | Path]) -> MethodRequest | Fi
         # By where they lie: the same folder may be named in several ways.
         folders = {one.folder.resolve(): one for one in found.entries.values() if one.folder}
         return MethodRequest(folders[path.resolve()])
-    requests = parse_methods(method, found)
-    if len(requests) != 1:
-        raise MethodError(f"Methods are checked one at a time. Got {', '.join(each.label for each in requests)}.")
-    return requests[0]
+    return only_one(parse_methods(method, found), "Methods are checked one at a time")

@@ -13,8 +13,7 @@ from marbench.cases.case import Case
 from marbench.conformance.verdict import Finding, failed, ok, skipped
 from marbench.errors import MethodError
 from marbench.learning.artefact import encode, identity_of, write_card
-from marbench.method.contract import Method
-from marbench.method.learned import Batch, LearnedMethod
+from marbench.method.learned import Batch, LearnedMethod, build_untrained
 from marbench.method.request import FittedMethod, MethodRequest, context_for, instantiate
 from marbench.method.weights import NO_WEIGHTS, WeightsSearch, declared_files, no_weights, read_weights, scan_of
 from marbench.spec import Spec
@@ -31,7 +30,8 @@ def untrained(request: MethodRequest, spec: Spec, folder: Path) -> FittedMethod 
     method = instantiate(chosen)
     if not isinstance(method, LearnedMethod):
         return None
-    _build(method, chosen, spec)
+    torch.manual_seed(0)
+    build_untrained(method, context_for(chosen, spec))
     content = encode(method.networks(), {}, rounded=False)
     path = folder / f"{spec.hash[:16]}.safetensors"
     path.write_bytes(content)
@@ -78,20 +78,13 @@ def check_training(request: MethodRequest, spec: Spec, cases: Sequence[Case]) ->
         method = instantiate(chosen)
         if not isinstance(method, LearnedMethod):
             return skipped("training", "it does not learn")
-        _build(method, chosen, spec)
+        torch.manual_seed(0)
+        build_untrained(method, context_for(chosen, spec))
         losses = _step(method, Batch(batch.scan, batch.truth))
     except Exception as error:
         entry = chosen.entry
         return failed("training", describe(error, entry.folder or entry.module.parent).message, advice)
     return ok("training", f"a step on {len(cases)} cases, loss {', '.join(f'{loss:.3g}' for loss in losses)}")
-
-
-def _build(method: LearnedMethod, request: MethodRequest, spec: Spec) -> None:
-    """Give a method random networks, as `marbench.learning.trainer` does."""
-    context = context_for(request, spec)
-    torch.manual_seed(0)
-    Method.load(method, context)
-    method.build(context)
 
 
 def _step(method: LearnedMethod, batch: Batch) -> list[float]:

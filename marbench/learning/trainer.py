@@ -23,8 +23,7 @@ from marbench.learning.ranks import average_gradients, largest
 from marbench.learning.recipe import Recipe
 from marbench.learning.statistics import BatchStatistics
 from marbench.machine.interrupts import Interrupted, Interrupts
-from marbench.method.contract import Method
-from marbench.method.learned import LearnedMethod
+from marbench.method.learned import LearnedMethod, build_untrained
 from marbench.method.request import MethodRequest, context_for, instantiate
 from marbench.method.weights import WeightsFile, assign_weights, read_weights
 from marbench.spec import Spec
@@ -234,9 +233,7 @@ def _learner(request: MethodRequest, spec: Spec, device: torch.device) -> Learne
     method = instantiate(request)
     if not isinstance(method, LearnedMethod):
         raise MethodError(f"{request.label} does not learn: there is nothing to train.")
-    context = context_for(request, spec, device)
-    Method.load(method, context)
-    method.build(context)
+    build_untrained(method, context_for(request, spec, device))
     if not method.networks():
         raise MarbenchError(f"{request.label} has no networks: there is nothing to train.")
     return method

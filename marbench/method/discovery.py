@@ -28,7 +28,7 @@ from marbench.resources import resource_folder
 if TYPE_CHECKING:
     from marbench.method.contract import Method
 
-__all__ = ["Discovery", "MethodEntry", "discover", "entry_of_file", "import_method", "methods"]
+__all__ = ["Discovery", "MethodEntry", "discover", "entry_of_file", "import_method", "methods", "plugin_folders"]
 
 ENTRY_POINTS = "marbench.methods"
 PLUGINS_VARIABLE = "MARBENCH_PLUGINS"
@@ -85,6 +85,11 @@ class Discovery:
         return None if label is None else self.entries[label]
 
 
+def plugin_folders(plugins: str | Path | Iterable[str | Path]) -> list[str | Path]:
+    """Return folders as a list, of which one may be given alone."""
+    return [plugins] if isinstance(plugins, str | Path) else list(plugins)
+
+
 def methods(plugins: str | Path | Iterable[str | Path] = ()) -> dict[str, MethodCard]:
     """Return the cards of all methods that can be found, by name."""
     return {name: entry.card for name, entry in discover(plugins).entries.items()}
@@ -123,7 +128,7 @@ def discover(plugins: str | Path | Iterable[str | Path] = ()) -> Discovery:
                 )
 
     take(_folders(resource_folder("methods"), "shipped"))
-    for root in map(_expanded, [plugins] if isinstance(plugins, str | Path) else plugins):
+    for root in map(_expanded, plugin_folders(plugins)):
         if not root.is_dir():
             raise MethodError(f"The plugin folder {root} does not exist.")
         take(_folders(root, "folder"))

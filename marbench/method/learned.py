@@ -22,6 +22,7 @@ __all__ = [
     "LearnedMethod",
     "Objective",
     "batch_normalizations",
+    "build_untrained",
     "mean_outside_metal",
     "random_patches",
     "recalibrate_batch_normalization",
@@ -88,6 +89,12 @@ class LearnedMethod(Method):
         assign_weights(self.networks(), state, context.label)
         for network in self.networks().values():
             network.eval()
+
+
+def build_untrained(method: LearnedMethod, context: Context) -> None:
+    """Let a method prepare for a benchmark with random networks: `LearnedMethod.load` without its weights."""
+    Method.load(method, context)
+    method.build(context)
 
 
 def mean_outside_metal(error: torch.Tensor, metal: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,7 @@ __all__ = [
     "is_installed",
     "load_method",
     "needs_package",
+    "only_one",
     "parse_methods",
 ]
 
@@ -206,7 +207,11 @@ def load_method(
     MethodUnavailable
         The plugin cannot be imported or prepared here; the message says why.
     """
-    request = _only(parse_methods(name, plugins, preset)) if isinstance(name, str) else name
+    request = (
+        only_one(parse_methods(name, plugins, preset), "One method is loaded at a time")
+        if isinstance(name, str)
+        else name
+    )
     resolved = load_spec(spec)
     fitted = request.for_spec(resolved) if isinstance(request, MethodRequest) else request
     method = instantiate(fitted.request)
@@ -219,9 +224,10 @@ def load_method(
     return LoadedMethod(fitted, method)
 
 
-def _only(requests: list[MethodRequest]) -> MethodRequest:
+def only_one(requests: Sequence[MethodRequest], rule: str) -> MethodRequest:
+    """Return the method that was asked for; MethodError, with the ``rule``, where there are several."""
     if len(requests) != 1:
-        raise MethodError(f"One method is loaded at a time. Got {', '.join(request.label for request in requests)}.")
+        raise MethodError(f"{rule}. Got {', '.join(request.label for request in requests)}.")
     return requests[0]
 
 

@@ -65,15 +65,17 @@ def _charts(findings: Findings, board: Standings) -> dict[str, RankChart]:
 
 def _columns(findings: Findings) -> list[tuple[str, str, bool]]:
     """Return the columns that a reader may hide: name, title, and whether it is there at first."""
-    # By name alone: two conventions may title a measure of one column otherwise.
-    apart = {each.name: (each.name, each.title, True) for board in findings.boards[::-1] for each in board.apart[::-1]}
+    apart: dict[str, tuple[str, str, bool]] = {}
+    for each in (each for board in findings.boards for each in board.apart):
+        # By name alone: two conventions may title a measure of one column otherwise.
+        apart.setdefault(each.name, (each.name, each.title, True))
     elsewhere = any(entry.evidence for entry in findings.entries.values())
     made = [("made", "Made", False)] if findings.benchmark.created.any() else []
     published = [("published", "Published", True)] if findings.published else []
     return [
         ("sizes", "Metal sizes", True),
         ("interval", "95 % CI", True),
-        *reversed(apart.values()),
+        *apart.values(),
         ("time", "Time", True),
         ("parameters", "Params", True),
         ("cases", "Cases", True),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark
 from marbench.report.ranking import Ranking, rank_methods
-from marbench.report.stats import LEVEL, Comparison, bootstrap_means, can_differ, compare, paired_test
+from marbench.report.stats import LEVEL, Comparison, bootstrap_means, can_differ, compare, decides, paired_test
 from marbench.report.tables import Coverage, ScoreTable, case_scores, score_table
 
 __all__ = ["Score", "Standings", "standings"]
@@ -180,13 +180,10 @@ def _scores(table: ScoreTable, cases: _Cases) -> dict[tuple[str, str], tuple[Sco
         levels = sorted(set(printed[present]), reverse=True)
         for index in present:
             marks[places[index], column] = {0: "best", 1: "second"}.get(levels.index(printed[index]), "")
-        # Patients in whom nobody has a number decide nothing.
-        chosen = ~np.isnan(cases.values[measure]).all(axis=0)
-        if column:
-            chosen &= cases.groups == group
-        patients = np.unique(cases.patients[chosen], return_inverse=True)[1]
-        if len(patients) and can_differ(int(patients.max()) + 1, len(means) - 1):
-            p = paired_test(cases.values[measure][:, chosen], patients, int(np.nanargmax(means)))
+        chosen = slice(None) if column == 0 else cases.groups == group
+        values, patients = cases.values[measure][:, chosen], np.unique(cases.patients[chosen], return_inverse=True)[1]
+        if decides(values, patients):
+            p = paired_test(values, patients, int(np.nanargmax(means)))
             tied.update((places[index], column) for index in present if p[index] >= 1 - LEVEL)
     return {
         (method, measure.id): tuple(

@@ -24,6 +24,7 @@ __all__ = [
     "can_differ",
     "case_means",
     "compare",
+    "decides",
     "holm",
     "interval",
     "paired_test",
@@ -111,7 +112,7 @@ def compare(values: Floats, patients: Integers, samples: Floats, higher_is_bette
         ahead=(sums > 0).sum(axis=1),
         rank=rank,
         rank_interval=interval(ranks(sign * samples).astype(np.float64)).astype(np.int64),
-        decides=can_differ(len(np.unique(patients[~np.isnan(values).all(axis=0)])), len(values) - 1),
+        decides=decides(values, patients),
         tied=p >= 1 - LEVEL,
     )
 
@@ -143,6 +144,15 @@ def can_differ(patients: int, comparisons: int) -> bool:
     (False, True, False, True)
     """
     return max(1, comparisons) * 0.5 ** (patients - 1) < 1 - LEVEL
+
+
+def decides(values: Floats, patients: Integers) -> bool:
+    """Tell whether any of the methods, the rows, could differ significantly from the best of them.
+
+    Patients in whom nobody has a number do not count.
+    """
+    known = ~np.isnan(values).all(axis=0)
+    return can_differ(len(np.unique(patients[known])), len(values) - 1)
 
 
 def bootstrap_means(values: Floats, patients: Integers, resamples: int = RESAMPLES, seed: int = 0) -> Floats:

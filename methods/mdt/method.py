@@ -35,28 +35,18 @@ class MetalDeletion(Method):
         reach, rows, columns = self.reach, *image.shape[1:]
         # Beyond the image there is no tissue either.
         values, tissue = (functional.pad(each, (reach,) * 4) for each in (image, ~metal))
-        shifts = list(product(range(2 * reach + 1), repeat=2))
-
-        def window(down: int, right: int) -> tuple[slice, slice, slice]:
-            return slice(None), slice(down, down + rows), slice(right, right + columns)
-
-        def exponent(down: int, right: int) -> torch.Tensor:
-            unlike = (values[window(down, right)] - image).square() / (2 * self.sigma_r**2)
-            return -unlike - ((down - reach) ** 2 + (right - reach) ** 2) / (2 * self.sigma_d**2)
-
-        def mean(most: torch.Tensor | float) -> tuple[torch.Tensor, torch.Tensor]:
-            total, norm = torch.zeros_like(image), torch.zeros_like(image)
-            for shift in shifts:
-                weight = torch.where(tissue[window(*shift)], (exponent(*shift) - most).exp(), 0)
-                total, norm = total + weight * values[window(*shift)], norm + weight
-            return total / norm, norm
-
-        smooth, norm = mean(0.0)
-        if bool((norm == 0).any()):
-            # In metal that is far brighter than all tissue in reach every weight is too small for a float: there the
-            # largest is made 1. Deep within metal, where no neighbour is tissue, the image stays.
-            counted = [torch.where(tissue[window(*shift)], exponent(*shift), -torch.inf) for shift in shifts]
-            most = torch.stack(counted).amax(0)
-            rescued = mean(most)[0]
-            smooth = torch.where(norm > 0, smooth, torch.where(most > -torch.inf, rescued, image))
-        return smooth
+        neighbours, exponents = [], []
+        for down, right in product(range(2 * reach + 1), repeat=2):
+            window = (slice(None), slice(down, down + rows), slice(right, right + columns))
+            distance = (down - reach) ** 2 + (right - reach) ** 2
+            unlike = (values[window] - image).square() / (2 * self.sigma_r**2)
+            exponent = -unlike - distance / (2 * self.sigma_d**2)
+            exponents.append(torch.where(tissue[window], exponent, -torch.inf))
+            neighbours.append(values[window])
+        # In metal that is far brighter than all tissue in reach, exp alone would be 0 for every neighbour.
+        weights = torch.stack(exponents).softmax(0)
+        total = torch.zeros_like(image)
+        for weight, value in zip(weights, neighbours, strict=True):
+            total = total + weight * value
+        # Deep within metal, where no neighbour counts, there is no weight, and the image stays.
+        return torch.where(total.isnan(), image, total)
