@@ -83,18 +83,6 @@ methods_option = click.option(
     help="Methods, separated by commas: NAME, NAME[parameter=value,…], path.py:Class, or all.",
 )
 out_option = click.option("--out", type=UserPath(), metavar="DIR", help="Results folder.  [default: runs/<spec>]")
-
-
-def discovered(plugins: tuple[Path, ...]) -> Discovery:
-    """Return the methods there are, and say which plugins cannot be read."""
-    from marbench.method.discovery import discover
-
-    found = discover(plugins)
-    for problem in found.problems:
-        click.echo(problem, err=True)
-    return found
-
-
 plugins_option = click.option(
     "--plugins",
     type=UserPath(),
@@ -134,6 +122,16 @@ threads_option = click.option(
     expose_value=False,
     help="Threads of torch; of a run at most 16 for each core.",
 )
+
+
+def discovered(plugins: tuple[Path, ...]) -> Discovery:
+    """Return the methods there are, and say which plugins cannot be read."""
+    from marbench.method.discovery import discover
+
+    found = discover(plugins)
+    for problem in found.problems:
+        click.echo(problem, err=True)
+    return found
 
 
 def chosen_threads(ctx: click.Context) -> int | None:
