@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import importlib
 import io
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from marbench.anatomy.nifti_volume import affine_of, nibabel, turn_of
 from marbench.errors import DataError
 from marbench.machine.files import read_file
 from marbench.masks import area_fractions
@@ -118,17 +118,13 @@ def _npy(path: Path) -> NDArray[Any]:
 
 
 def _nifti(path: Path) -> NDArray[Any]:
+    volume = nibabel().load(path)
     try:
-        nibabel: Any = importlib.import_module("nibabel")
-    except ImportError:
-        raise DataError('reading NIfTI needs nibabel, which is not installed: pip install "marbench[dicom]"') from None
-    volume = nibabel.load(path)
+        turn = turn_of(affine_of(volume))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
     stored = np.asarray(volume.dataobj)
-    orientations = nibabel.orientations
-    turn = orientations.ornt_transform(
-        orientations.io_orientation(volume.affine), orientations.axcodes2ornt(("L", "P", "S"))
-    )
-    columns_rows_slices = orientations.apply_orientation(stored.reshape((*stored.shape, 1, 1)[:3]), turn)
+    columns_rows_slices = nibabel().orientations.apply_orientation(stored.reshape((*stored.shape, 1, 1)[:3]), turn)
     filled = np.flatnonzero(columns_rows_slices.any(axis=(0, 1)))
     if filled.size != 1:
         raise DataError(f"{path}: a mask has one axial slice that is not empty. Got {filled.size}")

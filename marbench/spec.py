@@ -13,6 +13,7 @@ import math
 import re
 import tomllib
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Self, get_args, get_origin
 
 import numpy as np
@@ -383,6 +384,8 @@ def _keys_at(location: list[str]) -> list[str]:
             continue
         fields = {field.alias or name: field for name, field in model.model_fields.items()}
         model = fields[part].annotation
+        if get_origin(model) is UnionType:  # an optional table, which no part of the location stands for
+            model = next(one for one in get_args(model) if hasattr(one, "model_fields"))
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

@@ -277,6 +277,9 @@ def test_a_spec_is_frozen() -> None:
     [
         ("[phisics]\nphotons = 1\n", "unknown key 'phisics'; did you mean 'physics'"),
         ("[physics]\nphoton = 1\n", r"unknown key 'physics\.photon'; did you mean 'photons'"),
+        ("[physics.bowtie]\nmatrial = 'water'\n", r"unknown key 'physics\.bowtie\.matrial'; did you mean 'material'"),
+        ("[recorded]\nformt = 'files'\n", r"unknown key 'recorded\.formt'; did you mean 'format'"),
+        ("[recorded.sinogram]\ntransposd = true\n", r"'recorded\.sinogram\.transposd'; did you mean 'transposed'"),
         ("[physics]\nscatter = true\n", "scatter = true: it takes a value, not true or false"),
         ("[geometry]\nviews = true\n", "views = true: it takes a value, not true or false"),
         ("[physics]\nphotons = 0.001\n", r"physics\.photons: .*greater than or equal to 1.*got 0\.001"),

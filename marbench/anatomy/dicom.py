@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from marbench.anatomy.collection import SliceCollection
-from marbench.anatomy.dicom_header import frames_of, read_header, reason_to_skip
+from marbench.anatomy.dicom_header import frames_of, naming, read_header, reason_to_skip
 from marbench.anatomy.dicom_slice import DicomSlice, pixel_digest
 from marbench.anatomy.dicom_values import calibration, position, whole
 from marbench.anatomy.files import files_below
-from marbench.anatomy.native import UnreadableFile
 from marbench.anatomy.pseudonyms import patient_label
 from marbench.anatomy.resample import Fit
 from marbench.anatomy.split import Counts
@@ -98,7 +97,7 @@ class DicomFolder(SliceCollection):
 
     def _slices_in(self, file: Path) -> Iterator[_Indexed]:
         """Yield the slices in a file, their headers checked; what is passed over is counted."""
-        try:
+        with naming(file):
             header = read_header(file)
             if header is None:
                 self.skipped["not DICOM"] += 1
@@ -111,8 +110,6 @@ class DicomFolder(SliceCollection):
                     yield self._indexed(file, number, frame)
                 else:
                     self.skipped[reason] += 1
-        except DataError as error:
-            raise UnreadableFile(file, str(error)) from error
 
     def _indexed(self, file: Path, number: int, header: Any) -> _Indexed:
         place = position(header), whole(header, "InstanceNumber")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from marbench.anatomy.dicom_values import axes_of, whole
+from marbench.anatomy.native import UnreadableFile
 from marbench.errors import DataError
 
-__all__ = ["frames_of", "pydicom", "read_header", "reason_to_skip"]
+__all__ = ["frames_of", "naming", "pydicom", "read_header", "reason_to_skip"]
 
 PREAMBLE = 128
 BEGINNINGS = (b"\x08\x00", b"\x00\x08", b"\x02\x00")
@@ -59,25 +61,33 @@ def pydicom() -> ModuleType:
     return package
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Raise UnreadableFile, which names the file, for whatever is wrong with a header that is read in this context."""
+    try:
+        yield
+    except DataError as error:
+        raise UnreadableFile(path, str(error)) from error
+    except Exception as error:  # pydicom raises many kinds, most of them only when a value is asked for
+        raise UnreadableFile(
+            path, f"the DICOM header cannot be read ({error}). Replace the file or remove it."
+        ) from error
+
+
 def read_header(path: Path) -> Any:
-    """Return the header without the pixels, or None for a file that is not DICOM.
+    """Return the header without the pixels, or None for a file that is not DICOM; for errors see `naming`.
 
     Exports of some systems lack the preamble and the meta information: they begin with the data set itself.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(PREAMBLE + 4)
-        bare = start[PREAMBLE:] != b"DICM"
-        if bare and start[:2] not in BEGINNINGS:
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            header = pydicom().dcmread(path, stop_before_pixels=True, specific_tags=HEADER, force=bare)
-            return None if bare and not (header.get("SOPClassUID") and header.get("Modality")) else header
-    except DataError:
-        raise
-    except Exception as error:  # pydicom raises many kinds
-        raise DataError(f"the DICOM header cannot be read ({error}). Replace the file or remove it.") from error
+    with path.open("rb") as file:
+        start = file.read(PREAMBLE + 4)
+    bare = start[PREAMBLE:] != b"DICM"
+    if bare and start[:2] not in BEGINNINGS:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = pydicom().dcmread(path, stop_before_pixels=True, specific_tags=HEADER, force=bare)
+        return None if bare and not (header.get("SOPClassUID") and header.get("Modality")) else header
 
 
 def frames_of(header: Any) -> list[Any]:

@@ -66,12 +66,17 @@ class DicomSlice:
 
     def decode(self) -> DecodedSlice:
         """Read the slice as it is stored; errors as of `read`."""
-        dataset, headers = _opened(self.file, *_state(self.file))
-        header = headers[self.frame]
-        values = calibration(header, self.fit)
-        stored = _stored(dataset, self.frame if len(headers) > 1 else None)
-        image = stored.astype(np.float32) * np.float32(values.slope) + np.float32(values.intercept)
-        return DecodedSlice(stored, values, image, _padding(header, stored, image, values.slope, values.intercept))
+        try:
+            dataset, headers = _opened(self.file, *_state(self.file))
+            header = headers[self.frame]
+            values = calibration(header, self.fit)
+            stored = _stored(dataset, self.frame if len(headers) > 1 else None)
+            image = stored.astype(np.float32) * np.float32(values.slope) + np.float32(values.intercept)
+            return DecodedSlice(stored, values, image, _padding(header, stored, image, values.slope, values.intercept))
+        except DataError:
+            raise
+        except Exception as error:  # pydicom raises many kinds, some only when a value is asked for
+            raise DataError(f"the file cannot be read ({error}). Replace it or take it out of the folder.") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +127,7 @@ def pixel_digest(stored: DicomSlice) -> bytes:
     try:
         dataset, _ = _opened(stored.file, *_state(stored.file))
         return hashlib.sha256(dataset.PixelData).digest()
-    except (DataError, AttributeError):
+    except Exception:  # of whatever kind: reading the slice will say why
         return str(stored.file).encode(errors="replace")
 
 
@@ -141,12 +146,9 @@ def _opened(file: Path, modified: int, size: int) -> tuple[Any, list[Any]]:
     content = content_of(file)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            dataset = pydicom().dcmread(io.BytesIO(content), force=True)
-            if "TransferSyntaxUID" not in dataset.file_meta:
-                dataset.file_meta.TransferSyntaxUID = _syntax(dataset)
-        except Exception as error:  # pydicom raises many kinds
-            raise DataError(f"the file cannot be read ({error}). Replace it or take it out of the folder.") from error
+        dataset = pydicom().dcmread(io.BytesIO(content), force=True)
+        if not dataset.file_meta.get("TransferSyntaxUID"):
+            dataset.file_meta.TransferSyntaxUID = _syntax(dataset)
         return dataset, frames_of(dataset)
 
 
@@ -173,6 +175,8 @@ def _stored(dataset: Any, frame: int | None) -> NDArray[Any]:
 
 def _advice(syntax: Any) -> str:
     """Say what helps against pixels that cannot be read: a decoder where there is none, another file otherwise."""
+    if not syntax.is_transfer_syntax:
+        return f"Its TransferSyntaxUID, {syntax}, is not a known one: convert the file."
     if syntax.is_compressed and not syntax.is_deflated:
         try:
             available = pydicom().pixels.get_decoder(syntax).is_available

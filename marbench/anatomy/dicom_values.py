@@ -57,7 +57,7 @@ def numbers(header: Any, keyword: str, count: int) -> NDArray[np.float64] | None
     """Return the numbers of an attribute; None where they are missing or none."""
     try:
         values = np.array(header[keyword].value, dtype=float).reshape(count)
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except Exception:  # pydicom raises kinds of its own where the length of a value does not fit its type
         return None
     return values if np.isfinite(values).all() else None
 
@@ -169,7 +169,7 @@ def _window(header: Any) -> tuple[float, float] | None:
     """Return (low, high) of the display window, as it stands there; None where there is none."""
     try:
         level, width = (float(np.atleast_1d(header[key].value)[0]) for key in ("WindowCenter", "WindowWidth"))
-    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
+    except Exception:  # see `numbers`
         return None
     if not (math.isfinite(level) and math.isfinite(width) and width > 0):
         return None

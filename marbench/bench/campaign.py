@@ -63,6 +63,8 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
     places = tuple(range(len(every))) if options.spread is None else spread(every, options.spread)
     keys = tuple(every[place] for place in places)
     gallery = Gallery(folder / "images", _wanted_images(suite, keys, options.images) | options.pictures)
+    # A picture that is there is made anew with its number, though it was drawn of a case that is not wanted by now.
+    gallery = replace(gallery, cases=gallery.cases | gallery.holding(keys, options.force))
     where = options.device if options.dask else str(device)
     conditions = Conditions(suite.spec, fitted, where, options.limits, options.isolation, gallery.cases)
     return Campaign(options, Store(folder, suite.spec), suite, keys, places, hashes, conditions, gallery)

@@ -179,12 +179,11 @@ def _given(
     methods: object, spec: Spec, device: torch.device, plugins: str | Path | Iterable[str | Path], preset: str | None
 ) -> Iterator[FittedMethod | LoadedMethod]:
     """Yield the methods that a user means: those by name fitted to the benchmark, all others loaded."""
-    found = discover(plugins)
-    for each in methods if isinstance(methods, list | tuple) else [methods]:
-        if isinstance(each, str):
-            yield from (request.for_spec(spec) for request in parse_methods(each, found, preset))
-        else:
-            yield _loaded(each, spec, device)
+    listed = methods if isinstance(methods, list | tuple) else [methods]
+    # All names at once: one of them at least must have the preset.
+    if named := [each for each in listed if isinstance(each, str)]:
+        yield from (request.for_spec(spec) for request in parse_methods(",".join(named), discover(plugins), preset))
+    yield from (_loaded(each, spec, device) for each in listed if not isinstance(each, str))
 
 
 def _refuse_twins(labels: Sequence[str]) -> None:

@@ -83,3 +83,5 @@ class RunOptions:
         for name, known in choices.items():
             if (value := getattr(self, name)) not in known:
                 raise MarbenchError(f"{name} cannot be {value!r}; {nearest(str(value), known)}")
+        if self.isolation == "inline" and self.limits.memory_gb is not None:
+            raise MarbenchError("Only a process of its own can be held to --memory: drop it, or --isolation inline.")

@@ -54,7 +54,7 @@ class Producer(Protocol):
     Attributes
     ----------
     failure : Failure or None
-        Why the method cannot be opened.
+        Why the method could not be opened.
     parameters : int or None
         Of its networks, once it is open.
     """
@@ -170,18 +170,27 @@ class ProcessProducer:
         # What the process leaves there when it is killed, a patient's slices for one, goes with it.
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._calls = 0
+        self._was_open = False
         self.failure: Failure | None = None
         self.parameters: int | None = None
 
     @property
     def is_open(self) -> bool:
         """See `Producer`."""
-        return self._child is not None or self.failure is not None
+        # What could be loaded once is loaded anew for each case: a failure to do so is one of that case alone.
+        return self._child is not None or (self.failure is not None and not self._was_open)
 
     def open(self) -> None:
-        """See `Producer`."""
+        """See `Producer`. A method whose process was ended from outside is loaded once more."""
         if self.is_open:
             return
+        self._open()
+        if _from_outside(self.failure):
+            self._open()
+        self._was_open = self._was_open or self.failure is None
+
+    def _open(self) -> None:
+        self.failure = None
         try:
             self._child = self._start()
         except (MarbenchError, OSError) as error:
@@ -207,7 +216,7 @@ class ProcessProducer:
         if self._child is not None and not self._child.is_idle():
             self.close()  # something has ended or spoiled it between two calls
         outcome = self._produce(case, tidy)
-        if outcome.failure is not None and outcome.failure.error_kind in _FROM_OUTSIDE:
+        if self.failure is None and _from_outside(outcome.failure):  # else it was the loading, which was tried twice
             outcome = self._produce(case, tidy)
         return outcome
 
@@ -291,7 +300,7 @@ def producer_of(
         # A card takes no limit off its method: within this process nobody could hold it to one.
         asked = wanted == "inline" or entry.origin == "shipped"
         wanted = "inline" if asked and not limits.need_processes else "process"
-    if card.isolation == "venv" or card.python:
+    if card.own_interpreter:
         # Another interpreter is never in this process, whatever was asked for.
         return ProcessProducer(fitted, spec, device, limits, lambda: start_interpreter(*_interpreter(fitted)))
     if wanted == "inline" or not hasattr(os, "fork"):
@@ -331,6 +340,10 @@ def _failure_of(told: Any) -> Failure | None:
     # What a child of ours sends is shorter than that.
     kind, message, trace = kind[:200], message[:MESSAGE_LIMIT], trace[-TRACE_LIMIT:]
     return Failure(status, clean(kind), clean(message), clean(trace))
+
+
+def _from_outside(failure: Failure | None) -> bool:
+    return failure is not None and failure.error_kind in _FROM_OUTSIDE
 
 
 def _number(value: Any) -> float:

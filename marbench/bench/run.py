@@ -33,6 +33,8 @@ from marbench.machine.host import describe_host, host_id
 from marbench.machine.interrupts import Interrupts
 from marbench.method.request import MethodRequest
 from marbench.results.inflight import InFlight, forget_unfinished
+from marbench.results.part_file import table_of
+from marbench.results.rows import TimingRow
 from marbench.spec import Spec
 
 __all__ = ["RunSummary", "run_benchmark", "time_benchmark"]
@@ -121,11 +123,16 @@ def time_benchmark(
     options: RunOptions,
     progress: Progress,
     interrupts: Interrupts,
-) -> None:
-    """Time methods on this machine, whether or not they were timed before. Errors as in `run_benchmark`."""
+) -> pd.DataFrame:
+    """Time methods on this machine, whether or not they were timed before. Errors as in `run_benchmark`.
+
+    Returns the calls that were timed now, as of `marbench.results.rows.TimingRow`: of a method that fails, none.
+    """
     campaign = prepare(spec, requests, folder, options)
     register(campaign, new_rows=True)
-    _time(list(campaign.hashes), campaign, progress, interrupts)
+    timed = _time(list(campaign.hashes), campaign, progress, interrupts)
+    timings: pd.DataFrame = table_of("timing", [timing.record() for timing in timed]).to_pandas()
+    return timings
 
 
 def _executor(options: RunOptions, conditions: Conditions, units: int, progress: Progress) -> Executor:
@@ -154,15 +161,16 @@ def _time_the_untimed(campaign: Campaign, rows: pd.DataFrame, progress: Progress
         progress.note(f"Nothing could be timed: {error}")
 
 
-def _time(labels: Sequence[str], campaign: Campaign, progress: Progress, interrupts: Interrupts) -> None:
+def _time(labels: Sequence[str], campaign: Campaign, progress: Progress, interrupts: Interrupts) -> list[TimingRow]:
     if not labels:
-        return
+        return []
     progress.begin("Timing", len(labels))
     # All threads of the machine: here nobody else computes, and no score depends on it.
     # And what was kept for scoring is let go of before: a time is not to depend on what ran before.
     limits = replace(campaign.options.limits, threads=torch.get_num_threads())
     session = Session(replace(campaign.conditions, limits=limits))
     cases = [campaign.suite[campaign.places[index]] for index in timing_cases(len(campaign.keys))]
+    timed: list[TimingRow] = []
     try:
         for label in labels:
             timings = time_method(label, cases, session)
@@ -172,6 +180,8 @@ def _time(labels: Sequence[str], campaign: Campaign, progress: Progress, interru
             else:
                 with interrupts.shield():
                     campaign.store.add_timings(timings)
+                timed += timings
             progress.advance()
     finally:
         session.close()
+    return timed

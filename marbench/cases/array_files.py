@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import scipy.io
+import scipy.sparse
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -108,8 +109,12 @@ def _mat(content: bytes, key: str | None) -> Array:
         return _hdf5(content, key).T  # MATLAB 7.3 writes HDF5 with its axes in reverse order
     listed = {str(name): size for name, size, _ in scipy.io.whosmat(io.BytesIO(content))}
     name = _chosen(key, listed)
-    array: Array = scipy.io.loadmat(io.BytesIO(content), variable_names=[name])[name]
-    return array
+    stored = scipy.io.loadmat(io.BytesIO(content), variable_names=[name])[name]
+    if not scipy.sparse.issparse(stored):
+        return np.asarray(stored)
+    if math.prod(stored.shape) * stored.dtype.itemsize > LIMIT:
+        raise DataError(f"{name!r} is sparse, and in full larger than {LIMIT:,} bytes")
+    return np.asarray(stored.toarray())
 
 
 def _raw(content: bytes, how: ArrayFile, shape: tuple[int, ...]) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import zipfile
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -21,7 +22,7 @@ from marbench.cases.export_readme import readme
 from marbench.cases.info import CaseInfo
 from marbench.cases.recorded import read_facts
 from marbench.cases.sources import CaseSource
-from marbench.errors import DataError
+from marbench.errors import DataError, StoreError
 from marbench.machine.files import write_atomically
 from marbench.spec import Spec
 from marbench.spec_file import hold_to_spec
@@ -53,10 +54,11 @@ def export_cases(
     Raises
     ------
     StoreError
-        The folder holds another benchmark, or cannot be written.
+        The folder holds another benchmark or files of somebody else by our names, or cannot be written.
     DataError
         A case cannot be made, or the format needs a package that is not installed.
     """
+    _refuse_others(folder)
     hold_to_spec(folder, suite.spec)
     write_atomically(folder / "README.txt", readme(suite.spec, form, truth).encode())
     keys, last = suite.case_keys[:limit], FORMATS[form].suffix
@@ -76,6 +78,13 @@ def export_cases(
         advance()
     write_atomically(folder / "cases.csv", _table(folder, note).encode())
     return len(keys)
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise StoreError where files that would be replaced lie without ``spec.toml``, which an export writes first."""
+    for name in ("README.txt", "cases.csv"):
+        if os.path.lexists(folder / name) and not os.path.lexists(folder / "spec.toml"):
+            raise StoreError(f"{folder / name} was not written by marbench; choose another --out.")
 
 
 def _arrays(case: Case) -> dict[str, NDArray[Any]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import scipy.io
+import scipy.sparse
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -103,8 +104,8 @@ def _mat(path: Path, shape: Shape, _: float | None) -> Array:
         return _hdf5(content, shape[::-1]).T
     listed = {str(name): tuple(size) for name, size, kind in scipy.io.whosmat(io.BytesIO(content)) if kind != "object"}
     name = _chosen(listed, shape)
-    array: Array = scipy.io.loadmat(io.BytesIO(content), variable_names=[name])[name]
-    return array
+    stored = scipy.io.loadmat(io.BytesIO(content), variable_names=[name])[name]
+    return np.asarray(stored.toarray() if scipy.sparse.issparse(stored) else stored)
 
 
 def _h5(path: Path, shape: Shape, _: float | None) -> Array:

@@ -24,6 +24,8 @@ __all__ = ["AnyMetal", "MaskMetal", "draw", "hold_inside", "made_of", "metals_of
 
 LEAST_INSIDE = 0.5
 """Share of an implant that has to lie within the body: less of it is a mistake in size or place."""
+_SLIVER = 1e-9
+"""Of a pixel's width."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,4 +151,5 @@ def _overlaps(targets: int, cells: int, step: float, shift: float) -> Any:
     low = np.arange(targets)[:, None] - targets / 2
     start = (np.arange(cells)[None, :] - cells / 2) * step + shift
     overlap = np.minimum(low + 1, start + step) - np.maximum(low, start)
-    return scipy.sparse.csr_array(overlap.clip(min=0))
+    # A shift by whole pixels, given in cm, misses them by rounding: a sliver so thin would lengthen the trace.
+    return scipy.sparse.csr_array(np.where(overlap > _SLIVER, overlap, 0))

@@ -40,6 +40,8 @@ class Finding(NamedTuple):
 @click.pass_context
 def command(ctx: click.Context, plugins: tuple[Path, ...], spec: str) -> None:
     """See whether this machine is ready, and what to do. Exit code 1 if a method is broken."""
+    options.start_forking()
+
     import torch
 
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -115,7 +117,10 @@ def _extras() -> Iterator[Finding]:
 def _methods(plugins: tuple[Path, ...], spec: str) -> Iterator[Finding]:
     import torch
 
-    from marbench.bench.producers import InlineProducer
+    from marbench.bench.limits import NO_LIMITS
+    from marbench.bench.producers import producer_of
+    from marbench.bench.work import PRELOAD
+    from marbench.machine.forkserver import shared_server
     from marbench.method.availability import is_untrained
     from marbench.method.discovery import discover
     from marbench.method.request import parse_methods
@@ -128,8 +133,10 @@ def _methods(plugins: tuple[Path, ...], spec: str) -> Iterator[Finding]:
         yield Finding("method (skipped)", False, problem, "mend its method.toml, or name another folder")
     for request in parse_methods("all", found):
         fitted = request.for_spec(resolved)
-        producer = InlineProducer(fitted, resolved, torch.device("cpu"))
+        # As a run does: in the interpreter that it asks for, and a plugin that ends its process does not end this one.
+        producer = producer_of(fitted, resolved, torch.device("cpu"), NO_LIMITS, "auto", shared_server(PRELOAD))
         producer.open()
+        producer.close()
         failure, what = producer.failure, f"method {request.label}"
         if failure is None:
             yield Finding(what, True, "can run")

@@ -157,19 +157,24 @@ def shown(path: Path) -> str:
 
 
 def command_line(ctx: click.Context) -> str:
-    """Return the command line that repeats what a user asked for. Of paths only the last part is kept."""
+    """Return the command line that repeats what a user asked for.
+
+    Of paths only the last part is kept, and of folders of images, of which patients may be named, and machines nothing.
+    """
     words = ["marbench", str(ctx.info_name)]
     for option in ctx.command.params:
         name = str(option.name)
-        if name == "out" or ctx.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+        if name in ("out", "dask") or ctx.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
             continue
         value = ctx.params.get(name)
         if value is True:
             words.append(option.opts[0])
             continue
         for item in value if isinstance(value, tuple) else [value]:
-            flag = [] if isinstance(option, click.Argument) else [option.opts[0]]
-            words += [*flag, _without_folders(option, str(item))]
+            if isinstance(option, click.Argument):
+                words.append(option.make_metavar(ctx))
+            else:
+                words += [option.opts[0], _without_folders(option, str(item))]
     return clean_line(shlex.join(words))
 
 

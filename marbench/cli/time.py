@@ -21,7 +21,9 @@ __all__ = ["command"]
 @options.timeout_option
 @options.memory_option
 @options.threads_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     spec: str,
     methods: str,
     out: Path | None,
@@ -33,7 +35,8 @@ def command(
 ) -> None:
     """Time methods on this machine: one after another, warmed up, on the first, the middle and the last case.
 
-    Let nothing else run meanwhile.
+    Let nothing else run meanwhile. What was measured of them before on this machine no longer counts. Exit code: 0 all
+    were timed, 1 some could not be. With --methods all, a method that cannot run here counts as no failure.
     """
     options.start_forking()
 
@@ -45,8 +48,9 @@ def command(
     from marbench.cli.progress import TerminalProgress
     from marbench.cli.summary import timing_table
     from marbench.machine.interrupts import Interrupts
+    from marbench.method.availability import why_unavailable
     from marbench.method.request import parse_methods
-    from marbench.results.store import open_run
+    from marbench.results.descriptions import read_cards
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
@@ -55,7 +59,10 @@ def command(
     folder = options.results_folder(out, resolved.name)
     asked = RunOptions(device=device, limits=Limits(seconds=timeout, memory_gb=memory))
     with Interrupts() as interrupts, TerminalProgress() as progress:
-        time_benchmark(resolved, requests, folder, asked, progress, interrupts)
-    run = open_run(folder)
-    titles = {label: str(card.get("title") or label) for label, card in run.cards.items()}
-    Console().print(timing_table(run.timings, titles))
+        timings = time_benchmark(resolved, requests, folder, asked, progress, interrupts)
+    titles = {label: str(card.get("title") or label) for label, card in read_cards(folder, []).items()}
+    Console().print(timing_table(timings, titles))
+    untimed = [request for request in requests if request.label not in set(timings["method"])]
+    # Whoever asks for all methods asks for those that can run here.
+    if any(methods != "all" or not why_unavailable(request, resolved) for request in untimed):
+        ctx.exit(1)

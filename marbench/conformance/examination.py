@@ -82,8 +82,7 @@ class Examination:
 
     @property
     def _in_this_interpreter(self) -> bool:
-        card = self._request.entry.card
-        return card.isolation != "venv" and not card.python
+        return not self._request.entry.card.own_interpreter
 
     def _card(self) -> Finding:
         card = self._request.entry.card

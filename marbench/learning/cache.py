@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -22,6 +23,9 @@ __all__ = ["BlockCache", "cache_folder"]
 
 CACHE_VARIABLE = "MARBENCH_CACHE"
 UNUSED_SECONDS = 30 * 24 * 3600.0
+_WORLD = re.compile(r"[0-9a-f]{16}")
+# A block, and what a kill leaves of one, see `write_atomically`.
+_BLOCK = re.compile(r"\d{6,}\.safetensors|\.\d{6,}\.safetensors\.\d+-[0-9a-f]{8}\.tmp")
 
 
 def cache_folder() -> Path:
@@ -45,12 +49,15 @@ class BlockCache:
         self.folder = (folder or cache_folder()) / "training" / key
 
     def remove_unused(self) -> None:
-        """Mark this world as in use, and remove the cases of worlds that no training has used for a month."""
+        """Mark this world as in use, and remove the cases of worlds that no training has used for a month.
+
+        What else lies in the folder, which users may have chosen for more than this, stays.
+        """
         with contextlib.suppress(OSError):  # what cannot be removed, or written, is said when a block is written
             self.folder.mkdir(parents=True, exist_ok=True)
             os.utime(self.folder)
             for other in self.folder.parent.iterdir():
-                if other.stat().st_mtime < time.time() - UNUSED_SECONDS:
+                if _is_world(other) and other.stat().st_mtime < time.time() - UNUSED_SECONDS:
                     shutil.rmtree(other, ignore_errors=True)
 
     def path(self, number: int) -> Path:
@@ -79,3 +86,10 @@ class BlockCache:
             path.unlink(missing_ok=True)
             return None
         return block
+
+
+def _is_world(folder: Path) -> bool:
+    """Tell whether a folder is one of blocks and holds nothing else."""
+    if not _WORLD.fullmatch(folder.name) or not folder.is_dir():
+        return False
+    return all(_BLOCK.fullmatch(file.name) for file in folder.iterdir())

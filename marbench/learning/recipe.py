@@ -19,7 +19,8 @@ from marbench.learning.cases import BLOCK, DEFAULT_MIX, World
 from marbench.learning.packing import bytes_per_case
 from marbench.learning.ranks import ranks_here
 from marbench.machine.files import write_atomically
-from marbench.method.request import MethodRequest
+from marbench.method.request import FittedMethod, MethodRequest
+from marbench.method.weights import NO_WEIGHTS
 from marbench.spec import Spec
 
 __all__ = [
@@ -74,6 +75,8 @@ class Recipe:
         The share of the budget after which batch normalisations keep their statistics, see `BatchStatistics`.
     start : mapping, optional
         The weights that the networks begin from, see `marbench.learning.start.named_start`; None: random ones.
+    method_hash : str
+        What the method is made of, see `FittedMethod.hash`, without weights; ``""`` where an older release began.
     """
 
     method: str
@@ -97,6 +100,7 @@ class Recipe:
     learning_rate_factor: float = 1.0
     statistics_until: float = 1.0
     start: Mapping[str, Any] | None = None
+    method_hash: str = ""
 
     def __post_init__(self) -> None:
         if (self.hours is None) == (self.steps is None):
@@ -123,7 +127,8 @@ class Recipe:
     @classmethod
     def of(cls, request: MethodRequest, spec: Spec, **settings: Any) -> Recipe:
         """Return the recipe for a method on a benchmark."""
-        return cls(**identity_of(request, spec), **settings)
+        code = FittedMethod(request, NO_WEIGHTS).hash
+        return cls(**identity_of(request, spec), method_hash=code, **settings)
 
 
 def pool_sizes(spec: Spec, device: str, cases: int | None = None, drawn: int | None = None) -> dict[str, int]:
@@ -160,7 +165,7 @@ def stored_recipe(out: Path) -> dict[str, Any]:
 
 
 def hold_to_recipe(out: Path, recipe: Recipe) -> None:
-    """Write the recipe into a folder, or see that the run there has the same one.
+    """Write the recipe into a folder, or see that the run there has the same one, of the same method.
 
     Raises
     ------
@@ -172,10 +177,14 @@ def hold_to_recipe(out: Path, recipe: Recipe) -> None:
     if not stored:
         write_atomically(out / "recipe.json", json.dumps(mine, indent=1, ensure_ascii=False).encode() + b"\n")
         return
+    if not stored["method_hash"]:  # an older release did not note it
+        del mine["method_hash"]
     changed = [name for name in mine if stored.get(name) != mine[name]]
     if changed:
         differences = "; ".join(f"{name} is {stored.get(name)} there, {mine[name]} here" for name in changed)
-        raise SpecError(f"{out} holds another training: {differences}. Choose another --out, or the same settings.")
+        raise SpecError(
+            f"{out} holds another training: {differences}. Choose another --out, or the same settings and code."
+        )
 
 
 def faster_precision(device: torch.device) -> str:

@@ -20,7 +20,7 @@ def why_unavailable(request: MethodRequest, spec: Spec) -> str:
     A plugin may still fail to load, which ``marbench doctor`` finds out.
     """
     card = request.entry.card
-    for requirement in card.requires:
+    for requirement in () if card.own_interpreter else card.requires:
         if not is_installed(requirement):
             return needs_package(request.label, requirement)
     if not request.entry.module.is_file():

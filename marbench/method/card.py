@@ -179,6 +179,11 @@ class MethodCard(_Section):
                     raise ValueError(f"preset {preset!r}, {name}: {error}") from None
         return self
 
+    @property
+    def own_interpreter(self) -> bool:
+        """Whether the method never runs in marbench's interpreter; then another one has what it requires."""
+        return self.isolation == "venv" or bool(self.python)
+
     def defaults(self) -> dict[str, Any]:
         """Return the default value of every parameter."""
         return {name: parameter.default for name, parameter in self.parameters.items()}

@@ -22,7 +22,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from marbench.method.card import ParameterValue
+from marbench.method.weights import WeightsCard
 
 __all__ = ["code_without_prose", "fingerprint"]
 
@@ -130,7 +133,16 @@ def _uncounted(path: Path) -> bool:
     if path.name == "method.toml" or _CACHES.fullmatch(path.name) or _PROSE.fullmatch(path.name):
         return True
     pair = {".safetensors": ".json", ".json": ".safetensors"}.get(path.suffix)
-    return pair is not None and path.with_suffix(pair).is_file()
+    return pair is not None and path.with_suffix(pair).is_file() and _is_weights_card(path.with_suffix(".json"))
+
+
+def _is_weights_card(path: Path) -> bool:
+    # A plugin may keep tensors and a table of its own under one name, and loads both itself.
+    try:
+        WeightsCard.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return False
+    return True
 
 
 def _content(path: Path) -> bytes:

@@ -154,7 +154,7 @@ def parse_methods(
     ------
     MethodError
         A method, parameter or value is unknown; the message lists the valid ones. Or two methods that are asked for
-        have the same label.
+        have the same label. Or none of them has the preset.
     """
     found = plugins if isinstance(plugins, Discovery) else discover(plugins)
     entries = found.entries
@@ -176,6 +176,9 @@ def parse_methods(
                 )
     if not requests:
         raise MethodError(f"No method named. {nearest('', entries)}")
+    if preset is not None and all(request.preset != preset for request in requests.values()):
+        known = {name for request in requests.values() for name in request.entry.card.presets}
+        raise MethodError(f"None of the methods has a preset {preset!r}; {nearest(preset, known)}")
     return list(requests.values())
 
 

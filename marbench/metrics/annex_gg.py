@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from marbench.errors import MetricError
-from marbench.metrics.detectability import areas_drawn, auc
+from marbench.metrics.detectability import areas_drawn, auc, drawings
 
 __all__ = ["ANNEX_GG", "AnnexGG", "Grid", "grid", "improvement", "principal_channels"]
 
@@ -120,9 +120,15 @@ def grid(present: ArrayLike, absent: ArrayLike, preset: AnnexGG = ANNEX_GG, seed
     for first in (0, 1):
         template = _template(there[:, :, first::2], none[:, first::2], preset)
         one, other = there[:, :, 1 - first :: 2] @ template, none[:, 1 - first :: 2] @ template
-        cells = [(one[cell], other[cell[0]]) for cell in np.ndindex(one.shape[:2])]
-        areas.append(np.array([auc(*cell) for cell in cells]).reshape(one.shape[:2]))
-        drawn.append(np.mean([areas_drawn(*cell, preset.resamples, rng) for cell in cells], axis=0))
+        cells = list(np.ndindex(one.shape[:2]))
+        areas.append(np.array([auc(one[cell], other[cell[0]]) for cell in cells]).reshape(one.shape[:2]))
+        # All contrasts of a dose are compared with the same images without a lesion: those are drawn once.
+        without = [drawings(other.shape[1], preset.resamples, rng) for _ in other]
+        resampled = [
+            areas_drawn(one[cell], other[cell[0]], drawings(one.shape[2], preset.resamples, rng), without[cell[0]])
+            for cell in cells
+        ]
+        drawn.append(np.mean(resampled, axis=0))
     both = np.mean(areas, axis=0)
     low, high = np.quantile(np.mean(drawn, axis=0), (0.025, 0.975))
     return Grid(both, float(both.mean()), (float(low), float(high)))

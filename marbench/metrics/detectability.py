@@ -15,7 +15,7 @@ from scipy import special
 
 from marbench.errors import MetricError
 
-__all__ = ["Detectability", "areas_drawn", "auc", "detectability", "hotelling_template", "laguerre_gauss"]
+__all__ = ["Detectability", "areas_drawn", "auc", "detectability", "drawings", "hotelling_template", "laguerre_gauss"]
 
 _Floats = NDArray[np.float64]
 _LEAST = 8
@@ -124,7 +124,8 @@ def detectability(
     outputs = [pictures.reshape(len(pictures), -1) @ seen.T for pictures in (one, other)]
     rng = np.random.default_rng(seed)
     decided = [_decide(outputs, rng) for _ in range(splits)]
-    areas = [areas_drawn(*each, max(1, resamples // splits), rng) for each in decided]
+    each = max(1, resamples // splits)
+    areas = [areas_drawn(*pair, *(drawings(len(kind), each, rng) for kind in pair)) for pair in decided]
     low, high = np.quantile(np.concatenate(areas), (0.025, 0.975))
     place = np.arange(size) - (size - 1) / 2
     lesion = np.hypot(place[:, None], place) <= max(radius, 0.71)
@@ -145,11 +146,15 @@ def _decide(outputs: list[_Floats], rng: np.random.Generator) -> tuple[_Floats, 
     return one, other
 
 
-def areas_drawn(one: _Floats, other: _Floats, resamples: int, rng: np.random.Generator) -> _Floats:
-    """Return the AUC of so many bootstrap samples of decision variables with and without a lesion."""
+def drawings(count: int, resamples: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return how often each of ``count`` images comes in each bootstrap sample, ``(resamples, count)``."""
+    return rng.multinomial(count, np.full(count, 1 / count), resamples)
+
+
+def areas_drawn(one: _Floats, other: _Floats, of_one: NDArray[np.int64], of_other: NDArray[np.int64]) -> _Floats:
+    """Return the AUC of bootstrap samples of decision variables with and without a lesion, drawn by `drawings`."""
     wins = _wins(one, other)
-    drawn = [rng.multinomial(count, np.full(count, 1 / count), resamples) for count in wins.shape]
-    return np.asarray(((drawn[0] @ wins) * drawn[1]).sum(axis=1) / wins.size)
+    return np.asarray(((of_one @ wins) * of_other).sum(axis=1) / wins.size)
 
 
 def _wins(one: _Floats, other: _Floats) -> _Floats:

@@ -72,7 +72,8 @@ def coverage(
     """Return the fraction of every pixel's area that each material covers.
 
     The metal is mirrored left to right (if so told), scaled, turned and shifted, in this order; it may leave the grid.
-    Fractions are counted from 8 × 8 samples per pixel, 16 × 16 where the grid is coarser than the reference.
+    Fractions are counted from 8 × 8 samples per pixel, 16 × 16 where its pixels are one and a half times as
+    wide as those of the (scaled) reference or wider.
     Shifts by whole pixels shift the result bit for bit.
 
     Parameters

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from marbench.metrics.measure import Measure, stored_measures
 from marbench.results.admission import admit
-from marbench.results.rows import TIMING_SCHEMA
+from marbench.results.rows import TIMING_SCHEMA, Evidence
 from marbench.results.store import Run
 from marbench.spec import PROTOCOL, Spec
 
 __all__ = ["Benchmark", "gather", "natural_key"]
 
 _OK = "ok"
+_PROOFS: tuple[Evidence, ...] = ("reported", "recomputed from images", "run here")
+"""The weakest first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +157,8 @@ def natural_key(text: str) -> tuple[tuple[bool, int, str], ...]:
 def gather(runs: Sequence[Run]) -> list[Benchmark]:
     """Sort the rows of runs into benchmarks; where a method was run more than once, its newest valid entry counts.
 
-    An entry is all rows of one method hash, wherever they lie. It is valid when every case went well; of entries that
-    are equally valid the one in the last-named run is the newest. Entries are never mixed.
+    An entry is all rows of one method hash, wherever they lie. It is valid when every case went well; of valid entries
+    the one in the last-named run is the newest. Without a valid one the most complete counts. Entries are never mixed.
     """
     keys = {
         (str(spec_hash), int(protocol)): None
@@ -177,9 +179,11 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
     rows, unmade = _apart(rows)
     rows, refused = admit(rows)
     rows, replaced = _newest_entries(rows)
+    rows = _without_strays(rows)
     created = rows.pop("_created").to_numpy(np.int64)
     timings = pd.concat([_of(run.timings, spec_hash, protocol) for run in own], ignore_index=True)
-    timings = timings.merge(rows[["method", "method_hash"]].drop_duplicates())
+    shown = rows[["method", "method_hash"]].drop_duplicates()
+    timings = timings.merge(shown)
     return Benchmark(
         spec=own[-1].spec,
         spec_hash=spec_hash,
@@ -188,13 +192,26 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
         created=created,
         timings=timings,
         hosts=_merged(run.hosts for run in own),
-        cards=_merged(run.cards for run in own),
+        cards=_merged(_cards_of(run, dict(shown.itertuples(index=False))) for run in sorted(own, key=_proof)),
         folders=tuple(run.folder for run in own),
         problems=tuple(dict.fromkeys([*unmade, *(text for run in own for text in run.problems), *refused])),
         replaced=tuple(replaced),
         commands=tuple(dict.fromkeys(text for run in own for text in run.commands)),
         notices=tuple(dict.fromkeys(text for run in own for text in run.notices)),
     )
+
+
+def _cards_of(run: Run, shown: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
+    """Return the cards of the versions whose rows are shown: another's title and links are not theirs."""
+    return {
+        label: card
+        for label, card in run.cards.items()
+        if card.get("method_hash") in (None, shown.get(label, card.get("method_hash")))
+    }
+
+
+def _proof(run: Run) -> int:
+    return max(map(_PROOFS.index, run.rows["evidence"].unique()), default=0)
 
 
 def _of(frame: pd.DataFrame, spec_hash: str, protocol: int) -> pd.DataFrame:
@@ -218,22 +235,37 @@ def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _newest_entries(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Keep one entry per method, and of each (method, case) one row: a good one where there is one, else the newest."""
-    rows = rows.assign(_ok=rows["status"] == _OK)
-    rows = rows.sort_values(["method", "case_id", "method_hash", "_ok", "_run"], kind="stable")
+    # What an archive reports takes the place of nothing that was run here, or scored from its pictures.
+    proof = rows["evidence"].map(_PROOFS.index)
+    rows = rows.assign(_ok=rows["status"] == _OK, _proof=proof)
+    rows = rows.sort_values(["method", "case_id", "method_hash", "_ok", "_proof", "_run"], kind="stable")
     rows = rows.drop_duplicates(["method", "case_id", "method_hash"], keep="last")
     entries = rows.groupby(["method", "method_hash"], sort=True).agg(good=("_ok", "sum"), run=("_run", "max"))
     entries = entries.reset_index()
     entries["valid"] = entries["good"] == max(rows["case_id"].nunique(), 1)
-    entries = entries.sort_values(["method", "valid", "run", "good", "method_hash"], kind="stable")
+    entries = entries.sort_values(["method", "valid", "good", "run", "method_hash"], kind="stable")
     kept = entries.drop_duplicates("method", keep="last")
     dropped = entries.drop(kept.index)
     notes = [
         f"An older or less complete entry of {method} (method hash {method_hash}) is not shown."
         for method, method_hash in dropped[["method", "method_hash"]].itertuples(index=False)
     ]
-    rows = rows.merge(kept[["method", "method_hash"]]).drop(columns=["_ok", "_run"])
+    rows = rows.merge(kept[["method", "method_hash"]]).drop(columns=["_ok", "_proof", "_run"])
     order = np.lexsort((rows["case_id"], rows["method"]))
     return rows.iloc[order].reset_index(drop=True), notes
+
+
+def _without_strays(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows without numbers that at most half of the methods have of a case.
+
+    Whether a slice has a place for a region is a matter of the case: one method alone must not decide it.
+    """
+    good = (rows["status"] == _OK).groupby(rows["case_id"]).transform("sum")
+    for measure in stored_measures(rows.columns):
+        if "region" in measure.needs:
+            told = rows.groupby("case_id")[measure.id].transform("count")
+            rows[measure.id] = rows[measure.id].where(2 * told > good)
+    return rows
 
 
 def _merged(parts: Iterable[Mapping[str, Mapping[str, Any]]]) -> dict[str, Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from marbench.report.findings import Findings
 from marbench.report.formats import number
-from marbench.report.gallery_store import StoredCase, read_case
+from marbench.report.gallery_store import StoredCase
 from marbench.report.page import Output
 from marbench.report.pictures import body_frame, method_images, windowed, write_panels
 
@@ -55,9 +55,7 @@ def write_example(findings: Findings, output: Output) -> Example | None:
     if chosen is None:
         return None
     case_id, told = chosen
-    case = read_case(findings.pictures[case_id], findings.note)
-    if case is None:
-        return None
+    case = findings.shown[case_id].stored
     corrected = method_images(findings, case_id, case.truth.shape, findings.corrections(findings.methods))
     images = {"truth": case.truth, "uncorrected": case.uncorrected, **corrected}
     output.write(SHARE_FILE, _preview(case, next(iter(corrected.values()), case.truth)))
@@ -78,12 +76,12 @@ def write_example(findings: Findings, output: Output) -> Example | None:
 
 
 def _choose(findings: Findings) -> tuple[str, str] | None:
-    """Return the case with pictures on which the first method gains most over the uncorrected image, and that in words.
+    """Return the case of the gallery on which the first method gains most over the uncorrected image, and why that one.
 
     Without such scores: the one with the median metal.
     """
     table = findings.cases
-    kept = [at for at, case in enumerate(table.ids) if case in findings.pictures]
+    kept = [at for at, case in enumerate(table.ids) if case in findings.shown]
     if not kept:
         return None
     board, raw = findings.board, findings.benchmark.uncorrected

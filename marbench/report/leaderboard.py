@@ -56,10 +56,8 @@ def _board_data(board: Standings) -> dict[str, Any]:
 
 def _charts(findings: Findings, board: Standings) -> dict[str, RankChart]:
     """Return the rank chart of a board for wide and for narrow windows."""
-    benchmark, compared = findings.benchmark, group_comparisons(findings.benchmark, board)
-    drawn = {
-        kind: rank_chart(benchmark, board, findings.entries, compared, width) for kind, width in _CHART_WIDTHS.items()
-    }
+    compared = group_comparisons(findings.benchmark, board)
+    drawn = {kind: rank_chart(board, findings.entries, compared, width) for kind, width in _CHART_WIDTHS.items()}
     return {kind: chart for kind, chart in drawn.items() if chart is not None}
 
 

@@ -30,7 +30,7 @@ class Output:
     """A folder of pages that remembers what it wrote, and removes what only an earlier rendering wrote.
 
     What an earlier rendering wrote stands in ``files.json``, with the SHA-256 of each file: one that has changed since
-    is not ours any more. No link below the folder is followed.
+    is not ours any more. Without it no file that is there is replaced. No link below the folder is followed.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Output:
     Raises
     ------
     StoreError
-        The folder has a ``files.json`` of another kind.
+        The folder has a ``files.json`` of another kind, or a file of the user's in the place of one to be written.
     """
 
     folder: Path
@@ -51,16 +51,28 @@ class Output:
     notices: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._earlier = _read_manifest(self.folder / _MANIFEST)
+        earlier = _read_manifest(self.folder / _MANIFEST)
+        self._earlier, self._new = earlier or {}, earlier is None
 
     def write(self, name: str, content: str | bytes) -> str:
         """Write a file by its path below the folder, with ``/``; return that path."""
         data = content.encode(errors="replace") if isinstance(content, str) else content
         path = within(self.folder, name)
         if not _holds(path, data):
+            if self._new and name not in self.files and name != _MANIFEST:
+                self._claim(path)
             write_atomically(path, data)
         self.files[name] = hashlib.sha256(data).hexdigest()
         return name
+
+    def _claim(self, path: Path) -> None:
+        """Leave a manifest, for a rendering that is cut short; but not where a file is in the way."""
+        manifest = self.folder / _MANIFEST
+        if path.exists() and not path.is_symlink():
+            manifest.unlink(missing_ok=True)
+            raise StoreError(f"{path} was not written by marbench. Choose another folder, or remove it.")
+        if not manifest.exists():
+            write_atomically(manifest, json.dumps({"kind": _KIND, "files": {}}).encode())
 
     def discard(self, name: str) -> None:
         """Remove a file that was written, after all."""
@@ -81,8 +93,8 @@ class Output:
         self.write(_MANIFEST, json.dumps(content, indent=0) + "\n")
 
 
-def _read_manifest(path: Path) -> dict[str, str]:
-    """Return what an earlier rendering wrote, name → SHA-256."""
+def _read_manifest(path: Path) -> dict[str, str] | None:
+    """Return what an earlier rendering wrote, name → SHA-256; None where there was none."""
     try:
         content = json.loads(read_file(path, _MANIFEST_BYTES))
         files = dict(content["files"])
@@ -92,7 +104,7 @@ def _read_manifest(path: Path) -> dict[str, str]:
         if any(name.is_absolute() or ".." in name.parts or not name.parts for name in names):
             raise ValueError
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         raise StoreError(
             f"{path} was not written by marbench. Choose another folder for the report, or remove it."

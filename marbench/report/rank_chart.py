@@ -12,7 +12,7 @@ from marbench.report.benchmark import Benchmark
 from marbench.report.entries import Entry
 from marbench.report.formats import number
 from marbench.report.standings import Standings
-from marbench.report.stats import Comparison, bootstrap_means, can_differ, compare
+from marbench.report.stats import Comparison, bootstrap_means, compare
 from marbench.report.tables import case_scores
 
 __all__ = ["RankChart", "RankLine", "RankPoint", "group_comparisons", "rank_chart"]
@@ -69,7 +69,6 @@ class RankChart:
 
 
 def rank_chart(
-    benchmark: Benchmark,
     board: Standings,
     entries: Mapping[str, Entry],
     comparisons: Mapping[int, Comparison],
@@ -99,16 +98,15 @@ def rank_chart(
     def height_of(rank: float) -> float:
         return _TOP + _ROW * (rank - 0.5)
 
-    decided = [_sure(benchmark, group, len(methods)) for group in columns]
+    results = [board.comparisons[measure.id] if group == 0 else comparisons[group] for group in columns]
     lines = []
     for index, method in enumerate(methods):
         shift = spread * (index - (len(methods) - 1) / 2)
         points = []
-        for x, group, sure in zip(places, columns, decided, strict=True):
-            result = board.comparisons[measure.id] if group == 0 else comparisons[group]
+        for x, group, result in zip(places, columns, results, strict=True):
             first, last = result.rank_interval[index]
-            ends = (height_of(first), height_of(last)) if sure else None
-            told = f"{titles[index]}, {_name(group)}: {_told(result, index, measure, sure)}"
+            ends = (height_of(first), height_of(last)) if result.decides else None
+            told = f"{titles[index]}, {_name(group)}: {_told(result, index, measure)}"
             points.append(RankPoint(round(x + shift, 1), height_of(int(result.rank[index])), ends, told))
         path = "M" + "L".join(f"{point.x} {point.y}" for point in points)
         entry = entries[method]
@@ -152,18 +150,12 @@ def group_comparisons(benchmark: Benchmark, board: Standings) -> dict[int, Compa
     return found
 
 
-def _sure(benchmark: Benchmark, group: int, methods: int) -> bool:
-    rows = benchmark.rows[benchmark.rows["case_id"] != ""]
-    chosen = rows if group == 0 else rows[rows["size_group"] == group]
-    return can_differ(int(chosen["patient_id"].nunique()), methods - 1)
-
-
 def _name(group: int) -> str:
     return f"metal-size group {group}" if group else "all cases"
 
 
-def _told(result: Comparison, index: int, measure: Measure, sure: bool) -> str:
+def _told(result: Comparison, index: int, measure: Measure) -> str:
     low, high = result.rank_interval[index]
-    interval = f" (95 % interval {low}–{high})" if sure else ""
+    interval = f" (95 % interval {low}–{high})" if result.decides else ""
     mean = f"{number(float(result.mean[index]), measure.digits)} {measure.unit}".rstrip()
     return f"rank {result.rank[index]}{interval}, {measure.title} {mean}"

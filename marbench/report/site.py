@@ -229,6 +229,7 @@ def _entries(findings: Findings) -> list[Entry]:
                 good=cover.good if cover else 0,
                 total=cover.total if cover else 0,
                 scores=finite_json(scores),
+                evidence=findings.entries[method].evidence,
             )
         )
     return sorted(entries, key=lambda entry: entry.rank or len(entries) + 1)
@@ -242,13 +243,21 @@ def _leading(board: Board) -> tuple[Measure, ...]:
 
 
 def _mark_current(records: Iterable[Record], shown: Mapping[str, str]) -> None:
-    """Mark the entries that a leaderboard shows: of each version the most complete one, the last published of those."""
+    """Mark the entries that a leaderboard shows: of each version the most complete one, the best proved of those.
+
+    Of equals the last published.
+    """
     found = [(record.id, entry) for record in records for entry in record.entries]
     own = [(run, entry) for run, entry in found if shown.get(entry.method) == entry.method_hash]
-    holders = {(entry.method, entry.method_hash): run for run, entry in sorted(own, key=lambda each: each[1].good)}
+    holders = {(entry.method, entry.method_hash): run for run, entry in sorted(own, key=_standing)}
     for record in records:
         for entry in record.entries:
             entry.current = holders.get((entry.method, entry.method_hash)) == record.id
+
+
+def _standing(found: tuple[str, Entry]) -> tuple[int, bool, bool]:
+    entry = found[1]
+    return entry.good, not entry.evidence, "reported" not in entry.evidence
 
 
 def _dates(records: Iterable[Record]) -> dict[str, str]:

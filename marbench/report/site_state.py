@@ -35,6 +35,7 @@ class Entry(_Part):
     good: int
     total: int
     scores: dict[str, Annotated[float, Field(allow_inf_nan=False)] | Literal["inf", "-inf"] | None]
+    evidence: str = ""
     current: bool = False
 
 

@@ -104,11 +104,6 @@ class Standings:
         """Whether the patients suffice to tell the ranked methods apart; where not, no test and no rank counts."""
         return can_differ(self.patients, len(self.ranked) - 1)
 
-    @property
-    def spreads(self) -> bool:
-        """Whether the patients suffice for intervals: of fewer than tell two methods apart they are too narrow."""
-        return can_differ(self.patients, 1)
-
     def rank(self, method: str) -> int | None:
         """Return the rank of a method; None where it is not ranked."""
         return self.ranking.places.get(method)

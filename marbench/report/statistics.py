@@ -36,7 +36,7 @@ def _ladder(board: Standings, measure: Measure) -> _Ladder:
     order = sorted(range(len(board.ranked)), key=lambda index: (comparison.rank[index], index))
     ends = np.concatenate([[0.0], comparison.difference_interval.ravel(), comparison.difference])
     finite = [float(value) for value in ends if np.isfinite(value)]
-    axis = linear_axis(finite, 4, _WIDTH - 4, count=4, pad=0.03) if board.spreads else None
+    axis = linear_axis(finite, 4, _WIDTH - 4, count=4, pad=0.03) if comparison.spreads else None
     return _Ladder(measure, board.ranked, tuple(order), comparison, axis)
 
 

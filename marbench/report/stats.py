@@ -63,9 +63,8 @@ class Comparison:
         1 is best; equal means share a rank.
     rank_interval : int array ``(methods, 2)``
         95 % bootstrap interval of the rank.
-    decides : bool
-        Whether there are patients enough for any difference to be significant, see `can_differ`. Where not, intervals
-        and p say nothing.
+    patients : int
+        In whom there is a number: what intervals and p rest on.
     tied : bool array ``(methods,)``
         Not significantly different from the best at 5 %, the best included.
     """
@@ -79,8 +78,18 @@ class Comparison:
     ahead: NDArray[np.int64]
     rank: NDArray[np.int64]
     rank_interval: NDArray[np.int64]
-    decides: bool
+    patients: int
     tied: NDArray[np.bool_]
+
+    @property
+    def decides(self) -> bool:
+        """Whether any difference to the best could be significant, see `can_differ`; where not, p says nothing."""
+        return can_differ(self.patients, len(self.mean) - 1)
+
+    @property
+    def spreads(self) -> bool:
+        """Whether the patients suffice for intervals: of fewer than tell two methods apart they are too narrow."""
+        return can_differ(self.patients, 1)
 
 
 def compare(values: Floats, patients: Integers, samples: Floats, higher_is_better: bool = True) -> Comparison:
@@ -112,7 +121,7 @@ def compare(values: Floats, patients: Integers, samples: Floats, higher_is_bette
         ahead=(sums > 0).sum(axis=1),
         rank=rank,
         rank_interval=interval(ranks(sign * samples).astype(np.float64)).astype(np.int64),
-        decides=decides(values, patients),
+        patients=_patients_told(values, patients),
         tied=p >= 1 - LEVEL,
     )
 
@@ -151,8 +160,11 @@ def decides(values: Floats, patients: Integers) -> bool:
 
     Patients in whom nobody has a number do not count.
     """
-    known = ~np.isnan(values).all(axis=0)
-    return can_differ(len(np.unique(patients[known])), len(values) - 1)
+    return can_differ(_patients_told(values, patients), len(values) - 1)
+
+
+def _patients_told(values: Floats, patients: Integers) -> int:
+    return len(np.unique(patients[~np.isnan(values).all(axis=0)]))
 
 
 def bootstrap_means(values: Floats, patients: Integers, resamples: int = RESAMPLES, seed: int = 0) -> Floats:

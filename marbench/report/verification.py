@@ -19,6 +19,7 @@ from marbench.report.recomputation import recomputed
 from marbench.report.verdict import Check, Verdict, found
 from marbench.results.part_file import records
 from marbench.results.parts import write_part
+from marbench.results.rows import ROW_SCHEMA
 from marbench.results.store import Run, open_run
 from marbench.spec import Spec
 
@@ -111,6 +112,10 @@ def _implausible(run: Run) -> Iterator[str]:
             yield f"{first['method']} on {first['case_id']}: {each.id} = {first[each.id]:g}"
         if values[~good].notna().any():
             yield f"{each.id} of rows that are not ok"
+    # A page makes a table of every column of scores.
+    own = {*ROW_SCHEMA.names, *(each.id for each in measures_of(run.spec.metrics.conventions))}
+    for column in sorted(set(run.rows.columns[run.rows.notna().any()]) - own):
+        yield f"{clean_line(column, 60)} is no measure of the benchmark"
     for row in run.rows.drop_duplicates("method").to_dict("records"):
         if run.cards.get(row["method"], row).get("method_hash") != row["method_hash"]:
             yield f"{row['method']}: its card is of another version than its rows"

@@ -94,6 +94,12 @@ class Gallery:
             if not (name.endswith(f"/{CASE_FILE}") and self._holds_case(name)):
                 write_atomically(self._path(name), content, durable=False)
 
+    def holding(self, cases: Iterable[CaseKey], methods: Iterable[str]) -> frozenset[str]:
+        """Return the ids of the cases of which an image of one of the methods is there, of whatever version."""
+        files = [image_file(method) for method in methods]
+        ids = (case.case_id for case in cases)
+        return frozenset(case_id for case_id in ids if any(self._path(f"{case_id}/{file}").exists() for file in files))
+
     def _path(self, name: str) -> Path:
         # Case ids and labels are safe names, but the folder may hold a link of that name.
         return within(self.folder.parent, f"{self.folder.name}/{name}")

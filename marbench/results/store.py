@@ -36,7 +36,7 @@ from marbench.machine.text import clean, clean_line
 from marbench.results.admission import admit
 from marbench.results.descriptions import COMMANDS, NOTICES, description, read_cards, read_hosts, read_lines
 from marbench.results.part_file import Piece
-from marbench.results.parts import MANY, merge_pieces, read_parts, write_part
+from marbench.results.parts import MANY, Parts, merge_pieces, read_parts, write_part
 from marbench.results.rows import PLAN_COLUMNS, Row, TimingRow, metric_names
 from marbench.spec import Spec
 from marbench.spec_file import hold_to_spec, read_spec
@@ -64,7 +64,7 @@ class Run:
         a successful one preferred. Columns as in `marbench.results.rows.Row`, and one float64 column per metric.
     timings : DataFrame
         As `marbench.results.rows.TimingRow`, of the same versions of the methods; of a method without rows, of the
-        version on its card.
+        version on its card. On each device of each host those that were measured last.
     hosts : dict
         Host id → description.
     cards : dict
@@ -274,7 +274,7 @@ def _read(folder: Path, merge: bool) -> Run:
         rows=kept,
         created=created,
         faults=faults,
-        timings=_cleaned(_of_versions(timings.table, current).reset_index(drop=True)),
+        timings=_cleaned(_of_versions(_measured_last(timings), current).reset_index(drop=True)),
         hosts=hosts,
         cards=cards,
         problems=[clean_line(problem) for problem in (*problems, *refused, *_told(faults))],
@@ -294,6 +294,13 @@ def _current_versions(rows: pd.DataFrame, cards: Mapping[str, Mapping[str, Any]]
 
 def _of_versions(rows: pd.DataFrame, versions: Mapping[str, str]) -> pd.DataFrame:
     return rows[rows["method_hash"] == rows["method"].map(versions)]
+
+
+def _measured_last(timings: Parts) -> pd.DataFrame:
+    """Keep the newest writing of every method, version, device and host: whoever measures anew has a reason to."""
+    table = timings.table.assign(created=timings.created)
+    newest = table.groupby(["method", "method_hash", "device", "host_id"])["created"].transform("max")
+    return table[table["created"] == newest].drop(columns="created")
 
 
 def _one_per_case(rows: pd.DataFrame) -> pd.DataFrame:

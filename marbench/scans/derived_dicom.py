@@ -80,15 +80,17 @@ class DerivedSeries:
         """See `Writer`."""
         original = self._slices[index]
         try:
-            decoded = original.decode()
-            dataset = _header(original)
+            decoded, content = original.decode(), content_of(original.file)
         except DataError as error:
             raise UnreadableFile(original.file, str(error)) from error
-        stored = decoded.stored if change is None else _changed(decoded, decoded.turned_back(change), dataset)
-        self._describe(dataset, index, original.instance)
-        dataset.PixelData = np.ascontiguousarray(stored).astype(stored.dtype.newbyteorder("<")).tobytes()
-        dataset["PixelData"].VR = "OW"
-        self._written.append(self._output.write(f"{self._folder}/IM{index + 1:05d}.dcm", _encoded(dataset, original)))
+        try:
+            with warnings.catch_warnings():
+                # What is odd in the original, and no business of ours, is copied as it is.
+                warnings.simplefilter("ignore")
+                image = self._derived(index, decoded, change, _header(content))
+        except Exception as error:  # pydicom raises many kinds
+            raise UnreadableFile(original.file, f"its header cannot be copied ({error}). Mend it.") from error
+        self._written.append(self._output.write(f"{self._folder}/IM{index + 1:05d}.dcm", image))
 
     def discard(self) -> None:
         """See `Writer`."""
@@ -97,6 +99,16 @@ class DerivedSeries:
 
     def close(self) -> None:
         """See `Writer`: everything is written."""
+
+    def _derived(self, index: int, decoded: DecodedSlice, change: Change | None, dataset: Any) -> bytes:
+        """Return a slice plus a change as a file, of the elements that the original leaves to it."""
+        stored = decoded.stored if change is None else _changed(decoded, decoded.turned_back(change), dataset)
+        self._describe(dataset, index, self._slices[index].instance)
+        dataset.PixelData = np.ascontiguousarray(stored).astype(stored.dtype.newbyteorder("<")).tobytes()
+        dataset["PixelData"].VR = "OW"
+        buffer = io.BytesIO()
+        dataset.save_as(buffer, enforce_file_format=True)
+        return buffer.getvalue()
 
     def _describe(self, dataset: Any, index: int, original: str) -> None:
         """Say what the image is: derived, from which one, by what."""
@@ -107,7 +119,7 @@ class DerivedSeries:
         dataset.Modality = "CT"
         dataset.SOPInstanceUID = named_uid(self._uid, index, original)
         dataset.SeriesInstanceUID = self._uid
-        kinds = [str(kind) for kind in dataset.get("ImageType") or []][2:]
+        kinds = [str(kind) for kind in np.atleast_1d(dataset.get("ImageType") or "")][2:]
         dataset.ImageType = ["DERIVED", "SECONDARY", *(kinds or ["AXIAL"])]
         name = _ascii(self._version.title)
         version = f", marbench {__version__}"
@@ -129,18 +141,6 @@ class DerivedSeries:
         dataset.file_meta = meta
 
 
-def _encoded(dataset: Any, original: DicomSlice) -> bytes:
-    """Return an image as a file. What is odd in the original, and no business of ours, is copied as it is."""
-    buffer = io.BytesIO()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            dataset.save_as(buffer, enforce_file_format=True)
-    except Exception as error:  # pydicom raises many kinds
-        raise UnreadableFile(original.file, f"its header cannot be copied ({error}). Mend it.") from error
-    return buffer.getvalue()
-
-
 def _changed(decoded: DecodedSlice, change: NDArray[np.float32], header: Any) -> NDArray[Any]:
     """Return stored values plus a change in HU, within what their bits can hold."""
     steps = np.rint(change / decoded.calibration.slope).astype(np.int64)
@@ -151,22 +151,20 @@ def _changed(decoded: DecodedSlice, change: NDArray[np.float32], header: Any) ->
     return np.asarray(np.where(steps == 0, decoded.stored, moved), dtype=decoded.stored.dtype)
 
 
-def _header(original: DicomSlice) -> Any:
-    """Return the elements of the original that also hold for what is derived from it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        source = pydicom().dcmread(io.BytesIO(content_of(original.file)), force=True, stop_before_pixels=True)
-        dataset = pydicom().dataset.Dataset()
-        for element in source:
-            if not (element.tag.is_private or element.tag.group in OVERLAYS or element.keyword in OF_THE_ORIGINAL):
-                dataset[element.tag] = element
+def _header(content: bytes) -> Any:
+    """Return the elements of an original that also hold for what is derived from it."""
+    source = pydicom().dcmread(io.BytesIO(content), force=True, stop_before_pixels=True)
+    dataset, keyword_of = pydicom().dataset.Dataset(), pydicom().datadict.keyword_for_tag
+    for tag in sorted(source.keys()):  # by tag: what is left out may be something that cannot be read
+        if not (tag.is_private or tag.group in OVERLAYS or keyword_of(tag) in OF_THE_ORIGINAL):
+            dataset[tag] = source[tag]
     dataset.remove_private_tags()  # those within sequences, too
     return dataset
 
 
 def _reference(dataset: Any, original: str) -> None:
     """Name the image that this one is derived from, and for which purpose it served."""
-    source = _item(ReferencedSOPClassUID=str(dataset.SOPClassUID), ReferencedSOPInstanceUID=original)
+    source = _item(ReferencedSOPClassUID=str(dataset.get("SOPClassUID") or CT_IMAGE), ReferencedSOPInstanceUID=original)
     source.PurposeOfReferenceCodeSequence = [_code("121322", "Source image for image processing operation")]
     dataset.SourceImageSequence = [source]
 

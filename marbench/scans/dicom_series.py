@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from marbench.anatomy.dicom_header import frames_of, read_header, reason_to_skip
+from marbench.anatomy.dicom_header import frames_of, naming, read_header, reason_to_skip
 from marbench.anatomy.dicom_slice import DicomSlice
 from marbench.anatomy.dicom_values import calibration, position, whole
 from marbench.anatomy.files import files_below
@@ -94,7 +94,7 @@ class DicomSeries:
 
     def _slices_in(self, path: Path) -> Iterator[DicomSlice]:
         """Yield the slice in a file, its header checked; what is passed over is counted."""
-        try:
+        with naming(path):
             header = read_header(path)
             frames = [] if header is None else frames_of(header)
             reasons = [reason_to_skip(frame) for frame in frames]
@@ -111,8 +111,6 @@ class DicomSeries:
                     yield self._slice(path, frame)
                 else:
                     self._skipped[reason] += 1
-        except DataError as error:
-            raise UnreadableFile(path, str(error)) from error
 
     def _slice(self, path: Path, header: Any) -> DicomSlice:
         calibration(header, self._fit)

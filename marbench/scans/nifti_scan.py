@@ -71,28 +71,34 @@ class _CorrectedVolume:
     def __init__(self, file: Path, version: Version, output: Output) -> None:
         self._file, self._version, self._output = file, version, output
         self._volume = Volume.of(file)
-        self._stored = self._volume.stored.copy()
+        # Of changed slices alone: all methods of a call share the volume.
+        self._changed: dict[int, NDArray[Any]] = {}
 
     def add(self, index: int, change: Change | None) -> None:
         """See `Writer`."""
         if change is None:
             return
         steps = change.T / np.float32(self._volume.slope)
-        here = self._stored[:, :, index]
+        here = self._volume.stored[:, :, index]
         if here.dtype.kind == "f":
-            self._stored[:, :, index] = here + steps
-            return
-        whole, limits = np.rint(steps).astype(np.int64), np.iinfo(here.dtype)
-        self._stored[:, :, index] = np.where(whole, np.clip(here + whole, limits.min, limits.max), here)
+            changed = here + steps
+        else:
+            whole, limits = np.rint(steps).astype(np.int64), np.iinfo(here.dtype)
+            changed = np.where(whole, np.clip(here + whole, limits.min, limits.max), here)
+        self._changed[index] = changed.astype(here.dtype)
 
     def discard(self) -> None:
         """See `Writer`: nothing is written before `close`."""
+        self._changed.clear()
 
     def close(self) -> None:
         """See `Writer`."""
         volume = open_volume(self._file)
-        stored = self._volume.turned_back(self._stored).reshape(volume.shape)
-        image = nibabel().Nifti1Image(stored, volume.affine, volume.header)
+        stored = self._volume.stored.copy()
+        for index, changed in self._changed.items():
+            stored[:, :, index] = changed
+        turned = self._volume.turned_back(stored).reshape(volume.shape)
+        image = nibabel().Nifti1Image(turned, volume.affine, volume.header)
         # These are stored values: nibabel writes them as they are where the scale is set.
         image.header.set_slope_inter(self._volume.slope, self._volume.intercept)
         self._output.write(f"{safe_name(self._version.label)}.nii.gz", encode_volume(image, self._version))
@@ -112,7 +118,7 @@ def read_mask(file: Path, shape: tuple[int, int], slices: int) -> list[NDArray[n
     Parameters
     ----------
     file : Path
-        0 is no metal, everything else is. It is turned by its own affine.
+        0 is no metal, every other number is. It is turned by its own affine.
     shape : (rows, columns)
         Of the slices, the right way up.
     slices : int
@@ -120,7 +126,7 @@ def read_mask(file: Path, shape: tuple[int, int], slices: int) -> list[NDArray[n
     Raises
     ------
     DataError
-        The shapes differ.
+        The shapes differ, or the file holds what is no number.
     """
     try:
         volume = Volume.of(file)
@@ -132,4 +138,6 @@ def read_mask(file: Path, shape: tuple[int, int], slices: int) -> list[NDArray[n
             f"{file}: expected a metal mask of {slices} slices of {shape[0]} × {shape[1]} pixels, as the scan has. Got "
             f"{found[2]} of {found[0]} × {found[1]}."
         )
+    if not np.isfinite(volume.stored).all():
+        raise DataError(f"{file}: the metal mask holds NaN or infinity; write 0 where there is no metal.")
     return [volume.axial(index) != 0 for index in range(slices)]

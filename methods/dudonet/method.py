@@ -107,7 +107,7 @@ class DuDoNet(LearnedMethod):
         if self.image_network is not None:
             # Nine tenths of the time of a step are the image network's, and most of a large slice is air.
             seen = [estimate.x] if estimate.x_hat is None else [estimate.x, estimate.x_hat]
-            target, metal, x, *x_hat = random_patches(self.patch, truth.image, truth.metal, *seen)
+            target, metal, x, *x_hat = random_patches(self.patch, truth.image, truth.metal, *seen, around=truth.metal)
             x_out = self._refine(x, *x_hat)
             terms["image"] = mean_outside_metal((x_out - target).abs(), metal) / 1000
         loss = torch.stack(list(terms.values())).sum()

@@ -12,7 +12,8 @@ class FrequencySplitNMAR(Method):
     """f = LP(f_N) + W·HP(f_0) + (1 − W)·HP(f_N): low frequencies of NMAR, high ones of the uncorrected image by metal.
 
     LP is a Gaussian of standard deviation σ and HP what it takes away; W = G_s(M)/max G_s(M) with the metal mask M is 1
-    in metal and falls to 0 away from it. The split is that of E. Meyer et al., Med. Phys. 39 (2012) 1904–1916.
+    where most metal lies about, less at its edges and where it is thin, and falls to 0 away from it. The split is that
+    of E. Meyer et al., Med. Phys. 39 (2012) 1904–1916.
     """
 
     split: float

@@ -59,3 +59,12 @@ def write_dicom(path, hu=None, pixels=None, **changes):
     path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(path, enforce_file_format=True)
     return path
+
+
+def as_fd(path, tag):
+    """Call the value of an element, which is shorter than 8 bytes, one of FD."""
+    where = tag.to_bytes(4)[1::-1] + tag.to_bytes(4)[:1:-1]
+    content = path.read_bytes()
+    assert content.count(where) == 1
+    start = content.index(where) + 4
+    path.write_bytes(content[:start] + b"FD" + content[start + 2 :])

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from dicom_files import phantom, write_dicom
+from dicom_files import as_fd, phantom, write_dicom
 
 from marbench.anatomy.dicom import DicomFolder
 from marbench.anatomy.pseudonyms import patient_label
@@ -180,6 +180,30 @@ def test_a_slope_that_is_no_number_is_refused(tmp_path, slope):
     path.write_bytes(path.read_bytes().replace(b"1.25", slope))
     with pytest.raises(DataError, match=r"bad\.dcm: .*RescaleSlope"):
         DicomFolder(tmp_path, ALL_TEST, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("tag", "message"),
+    [
+        (0x00080060, "the DICOM header cannot be read"),  # Modality
+        (0x00281053, "expected a finite RescaleSlope"),
+        (0x00280120, "expected one number as PixelPaddingValue"),
+    ],
+)
+def test_a_value_whose_length_does_not_fit_its_type_is_told(tmp_path, tag, message):
+    as_fd(write_dicom(tmp_path / "bad.dcm", PixelPaddingValue=0), tag)
+    with pytest.raises(DataError, match=message):
+        only_slice(tmp_path)
+
+
+def test_an_unknown_transfer_syntax_is_told_and_an_empty_one_is_found(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm")
+    content, known = path.read_bytes(), b"1.2.840.10008.1.2.1\0"
+    path.write_bytes(content.replace(known, bytes(len(known))))
+    assert only_slice(tmp_path).image[20, 24] == pytest.approx(140)
+    path.write_bytes(content.replace(known, b"1.2.840.113619.5.99\0"))
+    with pytest.raises(DataError, match=r"TransferSyntaxUID, 1\.2\.840\.113619\.5\.99, is not a known one: convert"):
+        only_slice(tmp_path)
 
 
 @pytest.mark.parametrize("kept", [140, 200, 500, 700, 5000])

@@ -17,6 +17,7 @@ from marbench.cases.suite import Suite
 from marbench.errors import MethodError, StoreError
 from marbench.method.request import parse_methods
 from marbench.results.inflight import InFlight, forget_unfinished, unfinished
+from marbench.results.pictures import load_image
 from marbench.results.rows import Key
 from marbench.results.store import open_run
 
@@ -87,6 +88,21 @@ def test_force_runs_a_method_again_and_no_other(tmp_path, tiny):
     pd.testing.assert_frame_equal(table(first.rows), table(forced.rows))
     with pytest.raises(MethodError, match=r"Got 'non'; did you mean 'none'"):
         run(tiny, tmp_path, "none,li", force=("non",))
+
+
+@pytest.mark.parametrize("images", ["gallery", "none"])
+def test_pictures_of_what_is_forced_are_made_again(tmp_path, tiny, plugin, images):
+    # The same code in a world that has changed: another release of a package, say.
+    other, out = tmp_path / "other", tmp_path / "out"
+    folder = plugin("m", f"import os\nreturn scan.image + 100 * os.path.exists({str(other)!r})")
+    run(tiny, out, "m,none", folder, images="gallery")
+    drawn = set((out / "images").glob("*/m.npz"))
+    other.touch()
+    run(tiny, out, "m,none", folder, images=images, force=("m",))
+    assert set((out / "images").glob("*/m.npz")) >= drawn
+    for path in (out / "images").glob("*/m.npz"):
+        change = load_image(path)[0] - load_image(path.with_name("none.npz"))[0]
+        assert np.abs(change - 100).max() <= 1
 
 
 def test_results_of_other_data_are_refused_by_the_case(tmp_path, tiny, monkeypatch):

@@ -156,6 +156,20 @@ def test_settings_that_mean_nothing_are_refused(tiny, tmp_path, wrong, message):
     assert not (tmp_path / "run").exists()
 
 
+def test_one_of_the_methods_must_have_the_preset(tiny):
+    with pytest.warns(UserWarning, match="dudonet has no weights"):
+        rows = marbench.evaluate(["none", "dudonet"], tiny, limit=1, preset="small")
+    assert rows.set_index("method")["preset"].to_dict() == {"none": "", "dudonet": "small"}
+    with pytest.raises(MethodError, match="None of the methods has a preset 'small'"):
+        marbench.evaluate(["none", "li"], tiny, limit=1, preset="small")
+
+
+def test_memory_is_limited_in_processes_alone(tiny, tmp_path):
+    with pytest.raises(MarbenchError, match="Only a process of its own can be held to --memory"):
+        marbench.run("li", tiny, tmp_path / "run", isolation="inline", memory=1)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_takes_names_and_says_who_takes_classes(tiny, tmp_path):
     with pytest.raises(MethodError, match=r"marbench\.evaluate takes functions and classes"):
         marbench.run([Method], tiny, tmp_path / "run")

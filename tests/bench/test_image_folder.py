@@ -295,7 +295,7 @@ def test_the_command_takes_a_card_and_no_name_of_a_method_that_runs_here(tmp_pat
     code, said = score(*asked, "mine", "--card", card)
     assert code == 0 and "3 of 20 cases scored" in said
     run = open_run(tmp_path / "run")
-    assert run.cards["mine"]["title"] == "Ours" and run.commands[0].startswith("marbench score images --method mine")
+    assert run.cards["mine"]["title"] == "Ours" and run.commands[0].startswith("marbench score DIR --method mine")
     assert score(*asked, "li")[0] == 2 and "marbench runs itself" in score(*asked, "li")[1]
     assert score(*asked, "No Name")[0] == 2
     card.write_text("yaer = 2026\n")

@@ -141,16 +141,31 @@ def test_what_ends_a_process_is_an_outcome_and_the_next_case_has_a_new_one(produ
 KILL = "os.kill(os.{}(), signal.SIGKILL); time.sleep(60)"
 
 
+@pytest.mark.parametrize("where", ["body", "load"])
 @pytest.mark.parametrize("whom", ["getpid", "getppid"])
-def test_a_call_that_is_ended_from_outside_is_made_again(producer, cases, whom):
-    assert producer(ONCE.format(KILL.format(whom))).produce(cases[0]).failure is None
+def test_what_is_ended_from_outside_is_done_again(producer, cases, whom, where):
+    once = ONCE.format(KILL.format(whom))
+    told = {"body": once} if where == "body" else {"load": once.removesuffix("return scan.image\n")}
+    assert producer(**told).produce(cases[0]).failure is None
 
 
-def test_a_call_that_is_ended_from_outside_is_not_made_for_ever(producer, cases):
-    failure = producer(KILL.format("getpid")).produce(cases[0]).failure
+@pytest.mark.parametrize("where", ["body", "load"])
+def test_what_is_ended_from_outside_is_not_done_for_ever(producer, cases, where, tmp_path):
+    count = f"open({str(tmp_path / 'count')!r}, 'a').write('x')\n"
+    failure = producer(**{where: count + KILL.format("getpid")}).produce(cases[0]).failure
     assert failure is not None
     assert failure.status in ("crashed", "oom")
     assert failure.error_kind in ("Lost", "SIGKILL")
+    assert (tmp_path / "count").read_text() == "xx"
+
+
+def test_a_method_that_cannot_be_loaded_again_once_fails_on_that_case_alone(producer, cases, tmp_path):
+    ill = str(tmp_path / "ill")
+    load = f"if os.path.exists({ill!r}):\n    os.remove({ill!r})\n    time.sleep(60)"
+    one = producer(ONCE.format(f"open({ill!r}, 'w').close(); os._exit(3)"), load=load, limits=Limits(seconds=4))
+    failures = [one.produce(case).failure for case in (cases[0], cases[1], cases[0], cases[1])]
+    assert [failure and failure.status for failure in failures] == ["crashed", "timeout", None, None]
+    assert "load took longer" in failures[1].message
 
 
 @pytest.mark.parametrize("where", ["before", "load", "body"])

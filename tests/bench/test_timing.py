@@ -1,6 +1,7 @@
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from running import Notes, run
@@ -34,8 +35,24 @@ def test_a_run_times_methods_once_per_machine_and_only_those_that_work(tmp_path,
     run(tiny, tmp_path / "out", methods, folder, notes, limit=4, timing=True)
     assert "Timing" not in notes.stretches
     assert len(open_run(tmp_path / "out").timings) == len(timings)
-    time_benchmark(tiny, parse_methods("none"), tmp_path / "out", RunOptions(limit=4), notes, Interrupts())
-    assert len(open_run(tmp_path / "out").timings) == len(timings) + 3 * REPEATS
+
+
+def test_what_is_measured_anew_takes_the_place_of_what_was_measured_before(tmp_path, tiny, plugin):
+    out, notes = tmp_path / "out", Notes()
+    folder = plugin("changes", "time.sleep(0.05)\nreturn scan.image")
+    run(tiny, out, "changes", folder, limit=1)
+
+    def timed():
+        return time_benchmark(tiny, parse_methods("changes", [folder]), out, RunOptions(limit=1), notes, Interrupts())
+
+    timed()
+    again = timed()
+    pd.testing.assert_frame_equal(open_run(out).timings, again)
+    # Of another version there are no rows yet; it is what was measured all the same.
+    plugin("changes")
+    newer = timed()
+    assert len(newer) == REPEATS and newer["seconds"].median() < 0.05
+    assert set(newer["method_hash"]).isdisjoint(again["method_hash"])
 
 
 def test_a_method_that_fails_while_it_is_timed_is_told_and_costs_no_other(tmp_path, tiny, plugin):

@@ -68,6 +68,14 @@ def test_another_benchmark_is_refused(tmp_path, tiny):
         export_cases(Suite("mini"), tmp_path, 1)
 
 
+@pytest.mark.parametrize("name", ["README.txt", "cases.csv"])
+def test_files_of_somebody_else_are_not_replaced(tmp_path, tiny, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(StoreError, match=rf"{name} was not written by marbench; choose another --out"):
+        export_cases(Suite(tiny), tmp_path, 1)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+
+
 def test_files_that_are_no_cases_are_named_and_left_alone(tmp_path, tiny):
     export_cases(Suite(tiny), tmp_path, 1)
     before = (tmp_path / "cases.csv").read_text()

@@ -10,6 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import scipy.io
+import scipy.sparse
 import torch
 from click.testing import CliRunner
 from PIL import Image
@@ -17,10 +19,11 @@ from running import run
 from syndeeplesion_files import theirs, write_syndeeplesion
 
 import marbench
-from marbench.cases.array_files import lying_as_ours
+from marbench.cases.array_files import lying_as_ours, read_array
 from marbench.cases.case import Case, Scan, Truth
 from marbench.cases.export import export_cases
 from marbench.cases.file_cases import FileCases
+from marbench.cases.image_files import read_image
 from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.opening import open_cases
 from marbench.cases.scanner import operators_of
@@ -385,6 +388,16 @@ def test_a_description_that_makes_no_sense_is_refused(old: str, new: str, messag
     (tmp_path / "mine.toml").write_text(WORLD + DESCRIBED.replace(old, new))
     with pytest.raises(SpecError, match=message):
         load_spec(tmp_path / "mine.toml")
+
+
+def test_a_sparse_matrix_is_read_in_full_unless_it_claims_too_much(tmp_path: Path) -> None:
+    array = np.diag([1.0, 0.0, 3.0])
+    huge = scipy.sparse.csc_matrix((20_000, 20_000))
+    scipy.io.savemat(tmp_path / "a.mat", {"image": scipy.sparse.csc_matrix(array), "huge": huge})
+    assert np.array_equal(read_array(tmp_path / "a.mat", "a.mat", ImageFile(key="image"), (3, 3)), array)
+    assert np.array_equal(read_image(tmp_path / "a.mat", (3, 3)), array)
+    with pytest.raises(DataError, match=r"a\.mat: 'huge' is sparse, and in full larger than"):
+        read_array(tmp_path / "a.mat", "a.mat", ImageFile(key="huge"), (3, 3))
 
 
 def test_a_mask_of_another_size_is_scaled_as_the_data_set_scales_it() -> None:

@@ -88,6 +88,9 @@ def test_a_nifti_mask_is_shown_as_slices_are(tmp_path: Path) -> None:
     stored[0, 5, 0] = 1  # patient's left, anterior: the axes of this volume run to the right and to anterior
     nibabel.save(nibabel.Nifti1Image(stored, np.eye(4)), tmp_path / "mask.nii")
     assert np.argwhere(read_mask(tmp_path / "mask.nii")).tolist() == [[0, 3]]
+    nibabel.save(nibabel.Nifti1Image(stored, None), tmp_path / "unturned.nii")
+    with pytest.raises(DataError, match=r"unturned\.nii: .* left and right are unknown; sform_code"):
+        read_mask(tmp_path / "unturned.nii")
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -206,6 +209,14 @@ def test_a_mask_on_its_own_grid_stays_as_it_is() -> None:
     values = np.random.default_rng(0).random((6, 9))
     metal = MaskMetal("noise", "", "any", (0.0, 0.0), 1.0, {"gold": values})
     assert np.allclose(metal.coverage(ImageGrid(6, 9, 0.1), 0.1, (0.0, 0.0))["gold"], values, atol=1e-6)
+
+
+@pytest.mark.parametrize(("pixel", "columns"), [(0.036923, 15), (0.036923, -15), (0.32, 28)])
+def test_a_shift_by_whole_pixels_touches_no_pixel_beside(pixel: float, columns: int) -> None:
+    metal = MaskMetal("square", "", "any", (0.0, 0.0), 1.0, {"gold": np.ones((40, 40))})
+    area = metal.coverage(ImageGrid(128, 128, pixel), pixel, (columns * pixel, 0.0))["gold"]
+    assert np.count_nonzero(area) == 1600
+    assert np.flatnonzero(area.any(axis=0)).tolist() == list(range(44 + columns, 84 + columns))
 
 
 def test_own_metals_take_the_place_of_those_to_test_with_only(tiny: Spec) -> None:

@@ -187,6 +187,31 @@ def test_doctor_names_a_method_that_cannot_run_and_says_so_by_its_exit_code(tmp_
     assert "OMP_WAIT_POLICY" in result.stdout
 
 
+def test_a_method_with_its_own_interpreter_is_judged_by_what_is_installed_there(tmp_path):
+    python, there, folder = tmp_path / "python", tmp_path / "there", tmp_path / "apart"
+    there.mkdir()
+    (there / "only_there.py").write_text("OFFSET = 1.0\n")
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={there} exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    folder.mkdir()
+    card = f'name = "apart"\ntitle = "t"\nsummary = "s"\ndomain = "image"\npython = "{python}"\n'
+    (folder / "method.toml").write_text(card + 'requires = ["only_there"]\n')
+    (folder / "method.py").write_text("import only_there\nfrom marbench import Method\nclass P(Method): pass\n")
+    listed = json.loads(marbench("list", "--json", "--plugins", folder).stdout)["methods"]
+    assert [entry["available"] for entry in listed if entry["name"] == "apart"] == [True]
+    result = marbench("doctor", "--plugins", folder)
+    assert result.exit_code == 0, result.stdout
+    assert re.search(r"ok +method apart +can run", result.stdout)
+
+
+def test_doctor_outlives_a_plugin_that_ends_its_process(tmp_path):
+    (tmp_path / "method.toml").write_text('name = "sick"\ntitle = "t"\nsummary = "s"\ndomain = "image"\n')
+    (tmp_path / "method.py").write_text("import os\nos._exit(7)\n")
+    result = marbench("doctor", "--plugins", tmp_path)
+    assert result.exit_code == 1
+    assert re.search(r"! +method sick +its process ended during load: it left with exit code 7", result.stdout)
+
+
 def test_doctor_says_how_to_train_a_network_that_nobody_has_trained_and_calls_it_no_fault(tmp_path):
     assert marbench("new", "mynet", "--template", "learned", "--out", tmp_path).exit_code == 0
     result = marbench("doctor", "--plugins", tmp_path)
@@ -238,6 +263,12 @@ def test_time_prints_medians(tmp_path, tiny_file):
     assert result.exit_code == 0, result.output
     assert "median" in result.stdout
     assert "li" in result.stdout
+    source = "from marbench import Method\nclass Bad(Method):\n    def reduce(self, scan): raise ValueError('cold')\n"
+    (tmp_path / "bad.py").write_text(source)
+    result = marbench("time", *which, "--methods", f"none,{tmp_path / 'bad.py'}:Bad")
+    assert result.exit_code == 1
+    assert "bad.py:Bad could not be timed" in result.output
+    assert "Uncorrected" in result.stdout and "Linear" not in result.stdout  # what was timed now
 
 
 def test_all_methods_means_those_that_can_run_here(tmp_path, tiny_file):

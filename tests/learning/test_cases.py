@@ -88,13 +88,34 @@ def test_a_damaged_block_is_made_again(world: World, tmp_path: Path) -> None:
 
 
 def test_cases_that_no_training_used_for_a_month_are_removed(tmp_path: Path) -> None:
-    caches = {name: BlockCache(name, tmp_path) for name in ("old", "recent", "mine")}
-    for days, cache in zip((40, 20, 40), caches.values(), strict=True):
-        cache.folder.mkdir(parents=True)
-        cache.path(0).write_bytes(b"cases")
-        os.utime(cache.folder, 2 * (time.time() - days * 24 * 3600,))
-    caches["mine"].remove_unused()
+    caches = {name: _world_used(days, 16 * name, tmp_path) for name, days in (("0", 40), ("1", 20), ("a", 40))}
+    caches["a"].remove_unused()
     assert [0 in cache for cache in caches.values()] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("world", "file", "stays"),
+    [
+        (16 * "b", ".000001.safetensors.12-0123abcd.tmp", False),  # of a training that was killed
+        (16 * "b", "000001.safetensors.txt", True),
+        (16 * "b", "notes.txt", True),
+        ("thesis", "000001.safetensors", True),
+        (17 * "b", "000001.safetensors", True),
+    ],
+)
+def test_what_is_no_world_of_cases_is_never_removed(tmp_path: Path, world: str, file: str, stays: bool) -> None:
+    old = _world_used(40, world, tmp_path, file)
+    BlockCache(16 * "a", tmp_path).remove_unused()
+    assert old.folder.is_dir() is stays
+
+
+def _world_used(days_ago: float, key: str, root: Path, file: str = "000001.safetensors") -> BlockCache:
+    cache = BlockCache(key, root)
+    cache.folder.mkdir(parents=True)
+    for path in (cache.path(0), cache.folder / file):
+        path.write_bytes(b"cases")
+    os.utime(cache.folder, 2 * (time.time() - days_ago * 24 * 3600,))
+    return cache
 
 
 def test_the_world_is_what_the_cases_depend_on(world: World) -> None:

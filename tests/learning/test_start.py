@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -79,11 +80,26 @@ def test_a_folder_that_began_from_weights_takes_no_run_that_did_not(
         hold_to_recipe(tmp_path, recipe_for(request, spec))
 
 
-def test_a_run_of_an_older_release_knows_no_start_and_goes_on(plugins: Path, spec: Spec, tmp_path: Path) -> None:
+def test_a_training_does_not_go_on_with_another_code_of_its_method(plugins: Path, spec: Spec, tmp_path: Path) -> None:
+    changed, out = tmp_path / "plugins", tmp_path / "out"
+    shutil.copytree(plugins, changed)
+    hold_to_recipe(out, recipe_for(request_for(changed), spec))
+    code = changed / "tinynet" / "method.py"
+    code.write_text(code.read_text() + "# A note.\n")
+    hold_to_recipe(out, recipe_for(request_for(changed), spec))
+    code.write_text(code.read_text().replace("nn.Dropout(0.2)", "nn.Dropout(0.3)"))
+    with pytest.raises(SpecError, match=r"method_hash is \w{16} there, \w{16} here\. Choose another --out"):
+        hold_to_recipe(out, recipe_for(request_for(changed), spec))
+
+
+@pytest.mark.parametrize("setting", ["start", "method_hash"])
+def test_a_run_of_an_older_release_lacks_a_setting_and_goes_on(
+    setting: str, plugins: Path, spec: Spec, tmp_path: Path
+) -> None:
     recipe = recipe_for(request_for(plugins), spec)
     hold_to_recipe(tmp_path, recipe)
     stored = json.loads((tmp_path / "recipe.json").read_text())
-    del stored["start"]
+    del stored[setting]
     (tmp_path / "recipe.json").write_text(json.dumps(stored))
     hold_to_recipe(tmp_path, recipe)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from marbench.method.fingerprint import code_without_prose, fingerprint
+from marbench.method.weights import WeightsCard
 
 CODE = """import marbench.toolbox.interpolation
 from . import part
@@ -74,13 +75,23 @@ def test_parameters_requirements_and_weights_count(folder):
 
 
 def test_weights_with_a_card_count_only_where_they_are_used(folder):
-    (folder / "net.json").write_text("{}")
+    identity = {"method": "m", "label": "m", "preset": None, "parameters": {}, "scan": {}}
+    card = WeightsCard(**identity, spec="mini", spec_hash="0" * 64, sha256="1" * 64)
+    (folder / "net.json").write_text(card.model_dump_json())
     before = hash_of(folder)
     (folder / "net.safetensors").write_bytes(b"weights")
     assert hash_of(folder) != before  # now the table beside it is a card, and counted no more
     before = hash_of(folder)
     (folder / "net.safetensors").write_bytes(b"other weights")
     assert hash_of(folder) == before
+
+
+@pytest.mark.parametrize("name", ["config.safetensors", "config.json"])
+def test_tensors_beside_a_table_that_is_no_card_count_and_so_does_the_table(folder, name):
+    (folder / "config.safetensors").write_bytes(b"tensors")
+    before = hash_of(folder)
+    (folder / name).write_text('{"gain": 2}')
+    assert hash_of(folder) != before
 
 
 def test_only_the_toolbox_modules_that_are_imported_count(folder, tmp_path, monkeypatch):

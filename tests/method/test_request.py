@@ -218,6 +218,15 @@ def test_a_preset_goes_to_those_of_all_methods_that_have_it() -> None:
         parse_methods("rdn", preset="ablation")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("all", "a preset 'ablaton'; did you mean 'ablation'"), ("li,none", r"a preset 'ablaton'; Known: \(none\)")],
+)
+def test_a_preset_that_no_method_has_is_refused(text: str, message: str) -> None:
+    with pytest.raises(MethodError, match=message):
+        parse_methods(text, preset="ablaton")
+
+
 def test_functions_of_a_file_are_methods_too(tmp_path: Path) -> None:
     path = tmp_path / "own.py"
     path.write_text("def same(scan):\n    return scan.image\n")

@@ -249,6 +249,20 @@ def test_patches_are_cut_at_the_same_place_in_all_images() -> None:
     assert (patch.diff(dim=-1) == 1).all() and (patch.diff(dim=-2) == 11).all()
 
 
+def test_every_second_patch_holds_metal_wherever_it_lies() -> None:
+    """Half of them, and of the others those that hold it by chance: a patch of 8² lies anywhere in 64²."""
+    torch.manual_seed(0)
+    metal = torch.zeros(800, 64, 64, dtype=torch.bool)
+    metal[:400, 0, 0], metal[400:, 40, 63] = True, True
+    rows = torch.arange(64.0).view(1, 64, 1).expand(800, 64, 64)
+    flags, row = random_patches(8, metal, rows, around=metal)
+    assert flags.shape == (800, 8, 8)
+    assert 0.45 < flags.flatten(1).any(1).float().mean() < 0.57
+    assert row.min() >= 0.0 and row.max() <= 63.0
+    (without,) = random_patches(8, torch.zeros(3, 64, 64), around=torch.zeros(3, 64, 64, dtype=torch.bool))
+    assert without.shape == (3, 8, 8)  # nothing to cut around
+
+
 @pytest.mark.parametrize(
     ("text", "others"),
     [

@@ -213,6 +213,10 @@ EDITS = {
     "failures made good": (drop_failures, "wrong plausibility: mine on .* = nan"),
     "an impossible score": (lambda rows: rows.__setitem__("ssim[dudonet2019]", 1.5), "wrong plausibility: .* = 1.5"),
     "the size of the metal": (lambda rows: rows.__setitem__("size_group", 5), "wrong coverage: .* another case"),
+    "a measure of nobody": (
+        lambda rows: rows.__setitem__("psnr[official]", 60.0),
+        r"psnr\[official\] is no measure of",
+    ),
     "another version": (lambda rows: rows.__setitem__("method_hash", "f" * 64), "wrong plausibility: .* its card"),
 }
 

@@ -352,6 +352,21 @@ FOREIGN_MANIFESTS = [["own.txt"], {"files": {"own.txt": 3}}, "own.txt", 3, None,
 FOREIGN_MANIFESTS += [{"kind": "marbench report 1", "files": {name: ""}} for name in ("../own.txt", "/etc/x", "", ".")]
 
 
+def test_no_file_of_the_user_is_replaced(tmp_path):
+    run, out = write_run(tmp_path / "run", METHODS[:2], slices=1), tmp_path / "mine"
+    out.mkdir()
+    (out / "methods.html").write_text("precious")
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"methods.html was not written by marbench. Choose another folder"):
+            render(run, out)
+    assert (out / "methods.html").read_text() == "precious"
+    (out / "methods.html").unlink()
+    render(run, out)
+    (out / "methods.html").write_text("an earlier one, or of a rendering that was cut short")
+    render(run, out)
+    assert "precious" not in (out / "methods.html").read_text()
+
+
 @pytest.mark.parametrize("manifest", FOREIGN_MANIFESTS, ids=str)
 def test_a_folder_whose_files_json_is_of_another_kind_is_left_alone(tmp_path, manifest):
     run = write_run(tmp_path / "run", METHODS[:1], slices=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def test_a_method_that_failed_everywhere_has_no_mean(tmp_path: Path) -> None:
 def test_with_too_few_patients_no_method_is_called_tied_nor_behind(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", slices=2, patients=2)
     board = _standings(run)
-    assert not board.decides and not board.spreads
+    assert not board.decides and not any(each.spreads for each in board.comparisons.values())
     assert not any(score.tied for scores in board.scores.values() for score in scores)
     assert board.ranked[-1] == "none"
     html = (render(run).parent / "index.html").read_text()
@@ -317,6 +318,55 @@ def test_a_measure_that_few_patients_have_calls_nobody_tied(tmp_path: Path) -> N
     board = standings(_gather(run), "hallucination")
     assert board.patients == 12
     assert not any(score.tied for key, scores in board.scores.items() if "hallucination" in key[1] for score in scores)
+    page = (render(run).parent / "statistics.html").read_text()
+    sections = {
+        name: text for name, _, text in (part.partition('"') for part in page.split('aria-label="Statistics of '))
+    }
+    few = [text for name, text in sections.items() if name.endswith("[hallucination]")]
+    assert few and all(" of 2</td>" in text and not re.search(r"<td[^>]*>(behind|tied)", text) for text in few)
+    assert page.count("Only 2 patients have a number: too few to tell 3 methods apart.") == len(few)
+    assert " of 12</td>" in sections["psnr[dudonet2019]"] and "behind" in sections["psnr[dudonet2019]"]
+
+
+def test_one_method_alone_does_not_say_that_a_slice_has_a_place_for_a_region(tmp_path: Path) -> None:
+    clinical = [each for each in measures_of("clinical") if each.convention]
+
+    def change(row: Row) -> Row:
+        scores = {each.id: 5.0 for each in clinical}
+        if row.slice_id == "s00001" and row.method != "c":
+            scores["noise[clinical]"] = np.nan
+        return replace(row, scores={**row.scores, **scores})
+
+    methods = [Synthetic(name, 30) for name in "abc"]
+    board = standings(_gather(write_run(tmp_path / "run", methods, slices=3, change=change)), "clinical")
+    assert board.unranked == ()
+    assert {board.scores[name, "noise[clinical]"][0].cases for name in "abc"} == {20}
+
+
+def test_the_most_complete_of_incomplete_entries_is_shown_under_its_own_card(tmp_path: Path) -> None:
+    def without(*cases: str) -> Callable[[Row], Row]:
+        return lambda row: failed(row) if row.method == "x" and row.case_id.endswith(cases) else row
+
+    old, new = Synthetic("x", 30, version="a" * 16), Synthetic("x", 40, version="b" * 16)
+    first = write_run(tmp_path / "a", [METHODS[1], old], slices=2, change=without("s00001_m03"))
+    card = {"x": {"title": "Other", "role": "uncorrected"}}
+    second = write_run(tmp_path / "b", [new], slices=2, change=without("m03", "m04"), cards=card)
+    benchmark = _gather(first, second)
+    assert benchmark.versions["x"] == "a" * 16 and benchmark.cards["x"]["title"] == "X"
+    assert benchmark.uncorrected == frozenset()
+
+
+def test_what_is_reported_takes_the_place_of_nothing_that_was_run_here(tmp_path: Path) -> None:
+    def reported(row: Row) -> Row:
+        return replace(row, evidence="reported", scores=dict.fromkeys(row.scores, 1.0))
+
+    one = [Synthetic("x", 30, version="a" * 16)]
+    here = write_run(tmp_path / "a", one, slices=2)
+    sent = write_run(tmp_path / "b", one, slices=3, change=reported, cards={"x": {"title": "Better than all"}})
+    rows = _gather(here, sent).rows
+    assert rows.groupby("evidence").size().to_dict() == {"run here": 20, "reported": 10}
+    assert rows.loc[rows["evidence"] == "run here", "rmse_hu"].gt(1).all()
+    assert _gather(here, sent).cards["x"]["title"] == "X"
 
 
 def test_a_slice_without_a_place_for_a_region_costs_no_method_its_rank(tmp_path: Path) -> None:

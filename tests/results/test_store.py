@@ -213,6 +213,15 @@ def test_timings_of_a_method_without_rows_are_there(tmp_path, tiny):
     assert set(zip(found["method"], found["method_hash"], strict=True)) == {("li", "1"), ("nmar", "5")}
 
 
+def test_the_newest_timing_on_a_machine_counts(tmp_path, tiny):
+    store = fill(tmp_path, tiny)
+    common = {"preset": "", "repeat": 0, "peak_mb": 1.0, "parameters": None, "device_name": "A CPU", "threads": 2}
+    for seconds, device, host in ((1.0, "cpu", "h"), (2.0, "cuda", "h"), (3.0, "cpu", "i"), (4.0, "cpu", "h")):
+        told = {**common, "seconds": seconds, "device": device, "host_id": host}
+        store.add_timings([TimingRow(tiny.hash, PROTOCOL, "li", "1", case_id=case, **told) for case in "ab"])
+    assert open_run(tmp_path).timings["seconds"].tolist() == [2.0, 2.0, 3.0, 3.0, 4.0, 4.0]
+
+
 def test_of_two_processes_that_claim_a_folder_for_two_benchmarks_one_is_told(tmp_path, tiny):
     other = Spec.model_validate({**tiny.model_dump(by_alias=True), "seed": 1})
     context = multiprocessing.get_context("forkserver")

@@ -3,18 +3,24 @@
 import json
 import shutil
 import traceback
+import tracemalloc
 
 import nibabel
 import numpy as np
 import pydicom
 import pytest
 from click.testing import CliRunner
-from dicom_files import phantom, write_dicom
+from dicom_files import as_fd, phantom, write_dicom
 from PIL import Image
 from pydicom.uid import ImplicitVRLittleEndian
 
 from marbench.cases.suite import Suite
 from marbench.cli import main
+from marbench.errors import DataError
+from marbench.report.page import Output
+from marbench.scans.dicom_series import DicomSeries
+from marbench.scans.nifti_scan import NiftiScan, read_mask
+from marbench.scans.series import Version
 
 # Types 1 and 2 of the CT Image IOD (PS3.3, A.3.3): these must have a value, those may be empty but must be there.
 WITH_VALUE = (
@@ -250,6 +256,31 @@ def test_a_slice_that_breaks_on_the_way_leaves_no_part_of_a_series(series, tiny_
     assert "Traceback" not in said and not list(out.rglob("*.dcm"))
 
 
+def derived(folder, out):
+    """Return the objects that are derived from a series, unchanged."""
+    series = DicomSeries(folder, "physical", "")
+    writer = series.writer(Version("li", "LI", "version 1"), Output(out))
+    for index in range(len(series)):
+        writer.add(index, None)
+    return [pydicom.dcmread(path) for path in sorted((out / "li").iterdir())]
+
+
+def test_an_odd_header_is_copied_as_far_as_it_matters_or_told(tmp_path):
+    path = write_dicom(tmp_path / "scan" / "a.dcm", hu=head(), ImageType="ORIGINAL", KVP=120)
+    with pydicom.dcmread(path) as dataset:
+        del dataset.SOPClassUID
+        dataset.add_new(0x00090010, "LO", "A VENDOR")
+        dataset.add_new(0x00091001, "LO", "12")
+        dataset.save_as(path)
+    as_fd(path, 0x00091001)
+    (one,) = derived(tmp_path / "scan", tmp_path / "out")
+    assert list(one.ImageType) == ["DERIVED", "SECONDARY", "AXIAL"]
+    assert one.SourceImageSequence[0].ReferencedSOPClassUID == one.SOPClassUID
+    as_fd(path, 0x00180060)  # KVP
+    with pytest.raises(DataError, match=r"a\.dcm: its header cannot be copied .*Mend it"):
+        derived(tmp_path / "scan", tmp_path / "other")
+
+
 def test_wrong_use_is_told(series, tiny_file, tmp_path):
     options = ("--spec", tiny_file, "--methods", "li", "--out", tmp_path / "out")
     assert "either a scan" in apply(*options, code=2)
@@ -288,6 +319,32 @@ def test_a_volume_keeps_its_affine_and_what_is_not_corrected_its_voxels(tmp_path
     assert not change[stored == 3000].any()
     nibabel.save(mask.slicer[:, :, :2], tmp_path / "mask.nii")
     assert "expected a metal mask of 3 slices" in apply(tmp_path / "ct.nii.gz", *options, code=2)
+
+
+def test_the_volumes_of_many_methods_take_the_memory_of_what_they_change(tmp_path):
+    stored = np.zeros((64, 64, 40), dtype=np.int16)
+    nibabel.save(nibabel.Nifti1Image(stored, np.eye(4)), tmp_path / "ct.nii")
+    scan, versions = NiftiScan(tmp_path / "ct.nii"), [Version(f"m{number}", "", "") for number in range(8)]
+    scan.picture(0)  # the volume that all share is in memory
+    tracemalloc.start()
+    writers = [scan.writer(version, Output(tmp_path)) for version in versions]
+    for number, writer in enumerate(writers):
+        writer.add(number, np.full((64, 64), number, dtype=np.float32))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < stored.nbytes
+    for number, (writer, version) in enumerate(zip(writers, versions, strict=True)):
+        writer.close()
+        after = nibabel.load(tmp_path / f"{version.label}.nii.gz").get_fdata()
+        assert (after[:, :, number] == number).all() and after.sum() == 64 * 64 * number
+
+
+def test_what_is_no_number_is_no_metal(tmp_path):
+    mask = np.zeros((4, 4, 2), dtype=np.float32)
+    mask[1, 1, 1] = np.nan
+    nibabel.save(nibabel.Nifti1Image(mask, np.eye(4)), tmp_path / "mask.nii")
+    with pytest.raises(DataError, match=r"mask\.nii: the metal mask holds NaN.* write 0 where there is no metal"):
+        read_mask(tmp_path / "mask.nii", (4, 4), 2)
 
 
 def test_a_measured_sinogram_is_corrected_as_it_is(tiny, tiny_file, tmp_path):

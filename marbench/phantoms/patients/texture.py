@@ -49,7 +49,7 @@ class Atlas:
 
     @staticmethod
     def index(x: NDArray[np.float32], y: NDArray[np.float32], shift: tuple[float, float]) -> NDArray[np.int32]:
-        """Return the flat index of the lattice point nearest to each position (cm)."""
+        """Return the flat index of the lattice point beside each position (cm), on the side of zero."""
         column = ((x + np.float32(shift[0])) * np.float32(1 / LATTICE)).astype(np.int32) & (_SIZE - 1)
         row = ((y + np.float32(shift[1])) * np.float32(1 / LATTICE)).astype(np.int32) & (_SIZE - 1)
         return row * np.int32(_SIZE) + column
