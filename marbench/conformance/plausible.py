@@ -37,4 +37,4 @@ def check_plausible(cases: Sequence[Case], images: Sequence[NDArray[np.float32]]
 
 def _fault(case: Case, image: NDArray[np.float32]) -> Fault | None:
     truth = case.known_truth
-    return next(iter(faults(image, truth.image[0].cpu().numpy(), truth.metal[0].cpu().numpy())), None)
+    return next(iter(faults(image, truth.image[0].cpu().numpy(), case.scan.metal_mask[0].cpu().numpy())), None)

@@ -50,8 +50,8 @@ _PIXELS = (
 )
 
 _WANG = (
-    "SSIM: the program of Wang et al. (2004), which averages pictures above 384 pixels over 2 × 2 blocks or larger and "
-    "leaves borders away; Gaussian window, σ = 1.5 px, 11 × 11, K = (0.01, 0.03)."
+    "SSIM: the program of Wang et al. (2004), which averages pictures of 384 pixels or more over blocks of 2 × 2 or "
+    "larger and leaves borders away; Gaussian window, σ = 1.5 px, 11 × 11, K = (0.01, 0.03)."
 )
 
 CONVENTIONS: dict[str, Convention] = {

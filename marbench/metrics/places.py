@@ -104,7 +104,8 @@ class SlicePlaces:
         """Return the radius in pixels, and the middles of discs that lie in the clear body on soft tissue."""
         radius = max(1.5, radius_mm / self.pixel_mm)
         inside = scipy.ndimage.distance_transform_edt(np.pad(self.clear, 1))[1:-1, 1:-1] > radius
-        mean = _disc_mean(self.truth, radius)
+        # By Fourier transforms: what rounding makes of 0 HU, the lower bound, must not choose the place.
+        mean = np.round(_disc_mean(self.truth, radius), 3)
         return radius, np.asarray(inside & (mean >= SOFT[0]) & (mean <= SOFT[1]))
 
 

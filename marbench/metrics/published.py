@@ -128,7 +128,7 @@ def _scikit_image_ssim(one: Grey, other: Grey, **options: float) -> float:
 
 
 def _wang_ssim(one: Grey, other: Grey) -> float:
-    """Wang's own program: pictures above 384 pixels are averaged over blocks and thinned out, borders left away."""
+    """Wang's own program: pictures of 384 pixels or more are averaged over blocks and thinned out, no borders."""
     # round half up, as MATLAB does
     factor = max(1, math.floor(min(one.shape) / 256 + 0.5))
     if factor > 1:

@@ -99,15 +99,16 @@ def figure_panels(
     """Return the panels of a case: truth, uncorrected, then the methods. No picture is there twice."""
     benchmark = findings.benchmark
     measures = _measures(benchmark, convention)
+    told = rank_methods(benchmark, measures).together if measures else ()
     rows = benchmark.rows[benchmark.rows["case_id"] == case_id].set_index("method")
 
     def scores(method: str) -> str:
         if method not in rows.index:
             return ""
-        values = rows.loc[[method], [measure.id for measure in measures]].to_numpy(np.float64)[0]
+        values = rows.loc[[method], [measure.id for measure in told]].to_numpy(np.float64)[0]
         return " / ".join(
             f"{number(value, measure.digits)} {measure.unit}".rstrip()
-            for value, measure in zip(values, measures, strict=True)
+            for value, measure in zip(values, told, strict=True)
         )
 
     raw = next((method for method in benchmark.methods if method in benchmark.uncorrected), "")

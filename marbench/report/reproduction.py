@@ -190,6 +190,11 @@ def reproduce(run: Run, table: str) -> Reproduction:
         comparisons: tuple[Comparison, ...] = (_compare_times(run, content, notes),)
     else:
         scores = _common_cases(run.rows, labels, notes)
+        if (count := run.spec.metals.size_groups) != _GROUPS:
+            scores = scores.assign(size_group=0)
+            notes.append(
+                f"Of its {count} groups of metal none is one of the paper's {_GROUPS}: averages alone compare."
+            )
         convention = published["convention"]
         # The paper's table tells by their names which measures it has; the first one ranks.
         rows = content.get("rows", [])
@@ -283,8 +288,8 @@ def _test_claims(scores: pd.DataFrame, content: dict[str, Any], measure: Measure
     paper = {row["label"]: row[measure.name] for row in content.get("rows", [])}
     found = []
     for claim in content["claims"]:
-        labels, groups = list(_pair(claim)), claim.get("groups", list(range(1, _GROUPS + 1)))
-        own = scores[scores["size_group"].isin(groups)]
+        labels, groups = list(_pair(claim)), claim.get("groups")
+        own = scores if groups is None else scores[scores["size_group"].isin(groups)]
         table = own.pivot(index=["patient_id", "case_id"], columns="method", values=measure.id)
         if own.empty or not set(labels) <= set(table.columns):
             continue
@@ -295,14 +300,15 @@ def _test_claims(scores: pd.DataFrame, content: dict[str, Any], measure: Measure
         p = paired_test(values, patients, best=1)
         published = claim.get("paper")
         if published is None:
-            better_paper, worse_paper = (np.mean([paper[label][group - 1] for group in groups]) for label in labels)
+            columns = range(_GROUPS) if groups is None else [group - 1 for group in groups]
+            better_paper, worse_paper = (np.mean([paper[label][column] for column in columns]) for label in labels)
             published = measure.sign * float(better_paper - worse_paper)
         found.append(
             Claim(
                 text=claim["text"],
                 better=labels[0],
                 worse=labels[1],
-                where="all groups" if len(groups) == _GROUPS else f"groups {', '.join(map(str, groups))}",
+                where="all groups" if groups is None else f"groups {', '.join(map(str, groups))}",
                 paper=published,
                 ours=float(values[0].mean() - values[1].mean()),
                 interval=(float(low), float(high)),

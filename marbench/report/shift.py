@@ -168,7 +168,8 @@ def _column(base: Station, station: Station, methods: Sequence[str], measures: S
     for method in methods:
         scored = pd.DataFrame({each.id: differences(base.rows, station.rows, method, each) for each in measures})
         if len(scored.dropna()) < total:
-            cells[method] = Cell(reason=_why_not(station.rows, method) or _why_not(base.rows, method))
+            reasons = (_why_not(each.rows, method) or _unmade(each) for each in (station, base))
+            cells[method] = Cell(reason=next(filter(None, reasons), "some case has no number"))
             continue
         case = worst.get(method, "")
         lost = float(scored[measures[0].id][case]) if case else float("nan")
@@ -201,6 +202,13 @@ def _why_not(rows: pd.DataFrame, method: str) -> str:
     first = failed.iloc[0]
     count = "" if len(failed) == len(own) else f"{len(failed)} of {len(own)} cases: "
     return f"{count}{first['status']}: {first['message']}"
+
+
+def _unmade(station: Station) -> str:
+    """Return how many cases could not be made at a point, and why the first one; empty where all were."""
+    if station.faults.empty:
+        return ""
+    return f"{len(station.faults)} cases could not be made: {station.faults.iloc[0]['message']}"
 
 
 def _link(station: Station, case: str) -> str:

@@ -1,6 +1,7 @@
 import csv
 import math
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from marbench.method.discovery import methods
 from marbench.report import reproduction
 from marbench.report.reproduction import published_tables, reproduce, write_reproduction
 from marbench.results.store import Run
-from marbench.spec import load_spec
+from marbench.spec import Spec, load_spec
 
 PUBLISHED = Path(reproduction.__file__).with_name("published.toml")
 PSNR, SSIM = "psnr[dudonet2019]", "ssim[dudonet2019]"
@@ -80,6 +81,20 @@ def test_only_cases_that_all_methods_solved_are_averaged() -> None:
     assert rows["nmar"][5].ours == 22.0 + 2.5
     assert math.isnan(rows["nmar"][4].ours)
     assert any("means over 4 cases" in note for note in result.notes)
+
+
+def test_groups_that_are_not_the_papers_are_not_compared_and_all_cases_count() -> None:
+    run = _run({"li": 20.0, "nmar": 22.0})
+    content = run.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    run = replace(run, spec=Spec.model_validate(content | {"metals": {**content["metals"], "size_groups": 10}}))
+    run.rows["size_group"] *= 2
+    result = reproduce(run, "table2")
+    rows = {label: entries for _, label, entries in result.comparisons[0].rows}
+    assert [math.isnan(entry.ours) for entry in rows["li"]] == [True] * 5 + [False]
+    assert rows["li"][5].ours == 23.0
+    assert any("Of its 10 groups" in note for note in result.notes)
+    claims = {(claim.better, claim.worse): claim for claim in reproduce(run, "literature").claims}
+    assert claims["nmar", "li"].where == "all groups" and claims["nmar", "li"].ours == pytest.approx(2.0)
 
 
 def test_the_ablation_takes_the_whole_method_as_its_last_row() -> None:

@@ -53,6 +53,14 @@ def test_what_an_image_shows_in_metal_is_no_inconsistency() -> None:
     assert inconsistency(np.where(MIDDLE, 9000, WATER)) == 0
 
 
+def test_a_wrong_mask_that_methods_are_given_changes_no_number_where_the_truth_is_known() -> None:
+    invented = WATER.copy()
+    invented[0, 0] = 1000.0
+    wrong = np.array([[1, 0, 0, 0], [0, 0, 0, 0]], dtype=bool)
+    known = Reference(WATER, MIDDLE, measured=Measured(sums(WATER), wrong, sums))
+    assert INCONSISTENCY.compute(ScoredImage(invented, known)) == inconsistency(invented)
+
+
 def test_where_no_ray_misses_metal_or_no_scan_is_known_there_is_no_number() -> None:
     assert math.isnan(inconsistency(WATER, np.ones((2, 4), dtype=bool)))
     assert math.isnan(INCONSISTENCY.compute(ScoredImage(WATER, Reference(None, MIDDLE))))

@@ -7,6 +7,7 @@ from scipy import ndimage
 import marbench
 from marbench.cases.case import Case
 from marbench.cases.suite import Suite
+from marbench.conformance.plausible import check_plausible
 from marbench.metrics.lints import faults
 
 
@@ -71,6 +72,7 @@ def test_metal_that_was_replaced_by_a_number_is_found(cases):
     for number in (-1000.0, 0.0):
         image[metal] = number
         assert [fault.name for fault in faults(image, case.truth.image[0].numpy(), metal)] == ["metal cut out"]
+        assert check_plausible([case], [image]).outcome == "failed"
     image[metal] = 3000.0  # metal put back
     assert faults(image, case.truth.image[0].numpy(), metal) == ()
 

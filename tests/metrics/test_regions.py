@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import scipy.ndimage
 from clinical_phantom import BODY, BONE, COLUMNS, FAT, METAL, QUIET, RAW, ROWS, STREAKS, TRUTH
 
 from marbench.metrics.fidelity import Reference
-from marbench.metrics.places import AbsentRegion
+from marbench.metrics.places import AbsentRegion, SlicePlaces
 from marbench.metrics.regions import REGIONS, find_regions, regions_of
 
 FOUND = find_regions(TRUTH, RAW, METAL, 1.0)
@@ -36,6 +37,13 @@ def test_the_target_touches_metal_and_the_beam_comes_through_it() -> None:
     assert 12 < gap < 14 and (TRUTH[FOUND["target"]] > 0).all()
     back = target.row - gap * np.sin(np.radians(FOUND.beam)), target.column - gap * np.cos(np.radians(FOUND.beam))
     assert METAL[round(back[0]), round(back[1])]
+
+
+def test_rounding_does_not_choose_places_where_tissue_is_exactly_water() -> None:
+    water = np.where(BODY, 0.0, -1000.0)
+    radius, middles = SlicePlaces(water, water, METAL, 1.0).discs(5.0)
+    clear = scipy.ndimage.distance_transform_edt(SlicePlaces(water, water, METAL, 1.0).clear) > radius
+    assert middles.any() and (middles == clear).all()
 
 
 def test_sizes_are_in_millimetres() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,13 @@ from synthetic_runs import METHODS, Synthetic, write_run
 
 from marbench.cli import main
 from marbench.errors import MethodError, StoreError
+from marbench.metrics.measure import measures_of
 from marbench.report.benchmark import gather
 from marbench.report.figure import _harmed, figure_panels, write_figure
 from marbench.report.figure_drawing import _region
 from marbench.report.findings import Findings
 from marbench.report.gallery_store import StoredCase, read_case
+from marbench.results.rows import Row
 from marbench.results.store import open_run
 
 DOLLARS = "$a_b$ <i>&"
@@ -51,6 +54,19 @@ def test_panels_carry_the_scores_of_the_tables(run: Path) -> None:
     for panel, method in zip(panels[1:], ["none", "nmar", "li"], strict=True):
         row = rows.loc[method]
         assert panel.scores == f"{row['psnr[dudonetpp2020]']:.2f} dB / {row['ssim[dudonetpp2020]']:.4f}"
+
+
+def test_of_many_measures_a_panel_names_the_one_that_ranks(tmp_path: Path) -> None:
+    def clinical(row: Row) -> Row:
+        return replace(row, scores=row.scores | {each.id: 5.0 for each in measures_of("clinical") if each.convention})
+
+    run = write_run(tmp_path / "run", METHODS[:3], slices=2, pictures=1, change=clinical)
+    (benchmark,) = gather([open_run(run)])
+    findings, case_id = Findings(benchmark), _case(run)
+    case = read_case(findings.pictures[case_id])
+    assert case is not None
+    for panel in figure_panels(findings, case_id, case, ["li"], "clinical")[1:]:
+        assert panel.scores.count("5") == 1 and "/" not in panel.scores
 
 
 def test_no_picture_is_drawn_twice_and_titles_are_taken_for_labels(tmp_path: Path) -> None:

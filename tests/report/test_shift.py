@@ -1,6 +1,7 @@
 """`marbench shift`: a benchmark beside the same with one thing changed, and the page that compares them."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 from running import Notes
 
 from marbench.bench.options import RunOptions
-from marbench.bench.shift import run_shift
+from marbench.bench.shift import Station, run_shift
 from marbench.bench.shift_axes import axes, chosen_axes, derive
 from marbench.cases.suite import Suite
 from marbench.cli import main
@@ -21,7 +22,7 @@ from marbench.errors import SpecError
 from marbench.machine.interrupts import Interrupts
 from marbench.method.request import parse_methods
 from marbench.metrics.measure import measures_of
-from marbench.report.shift import shift_csv, shift_tables
+from marbench.report.shift import _column, shift_csv, shift_tables
 from marbench.results.paired import differences, other_cases, worst_cases
 from marbench.results.store import open_run
 from marbench.spec import Spec, load_spec
@@ -110,6 +111,18 @@ def test_the_numbers_of_the_page_are_those_of_the_rows(out: Path) -> None:
     assert [float(value) for _, value in shown] == pytest.approx([value for _, value in expected])
     # A trace in the wrong place leaves metal in what is interpolated.
     assert expected[0][1] < -1
+
+
+def test_a_case_that_could_not_be_made_at_a_point_is_the_reason_for_an_empty_cell(out: Path, six: Path) -> None:
+    spec = load_spec(six)
+    base = Station(spec, out / "six", rows_of(out / "six"), pd.DataFrame())
+    lost = base.rows["case_id"].iloc[0]
+    rows, faults = base.rows[base.rows["case_id"] != lost], pd.DataFrame([{"case_id": lost, "message": "outside"}])
+    measures = measures_of(spec.metrics.conventions)[:1]
+    (cell,) = _column(base, replace(base, rows=rows, faults=faults), ["li"], measures).values()
+    assert cell.reason == "1 cases could not be made: outside"
+    (cell,) = _column(base, replace(base, rows=rows), ["li"], measures).values()
+    assert cell.reason == "some case has no number"
 
 
 def test_the_case_that_lost_most_is_in_the_gallery_that_is_linked(out: Path) -> None:
