@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
+import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Protocol
 
 from marbench.bench.plan import Task
@@ -17,6 +17,7 @@ from marbench.bench.worker import UnitDone, WorkerError, receive, send
 from marbench.errors import MarbenchError
 from marbench.machine.channel import ChannelError
 from marbench.machine.forkserver import Child, shared_server
+from marbench.machine.memory import available_memory
 from marbench.machine.threads import usable_cores
 
 __all__ = ["Executor", "LocalWorkers", "ThisProcess", "default_workers"]
@@ -120,6 +121,8 @@ class LocalWorkers:
     def __init__(self, count: int) -> None:
         self.count = count
         self._server = shared_server(PRELOAD)
+        # Workers are killed, and remove nothing themselves.
+        self._scratch = tempfile.TemporaryDirectory(prefix="marbench-", ignore_cleanup_errors=True)
         self._idle: list[_Worker] = []
         self._suspects: frozenset[str] = frozenset()
 
@@ -130,6 +133,7 @@ class LocalWorkers:
     def __exit__(self, *_: object) -> None:
         while self._idle:
             self._idle.pop().child.kill()
+        self._scratch.cleanup()
 
     def run(self, work: Sequence[Work], wanted: Callable[[], bool] | None = None) -> Iterator[Event | UnitDone]:
         """See `Executor`. Once it is no more ``wanted``, which is asked every half second, nothing more comes."""
@@ -166,7 +170,7 @@ class LocalWorkers:
         """Give work to as many workers as there may be."""
         while waiting and len(selector.get_map()) < self.count:
             work = waiting.popleft()
-            work = replace(work, suspects=work.suspects | self._suspects)
+            work = replace(work, suspects=work.suspects | self._suspects, scratch=self._scratch.name)
             worker = self._idle.pop() if self._idle else _Worker(self._server.fork("marbench.bench.worker:serve"), work)
             selector.register(worker.child.channel, selectors.EVENT_READ, worker)
             worker.give(work)
@@ -196,12 +200,4 @@ def default_workers(conditions: Conditions, units: int) -> int:
     """Return how many workers pay: one per core, unless there is too little work or memory; one on a GPU."""
     if not conditions.device.startswith("cpu") or not hasattr(os, "fork"):
         return 1
-    return max(1, min(usable_cores(), units, int(_available_gb() / _WORKER_GB)))
-
-
-def _available_gb() -> float:
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return float(line.split()[1]) * 1024 / 1e9
-    return float("inf")
+    return max(1, min(usable_cores(), units, int(available_memory() / 1e9 / _WORKER_GB)))

@@ -24,7 +24,7 @@ from marbench.bench.executors import Executor, LocalWorkers, ThisProcess, defaul
 from marbench.bench.keeper import Keeper, given_up
 from marbench.bench.options import Progress, RunOptions
 from marbench.bench.outcome import Failure
-from marbench.bench.plan import Stored
+from marbench.bench.plan import Stored, cases_of
 from marbench.bench.stopwatch import Stopwatch
 from marbench.bench.timing import time_method, timed_already, timing_cases
 from marbench.bench.work import Conditions, Session, Work
@@ -106,7 +106,9 @@ def run_benchmark(
             if drawn:
                 progress.begin("Pictures", sum(unit.results for unit in drawn))
             keeper.draw(executor, [Work(campaign.conditions, unit, suspects) for unit in drawn])
-        forget_unfinished(folder)
+        # Of other cases, as of other shards, nothing is known here; and all shards load a method.
+        cases = {case.case_id for case in cases_of(campaign.keys, options.shard)}
+        forget_unfinished(folder, campaign.hashes, cases if options.shard else cases | {""})
         workers = executor.count
     # Shards would disturb each other's timing, and each of them would time everything; and the machine that a user of a
     # cluster sits at is not the one whose timing is of interest.

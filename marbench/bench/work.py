@@ -71,11 +71,14 @@ class Work:
     ----------
     suspects : frozenset of str
         Labels of methods during whose calls a worker has ended: they get processes of their own.
+    scratch : str
+        Where a worker process writes for a while: it may be killed, and whoever started it removes that.
     """
 
     conditions: Conditions
     unit: Unit
     suspects: frozenset[str] = frozenset()
+    scratch: str = ""
 
 
 @dataclass(frozen=True)

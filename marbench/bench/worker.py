@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import tempfile
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +50,7 @@ def serve(channel: Channel) -> None:
     while True:
         work = receive(channel)
         assert isinstance(work, Work)  # whoever starts a worker sends nothing else
+        os.environ["TMPDIR"] = tempfile.tempdir = work.scratch
         try:
             session = session or Session(work.conditions, server)
             for event in do(work, session):

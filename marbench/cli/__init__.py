@@ -14,6 +14,7 @@ import click
 
 from marbench.cli.terminal import lenient_streams
 from marbench.errors import MarbenchError
+from marbench.machine.interrupts import Interrupts
 from marbench.version import __version__
 
 __all__ = ["main"]
@@ -79,7 +80,8 @@ class _Verbs(click.Group):
         except FileNotFoundError:
             raise _WrongUse("The working folder does not exist any more: change to one that does.") from None
         try:
-            return super().invoke(ctx)
+            with Interrupts():  # what a verb has begun is taken away, whichever signal ends it
+                return super().invoke(ctx)
         except MarbenchError as error:
             raise _WrongUse(str(error)) from error
         except OSError as error:

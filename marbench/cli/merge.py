@@ -17,8 +17,8 @@ __all__ = ["command"]
 def command(runs: tuple[Path, ...], out: Path) -> None:
     """Write the union of several runs of one benchmark into a new folder, oldest first.
 
-    Of every method and case the newest attempt counts, a successful one before all. Runs of another benchmark, protocol
-    or data are refused.
+    Of every method and case a successful attempt counts before all, then one that was run here, then the newest. Runs
+    of another benchmark, protocol or data are refused.
     """
     from marbench.results.merge import merge_runs
     from marbench.results.store import open_run

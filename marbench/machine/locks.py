@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -15,6 +16,8 @@ from marbench.errors import StoreError
 __all__ = ["locked"]
 
 _POLL_SECONDS = 0.05
+# A lock is another's (on Windows EACCES), or its file was removed meanwhile.
+_BUSY = frozenset({errno.EAGAIN, errno.EACCES, errno.ENOENT, errno.ESTALE})
 
 
 @contextmanager
@@ -24,7 +27,7 @@ def locked(path: Path, seconds: float = 600.0) -> Iterator[None]:
     Raises
     ------
     StoreError
-        Another process held the lock for so long, or the file cannot be made.
+        Another process held the lock for so long, the file cannot be made, or there are no locks in its folder.
     """
     deadline = time.monotonic() + seconds
     while (descriptor := _take(path)) is None:
@@ -51,9 +54,14 @@ def _take(path: Path) -> int | None:
     try:
         _lock(descriptor)
         own, there = os.fstat(descriptor), path.stat()
-    except OSError:
+    except OSError as error:
         os.close(descriptor)
-        return None
+        if error.errno in _BUSY:
+            return None
+        raise StoreError(
+            f"{path} cannot be locked: {error.strerror}. "
+            "Choose a folder on a disk of this machine, or where the file system has locks."
+        ) from error
     if (own.st_dev, own.st_ino) != (there.st_dev, there.st_ino):
         os.close(descriptor)
         return None

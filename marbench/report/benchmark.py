@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 
 from marbench.metrics.measure import Measure, stored_measures
 from marbench.results.admission import admit
-from marbench.results.rows import TIMING_SCHEMA, Evidence
+from marbench.results.rows import PROOFS, TIMING_SCHEMA
 from marbench.results.store import Run
 from marbench.spec import PROTOCOL, Spec
 
 __all__ = ["Benchmark", "gather", "natural_key"]
 
 _OK = "ok"
-_PROOFS: tuple[Evidence, ...] = ("reported", "recomputed from images", "run here")
-"""The weakest first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +209,7 @@ def _cards_of(run: Run, shown: Mapping[str, str]) -> dict[str, Mapping[str, Any]
 
 
 def _proof(run: Run) -> int:
-    return max(map(_PROOFS.index, run.rows["evidence"].unique()), default=0)
+    return max(map(PROOFS.index, run.rows["evidence"].unique()), default=0)
 
 
 def _of(frame: pd.DataFrame, spec_hash: str, protocol: int) -> pd.DataFrame:
@@ -236,7 +234,7 @@ def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _newest_entries(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Keep one entry per method, and of each (method, case) one row: a good one where there is one, else the newest."""
     # What an archive reports takes the place of nothing that was run here, or scored from its pictures.
-    proof = rows["evidence"].map(_PROOFS.index)
+    proof = rows["evidence"].map(PROOFS.index)
     rows = rows.assign(_ok=rows["status"] == _OK, _proof=proof)
     rows = rows.sort_values(["method", "case_id", "method_hash", "_ok", "_proof", "_run"], kind="stable")
     rows = rows.drop_duplicates(["method", "case_id", "method_hash"], keep="last")

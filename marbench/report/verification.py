@@ -94,7 +94,8 @@ def _looked_at(run: Run, manifest: Manifest) -> Iterator[Check]:
     if run.problems or run.rows.empty:
         yield Check("rows", "wrong", (run.problems or ["there are none"])[0])
     else:
-        yield Check("rows", "ok", f"{len(run.rows)} of {run.rows['method'].nunique()} methods")
+        methods = run.rows["method"].nunique()
+        yield Check("rows", "ok", f"{len(run.rows)} of {methods} method{'s' if methods != 1 else ''}")
     implausible = list(_implausible(run))
     yield found("plausibility", implausible, "numbers are in the range of their measures")
 

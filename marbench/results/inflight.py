@@ -11,8 +11,9 @@ import json
 import os
 import secrets
 from collections import Counter
+from collections.abc import Container
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from marbench.machine.files import find_files, within
 from marbench.results.rows import Key
@@ -25,6 +26,7 @@ except ImportError:  # Windows
 __all__ = ["InFlight", "forget_unfinished", "unfinished"]
 
 _SIZE_LIMIT = 1 << 20
+_TRIES = 10
 
 
 class InFlight:
@@ -44,11 +46,23 @@ class InFlight:
     def __enter__(self) -> InFlight:
         within(self._path.parents[1], f"running/{self._path.name}")  # a link there would lead elsewhere
         with contextlib.suppress(OSError):  # a full disk is met, and told of, where rows are written
+            any(self._open() for _ in range(_TRIES))
+        return self
+
+    def _open(self) -> bool:
+        """Make the file; False where a run that ends at this moment removes the folder, or the file before its lock."""
+        try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("wb", buffering=0)
-            if fcntl is not None:
-                fcntl.flock(self._file, fcntl.LOCK_EX)
-        return self
+        except (FileNotFoundError, FileExistsError):
+            return False
+        if fcntl is not None:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        if self._path.exists():
+            return True
+        self._file.close()
+        self._file = None
+        return False
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
@@ -84,23 +98,29 @@ def unfinished(folder: Path) -> Counter[Key]:
     """
     found: Counter[Key] = Counter()
     for path in find_files(folder, "running/*.json").files:
-        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError), path.open("rb") as file:
+        with contextlib.suppress(OSError), path.open("rb") as file:
             if _is_free(file):
-                found.update(_keys(json.loads(file.read(_SIZE_LIMIT))))
+                found.update(_keys(file))
     return found
 
 
-def forget_unfinished(folder: Path) -> None:
-    """Remove the files of processes that have ended: all that they were calling has its row by now."""
+def forget_unfinished(folder: Path, methods: Container[str], cases: Container[str]) -> None:
+    """Remove the files of processes that have ended whose calls were all of these methods and cases: they have rows.
+
+    Files without calls, or that cannot be read, tell nobody anything.
+    """
     for path in find_files(folder, "running/*.json").files:
         with contextlib.suppress(OSError), path.open("rb") as file:
-            if _is_free(file):
+            if _is_free(file) and all(key.method in methods and key.case_id in cases for key in _keys(file)):
                 path.unlink()
 
 
-def _keys(content: Any) -> set[Key]:
-    """Return the keys that a file names; TypeError if it is none of ours."""
-    return {Key(*map(str, names)) for names in content if len(names) == 3}
+def _keys(file: IO[bytes]) -> set[Key]:
+    """Return the keys that a file names; none where it is no list of keys."""
+    try:
+        return {Key(*map(str, names)) for names in json.loads(file.read(_SIZE_LIMIT)) if len(names) == 3}
+    except (ValueError, TypeError, RecursionError):
+        return set()
 
 
 def _is_free(file: IO[bytes]) -> bool:

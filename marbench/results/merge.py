@@ -1,8 +1,8 @@
 """Several runs of one benchmark as one: of machines that shared the work, or of groups that each ran their method.
 
 The pieces of the runs are taken as they are, each once (see `marbench.results.parts`), so that the rule by which a
-folder is read decides in a merged one too: of a method, case and version the newest attempt, a successful one before
-all. Hence runs may overlap, and be merged again.
+folder is read decides in a merged one too: of a method, case and version a successful attempt before all, then one that
+was run here, then the newest. Hence runs may overlap, and be merged again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,15 +147,27 @@ def _files(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
             ordered = sorted(pieces.values(), key=lambda piece: (piece.created, piece.name))
             created = time.time_ns()
             yield f"{kind}/{created}-merged.parquet", encode(kind, spec.hash, created, join(ordered, kind), ordered)
-    for host, facts in _merged(run.hosts for run in runs).items():
+    for host, facts in {host: facts for run in runs for host, facts in run.hosts.items()}.items():
         yield f"hosts/{host}.json", description(facts)
-    for label, card in _merged(run.cards for run in runs).items():
+    for label, card in _cards(runs).items():
         yield f"methods/{safe_name(label)}.json", description(card)
     texts = {COMMANDS: [run.commands for run in runs], NOTICES: [run.notices for run in runs]}
     for name, parts in texts.items():
         if lines := dict.fromkeys(line for part in parts for line in part):
             yield name, "\n".join([*lines, ""]).encode()
     yield from _pictures(runs)
+
+
+def _cards(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+    """Return label → card of the version that counts. A run that was killed as it began has the card of another one."""
+    # Without a card the newest rows would count, whichever run they are of.
+    bare = {label: {"label": label, "method_hash": version} for label, version in _versions(runs).items()}
+    return bare | {
+        label: bare.get(label, {}) | card
+        for run in runs
+        for label, card in run.cards.items()
+        if label not in bare or card.get("method_hash") in (None, bare[label]["method_hash"])
+    }
 
 
 def _named(piece: Piece) -> Piece:
@@ -218,10 +230,3 @@ def _other_versions(runs: Sequence[Run]) -> list[str]:
         f"{label} was run in several versions: that of the last-named run counts, and {' and '.join(parts)} do not."
         for label, parts in others.items()
     ]
-
-
-def _merged(parts: Iterable[Mapping[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    merged: dict[str, dict[str, Any]] = {}
-    for part in parts:
-        merged.update(part)
-    return merged

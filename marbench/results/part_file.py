@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -113,7 +114,9 @@ def read_pieces(path: Path, kind: Kind, spec_hash: str) -> list[Piece]:
     listed = about.get("pieces", [[path.name, about["created"], table.num_rows]])
     pieces, start = [], 0
     for name, created, rows in listed:
-        if not (isinstance(name, str) and _is_count(created) and _is_count(rows)):
+        # Files of these names are removed once the pieces are merged: no name may lead elsewhere.
+        named = isinstance(name, str) and re.fullmatch(r"[^/\\\x00]+\.parquet", name)
+        if not (named and _is_count(created) and _is_count(rows)):
             raise ValueError("its list of pieces is damaged")
         pieces.append(Piece(name, created, table.slice(start, rows)))
         start += rows

@@ -35,6 +35,8 @@ MANY = 64
 
 # Others may add and merge while a folder is read; what is read once is not read again.
 _ROUNDS = 50
+# What reading a part may raise.
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, MemoryError, RecursionError, pa.ArrowException)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +98,13 @@ def merge_pieces(folder: Path, kind: Kind, spec_hash: str, pieces: Sequence[Piec
     path = _new_path(folder, created)
     write_atomically(path, content)
     # What is removed may be the only copy: see first that the new one is what it should be.
-    if read_file(path, len(content)) != content or not _same(read_pieces(path, kind, spec_hash), pieces):
-        raise StoreError(f"{path} was not written as it should be.")
+    try:
+        if read_file(path, len(content)) != content or not _same(read_pieces(path, kind, spec_hash), pieces):
+            raise ValueError("it holds something else")
+    except _UNREADABLE as error:
+        with contextlib.suppress(OSError):  # or every reader would leave another
+            path.unlink()
+        raise StoreError(f"{path} was not written as it should be: {error}.") from error
     for name in {*files, *(piece.name for piece in pieces)}:
         with contextlib.suppress(OSError):  # another process may have removed it
             (folder / name).unlink()
@@ -155,7 +162,7 @@ def _read(folder: Path, kind: Kind, spec_hash: str, columns: Sequence[str]) -> _
                 pieces = read_pieces(path, kind, spec_hash)
             except FileNotFoundError:
                 continue  # merged into another: the next listing has that one
-            except (OSError, ValueError, KeyError, TypeError, MemoryError, RecursionError, pa.ArrowException) as error:
+            except _UNREADABLE as error:
                 told = error.strerror if isinstance(error, OSError) and error.strerror else error
                 held.problems[path.name] = str(told) or type(error).__name__
                 continue

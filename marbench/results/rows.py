@@ -16,6 +16,7 @@ from marbench.metrics.measure import measures_of
 __all__ = [
     "FINAL",
     "PLAN_COLUMNS",
+    "PROOFS",
     "ROW_SCHEMA",
     "TIMING_SCHEMA",
     "Evidence",
@@ -30,7 +31,10 @@ __all__ = [
 Status = Literal["ok", "error", "timeout", "oom", "crashed", "invalid", "unavailable"]
 
 Evidence = Literal["run here", "recomputed from images", "reported"]
-"""How scores came about: the method ran; images that it made elsewhere were scored; somebody says so."""
+"""How scores came about, the best proof first: the method ran; images made elsewhere were scored; somebody says so."""
+
+PROOFS: tuple[Evidence, ...] = get_args(Evidence)[::-1]
+"""The weakest first."""
 
 # A crash is final like any failure: --retry-failed and --force try again.
 FINAL: frozenset[str] = frozenset(get_args(Status)) - {"unavailable"}

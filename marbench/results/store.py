@@ -32,12 +32,13 @@ from numpy.typing import NDArray
 
 from marbench.errors import StoreError
 from marbench.machine.files import read_file, safe_name, within, writable_folder, write_atomically
+from marbench.machine.locks import locked
 from marbench.machine.text import clean, clean_line
 from marbench.results.admission import admit
 from marbench.results.descriptions import COMMANDS, NOTICES, description, read_cards, read_hosts, read_lines
 from marbench.results.part_file import Piece
 from marbench.results.parts import MANY, Parts, merge_pieces, read_parts, write_part
-from marbench.results.rows import PLAN_COLUMNS, Row, TimingRow, metric_names
+from marbench.results.rows import PLAN_COLUMNS, PROOFS, Row, TimingRow, metric_names
 from marbench.spec import Spec
 from marbench.spec_file import hold_to_spec, read_spec
 
@@ -45,6 +46,7 @@ __all__ = ["Run", "Store", "open_run", "read_run"]
 
 # What a kill may cost. Rows that come faster share a part, which costs as much to write and read as a single row.
 FLUSH_SECONDS = 5.0
+_LOCK_SECONDS = 10.0
 
 _FOLDERS = ("results", "timing", "hosts", "methods", "images", "running")
 # Texts that came from a plugin or a data file, as far as they are shown.
@@ -60,8 +62,9 @@ class Run:
     folder : Path
     spec : Spec
     rows : DataFrame
-        One row per (method, case_id): of the method as it was last run (see `Store.write_method`), the newest attempt,
-        a successful one preferred. Columns as in `marbench.results.rows.Row`, and one float64 column per metric.
+        One row per (method, case_id): of the method as it was last run (see `Store.write_method`), a successful one
+        before all, then what was run here, then the newest attempt. Columns as in `marbench.results.rows.Row`, and one
+        float64 column per metric.
     timings : DataFrame
         As `marbench.results.rows.TimingRow`, of the same versions of the methods; of a method without rows, of the
         version on its card. On each device of each host those that were measured last.
@@ -186,17 +189,23 @@ class Store:
             write_atomically(self.folder / NOTICES, "\n".join([*told, ""]).encode())
 
     def _keep_command(self) -> None:
-        commands, command = read_lines(self.folder, COMMANDS, []), clean_line(self._command)
-        if command and command not in commands:
-            write_atomically(self.folder / COMMANDS, "\n".join([*commands, command, ""]).encode())
-        self._command = ""
+        command, self._command = clean_line(self._command), ""
+        if not command or command in read_lines(self.folder, COMMANDS, []):
+            return
+        with contextlib.ExitStack() as held:
+            # Jobs of an array begin at once. Only where there are no locks one may write over the line of another.
+            with contextlib.suppress(StoreError):
+                held.enter_context(locked(self.folder / f".{COMMANDS}.lock", _LOCK_SECONDS))
+            commands = dict.fromkeys([*read_lines(self.folder, COMMANDS, []), command])
+            write_atomically(self.folder / COMMANDS, "\n".join([*commands, ""]).encode())
 
 
 def read_run(folder: str | Path) -> pd.DataFrame:
     """Return the results of a folder that `marbench run` filled: one row per method and case.
 
-    Of a method that was run more than once, the version that was run last counts, and of every case the newest attempt,
-    a successful one before all. What cannot be used is left out, and named in a warning.
+    Of a method that was run more than once, the version that was run last counts, and of every case a successful
+    attempt before all, then one that was run here, then the newest. What cannot be used is left out, and named in a
+    warning.
 
     Parameters
     ----------
@@ -304,12 +313,14 @@ def _measured_last(timings: Parts) -> pd.DataFrame:
 
 
 def _one_per_case(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep the newest attempt of every method and case, a successful one preferred. Order: method, case."""
+    """Keep of each method and case a successful attempt, then the best proven, then the newest. Order: method, case."""
     # One that went well is not undone by a later attempt that did not: what failed then may have been the machine.
-    ranked = rows.assign(_ok=rows["status"] == "ok")
+    # Nor is one that was run here undone by what somebody says.
+    ranked = rows.assign(_ok=rows["status"] == "ok", _proof=rows["evidence"].map(PROOFS.index))
     # A stable sort: rows of equal attempt stay in the order in which they were written.
-    ranked = ranked.sort_values(["method", "case_id", "_ok", "attempt"], kind="stable").drop(columns="_ok")
-    return ranked.drop_duplicates(["method", "case_id"], keep="last").reset_index(drop=True)
+    ranked = ranked.sort_values(["method", "case_id", "_ok", "_proof", "attempt"], kind="stable")
+    ranked = ranked.drop_duplicates(["method", "case_id"], keep="last")
+    return ranked.drop(columns=["_ok", "_proof"]).reset_index(drop=True)
 
 
 def _told(faults: pd.DataFrame) -> list[str]:

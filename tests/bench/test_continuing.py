@@ -1,10 +1,12 @@
 """A run that is continued: what was in flight, what other data are, what is forced."""
 
+import fcntl
 import json
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -42,8 +44,28 @@ def test_calls_in_flight_are_on_disk_while_their_process_lives_and_are_told_once
     code += "InFlight(Path(sys.argv[1])).__enter__().begin(Key('a', '1', 'c')); os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert unfinished(tmp_path) == Counter({key: 1})
-    forget_unfinished(tmp_path)
+    forget_unfinished(tmp_path, {"a"}, {"c"})
     assert unfinished(tmp_path) == Counter()
+
+
+def test_a_run_that_begins_is_recorded_though_others_end_at_that_moment(tmp_path, monkeypatch):
+    make, lock, ends = Path.mkdir, fcntl.flock, [True, True]
+
+    def mkdir(path, *arguments, **options):
+        make(path, *arguments, **options)
+        if ends and ends.pop():
+            path.rmdir()
+
+    def flock(file, how):
+        if how == fcntl.LOCK_EX and ends and ends.pop():
+            forget_unfinished(tmp_path, set(), set())
+        lock(file, how)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with InFlight(tmp_path):
+        assert len(list((tmp_path / "running").iterdir())) == 1
+    assert ends == [] and not (tmp_path / "running").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[[1]]", b"[[[],[],[]]]", b"\xff", b"null", b'{"a": 1}'])
@@ -78,6 +100,21 @@ def test_a_call_during_which_runs_ended_is_tried_again_by_another_version(tmp_pa
     case = Suite(tiny).case_keys[1].case_id
     leave_behind(tmp_path / "out", Key("li", "a version before", case), 3)
     assert set(run(tiny, tmp_path / "out", "li", limit=3).rows["status"]) == {"ok"}
+
+
+def test_a_run_keeps_what_others_ended_with(tmp_path, tiny):
+    (fitted,) = (request.for_spec(tiny) for request in parse_methods("li"))
+    case, beyond = (Suite(tiny).case_keys[place].case_id for place in (0, 15))
+    left = {"own": ("li", fitted.hash, case), "older": ("li", "a version before", case), "empty": None}
+    left |= {"loading": ("li", fitted.hash, ""), "shard": ("li", fitted.hash, beyond), "method": ("nmar", "1", case)}
+    running = tmp_path / "out" / "running"
+    running.mkdir(parents=True)
+    for name, key in left.items():
+        (running / f"{name}.json").write_text(json.dumps([key]) if key else "")
+    run(tiny, tmp_path / "out", "li", limit=2, shard=Shard(1, 2))
+    assert {path.stem for path in running.iterdir()} == {"loading", "shard", "method"}
+    run(tiny, tmp_path / "out", "li", limit=2)
+    assert {path.stem for path in running.iterdir()} == {"shard", "method"}
 
 
 def test_force_runs_a_method_again_and_no_other(tmp_path, tiny):

@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -103,6 +105,21 @@ def test_workers_that_are_killed_lose_nothing(tiny, plugin):
     pd.testing.assert_frame_equal(disturbed, undisturbed, check_exact=True)  # each row once
     assert seen == pictures
     assert not any(alive(each) for each in killed)
+
+
+def test_what_methods_in_workers_write_for_a_while_goes_with_the_workers(tiny, plugin, tmp_path, monkeypatch):
+    scratch, where = tmp_path / "scratch", tmp_path / "where"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    body = f"import tempfile\nopen({str(where)!r}, 'a').write(tempfile.mkdtemp() + '\\n')\nreturn scan.image"
+    work = work_on(tiny, "writes", [plugin("writes", body)], sizes=(5, 5))
+    with LocalWorkers(2) as executor:
+        for event in executor.run(work):
+            if isinstance(event, Result):
+                break  # in the midst of both units
+    places = [Path(line) for line in where.read_text().split()]
+    assert places and all(place.is_relative_to(scratch) for place in places)
+    assert not list(scratch.iterdir())
 
 
 DEADLY = {

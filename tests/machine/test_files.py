@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import multiprocessing
 import os
 from pathlib import Path
@@ -195,6 +196,21 @@ def test_who_waits_too_long_for_a_lock_is_told(tmp_path):
         pytest.raises(StoreError, match="Another process"),
         locked(tmp_path / ".lock", seconds=0.1),
     ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        (errno.ENOLCK, "cannot be locked: No locks available"),
+        (errno.ENOSYS, "cannot be locked: Function not implemented"),
+        (errno.EAGAIN, "Another process"),
+        (errno.ESTALE, "Another process"),
+    ],
+)
+def test_a_file_system_without_locks_is_not_taken_for_another_process(tmp_path, monkeypatch, number, why):
+    monkeypatch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+    with pytest.raises(StoreError, match=why), locked(tmp_path / ".lock", seconds=0.1):
         pass
 
 

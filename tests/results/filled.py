@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from marbench.cli import main
 from marbench.errors import StoreError
 from marbench.results import merge
 from marbench.results.parts import write_part
@@ -45,6 +46,17 @@ def claim(folder: str, spec: Spec, barrier: object) -> None:
         raise SystemExit(3) from None
 
 
+def keep_commands(folder: str, spec: Spec, number: int, barrier: object) -> None:
+    """Fill a folder by several commands, at the same moment as others."""
+    barrier.wait()  # type: ignore[attr-defined]
+    for each in range(5):
+        store = Store(Path(folder), spec)
+        store.prepare()
+        store.write_command(f"marbench run {number} {each}")
+        store.add(row(spec, case=f"{number}-{each}"))
+        store.flush()
+
+
 def merge_slowly(folder: Path) -> None:
     """Merge the runs ``a`` and ``b`` of a folder into ``c``, with time to be killed between its files."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
@@ -55,4 +67,4 @@ def merge_slowly(folder: Path) -> None:
         time.sleep(0.2)
 
     merge.write_atomically = slowly  # type: ignore[assignment]
-    merge.merge_runs([folder / "a", folder / "b"], folder / "c")
+    main(["merge", str(folder / "a"), str(folder / "b"), "--out", str(folder / "c")])

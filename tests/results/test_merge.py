@@ -75,6 +75,19 @@ def test_of_several_versions_the_one_of_the_last_run_counts_and_a_note_says_so(t
     assert open_run(tmp_path / "c").rows["method_hash"].tolist() == ["1"]
 
 
+def test_the_card_is_that_of_the_version_that_counts(tmp_path, tiny):
+    # In b, m was only begun; in c and d another version was begun after the one that has rows.
+    for name, method, version, card in (("a", "m", "1", "1"), ("b", "n", "1", "2"), ("c", "m", "3", "4")):
+        store = fill(tmp_path / name, tiny, row(tiny, method, method_hash=version))
+        store.write_method("m", {"method_hash": card, "title": f"M {card}"})
+    fill(tmp_path / "d", tiny, row(tiny, method_hash="5"))  # the newest rows
+    for order, version, title in (("ab", "1", "M 1"), ("ba", "1", "M 1"), ("dc", "3", None)):
+        merge_runs([tmp_path / name for name in order], tmp_path / order)
+        read = open_run(tmp_path / order)
+        assert set(read.rows.loc[read.rows["method"] == "m", "method_hash"]) == {version}
+        assert (read.cards["m"]["method_hash"], read.cards["m"].get("title")) == (version, title)
+
+
 def refusal(tmp_path: Path) -> str:
     with pytest.raises(StoreError) as raised:
         merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
@@ -143,7 +156,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, tiny, monkeypatch):
     assert refusal(tmp_path) == "No space left"
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_killed_merge_leaves_no_folder_and_can_be_repeated(tmp_path, tiny, number):
     for name in "ab":
         fill(tmp_path / name, tiny, row(tiny, name)).write_host("h", {"cpu": "x"})

@@ -112,10 +112,11 @@ def test_a_kill_between_writing_and_removing_doubles_nothing(tmp_path, tiny, mon
     assert len(files_of(tmp_path)) == 1
 
 
-def test_nothing_is_removed_where_the_merged_part_cannot_be_written(tmp_path, tiny, monkeypatch):
+@pytest.mark.parametrize(("module", "name"), [(os, "fsync"), (parts, "read_file")])
+def test_nothing_is_removed_where_the_merged_part_cannot_be_written_or_read(tmp_path, tiny, monkeypatch, module, name):
     write_parts(tmp_path, tiny, [f"c{number}" for number in range(MANY + 1)])
     before, names = rows_of(tmp_path, tiny), files_of(tmp_path)
-    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(module, name, lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     pd.testing.assert_frame_equal(rows_of(tmp_path, tiny, merge=True), before)
     assert files_of(tmp_path) == names
 
@@ -216,10 +217,14 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path, tiny):
         {"kind": "results", "spec_hash": "HASH", "created": 2**70},
         {"kind": ["results"], "spec_hash": "HASH", "created": 1},
         {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": "many"},
-        {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": [["a", 1]]},
-        {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": [["a", 1, -1]]},
-        {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": [["a", 1, 7]]},
+        {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": [["a.parquet", 1]]},
+        {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": [["a.parquet", 1, -1]]},
+        {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": [["a.parquet", 1, 7]]},
         {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": [[None, 1, 1]]},
+        {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": [["../spec.toml", 1, 1]]},
+        {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": [["/home/me/a.parquet", 1, 1]]},
+        {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": [["..\\a.parquet", 1, 1]]},
+        {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": [["notes.txt", 1, 1]]},
         {"kind": "results", "spec_hash": "HASH", "created": 1, "pieces": 3},
     ],
     ids=str,

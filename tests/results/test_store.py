@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from filled import claim, fill, row
+from filled import claim, fill, keep_commands, row
 from running import Notes, run, table
 
 from marbench.errors import StoreError
@@ -68,6 +68,14 @@ def test_the_newest_attempt_counts_and_a_success_before_all(tmp_path, tiny):
     fill(tmp_path, tiny, row(tiny, case="a", status="timeout", attempt=3))
     rows = open_run(tmp_path).rows
     assert rows[["case_id", "status", "attempt"]].values.tolist() == [["a", "ok", 2], ["b", "oom", 2]]
+
+
+def test_what_was_run_here_counts_before_what_is_only_said(tmp_path, tiny):
+    for attempt, evidence in enumerate(("run here", "recomputed from images", "reported"), 1):
+        fill(tmp_path, tiny, row(tiny, case="a", evidence=evidence, attempt=attempt))
+    fill(tmp_path, tiny, row(tiny, case="b", status="error"), row(tiny, case="b", evidence="reported"))
+    rows = open_run(tmp_path).rows
+    assert rows[["case_id", "status", "evidence"]].values.tolist() == [["a", "ok", "run here"], ["b", "ok", "reported"]]
 
 
 def test_the_version_on_the_card_counts_and_without_a_card_the_newest(tmp_path, tiny):
@@ -246,6 +254,18 @@ def test_a_command_is_kept_once_it_has_brought_something(tmp_path, tiny):
     assert open_run(tmp_path).commands == ["marbench run --methods li"]
     fill(tmp_path, tiny)
     assert open_run(tmp_path).commands == ["marbench run --methods li"]
+
+
+def test_of_processes_that_share_a_folder_all_commands_are_kept(tmp_path, tiny):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["marbench.results.store"])
+    barrier = context.Barrier(6)
+    processes = [context.Process(target=keep_commands, args=(str(tmp_path), tiny, n, barrier)) for n in range(6)]
+    for process in processes:
+        process.start()
+    assert [process.join(60) or process.exitcode for process in processes] == [0] * 6
+    assert sorted(open_run(tmp_path).commands) == sorted(f"marbench run {n} {m}" for n in range(6) for m in range(5))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_rows_with_text_that_no_file_can_hold_are_stored_all_the_same(tmp_path, tiny):
