@@ -38,9 +38,13 @@ class Axis:
 
 
 def linear_axis(values: Sequence[float], start: float, end: float, count: int = 6, pad: float = 0.06) -> Axis:
-    """Return a linear axis over finite values, with about ``count`` ticks at 1, 2 or 5 times a power of ten."""
+    """Return a linear axis over finite values, with about ``count`` ticks at 1, 2 or 5 times a power of ten.
+
+    >>> linear_axis([31.0, 34.0], 0, 100).ticks, linear_axis([0.0], 0, 100).ticks
+    ((31.0, 32.0, 33.0, 34.0), (-1.0, -0.5, 0.0, 0.5, 1.0))
+    """
     low, high = min(values), max(values)
-    margin = pad * (high - low) or max(abs(high) * pad, 1e-9)
+    margin = pad * (high - low) or abs(high) * pad or 1.0
     low, high = low - margin, high + margin
     raw = (high - low) / count
     power = 10.0 ** math.floor(math.log10(raw))

@@ -40,7 +40,9 @@ def _entry(feed: xml.Element, record: Record, base: str) -> None:
     _text(entry, "id", f"urn:marbench:run:{record.id}")
     _text(entry, "updated", _instant(record.published))
     xml.SubElement(entry, "link", rel="alternate", type="text/html", href=f"{base}{record.path}")
-    _text(entry, "summary", f"{len(names)} methods on {record.cases} cases.{best}")
+    methods = f"{len(names)} method{'s' if len(names) != 1 else ''}"
+    cases = f"{record.cases} case{'s' if record.cases != 1 else ''}"
+    _text(entry, "summary", f"{methods} on {cases}.{best}")
 
 
 def _text(parent: xml.Element, name: str, text: str) -> None:

@@ -36,7 +36,9 @@ def _ladder(board: Standings, measure: Measure) -> _Ladder:
     order = sorted(range(len(board.ranked)), key=lambda index: (comparison.rank[index], index))
     ends = np.concatenate([[0.0], comparison.difference_interval.ravel(), comparison.difference])
     finite = [float(value) for value in ends if np.isfinite(value)]
-    axis = linear_axis(finite, 4, _WIDTH - 4, count=4, pad=0.03) if comparison.spreads else None
+    # Of one method, or where none differs, there is nothing to draw.
+    drawn = comparison.spreads and any(finite)
+    axis = linear_axis(finite, 4, _WIDTH - 4, count=4, pad=0.03) if drawn else None
     return _Ladder(measure, board.ranked, tuple(order), comparison, axis)
 
 

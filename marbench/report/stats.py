@@ -12,6 +12,7 @@ unless said otherwise.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -111,6 +112,9 @@ def compare(values: Floats, patients: Integers, samples: Floats, higher_is_bette
     best = int(np.argmin(rank))
     sums = _patient_sums(sign * values, sign * values[best], patients)
     p = paired_test(values, patients, best)
+    # Where nobody who was drawn has a number there are no ranks.
+    empty = np.isnan(samples).all(axis=1)
+    ranked = samples if empty.all() else samples[~empty]
     return Comparison(
         best=best,
         mean=mean,
@@ -120,7 +124,7 @@ def compare(values: Floats, patients: Integers, samples: Floats, higher_is_bette
         p=p,
         ahead=(sums > 0).sum(axis=1),
         rank=rank,
-        rank_interval=interval(ranks(sign * samples).astype(np.float64)).astype(np.int64),
+        rank_interval=interval(ranks(sign * ranked).astype(np.float64)).astype(np.int64),
         patients=_patients_told(values, patients),
         tied=p >= 1 - LEVEL,
     )
@@ -245,10 +249,13 @@ def holm(p: Floats) -> Floats:
 def interval(samples: NDArray[np.floating], level: float = LEVEL) -> Floats:
     """Return the percentile interval of samples along the first axis; ``(…, 2)``.
 
-    The ends are samples themselves, so that infinities stay infinities and ranks stay whole.
+    The ends are samples themselves, so that infinities stay infinities and ranks stay whole. Samples that are no number
+    are left out; of a column that has no other both ends are NaN.
     """
     tails = [(1 - level) / 2, (1 + level) / 2]
-    ends: Floats = np.quantile(samples, tails, axis=0, method="inverted_cdf")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice")
+        ends: Floats = np.nanquantile(samples, tails, axis=0, method="inverted_cdf")
     return np.moveaxis(ends, 0, -1)
 
 

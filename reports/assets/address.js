@@ -15,10 +15,19 @@ window.marbench = window.marbench || {};
     return field.type === "radio" ? !field.checked || field.defaultChecked : field.value === field.defaultValue;
   };
 
-  // Set a form as the address says; return the column that it sorts by, or null.
+  // Browsers fill in what a field held before the page was loaded anew.
+  /** @type {(field: Field) => void} */
+  const restore = (field) => {
+    if (field instanceof HTMLSelectElement) field.selectedIndex = 0;
+    else if (field.type === "checkbox" || field.type === "radio") field.checked = field.defaultChecked;
+    else field.value = field.defaultValue;
+  };
+
+  // Set a form as the address says, and to its defaults where it says nothing; return the column that it sorts by, or null.
   /** @type {Shared["readAddress"]} */
   const readAddress = (form) => {
     const query = new URLSearchParams(location.hash.slice(1));
+    fieldsOf(form).forEach(restore);
     for (const field of fieldsOf(form)) {
       const value = query.get(field.name);
       if (value === null) continue;
@@ -41,7 +50,7 @@ window.marbench = window.marbench || {};
     if (hash !== location.hash) history.replaceState(null, "", location.href.split("#")[0] + hash);
   };
 
-  // An address typed or gone back to; a fragment without a value is the skip link's.
-  window.addEventListener("hashchange", () => { if (location.hash.includes("=")) location.reload(); });
+  // An address typed or gone back to, that of the page as it opens too; a fragment without a value is somebody's anchor.
+  window.addEventListener("hashchange", () => { if (!location.hash || location.hash.includes("=")) location.reload(); });
   Object.assign(window.marbench, { readAddress, writeAddress });
 })();

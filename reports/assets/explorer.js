@@ -192,6 +192,7 @@
         scores.set(chosen.key, window.marbenchCases[chosen.key].map((/** @type {Stored[]} */ list) => list.map(parse)));
       }
     } catch (problem) {
+      if (measure() !== chosen) return;
       const file = problem instanceof Error ? problem.message : chosen.file;
       one("#explorer-status").textContent = `${file} could not be loaded. It must lie beside this page.`;
       return;

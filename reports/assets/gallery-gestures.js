@@ -18,6 +18,8 @@
 
     /** @type {(event: { clientX: number, clientY: number }) => Pair} */
     const fraction = (event) => G.locate(canvas, hooks.state(), event);
+    /** @type {(event: { clientX: number, clientY: number }) => Pair} */
+    const seen = (event) => G.look(canvas, hooks.state(), hooks.picture(), event);
     /** @type {(both: PointerEvent[]) => number} */
     const apart = ([a, b]) => Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
     /** @type {(both: PointerEvent[]) => { clientX: number, clientY: number }} */
@@ -77,7 +79,7 @@
     canvas.addEventListener("pointermove", (event) => {
       const before = pointers.get(event.pointerId);
       if (!before) {
-        if (event.pointerType !== "touch") hooks.probe(fraction(event));
+        if (event.pointerType !== "touch") hooks.probe(seen(event));
         return;
       }
       if (Math.hypot(event.clientX - began.x, event.clientY - began.y) > 4) began.moved = true;
@@ -88,14 +90,14 @@
     /** @param {PointerEvent} event */
     const end = (event) => {
       // A tap or a click puts the probe; a finger has no hover.
-      if (pointers.has(event.pointerId) && event.type === "pointerup" && !began.moved && gesture !== "pinch") hooks.tap(fraction(event));
+      if (pointers.has(event.pointerId) && event.type === "pointerup" && !began.moved && gesture !== "pinch") hooks.tap(seen(event));
       pointers.delete(event.pointerId);
       if (pointers.size === 1) gesture = "";
     };
     canvas.addEventListener("pointerup", end);
     canvas.addEventListener("pointercancel", end);
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener("dblclick", (event) => hooks.inset(fraction(event)));
+    canvas.addEventListener("dblclick", (event) => hooks.inset(seen(event)));
     canvas.addEventListener("wheel", (event) => {
       // Without a key the wheel scrolls the page, until the reader has gone to a pane.
       if (!event.ctrlKey && !event.metaKey && document.activeElement !== canvas) return;

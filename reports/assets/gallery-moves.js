@@ -54,6 +54,7 @@
     /** @type {Hooks} */
     const hooks = {
       state: view,
+      picture: first,
       window: viewer.windowNow,
       dragMode,
       pan: (dx, dy) => change({ x: state().x - dx / state().zoom, y: state().y - dy / state().zoom }),
@@ -120,7 +121,9 @@
       if (!picture) return;
       const [left, top, width, height] = frameNow();
       const [row, column] = place(picture);
-      const [low, high] = [end(picture, [left, top]), end(picture, [left + width, top + height])];
+      // From pixel to pixel: the frame ends between two.
+      const low = end(picture, [left, top]).map(Math.ceil);
+      const high = end(picture, [left + width, top + height]).map(Math.floor);
       /** @type {Box} */
       const across = [row, low[1], row, high[1]];
       const was = state().profile;

@@ -24,20 +24,18 @@
   };
 
   /** @type {Gallery["makePane"]} */
-  const makePane = (label) => {
+  const makePane = () => {
     const root = element("figure", "pane");
     const canvas = element("canvas");
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", label);
     const caption = element("figcaption");
     const title = element("span", "pane-title");
     const number = element("kbd", "pane-key");
-    const name = element("b", "pane-name", label);
+    const name = element("b", "pane-name");
     title.append(number, name);
     const scores = element("span", "pane-scores");
     const value = element("output", "pane-probe");
-    value.setAttribute("aria-label", `Value in ${label}`);
     caption.append(title, scores, value);
     root.append(canvas, caption);
     return { key: "", root, canvas, number, name, scores, value };
@@ -77,15 +75,19 @@
     context.drawImage(picture.canvas, shiftX, shiftY, picture.columns * scaleX, picture.rows * scaleY);
   };
 
-  /** @type {(context: CanvasRenderingContext2D, state: PaneState, size: Size, picture: Picture, to: Transform) => void} */
-  const drawInset = (context, state, size, picture, to) => {
+  /** The inset of a pane, and what it magnifies; null where there is none. @type {(state: PaneState, size: { width: number, height: number }, picture: Picture) => Inset | null} */
+  const insetOf = (state, size, picture) => {
+    if (!state.inset || !picture.insets || state.layout === "swipe") return null;
     const [x, y] = state.insetAt || picture.middle;
     const side = INSET_SIZE * size.width;
     const left = x > 0.55 && y > 0.5 ? 0 : size.width - side;
     const top = size.height - side;
     const scale = side / (INSET_PART * picture.columns);
-    /** @type {Transform} */
-    const inner = [scale, scale, left + side / 2 - x * picture.columns * scale, top + side / 2 - y * picture.rows * scale];
+    return { x, y, left, top, side, inner: [scale, scale, left + side / 2 - x * picture.columns * scale, top + side / 2 - y * picture.rows * scale] };
+  };
+
+  /** @type {(context: CanvasRenderingContext2D, state: PaneState, size: Size, picture: Picture, to: Transform, inset: Inset) => void} */
+  const drawInset = (context, state, size, picture, to, { x, y, left, top, side, inner }) => {
     const half = (INSET_PART / 2) * picture.columns;
     context.lineWidth = size.ratio;
     context.strokeStyle = "#ffffff";
@@ -97,6 +99,7 @@
     context.fillRect(left, top, side, side);
     place(context, picture, inner, 1);
     if (state.contour) strokeEdges(context, picture.edges, inner, 1.2 * size.ratio);
+    drawMarks(context, state, inner, size.ratio);
     context.restore();
     context.lineWidth = 1.5 * size.ratio;
     context.strokeRect(left + size.ratio, top + size.ratio, side - 2 * size.ratio, side - 2 * size.ratio);
@@ -166,8 +169,10 @@
     }
     if (state.contour) strokeEdges(context, picture.edges, to, 1.2 * size.ratio);
     for (const { edges, colour } of state.outlines) strokeEdges(context, edges, to, 1.4 * size.ratio, colour);
-    if (state.inset && picture.insets && !second) drawInset(context, state, size, picture, to);
     drawMarks(context, state, to, size.ratio);
+    // Over the marks: what it covers is not seen.
+    const inset = insetOf(state, size, picture);
+    if (inset) drawInset(context, state, size, picture, to, inset);
   };
 
   // The place of a pointer in a picture, as fractions of the picture; outside it may be below 0 or above 1.
@@ -180,5 +185,16 @@
     ];
   };
 
-  Object.assign(window.marbenchGallery, { find, element, makePane, sizeOf, draw, locate });
+  // The place that is seen under a pointer: within the inset, that of what it magnifies.
+  /** @type {Gallery["look"]} */
+  const look = (canvas, state, picture, event) => {
+    const box = canvas.getBoundingClientRect();
+    const inset = picture && insetOf(state, box, picture);
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    if (!inset || x < inset.left || x > inset.left + inset.side || y < inset.top) return locate(canvas, state, event);
+    const [scaleX, scaleY, shiftX, shiftY] = inset.inner;
+    return [(x - shiftX) / scaleX / picture.columns, (y - shiftY) / scaleY / picture.rows];
+  };
+
+  Object.assign(window.marbenchGallery, { find, element, makePane, sizeOf, draw, locate, look });
 })();

@@ -153,9 +153,12 @@
       const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
       if (!line || !by) return;
       event.preventDefault();
-      // From one row or column to the next, whichever the line crosses more of.
-      const steps = Math.max(1, Math.abs(line[2] - line[0]), Math.abs(line[3] - line[1]));
-      go(G.between((Math.round((partOfProbe(line) ?? 0) * steps) + by) / steps, 0, 1));
+      // From one row or column to the next, whichever the line crosses more of. Its ends may lie between two.
+      const axis = Math.abs(line[3] - line[1]) < Math.abs(line[2] - line[0]) ? 0 : 1;
+      const [from, to] = [line[axis], line[axis + 2]];
+      const { probe } = state();
+      const at = probe && partOfProbe(line) !== null ? probe[axis] : Math.round(from);
+      go(from === to ? 0 : G.between((at + by * Math.sign(to - from) - from) / (to - from), 0, 1));
     });
     return { draw };
   };

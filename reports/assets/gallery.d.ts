@@ -14,6 +14,9 @@ type Edge = Box;
 /** From pixels of a picture to a canvas: scale x, scale y, shift x, shift y. */
 type Transform = Box;
 
+/** A square of a pane, in its own pixels, that magnifies what is about a place of the picture. */
+interface Inset { x: number; y: number; left: number; top: number; side: number; inner: Transform }
+
 /** What is on show: all of it stands in the address of the page. */
 interface State {
   case: string; view: View; layout: Layout;
@@ -89,7 +92,7 @@ interface Statistics { mean: number; deviation: number; count: number }
 interface Unit { scale: number; digits: number; name: string }
 
 interface Hooks {
-  state(): PaneState; window(): Pair; dragMode(): DragMode;
+  state(): PaneState; picture(): Picture | undefined; window(): Pair; dragMode(): DragMode;
   pan(dx: number, dy: number): void; zoomAt(factor: number, place: Pair): void; setWindow(low: number, high: number): void;
   divide(at: number): void; probe(place: Pair): void; tap(place: Pair): void; inset(place: Pair): void;
   line(from: Pair, to: Pair): void; flipBy(by: number): void;
@@ -142,11 +145,12 @@ interface Gallery {
   colourAt(position: number, colours: Colours): [number, number, number];
   paintValues(canvas: HTMLCanvasElement, array: Values, table: Uint32Array): void;
   paintDifference(canvas: HTMLCanvasElement, array: Values, reference: Values, mask: Values, table: Uint32Array): void;
-  makePane(label: string): Pane;
+  makePane(): Pane;
   /** Of its canvas; null while it is not on the page. */
   sizeOf(pane: Pane): Size | null;
   draw(pane: Pane, size: Size, state: PaneState, picture: Picture | null, second: Picture | null): void;
   locate(canvas: HTMLCanvasElement, state: PaneState, event: { clientX: number; clientY: number }): Pair;
+  look(canvas: HTMLCanvasElement, state: PaneState, picture: Picture | undefined, event: { clientX: number; clientY: number }): Pair;
   listen(canvas: HTMLCanvasElement, hooks: Hooks): void;
   statistics(array: Values, circle: [number, number, number], reference: Values | null): Statistics;
   /** Root mean square of a difference where a mask is 0. */

@@ -97,19 +97,22 @@
     pane.number.hidden = Boolean(right) || pane.number.textContent === "";
     pane.name.textContent = right ? `${entry.label} | ${right.label}` : entry.label;
     pane.canvas.setAttribute("aria-label", right ? `${entry.label}, left of the divider; ${right.label}, right of it` : entry.label);
+    pane.value.setAttribute("aria-label", `Value in ${pane.name.textContent}`);
     pane.scores.textContent = right ? "" : texts.scoresOf(entry);
   };
 
   const build = () => {
     const entries = state.layout === "swipe" ? shown().filter((entry) => entry.key === state.left) : shown();
-    // Panes that stay keep the gesture that is under way, and the focus.
+    // Panes that stay keep the gesture that is under way, and the focus; of new ones the first takes it.
     if (panes.length !== entries.length) {
+      const focused = panesBox.contains(document.activeElement);
       panes = entries.map(() => {
-        const pane = G.makePane("");
+        const pane = G.makePane();
         G.listen(pane.canvas, viewer.hooks);
         return pane;
       });
       panesBox.replaceChildren(...panes.map((pane) => pane.root));
+      if (focused) panes[0]?.canvas.focus({ preventScroll: true });
     }
     panesBox.dataset.layout = state.layout;
     panes.forEach((pane, index) => label(pane, entries[index]));
@@ -194,12 +197,9 @@
     root.setAttribute("aria-busy", "true");
     const isOpen = () => current === item && state.view === shownView;
     G.fetchPictures(data, item, listed(), shownView, isOpen, (picture) => { pictures.set(picture.key, picture); redraw(); })
-      .then(() => {
-        if (!isOpen()) return;
-        root.removeAttribute("aria-busy");
-        setTimeout(() => { if (isOpen()) G.fetchNeighbours(data, item, shownView); }, LOOKED_AT_MS);
-      })
-      .catch((/** @type {Error} */ problem) => say(`A picture could not be loaded (${problem.message}). The gallery's folder must lie beside this page.`));
+      .then(() => setTimeout(() => { if (isOpen()) G.fetchNeighbours(data, item, shownView); }, LOOKED_AT_MS))
+      .catch((/** @type {Error} */ problem) => { if (isOpen()) say(`A picture could not be loaded (${problem.message}). The gallery's folder must lie beside this page.`); })
+      .finally(() => { if (isOpen()) root.removeAttribute("aria-busy"); });
     redraw();
   };
 

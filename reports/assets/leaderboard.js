@@ -4,7 +4,7 @@
 (() => {
   const tools = document.getElementById("tools");
   if (!(tools instanceof HTMLFormElement)) return;
-  const { parse, print, one, all } = window.marbench;
+  const { MISSING, parse, print, one, all } = window.marbench;
   /** @type {BoardData} */
   const data = JSON.parse(one("#board-data").textContent ?? "");
   const boards = all("section.board");
@@ -31,7 +31,7 @@
   const originals = new Map(boards.map((board) => {
     const places = all(".place", board).map((place) => ({ place, text: place.textContent }));
     const scores = rowsOf(board).flatMap(spans).map((span) => ({ span, text: span.textContent, value: span.dataset.value, name: span.className }));
-    const covers = rowsOf(board).map((row) => ({ text: coverOf(row), was: coverOf(row).data }));
+    const covers = rowsOf(board).map((row) => ({ row, text: coverOf(row).data, value: one(".cover", row).dataset.value }));
     return [board, { count: one(".count", board).textContent, places, scores, covers }];
   }));
 
@@ -62,7 +62,11 @@
     if (!was) return;
     one(".count", board).textContent = was.count;
     one(".scope", board).textContent = "";
-    for (const cover of was.covers) cover.text.data = cover.was;
+    for (const { row, text, value } of was.covers) {
+      coverOf(row).data = text;
+      one(".cover", row).dataset.value = value;
+      for (const part of all(".cover .bad", row)) part.hidden = false;
+    }
     for (const { place, text } of was.places) {
       place.textContent = text;
       cellOf(place).dataset.value = text ?? "";
@@ -86,7 +90,11 @@
     const groups = new Map();
     for (const row of shownRows(board)) {
       const method = row.dataset.method ?? "";
-      coverOf(row).data = `${casesOf(good[method] || []).toLocaleString("en")}/${total.toLocaleString("en")}`;
+      const went = casesOf(good[method] || []);
+      coverOf(row).data = `${went.toLocaleString("en")}/${total.toLocaleString("en")}`;
+      one(".cover", row).dataset.value = String(went);
+      // What became of the others is known of all cases together.
+      for (const part of all(".cover .bad", row)) part.hidden = true;
       for (const span of spans(row)) {
         const measure = measureOf(board, span);
         const group = cellOf(span).dataset.group ?? "0";
@@ -128,14 +136,12 @@
     const ranked = shownRows(board).filter((row) => !row.classList.contains("unranked"));
     const name = leading(board);
     const sign = aboutOf(board).measures[name].up ? 1 : -1;
-    const score = (/** @type {HTMLElement} */ row) => {
-      const value = valueOf(one(`.all [data-measure="${name}"]`, row));
-      return value === null ? -Infinity : sign * value;
-    };
+    const score = (/** @type {HTMLElement} */ row) => sign * (valueOf(one(`.all [data-measure="${name}"]`, row)) ?? NaN);
     for (const row of ranked) {
-      const rank = 1 + ranked.filter((other) => score(other) > score(row)).length;
-      one(".place", row).textContent = String(rank);
-      row.cells[0].dataset.value = String(rank);
+      // Without a number there is no rank.
+      const rank = Number.isNaN(score(row)) ? "" : String(1 + ranked.filter((other) => score(other) > score(row)).length);
+      one(".place", row).textContent = rank || MISSING;
+      row.cells[0].dataset.value = rank;
     }
   };
 

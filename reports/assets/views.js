@@ -2,7 +2,7 @@
 // What a page shows, under a name that the reader gives it. The browser keeps it where it keeps anything for this page.
 "use strict";
 (() => {
-  const { one } = window.marbench;
+  const { one, all } = window.marbench;
   /** @typedef {{ name: string, hash: string }} View */
   const box = document.getElementById("views");
   if (!(box instanceof HTMLDetailsElement)) return;
@@ -32,7 +32,10 @@
   const list = () => {
     const [page] = location.href.split("#");
     link.value = page + location.hash;
-    one("#view-list").replaceChildren(...views.map((view) => {
+    const place = one("#view-list");
+    // Whoever is at a view stays at it.
+    const at = all("a", place).findIndex((each) => each === document.activeElement);
+    place.replaceChildren(...views.map((view) => {
       const item = document.createElement("li");
       const target = Object.assign(document.createElement("a"), { href: page + view.hash, textContent: view.name });
       if (view.hash === location.hash) target.setAttribute("aria-current", "true");
@@ -48,6 +51,7 @@
       item.append(target, remove);
       return item;
     }));
+    all("a", place)[at]?.focus();
   };
 
   const save = () => {
@@ -85,6 +89,7 @@
   });
   window.addEventListener("hashchange", list);
   document.addEventListener("click", (event) => {
-    if (event.target instanceof Node && !box.contains(event.target)) box.open = false;
+    // Also when what was pressed is gone by now.
+    if (!event.composedPath().includes(box)) box.open = false;
   });
 })();

@@ -77,6 +77,20 @@ def test_a_link_restores_the_table_of_cases(browser: Browser, explorer: Any, pic
     assert again.execute_script("return location.hash") == fragment
 
 
+def test_scores_that_do_not_come_are_told_of_the_measure_on_show_alone(explorer: Any) -> None:
+    explorer.execute_script(
+        "document.head.append = (script) => setTimeout(() => script.dispatchEvent(new Event('error')), 50)"
+    )
+    status = explorer.find_element("id", "explorer-status")
+    _choose(explorer, "measure", "1")
+    _choose(explorer, "measure", "0")
+    settle(explorer)
+    assert status.text == ""
+    _choose(explorer, "measure", "1")
+    settle(explorer)
+    assert "could not be loaded" in status.text
+
+
 def test_rows_come_in_pages(explorer: Any) -> None:
     first = _column(explorer, 0)
     explorer.find_element("id", "page-after").click()

@@ -151,6 +151,36 @@ def test_the_probe_reads_the_stored_hu_in_every_pane(viewer: Any, report: Path) 
     assert int(text.removesuffix(" HU").replace("−", "-")) == expected[1] - expected[0]
 
 
+_CROSS = """const canvas = document.querySelector(".pane canvas");
+const side = Math.floor(0.42 * canvas.width) - 4;
+const copy = new OffscreenCanvas(side, side).getContext("2d", { willReadFrequently: true });
+copy.drawImage(canvas, side - canvas.width, side - canvas.height);
+const { data } = copy.getImageData(0, 0, side, side);
+return data.some((_, k) => k % 4 === 0 && data[k] === 57 && data[k + 1] === 213 && data[k + 2] === 255);"""
+
+
+def test_in_the_inset_the_probe_and_the_circle_are_at_what_is_seen_there(viewer: Any) -> None:
+    canvas = viewer.find_element("css selector", ".pane canvas")
+    ActionChains(viewer).move_to_element_with_offset(canvas, -40, -25).perform()
+    _keys(viewer, "z", "o")
+    beside = _part(viewer, "probe")
+    assert not viewer.execute_script(_CROSS)
+    side = 0.42 * canvas.size["width"]
+    # A fifth of the inset right of its middle and above it: of the 0.16 of 64 pixels that it shows about the metal's.
+    place = (canvas.size["width"] / 2 - 0.3 * side, canvas.size["height"] / 2 - 0.7 * side)
+    ActionChains(viewer).move_to_element_with_offset(canvas, *map(round, place)).perform()
+    settle(viewer)
+    row, column = (int(31.5 + part * 0.16 * 64) for part in (-0.2, 0.2))
+    assert _part(viewer, "probe") == f"{row},{column}"
+    assert viewer.execute_script(_CROSS)
+    ActionChains(viewer).click().perform()
+    settle(viewer)
+    assert _part(viewer, "roi").startswith(f"{row},{column},")
+    ActionChains(viewer).move_to_element_with_offset(canvas, -40, -25).perform()
+    settle(viewer)
+    assert _part(viewer, "probe") == beside
+
+
 def test_dragging_windows_all_panes_and_presets_bring_it_back(viewer: Any) -> None:
     before = _pixels(viewer)
     viewer.find_element("css selector", "[data-window='Soft tissue']").click()
@@ -283,6 +313,35 @@ def test_number_keys_flip_methods_in_one_place(viewer: Any) -> None:
     assert len(_names(viewer)) == 6
 
 
+def test_the_focus_stays_on_a_pane_when_panes_come_and_go_and_their_values_are_named(viewer: Any) -> None:
+    viewer.execute_script("document.querySelector('.pane canvas').focus()")
+    for key, count in (("2", 1), ("s", 1), ("g", 6)):
+        _keys(viewer, key)
+        values = [value.get_attribute("aria-label") for value in viewer.find_elements("css selector", ".pane-probe")]
+        assert values == [f"Value in {name}" for name in _names(viewer)] and len(values) == count
+        assert viewer.switch_to.active_element == viewer.find_element("css selector", ".pane canvas"), key
+
+
+# Scripts of data that come to nothing, after a while.
+_FAILING = """document.head.append = (script) =>
+  setTimeout(() => script.dispatchEvent(new Event("error")), 150);"""
+
+
+def test_pictures_that_do_not_come_are_told_of_the_case_on_show_alone(browser: Browser, report: Path) -> None:
+    viewer = _open(browser, report)
+    cases = [option.get_attribute("value") for option in viewer.find_elements("css selector", "#case option")]
+    viewer.execute_script(_FAILING)
+    for case, told in ((cases[2], ""), (cases[0], ""), (cases[3], "A picture could not be loaded")):
+        viewer.execute_script("location.hash = 'case=' + arguments[0]", case)
+        if case == cases[2]:
+            continue
+        settle(viewer)
+        _until_loaded(viewer)
+        assert viewer.find_element("id", "gallery-status").text.startswith(told)
+        assert bool(viewer.find_element("id", "gallery-status").text) == bool(told)
+    viewer.get("about:blank")  # with what was put in its place
+
+
 def test_the_divider_of_a_swipe_follows_the_pointer(viewer: Any) -> None:
     _keys(viewer, "s")
     before = _pixels(viewer)
@@ -378,11 +437,27 @@ def test_a_line_gives_the_profile_of_every_picture(viewer: Any, report: Path) ->
         _keys(viewer, "l")
         lines.append(_part(viewer, "line").split(",") if "line=" in _hash(viewer) else None)
     assert lines[0] is None and lines[1][0] == lines[1][2] and lines[2][1] == lines[2][3]
+    # From pixel to pixel, so that what is told is what a pixel holds.
+    assert all(float(value).is_integer() for value in lines[1] + lines[2])
     # By mouse.
     viewer.execute_script("document.getElementById('drag-line').click()")
     _drag(viewer, 60, 30)
     row0, column0, row1, column1 = map(float, _part(viewer, "line").split(","))
     assert column1 - column0 == pytest.approx(2 * (row1 - row0), rel=0.1)
+
+
+@pytest.mark.parametrize("line", ["20,10.5,20,54.5", "20,54.5,20,10.5", "50.5,10,20.3,54.1"])
+def test_keys_go_along_a_line_pixel_by_pixel_wherever_it_ends(viewer: Any, line: str) -> None:
+    case = viewer.execute_script("return document.getElementById('case').value")
+    viewer.execute_script("location.hash = 'case=' + arguments[0] + '&line=' + arguments[1]", case, line)
+    settle(viewer)
+    columns = []
+    for key in ("\ue014",) * 4 + ("\ue012",) * 3:
+        viewer.find_element("id", "profile-chart").send_keys(key)
+        settle(viewer)
+        columns.append(int(_part(viewer, "probe").split(",")[1]))
+    first, step = columns[0], 1 if columns[1] > columns[0] else -1
+    assert [(column - first) * step for column in columns] == [0, 1, 2, 3, 2, 1, 0]
 
 
 def test_a_link_restores_all_that_was_set(browser: Browser, viewer: Any, report: Path) -> None:
@@ -540,4 +615,5 @@ def test_a_view_is_kept_under_its_name_and_found_again(viewer: Any) -> None:
     settle(viewer)
     _until_loaded(viewer)
     assert (_hash(viewer), _pixels(viewer)) == (fragment, pixels)
+    assert viewer.switch_to.active_element.text == "errors"
     viewer.execute_script("document.querySelector('#view-list button').click()")

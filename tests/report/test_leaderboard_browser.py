@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.dataset as dataset
 import pytest
-from browser import Browser
+from browser import Browser, until
 from synthetic_runs import HOSTILE, METHODS, Synthetic, write_run
 
 from marbench.report.pages import render
@@ -147,6 +147,40 @@ def test_filtered_cases_give_the_means_that_pandas_gives(board: Any, report: Pat
     assert count == f"{len(chosen)} cases"
 
 
+def test_filtered_cases_sort_by_how_many_went_well_and_say_nothing_of_failures_elsewhere(board: Any) -> None:
+    def cover() -> tuple[str, str, bool]:
+        cell = board.find_element("css selector", f"section.board:not([hidden]) tr[data-method='{HOSTILE}'] .cover")
+        bad = cell.find_element("css selector", ".bad")
+        return cell.text.split("\n")[0], cell.get_attribute("data-value"), bad.is_displayed()
+
+    assert cover() == ("160/200", "160", True)
+    _choose(board, "region", "thorax")
+    went, total = (int(part) for part in cover()[0].split("/"))
+    assert total < 200 and went == 0.8 * total
+    assert cover()[1:] == (str(went), False)
+    _choose(board, "region", "")
+    assert cover() == ("160/200", "160", True)
+
+
+def test_a_filter_that_no_case_meets_ranks_nobody(browser: Browser, large: Path) -> None:
+    def places() -> set[tuple[str, str]]:
+        cells = driver.find_elements("css selector", "section.board:not([hidden]) tr[data-method] td.rank")
+        return {(cell.text.split("\n")[0], cell.get_attribute("data-value")) for cell in cells}
+
+    driver = browser.open(large)
+    before = places()
+    assert len(before) == 20
+    # In this run cases are made of their region, too.
+    _choose(driver, "region", "dental")
+    _choose(driver, "material", "shoulder")
+    assert driver.find_element("css selector", "section.board:not([hidden]) .count").text == "0 cases"
+    assert places() == {("–", "")}
+    _choose(driver, "material", "")
+    _choose(driver, "region", "")
+    assert len(places()) == 20
+    assert browser.complaints(large.parent) == []
+
+
 def test_reset_restores_what_was_computed(board: Any) -> None:
     before = board.find_element("css selector", "section.board table").get_attribute("innerHTML")
     _choose(board, "region", "thorax")
@@ -171,6 +205,32 @@ def test_a_link_restores_filters_and_order(browser: Browser, board: Any, report:
     again.find_element("css selector", "button[type=reset]").click()
     again.execute_async_script("setTimeout(arguments[0], 50)")
     assert again.execute_script("return location.hash") == ""
+
+
+def test_going_back_from_a_view_shows_all_again(browser: Browser, report: Path) -> None:
+    driver = browser.open(report / "index.html")
+    driver.execute_script("location.hash = 'kind=learned'")
+    until(driver, "document.getElementById('status').textContent.startsWith('Filtered: 4 of 7')")
+    driver.back()
+    until(driver, "document.readyState === 'complete' && !document.getElementById('status').textContent")
+    assert len(_methods(driver)) == 7
+    assert driver.execute_script("return [location.hash, document.getElementById('tools').elements.kind.value]") == [
+        "",
+        "",
+    ]
+    assert browser.complaints(report) == []
+
+
+def test_what_the_address_does_not_name_has_its_default(board: Any) -> None:
+    """A browser may fill in what a field held before the page was loaded anew."""
+    held = board.execute_script(
+        "const tools = document.getElementById('tools'); const { region, search, view } = tools.elements;"
+        "const time = tools.elements['column-time'];"
+        "Object.assign(region, { value: 'thorax' }); Object.assign(search, { value: 'li' });"
+        "Object.assign(time, { checked: false }); Object.assign(view, { value: 'ssim' });"
+        "marbench.readAddress(tools); return [region.value, search.value, view.value, time.checked]"
+    )
+    assert held == ["", "", "both", True]
 
 
 def test_columns_go_and_come_and_a_link_remembers_them(browser: Browser, board: Any, report: Path) -> None:
@@ -427,6 +487,8 @@ def test_a_view_is_kept_under_its_name_and_found_again(browser: Browser, board: 
     assert "Filtered: 4 of 7 methods" in board.find_element("id", "status").text
     assert views() == ["The <b>learned</b> ones"]
     board.find_element("css selector", "#view-list button").click()
+    assert board.find_element("id", "view-said").text == "“The <b>learned</b> ones” is removed."
+    assert board.switch_to.active_element.get_attribute("id") == "view-name"
     assert views() == []
 
 

@@ -216,6 +216,22 @@ def test_strange_numbers_are_shown_as_what_they_are(tmp_path: Path) -> None:
         assert not re.search(r'="-?(nan|inf)"', path.read_text())
 
 
+def test_one_method_alone_has_intervals_and_no_axis_of_differences(tmp_path: Path) -> None:
+    html = _text(render(write_run(tmp_path / "run", METHODS[1:2], slices=7, patients=7)).parent, "statistics")
+    assert re.search(r"<small>[\d.]+ to [\d.]+</small>", html)
+    assert 'class="tick"' not in html and 'class="zero"' not in html
+
+
+def test_one_of_anything_is_told_in_the_singular(tmp_path: Path) -> None:
+    only = {"slices": 1, "change": lambda row: row if row.metal_id == "m00" else None, "pictures": 1}
+    alone = render(write_run(tmp_path / "alone", METHODS[1:2], **only)).parent
+    other = write_run(tmp_path / "other", METHODS[1:2], spec="dudonet2019", **only)
+    several = render([tmp_path / "alone", other], tmp_path / "several").parent
+    assert "1 method, 1 case ·" in (several / "index.html").read_text()
+    for path in (*_pages(alone), *_pages(several)):
+        assert not re.search(r"(?<![\d.,])1 (cases|methods|patients)\b", path.read_text()), path
+
+
 @pytest.mark.parametrize("value", [1e30, 1e38, -1e30])
 def test_numbers_beyond_reason_are_short(tmp_path: Path, value: float) -> None:
     def change(row: Row) -> Row:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Browser
+from browser import Browser, until
 from synthetic_runs import HOSTILE, METHODS, Synthetic, write_run
 
 from marbench.report.site import publish
@@ -110,6 +110,31 @@ def test_on_paper_pages_are_white_whole_and_without_what_only_a_screen_needs(
         assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         for part in driver.find_elements("css selector", ".top, .tools, .hint, .status"):
             assert not part.is_displayed(), (page, part.get_attribute("class"))
+
+
+def test_what_is_chosen_can_be_told_where_the_system_chooses_all_colours(
+    browser: Browser, pictured_report: Path
+) -> None:
+    driver = browser.open(pictured_report / "gallery.html", "#regions=1&line=20,10,50,54")
+    until(driver, "document.querySelector('.region i') && document.querySelector('.profile-legend i')")
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "forced-colors", "value": "active"}]})
+    assert driver.execute_script("return matchMedia('(forced-colors: active)').matches")
+    told = driver.execute_script(
+        """const style = (s) => getComputedStyle(s instanceof Element ? s : document.querySelector(s));
+        const back = (s) => style(s).backgroundColor; const canvas = back("body");
+        return [
+          back(".segments input:checked + span") !== back(".segments input:not(:checked) + span"),
+          back("button[aria-pressed='true']") !== back("button[aria-pressed='false']"),
+          style(".bar li a[aria-current]").borderBottomColor !== canvas,
+          style(".bar li a:not([aria-current])").borderBottomColor === canvas,
+          style(".film button[aria-current='true']").borderTopColor !== canvas,
+          style(".film button[aria-current='false']").borderTopColor === canvas,
+          back(".region i") === document.querySelector(".region i").style.backgroundColor,
+          new Set([...document.querySelectorAll(".profile-legend i")].map((i) => style(i).borderTopColor)).size > 2,
+        ]"""
+    )
+    assert told == [True] * 8
+    assert browser.complaints(pictured_report) == []
 
 
 def test_a_long_title_gives_way_to_the_navigation(browser: Browser, hostile_report: Path) -> None:

@@ -166,6 +166,13 @@ def test_the_feed_lists_runs_newest_first(site: Path) -> None:
         assert item.findtext(f"{atom}id") == f"urn:marbench:run:{record['id']}"
 
 
+def test_one_method_on_one_case_is_told_in_the_singular(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", METHODS[:1], slices=1, change=lambda row: row if row.metal_id == "m00" else None)
+    page = publish([run], tmp_path / "site", published=FIRST)
+    assert "1 method, 1 case ·" in page.read_text()
+    assert "1 method on 1 case." in page.with_name("feed.xml").read_text()
+
+
 def test_every_link_of_the_site_leads_to_a_file_of_the_site(site: Path) -> None:
     for page in site.rglob("*.html"):
         for target in re.findall(r'(?:href|src)="([^"#]+)', page.read_text()):

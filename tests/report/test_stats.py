@@ -220,6 +220,20 @@ def test_a_case_of_which_no_method_has_a_number_counts_for_nothing() -> None:
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), err_msg=name)
 
 
+def test_drawings_of_patients_without_a_number_are_left_out_of_intervals() -> None:
+    lacking = VALUES.copy()
+    lacking[:, PATIENTS > 1] = np.nan
+    samples = bootstrap_means(lacking, PATIENTS)
+    # Nobody of two in twelve is drawn in (10/12)¹² of the drawings.
+    assert np.isnan(samples).mean() == pytest.approx(0.112, abs=0.02)
+    result = compare(lacking, PATIENTS, samples)
+    known = ~np.isnan(samples[:, 0])
+    np.testing.assert_array_equal(result.mean_interval, interval(samples[known]))
+    assert np.isfinite(result.difference_interval).all()
+    assert tuple(result.rank_interval[2]) == (4, 4)
+    np.testing.assert_array_equal(interval(np.array([[np.nan, 1.0], [np.nan, np.nan]])), [[np.nan, np.nan], [1.0, 1.0]])
+
+
 def test_patients_without_a_number_do_not_help_to_decide() -> None:
     lacking = VALUES.copy()
     lacking[:, PATIENTS > 2] = np.nan

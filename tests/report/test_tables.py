@@ -328,6 +328,23 @@ def test_a_measure_that_few_patients_have_calls_nobody_tied(tmp_path: Path) -> N
     assert " of 12</td>" in sections["psnr[dudonet2019]"] and "behind" in sections["psnr[dudonet2019]"]
 
 
+def test_a_measure_that_six_of_twenty_patients_have_has_intervals_of_those(tmp_path: Path) -> None:
+    clinical = [each for each in measures_of("clinical") if each.convention]
+
+    def change(row: Row) -> Row:
+        scores = {each.id: each.sign * row.scores["psnr[dudonet2019]"] for each in clinical}
+        if row.patient_id > "p005":
+            scores["noise[clinical]"] = np.nan
+        return replace(row, scores={**row.scores, **scores})
+
+    methods = [Synthetic("a", 35), Synthetic("b", 30), Synthetic("c", 25)]
+    page = render(write_run(tmp_path / "run", methods, slices=20, patients=20, change=change)).parent
+    html = (page / "statistics.html").read_text()
+    ladder = html.split('aria-label="Statistics of noise[clinical]"')[1].split("</table>")[0]
+    assert " of 6</td>" in ladder and "– to –" not in ladder
+    assert ladder.count('class="whisker"') == 2 and '"nan"' not in ladder
+
+
 def test_one_method_alone_does_not_say_that_a_slice_has_a_place_for_a_region(tmp_path: Path) -> None:
     clinical = [each for each in measures_of("clinical") if each.convention]
 
