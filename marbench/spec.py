@@ -12,6 +12,7 @@ import json
 import math
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Self, get_args, get_origin
@@ -22,7 +23,7 @@ from pydantic import Field, ValidationError, model_validator
 from marbench.errors import DataError, MarbenchError, SpecError, nearest
 from marbench.geometry import FanBeam, ImageGrid
 from marbench.mask_files import mask_digest
-from marbench.phantoms import IMPLANTS_VERSION, METALS_VERSION, PHANTOMS_VERSION
+from marbench.phantoms import FIELD_OF_VIEW_CM, IMPLANTS_VERSION, METALS_VERSION, PHANTOMS_VERSION
 from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
 from marbench.physics.materials import METALS, Material, find_material, materials_digest
 from marbench.physics.spectrum import spectrum_digest
@@ -60,6 +61,8 @@ _REFERENCE_GRID = 416
 """Pixels of the grid on which metal sizes are declared (Lin et al., CVPR 2019)."""
 _REFERENCE_WIDTHS = (0.1, 1.5)
 _COARSEST = 25
+_SIZE_TOLERANCE = 0.05
+"""How much larger or smaller than life procedural patients may be."""
 _FEWEST_BINS = 7
 
 
@@ -132,6 +135,19 @@ class Spec(Section):
             raise ValueError(
                 f"a pixel of {grid.pixel:g} cm is {grid.pixel / pixel:.0f} times as wide as metals.reference_pixel_cm: "
                 f"the smallest metals would vanish. Use smaller pixels, {_COARSEST} times as wide at most"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _patients_have_their_size(self) -> Self:
+        drawn = self.recorded is None and self.anatomy.source == "procedural"
+        width = self.grid.field_of_view[1]
+        if drawn and self.anatomy.fit == "physical" and abs(width / FIELD_OF_VIEW_CM - 1) > _SIZE_TOLERANCE:
+            raise ValueError(
+                f'anatomy.fit = "physical": procedural patients have their true size in an image {FIELD_OF_VIEW_CM:g} '
+                f"cm wide, and would be {width / FIELD_OF_VIEW_CM:.2g} times as large in this one of {width:.4g} cm. "
+                f"Choose grid.size and grid.pixel_cm so that their product is {FIELD_OF_VIEW_CM:g}, or take "
+                'fit = "image", which scales them to the image'
             )
         return self
 
@@ -330,6 +346,9 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise SpecError(f"{path} is not valid TOML: {error}") from None
     resolve_paths(content, path)
     base = content.pop("extends", None)
+    for *table, key in _unset(content):
+        if (known := _keys_at(table)) and key not in known:
+            raise SpecError(f"{path}: unknown key {shown('.'.join([*table, key]))}; {nearest(key, known)}")
     if base is None:
         return _merge({}, content)
     if not isinstance(base, str):
@@ -358,6 +377,15 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _unset(content: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield where the keys stand that are to be taken away: merged, nothing would be left to refuse of a wrong one."""
+    for key, value in content.items():
+        if value == UNSET:
+            yield (*above, key)
+        elif isinstance(value, dict):
+            yield from _unset(value, (*above, key))
+
+
 def _explain(path: Path, error: ValidationError) -> str:
     """Return one line per fault: file, key, what is wrong, what is allowed."""
     lines = []
@@ -376,17 +404,22 @@ def _explain(path: Path, error: ValidationError) -> str:
 
 
 def _keys_at(location: list[str]) -> list[str]:
-    """Return the keys that are allowed in the table at a location."""
+    """Return the keys that are allowed in the table at a location; none where any is, or where there is no table."""
     model: Any = Spec
     for part in location:
-        if get_origin(model) is not None:  # a table of tables, or a list of them
-            model = next(one for one in get_args(model) if one is not Ellipsis and hasattr(one, "model_fields"))
-            continue
-        fields = {field.alias or name: field for name, field in model.model_fields.items()}
-        model = fields[part].annotation
-        if get_origin(model) is UnionType:  # an optional table, which no part of the location stands for
-            model = next(one for one in get_args(model) if hasattr(one, "model_fields"))
-    return [field.alias or name for name, field in model.model_fields.items()]
+        if get_origin(model) is None:
+            model = _fields(model).get(part)
+            if get_origin(model) is not UnionType:
+                continue
+        # A table of tables, a list of them, or an optional table, which no part of the location stands for.
+        model = next((one for one in get_args(model) if _fields(one)), None)
+    return list(_fields(model))
+
+
+def _fields(model: Any) -> dict[str, Any]:
+    """Return key → type of a table; of anything else none."""
+    is_table = isinstance(model, type) and issubclass(model, Section)
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()} if is_table else {}
 
 
 def _names() -> str:

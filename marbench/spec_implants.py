@@ -86,6 +86,11 @@ class OwnMetalSection(Section):
                 raise ValueError(str(error)) from None
         return masks
 
+    @field_validator("site")
+    @classmethod
+    def _said_or_left_out(cls, value: Site | None) -> Site | None:
+        return None if value == "any" else value
+
     @model_validator(mode="after")
     def _is_an_implant(self) -> Self:
         if self.site is not None and self.centre_cm is not None:

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from marbench.spec_implants import plain_name
 from marbench.spec_table import Section
 
 __all__ = ["BowtieSection", "ScatterSection"]
@@ -33,6 +34,11 @@ class BowtieSection(Section):
     """Of what it is: a name, or one of ``[materials]``."""
     thickness: Pairs
     """Pairs of degrees from the central ray and path through it in cm, straight between: [[0, 0.3], [25, 3.5]]."""
+
+    @field_validator("material")
+    @classmethod
+    def _one_name_of_each(cls, value: str) -> str:
+        return plain_name(value)
 
     @field_validator("thickness")
     @classmethod

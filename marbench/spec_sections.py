@@ -347,7 +347,8 @@ class AnatomySection(Section):
     data: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the test slices, to which the files are held."""
     fit: Literal["physical", "image"] = "physical"
-    """True lengths with the body at the isocentre, or the whole picture scaled to the field of view."""
+    """True lengths with the body at the isocentre, or the whole picture scaled to the field of view. Procedural
+    patients have true lengths in an image 41 cm wide alone."""
     scale: Annotated[float, Field(ge=0.3, le=1)] = 1.0
     """Procedural patients at this part of their size, all of their organs, beside implants of true size."""
 

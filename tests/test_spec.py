@@ -278,6 +278,11 @@ def test_a_spec_is_frozen() -> None:
         ("[phisics]\nphotons = 1\n", "unknown key 'phisics'; did you mean 'physics'"),
         ("[physics]\nphoton = 1\n", r"unknown key 'physics\.photon'; did you mean 'photons'"),
         ("[physics.bowtie]\nmatrial = 'water'\n", r"unknown key 'physics\.bowtie\.matrial'; did you mean 'material'"),
+        ("phisics = 'unset'\n", "unknown key 'phisics'; did you mean 'physics'"),
+        ("[physics]\nphoton = 'unset'\n", r"unknown key 'physics\.photon'; did you mean 'photons'"),
+        ("[physics.bowtie]\nmatrial = 'unset'\n", r"key 'physics\.bowtie\.matrial'; did you mean 'material'"),
+        ("[materials.alloy]\nformla = 'unset'\n", r"key 'materials\.alloy\.formla'; did you mean 'formula'"),
+        ("[phisics]\nphotons = 'unset'\n", "unknown key 'phisics'; did you mean 'physics'"),
         ("[recorded]\nformt = 'files'\n", r"unknown key 'recorded\.formt'; did you mean 'format'"),
         ("[recorded.sinogram]\ntransposd = true\n", r"'recorded\.sinogram\.transposd'; did you mean 'transposed'"),
         ("[physics]\nscatter = true\n", "scatter = true: it takes a value, not true or false"),
@@ -305,6 +310,7 @@ def test_a_spec_is_frozen() -> None:
         ("[grid]\nsize = 1000000\n", r"grid\.size: .*8192"),
         ("[grid]\npixel_cm = 1e-300\n", r"grid\.pixel_cm: .*0\.001"),
         ("[grid]\npixel_cm = 0.001\n", "reference_pixel_cm = 0.098462 .* times as wide as the image"),
+        ("[grid]\npixel_cm = 0.25\n", r"0\.78 times as large in this one of 32 cm\. Choose grid\.size .*fit = .image"),
         ("[metals]\nreference_pixel_cm = 1e-4\n", r"metals\.reference_pixel_cm: .*0\.001"),
         ("[metals]\nreference_pixel_cm = 1\n", "1 is the paper's: 0.0984615"),
         ("[metals]\nreference_pixel_cm = nan\n", r"metals\.reference_pixel_cm"),
@@ -351,6 +357,8 @@ def test_faults_are_named_with_file_key_and_what_is_allowed(tmp_path: Path, text
         "[physics]\nphotons = 1e18\nscatter = 0\n",
         "[physics]\nwater_attenuation = 0.1929\n",
         "[metals]\nreference_pixel_cm = 0.02\nsize_groups = 1\n",
+        '[grid]\npixel_cm = 0.25\n[anatomy]\nfit = "image"\n',
+        "[grid]\npixel_cm = 0.31\n",
     ],
 )
 def test_what_a_scanner_could_be_is_accepted(tmp_path: Path, text: str) -> None:
@@ -368,9 +376,13 @@ def test_what_cannot_be_a_path_is_refused_wherever_it_stands(tmp_path: Path, nam
 
 
 def test_an_inherited_key_can_be_taken_away(tmp_path: Path) -> None:
-    write(tmp_path, 'extends = "mini"\n[anatomy]\nsource = "dicom"\npath = "ct"\n[physics]\nnoise = false\n', "a.toml")
-    text = 'extends = "a.toml"\nphysics = "unset"\n[anatomy]\nsource = "procedural"\npath = "unset"\n'
-    assert load_spec(write(tmp_path, text)).hash == load_spec("mini").hash
+    below = 'extends = "mini"\n[anatomy]\nsource = "dicom"\npath = "ct"\n[physics]\nnoise = false\n'
+    below += "[materials.alloy]\ndensity = 5\nfractions = { Ti = 3, Nb = 1 }\n"
+    write(tmp_path, below, "a.toml")
+    text = 'extends = "a.toml"\nphysics = "unset"\n[anatomy]\nsource = "procedural"\npath = "unset"\n[materials]\n'
+    assert load_spec(write(tmp_path, text + 'alloy = "unset"\n')).hash == load_spec("mini").hash
+    pure = load_spec(write(tmp_path, text + 'alloy.fractions.Nb = "unset"\n'))
+    assert pure.materials["alloy"].fractions == {"Ti": 3}
 
 
 @pytest.mark.parametrize(("kev", "water"), [(50, 0.226937), (60, 0.205874), (100, 0.170725), (120, 0.161353)])

@@ -86,9 +86,9 @@ class SliceCollection(ABC):
         self.skipped: Counter[str] = Counter()
         self.remarks: Counter[str] = Counter()
         self._stored: dict[str, tuple[StoredSlice, ...]] = {}
-        self._examined: dict[tuple[str, str], _Examined] = {}
-        self._owners: dict[str, str] = {}
-        self._regions: dict[tuple[str, str], str] = {}
+        self._examined: dict[tuple[str, StoredSlice], _Examined] = {}
+        self._places: dict[tuple[str, str], StoredSlice] = {}
+        self._pictures: Counter[str] = Counter()
         self._chosen: dict[Split, dict[str, tuple[str, ...]]] = {}
 
     def __repr__(self) -> str:
@@ -172,11 +172,13 @@ class SliceCollection(ABC):
         DataError
             No split has this slice.
         """
+        key = patient_id, slice_id
         for split in self.counts:
-            self.patients(split)
-            if (patient_id, slice_id) in self._regions:
-                return self._regions[patient_id, slice_id]
-        raise DataError(f"patient {patient_id} has no slice {slice_id!r}.")
+            if key not in self._places:  # of a split that nobody uses the slices need not even be readable
+                self.patients(split)
+        if key not in self._places:
+            raise DataError(f"patient {patient_id} has no slice {slice_id!r}.")
+        return self._examine(patient_id, self._places[key]).region
 
     def load(self, patient_id: str, slice_id: str, grid: ImageGrid) -> Slice:
         """Return one slice on a grid.
@@ -206,7 +208,7 @@ class SliceCollection(ABC):
         candidates = {patient: [(patient, one) for one in self._slices_of(patient)] for patient in patients}
         chosen = choose_evenly(candidates, wanted, lambda pair: self._examine(*pair).reason is None)
         for patient, slices in candidates.items():
-            self._refuse_unproven(patient, [one for _, one in slices if (patient, one.name) in self._examined])
+            self._refuse_unproven(patient, [pair[1] for pair in slices if pair in self._examined])
         found = sum(map(len, chosen.values()))
         if found < (wanted if wanted is not None else min(1, len(candidates))):
             asked = "all slices" if wanted is None else f"{wanted} slices"
@@ -246,16 +248,17 @@ class SliceCollection(ABC):
 
     def _examine(self, patient_id: str, stored: StoredSlice) -> _Examined:
         """Return the id of a slice and why it is left out, reading it once per process."""
-        key = patient_id, stored.name
+        key = patient_id, stored
         if key not in self._examined:
             try:
                 native = stored.read()
             except DataError as error:
                 raise UnreadableFile(stored.file, str(error)) from error
             slice_id = f"{stored.name}-{native.digest[:DIGITS_OF_ID]}"
-            if self._owners.setdefault(slice_id, patient_id) != patient_id:
-                # Two patients with the very same picture: copies, or a phantom. Ids are unique all the same.
-                slice_id += f".{patient_id[-DIGITS_OF_ID:]}"
+            self._pictures[slice_id] += 1
+            if (uses := self._pictures[slice_id]) > 1:
+                # The very same picture again: a copy, or a phantom. Ids are unique all the same.
+                slice_id += f".{uses}"
             # Where the whole picture is fitted, patients have no size of their own.
             smallest = SMALLEST_BODY_CM2 if self.fit == "physical" else 0.0
             reason = native.doubt or unfit(native.image, native.spacing, smallest)
@@ -266,26 +269,28 @@ class SliceCollection(ABC):
                     extent = body_extent(native.image, native.spacing)
             self._examined[key] = _Examined(slice_id, native.digest, native.window, region, extent, reason)
             # Asked for once per slice: a search through all of them each time would be quadratic.
-            self._regions.setdefault((patient_id, slice_id), region)
+            self._places[patient_id, slice_id] = stored
         return self._examined[key]
 
     def _find(self, patient_id: str, slice_id: str) -> NativeSlice:
         name, _, digest = slice_id.partition(".")[0].rpartition("-")
         if patient_id not in self.patient_ids():
             raise DataError(f"there is no patient {patient_id!r} among the {len(self.patient_ids())} of these data.")
-        for stored in self._slices_of(patient_id):
-            if stored.name == name:
-                try:
-                    native = stored.read()
-                except DataError as error:
-                    raise UnreadableFile(stored.file, str(error)) from error
-                if native.digest.startswith(digest):
-                    return native
-                raise DataError(
-                    f"slice {slice_id} has changed: the pixels in its file now have the digest "
-                    f"{native.digest[:DIGITS_OF_ID]}. Restore the file, or start a new run with the new data."
-                )
-        raise DataError(f"patient {patient_id} has no slice {slice_id!r}.")
+        known = self._places.get((patient_id, slice_id))  # not in a process that was given ids alone
+        fault = DataError(f"patient {patient_id} has no slice {slice_id!r}.")
+        for stored in [known] if known else [one for one in self._slices_of(patient_id) if one.name == name]:
+            try:
+                native = stored.read()
+            except DataError as error:
+                fault = UnreadableFile(stored.file, str(error))
+                continue
+            if native.digest.startswith(digest):
+                return native
+            fault = DataError(
+                f"slice {slice_id} has changed: the pixels in its file now have the digest "
+                f"{native.digest[:DIGITS_OF_ID]}. Restore the file, or start a new run with the new data."
+            )
+        raise fault
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ class DicomFolder(SliceCollection):
         return _Indexed(str(header.get("PatientID") or "").strip(), str(header.get("StudyInstanceUID")), stored)
 
     def _arrange(self, slices: Iterable[DicomSlice]) -> list[DicomSlice]:
-        """Return the slices of a patient in order, without copies, by names of their own."""
+        """Return the slices of a patient in order, without copies."""
         unlike = self._without_copies(slices)
         sizes = Counter(stored.order[:2] for stored in unlike)
 
@@ -129,7 +129,7 @@ class DicomFolder(SliceCollection):
             # Where each slice calls itself a series of its own, the position alone orders them.
             return number, series if sizes[number, series] > 1 else "", *place, series, stored.instance
 
-        return _distinct(sorted(unlike, key=along_patient))
+        return sorted(unlike, key=along_patient)
 
     def _without_copies(self, slices: Iterable[DicomSlice]) -> list[DicomSlice]:
         """Return slices without those of the same place and pixels, whatever UIDs they have.
@@ -170,18 +170,6 @@ def _by_patient(indexed: Iterable[_Indexed]) -> dict[str, list[DicomSlice]]:
 
 def _slice_name(header: Any) -> str:
     named = whole(header, "SeriesNumber"), whole(header, "InstanceNumber")
-    # Longer ones are dates or the like, which are nobody's business; `_distinct` tells such slices apart.
+    # Longer ones are dates or the like, which are nobody's business; the pixels tell such slices apart.
     series, instance = (number if 0 <= number <= LARGEST_NUMBER else 0 for number in named)
     return f"s{series}-i{instance:04d}"
-
-
-def _distinct(slices: Sequence[DicomSlice]) -> list[DicomSlice]:
-    """Number the slices that share their series and instance numbers, as those of several studies may."""
-    uses = Counter(stored.name for stored in slices)
-    seen: Counter[str] = Counter()
-    named = []
-    for stored in slices:
-        seen[stored.name] += 1
-        shared = uses[stored.name] > 1
-        named.append(replace(stored, name=f"{stored.name}-{seen[stored.name]}") if shared else stored)
-    return named

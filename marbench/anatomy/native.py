@@ -86,7 +86,10 @@ class StoredSlice(Protocol):
 
     @property
     def name(self) -> str:
-        """Which slice of its patient it is, in safe characters and without the patient's name: ``s4-i0012``."""
+        """Which slice of its patient it is, in safe characters and without the patient's name: ``s4-i0012``.
+
+        Slices of several volumes or studies may share it. Their pixels, and no name of a file, tell them apart.
+        """
         ...
 
     @property

@@ -79,15 +79,13 @@ class NiftiFolder(SliceCollection):
     def stored_slices(self, patient_id: str) -> Sequence[_NiftiSlice]:
         """Return the slices of a patient from inferior to superior, volume by volume."""
         slices = []
-        volumes = self._volumes[patient_id]
-        for number, file in enumerate(volumes):
+        for file in self._volumes[patient_id]:
             try:
                 volume = open_volume(file)
             except DataError as error:
                 raise UnreadableFile(file, str(error)) from error
             depth = volume.shape[axes_of(affine_of(volume))[2]]
-            which = f"v{number}-" if len(volumes) > 1 else ""
-            slices += [_NiftiSlice(file, index, f"{which}z{index:04d}") for index in range(depth)]
+            slices += [_NiftiSlice(file, index, f"z{index:04d}") for index in range(depth)]
         return slices
 
     def identity(self, patient_id: str) -> str:

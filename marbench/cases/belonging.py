@@ -19,7 +19,6 @@ from marbench.cases.orientation import mask_belongs, misfit, remedy
 from marbench.ct.operators import Operators
 from marbench.errors import DataError
 from marbench.spec import Spec
-from marbench.spec_sections import SegmentationSection
 
 __all__ = ["LIGHTEST_METAL", "Belonging"]
 
@@ -75,16 +74,11 @@ class Belonging:
         self._hold_values()
         self._hold_image("uncorrected", self.image, "sinogram")
         # PEEK and ceramics are no brighter than bone.
-        if self.mask.any() and not self._misled and self.attenuation >= LIGHTEST_METAL:
+        if self.mask.any() and self.attenuation >= LIGHTEST_METAL:
             self._hold_mask()
         if self.mask.any() and "trace" in self.arrays:
             self._hold_trace()
         self._hold_truth()
-
-    @property
-    def _misled(self) -> bool:
-        """Whether the benchmark itself puts the mask elsewhere, and finds other metal than there is."""
-        return self.spec.segmentation != SegmentationSection()
 
     @cached_property
     def mask(self) -> Mask:
@@ -119,10 +113,9 @@ class Belonging:
         return self.operators.project_mu(torch.from_numpy(stack).to(self.image))
 
     def _hold_values(self) -> None:
-        if (covered := float(self.mask.mean())) > 0.5 and not self._misled:
+        if (covered := float(self.mask.mean())) > 0.5:
             raise DataError(f"{self._name('mask')}: {100 * covered:.0f} % of the picture are metal. Is it inverted?")
-        beside = np.True_ if self._misled else ~self.mask
-        share = float(((self.measured > BODY_HU) & beside).mean())
+        share = float(((self.measured > BODY_HU) & ~self.mask).mean())
         middle = float(np.median(self.measured[self.body])) if self.body.any() else 0.0
         if share < _LEAST_BODY or middle > _MOST_TISSUE_HU:
             found = f"{middle:.0f} HU in the middle of its body" if share >= _LEAST_BODY else "nothing but air"

@@ -67,8 +67,7 @@ def export_cases(
         stem = f"{folder / suite.split / key.case_id}"
         if not _is_whole(Path(stem + last), form, names):
             case = suite[index]
-            arrays = {name: array for name, array in _arrays(case).items() if name in names}
-            files = FORMATS[form].encode(arrays, _facts(case.info, index, form, suite.spec))
+            files = FORMATS[form].encode(_arrays(case, truth), _facts(case.info, index, form, suite.spec))
             files[".png"] = _preview(case, truth)
             for suffix in sorted(files, key=lambda suffix: suffix == last):  # whoever finds that one finds them all
                 write_atomically(Path(stem + suffix), files[suffix])
@@ -87,21 +86,24 @@ def _refuse_others(folder: Path) -> None:
             raise StoreError(f"{folder / name} was not written by marbench; choose another --out.")
 
 
-def _arrays(case: Case) -> dict[str, NDArray[Any]]:
-    scan, truth = case.scan, case.known_truth
+def _arrays(case: Case, truth: bool) -> dict[str, NDArray[Any]]:
+    scan = case.scan
     tensors = {
         "image_hu": scan.image,
-        "truth_hu": truth.image,
         "sinogram_line_integral": scan.sinogram,
-        "truth_sinogram_line_integral": truth.sinogram,
         "metal_mask": scan.metal_mask,
-        "metal_any": truth.metal,
         "metal_trace": scan.metal_trace,
     }
-    return {
-        **{name: tensor[0].cpu().numpy() for name, tensor in tensors.items()},
-        "window_hu": np.array(case.info.window),
-    }
+    if truth:
+        known = case.known_truth
+        tensors |= {
+            "truth_hu": known.image,
+            "truth_sinogram_line_integral": known.sinogram,
+            "metal_any": known.metal,
+        }
+    arrays = {name: tensor[0].cpu().numpy() for name, tensor in tensors.items()}
+    arrays["window_hu"] = np.array(case.info.window)
+    return {name: arrays[name] for name in QUANTITIES if name in arrays}  # in one order: equal cases, equal bytes
 
 
 def _facts(info: CaseInfo, index: int, form: str, spec: Spec) -> dict[str, Any]:

@@ -130,7 +130,8 @@ def hold_inside(metal: MaskMetal, total: NDArray[np.float32], image_hu: NDArray[
 
 
 def _mask_metal(section: OwnMetalSection, reference_pixel: float) -> MaskMetal:
-    masks = {name: decode_mask(text).astype(np.float64) for name, text in section.masks.items()}
+    # By name, as the hash has them: of materials that share a pixel equally `whole_pixels` takes the first.
+    masks = {name: decode_mask(text).astype(np.float64) for name, text in sorted(section.masks.items())}
     # Rounded to 255ths, fractions of several materials may add up to a little more than 1.
     excess = np.maximum(np.sum(list(masks.values()), axis=0), 1)
     masks = {name: mask / excess for name, mask in masks.items()}

@@ -193,19 +193,23 @@ def listed(
 
 
 def content_digest(root: Path, entries: Sequence[Entry]) -> str:
-    """Return the SHA-256 of what the files of cases hold, by case and role; names of folders are no part of it."""
+    """Return the SHA-256 of what the files of cases hold, by role, and of what is told of the cases beside them.
 
+    Names of folders are no part of it.
+    """
     contents = []
     for entry in entries:
+        # An export tells size groups, windows and the order in files of their own, patterns tell who is who.
+        about = entry.case_id, entry.patient_id, entry.slice_id, entry.metal_id, sorted(entry.facts.items())
         for role, name in entry.files.items():
             try:
-                about = (root / name).stat()
-                contents.append((entry.case_id, role, _digest(root / name, about.st_size, about.st_mtime_ns)))
+                state = (root / name).stat()
+                contents.append((role, _digest(root / name, state.st_size, state.st_mtime_ns), about))
             except OSError as error:
                 raise DataError(
                     f"{name} cannot be read: {error.strerror}. Restore it, or take its case away."
                 ) from None
-    return hashlib.sha256(json.dumps(sorted(contents)).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(sorted(contents, key=json.dumps)).encode()).hexdigest()
 
 
 @cache

@@ -10,6 +10,7 @@ from marbench.anatomy.slices import SliceSource, Split
 from marbench.cases.case import Case
 from marbench.cases.info import CaseKey
 from marbench.errors import DataError, SpecError, nearest
+from marbench.phantoms import FIELD_OF_VIEW_CM
 from marbench.spec import Spec
 
 __all__ = ["CaseSource", "bind", "bind_to", "check_split", "open_source"]
@@ -80,7 +81,7 @@ def open_source(spec: Spec) -> SliceSource:
     counts, path, fit = spec.split.counts(), spec.anatomy.path, spec.anatomy.fit
     pattern = spec.anatomy.pattern
     if spec.anatomy.source == "procedural":
-        from marbench.phantoms.patients import FIELD_OF_VIEW_CM, ProceduralPatients
+        from marbench.phantoms.patients import ProceduralPatients
 
         limits = {}
         for split, (patients, slices) in counts.items():

@@ -18,11 +18,17 @@ KEPT = 2
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> None:
-    """Write the state of a run, and remove all checkpoints but the newest two."""
+    """Write the state of a run, and remove all checkpoints but the newest two.
+
+    Those of later steps are of a course that was killed and not taken again, and go, too.
+    """
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_atomically(folder / f"{step:010d}.pt", buffer.getvalue())
-    for path in _newest_first(folder)[KEPT:]:
+    written = folder / f"{step:010d}.pt"
+    write_atomically(written, buffer.getvalue())
+    paths = _newest_first(folder)
+    newest = paths.index(written)
+    for path in (*paths[:newest], *paths[newest + KEPT :]):
         path.unlink(missing_ok=True)
 
 

@@ -1,6 +1,9 @@
 """Procedural patients and implants, the data of built-in benchmarks. The rest of the house sees slices and masks."""
 
-__all__ = ["IMPLANTS_VERSION", "METALS_VERSION", "PHANTOMS_VERSION"]
+__all__ = ["FIELD_OF_VIEW_CM", "IMPLANTS_VERSION", "METALS_VERSION", "PHANTOMS_VERSION"]
+
+FIELD_OF_VIEW_CM = 40.96
+"""Width of the picture in which procedural patients have their true size."""
 
 PHANTOMS_VERSION = 2
 """Raised when a procedural patient looks different. Part of a benchmark's identity."""

@@ -294,6 +294,34 @@ def test_two_studies_with_the_same_numbers_keep_distinct_names(tmp_path):
     names = source.patients("test")[P1]
     assert len(set(names)) == 2
     assert [source.load(P1, name, GRID).image[28, 24] for name in names] == pytest.approx([40, 50])
+    # The same, whatever the UIDs are, in a process too that was given ids alone.
+    write_dicom(tmp_path / "a.dcm", SeriesInstanceUID="1.2.5")
+    other, fresh = (DicomFolder(tmp_path, ALL_TEST, seed=0) for _ in range(2))
+    assert other.data() == source.data()
+    assert set(other.patients("test")[P1]) == set(names)
+    assert [fresh.load(P1, name, GRID).image[28, 24] for name in names] == pytest.approx([40, 50])
+    (tmp_path / "b.dcm").write_bytes(b"")
+    assert fresh.load(P1, names[0], GRID).image[28, 24] == pytest.approx(40)
+
+
+def test_one_picture_at_two_places_is_two_slices(tmp_path):
+    for number in range(2):
+        write_dicom(tmp_path / f"{number}.dcm", ImagePositionPatient=[0, 0, 5 * number])
+    source = DicomFolder(tmp_path, ALL_TEST, seed=0)
+    first, second = source.patients("test")[P1]
+    assert second == f"{first}.2"
+    for one in (source, DicomFolder(tmp_path, ALL_TEST, seed=0)):
+        assert one.load(P1, second, GRID).image[28, 24] == pytest.approx(40)
+
+
+def test_the_region_of_a_slice_is_told_though_other_splits_cannot_be_read(tmp_path):
+    for number in range(2):
+        write_dicom(tmp_path / f"{number}.dcm", hu=phantom(hu=40 + number), PatientID=f"P-{number}")
+    source = DicomFolder(tmp_path, {"train": (1, 1), "test": (1, 1)}, seed=0)
+    ((patient, (name,)),) = source.patients("test").items()
+    for stored in source.stored_slices(*source.division["train"]):
+        stored.file.write_bytes(b"")
+    assert source.region(patient, name) == "abdomen"
 
 
 def test_changed_data_have_another_identity_and_the_old_one_is_refused(tmp_path):

@@ -94,6 +94,16 @@ def test_a_volume_is_a_patient_but_bids_names_tell_more(tmp_path):
     assert not any(word in name for word in ("p1", "sub", "ses") for name in [*source.patients("test"), *names])
 
 
+def test_renamed_volumes_of_a_subject_keep_the_ids_of_their_slices(tmp_path):
+    for folder, sessions in (("one", "12"), ("two", "21")):
+        for session, hu in zip(sessions, (40, 60), strict=True):
+            write(tmp_path / folder / f"sub-07_ses-{session}_ct.nii", volume=ras_volume(hu=hu))
+    one, two = (NiftiFolder(tmp_path / folder, ALL_TEST, seed=0) for folder in ("one", "two"))
+    assert one.data() == two.data()
+    (names,), (others,) = (source.patients("test").values() for source in (one, two))
+    assert len(set(names)) == 6 and set(names) == set(others)
+
+
 def test_slices_are_taken_evenly_through_the_volume(tmp_path):
     write(tmp_path / "case.nii", volume=np.repeat(ras_volume()[:, :, :1], 40, axis=2))
     (names,) = NiftiFolder(tmp_path, {"test": (1, 4)}, seed=0).patients("test").values()

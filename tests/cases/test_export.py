@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from marbench.cases.export import export_cases
+from marbench.cases.recorded import RecordedCases
 from marbench.cases.suite import Suite
-from marbench.errors import StoreError
+from marbench.errors import DataError, StoreError
 from marbench.spec import load_spec
 
 
@@ -29,6 +30,16 @@ def test_exported_files_hold_the_case_and_a_table_of_all(tmp_path, tiny):
     assert table["case_id"].tolist() == [key.case_id for key in Suite(tiny).case_keys[:2]]
     assert all((tmp_path / name).is_file() for name in table["file"])
     assert load_spec(tmp_path / "spec.toml").hash == tiny.hash
+
+
+def test_a_scan_without_a_known_truth_is_exported_unless_that_is_asked_for(tmp_path, tiny):
+    export_cases(Suite(tiny), tmp_path / "scans", 1, truth=False)
+    recorded = RecordedCases(tmp_path / "scans")
+    assert export_cases(recorded, tmp_path / "again", truth=False) == 1
+    first, again = (next((tmp_path / name / "test").glob("*.npz")).read_bytes() for name in ("scans", "again"))
+    assert first == again
+    with pytest.raises(DataError, match="no known truth"):
+        export_cases(recorded, tmp_path / "whole")
 
 
 def test_the_readme_describes_the_rays(tmp_path, tiny):

@@ -1,5 +1,6 @@
 """Cases that others have recorded: read as they lie, in the conventions of this house, or refused with a remedy."""
 
+import json
 import re
 import shutil
 import tomllib
@@ -26,6 +27,7 @@ from marbench.cases.file_cases import FileCases
 from marbench.cases.image_files import read_image
 from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.opening import open_cases
+from marbench.cases.recorded_files import Entry, content_digest
 from marbench.cases.scanner import operators_of
 from marbench.cases.simulator import Simulator
 from marbench.cases.suite import Suite
@@ -199,6 +201,38 @@ def test_a_benchmark_is_what_its_files_hold_wherever_they_lie(made, folder: Path
     fewer["split"]["test"] = {"patients": 1, "slices": "all"}
     fewer = Spec.model_validate(fewer)
     assert {key.patient_id for key in FileCases(fewer).case_keys} == {"P0"}
+
+
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [
+        ("window", [-450.0, 1050.0]),
+        ("size_group", 3),
+        ("case_index", 7),
+        ("region", "head"),
+        ("materials", ["gold"]),
+        ("metal_area_mm2", 1.0),
+        ("patient_id", "another"),
+        ("slice_id", "another"),
+        ("metal_id", "another"),
+    ],
+)
+def test_what_is_told_beside_the_arrays_makes_another_benchmark(
+    fact: str, value: object, tiny: Spec, tmp_path: Path
+) -> None:
+    export_cases(Suite(tiny), tmp_path / "scans", 1, form="raw")
+    text = 'extends = "scans/spec.toml"\nname = "back"\n[recorded]\nformat = "export"\npath = "scans"\n'
+    (tmp_path / "back.toml").write_text(text)
+    before = open_cases(tmp_path / "back.toml").spec.hash
+    (told,) = (tmp_path / "scans/test").glob("*.json")
+    told.write_text(json.dumps({**json.loads(told.read_text()), fact: value}))
+    assert open_cases(tmp_path / "back.toml").spec.hash != before
+
+
+def test_the_same_names_read_as_other_patients_are_another_benchmark(tmp_path: Path) -> None:
+    (tmp_path / "a_b.raw").write_bytes(b"rays")
+    read = {"case": "a_b"}, {"patient": "a", "slice": "b"}, {"patient": "a", "metal": "b"}
+    assert len({content_digest(tmp_path, [Entry(fields, {"sinogram": "a_b.raw"})]) for fields in read}) == 3
 
 
 def h5(name: str, change: Callable[[h5py.File], object], file: str = "test_640geo/P0/7/0.h5") -> Callable[[Path], None]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 import marbench
 from marbench.anatomy.slices import Slice
+from marbench.cases.digest import case_digest
 from marbench.cases.export import export_cases
 from marbench.cases.own_metals import MaskMetal, metals_of
 from marbench.cases.recorded import RecordedCases
@@ -182,7 +183,8 @@ def test_metals_are_known_by_their_pixels_and_travel_with_the_benchmark(tmp_path
     Image.fromarray(DISC.astype(np.uint8) * 255).save(buffer, "png", compress_level=0)
     text = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
     packed = with_own(mini, {"id": "a", "masks": {"gold": text}})
-    assert first.hash == again.hash == packed.hash != mini.hash
+    anywhere = with_own(mini, {"id": "a", "masks": {"gold": DISC}, "site": "any"})
+    assert first.hash == again.hash == packed.hash == anywhere.hash != mini.hash
     others = [{"masks": {"gold": DISC.T[1:]}}, {"masks": {"steel": DISC}}, {"pixel_cm": 0.04}, {"site": "bone"}]
     assert len({with_own(mini, {"id": "a", "masks": {"gold": DISC}, **other}).hash for other in others}) == 4
     (tmp_path / "spec.toml").write_text(spec_toml(first), encoding="utf-8")
@@ -228,6 +230,14 @@ def test_own_metals_take_the_place_of_those_to_test_with_only(tiny: Spec) -> Non
     assert repr(suite) == "<Suite 'tiny', test: 4 cases = 2 slices of 2 patients × 2 metals>"
     assert [(key.metal_id, key.size_group) for key in suite.case_keys[:2]] == [("large", 1), ("small", 3)]
     assert suite[0].info.metal_area_mm2 == pytest.approx(DISC.sum() * 1.0, rel=1e-4)
+
+
+def test_the_order_in_which_masks_are_given_is_no_part_of_a_case(tiny: Spec) -> None:
+    whole = tiny.model_copy(update={"metals": tiny.metals.model_copy(update={"pixels": "whole"})})
+    orders = ("gold", "steel"), ("steel", "gold")
+    suites = [Suite(with_own(whole, {"id": "a", "masks": dict.fromkeys(names, DISC * 0.5)})) for names in orders]
+    assert suites[0].spec.hash == suites[1].spec.hash
+    assert case_digest(suites[0][0]) == case_digest(suites[1][0])
 
 
 def test_a_metal_with_a_place_lies_there_and_one_without_lies_in_the_body(tiny: Spec) -> None:

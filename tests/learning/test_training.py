@@ -269,6 +269,13 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> Non
         assert "damaged" in lines[0]
 
 
+def test_what_a_killed_run_left_of_later_steps_gives_way_to_what_was_saved_since(tmp_path: Path) -> None:
+    for step in (5, 9, 7):
+        save_checkpoint(tmp_path, step, {"step": step})
+    assert load_checkpoint(tmp_path, silent) == {"step": 7}
+    assert sorted(int(path.stem) for path in tmp_path.glob("*.pt")) == [5, 7]
+
+
 def test_a_checkpoint_never_runs_code(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:

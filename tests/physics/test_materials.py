@@ -140,6 +140,8 @@ def test_metals_are_made_of_a_material_of_ones_own(tmp_path: Path) -> None:
 def test_one_material_has_one_name_in_a_benchmark(tmp_path: Path) -> None:
     assert spec(tmp_path, 'metals.material = "316L"').hash == spec(tmp_path, 'metals.material = "steel"').hash
     assert materials_digest(["steel", "316L"]) == materials_digest([MATERIALS["steel"]])
+    bowtie = 'physics.bowtie = {{ material = "{}", thickness = [[0, 0.3], [25, 3.5]] }}'
+    assert len({spec(tmp_path, bowtie.format(name)).hash for name in ("Al", "aluminum", "aluminium")}) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.slices import Slice, Split
 from marbench.geometry import ImageGrid
+from marbench.phantoms import FIELD_OF_VIEW_CM
 from marbench.phantoms.patients import abdomen, dental, head, hip, pelvis, shoulder, thorax
 from marbench.phantoms.patients.canvas import AIR, Canvas, Pose
 from marbench.phantoms.patients.couch import paint_couch
@@ -20,10 +21,7 @@ from marbench.phantoms.patients.texture import atlas
 from marbench.phantoms.patients.torso import arm_room
 from marbench.phantoms.shapes import Blob
 
-__all__ = ["FIELD_OF_VIEW_CM", "REGIONS", "ProceduralPatients"]
-
-FIELD_OF_VIEW_CM = 40.96
-"""Of a picture in which bodies have their true size."""
+__all__ = ["REGIONS", "ProceduralPatients"]
 
 _TOP = 3000.0
 _GOLDEN = (math.sqrt(5) - 1) / 2
