@@ -23,7 +23,7 @@ from pydantic import Field, ValidationError, model_validator
 from marbench.errors import DataError, MarbenchError, SpecError, nearest
 from marbench.geometry import FanBeam, ImageGrid
 from marbench.mask_files import mask_digest
-from marbench.phantoms import FIELD_OF_VIEW_CM, IMPLANTS_VERSION, METALS_VERSION, PHANTOMS_VERSION
+from marbench.phantoms import IMPLANTS_VERSION, METALS_VERSION, PHANTOMS_VERSION
 from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
 from marbench.physics.materials import METALS, Material, find_material, materials_digest
 from marbench.physics.spectrum import spectrum_digest
@@ -61,8 +61,6 @@ _REFERENCE_GRID = 416
 """Pixels of the grid on which metal sizes are declared (Lin et al., CVPR 2019)."""
 _REFERENCE_WIDTHS = (0.1, 1.5)
 _COARSEST = 25
-_SIZE_TOLERANCE = 0.05
-"""How much larger or smaller than life procedural patients may be."""
 _FEWEST_BINS = 7
 
 
@@ -135,19 +133,6 @@ class Spec(Section):
             raise ValueError(
                 f"a pixel of {grid.pixel:g} cm is {grid.pixel / pixel:.0f} times as wide as metals.reference_pixel_cm: "
                 f"the smallest metals would vanish. Use smaller pixels, {_COARSEST} times as wide at most"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _patients_have_their_size(self) -> Self:
-        drawn = self.recorded is None and self.anatomy.source == "procedural"
-        width = self.grid.field_of_view[1]
-        if drawn and self.anatomy.fit == "physical" and abs(width / FIELD_OF_VIEW_CM - 1) > _SIZE_TOLERANCE:
-            raise ValueError(
-                f'anatomy.fit = "physical": procedural patients have their true size in an image {FIELD_OF_VIEW_CM:g} '
-                f"cm wide, and would be {width / FIELD_OF_VIEW_CM:.2g} times as large in this one of {width:.4g} cm. "
-                f"Choose grid.size and grid.pixel_cm so that their product is {FIELD_OF_VIEW_CM:g}, or take "
-                'fit = "image", which scales them to the image'
             )
         return self
 

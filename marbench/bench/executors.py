@@ -200,4 +200,4 @@ def default_workers(conditions: Conditions, units: int) -> int:
     """Return how many workers pay: one per core, unless there is too little work or memory; one on a GPU."""
     if not conditions.device.startswith("cpu") or not hasattr(os, "fork"):
         return 1
-    return max(1, min(usable_cores(), units, int(available_memory() / 1e9 / _WORKER_GB)))
+    return max(1, int(min(usable_cores(), units, available_memory() / 1e9 / _WORKER_GB)))

@@ -18,7 +18,6 @@ from marbench.method.request import MethodRequest
 from marbench.metrics.measure import measures_of
 from marbench.results.paired import worst_cases
 from marbench.results.rows import Row
-from marbench.results.store import open_run
 from marbench.spec import Spec
 
 __all__ = ["ShiftRun", "Station", "able", "run_shift"]
@@ -131,8 +130,7 @@ def run_shift(
         folder, asked = out / spec.name, replace(options, **more)  # type: ignore[arg-type]
         told = _Named(spec.title, progress)
         finished = run_benchmark(spec, requests, folder, asked, told, interrupts)
-        # Also those that an earlier run met: a case that cannot be made is not tried again.
-        return Station(spec, folder, finished.rows, open_run(folder).faults)
+        return Station(spec, folder, finished.rows, finished.faults)
 
     shift = ShiftRun(station(base), tuple(chosen))
     measure = measures_of(base.metrics.conventions)[0]

@@ -15,6 +15,9 @@ from marbench.spec import Spec
 
 __all__ = ["CaseSource", "bind", "bind_to", "check_split", "open_source"]
 
+_SIZE_TOLERANCE = 0.05
+"""How much larger or smaller than life procedural patients may be."""
+
 
 class CaseSource(Protocol):
     """A sequence of cases of one benchmark: simulated here (`Suite`), or read from files (`FileCases`).
@@ -88,6 +91,7 @@ def open_source(spec: Spec) -> SliceSource:
             if patients is None or slices is None:
                 raise SpecError(f'{spec.name}: split.{split}: procedural patients have no "all"; give numbers')
             limits[split] = (patients, slices)
+        _hold_true_size(spec)
         # A wider picture of the same patients, on the same grid.
         width = FIELD_OF_VIEW_CM / spec.anatomy.scale
         return ProceduralPatients(spec.seed, limits, width, spec.anatomy.regions)
@@ -142,3 +146,14 @@ def bind_to(spec: Spec, section: Literal["anatomy", "recorded"], data: str, what
             "benchmark of its own."
         )
     return spec.model_copy(update={section: named.model_copy(update={"data": data})})
+
+
+def _hold_true_size(spec: Spec) -> None:
+    width = spec.grid.field_of_view[1]
+    if spec.anatomy.fit == "physical" and abs(width / FIELD_OF_VIEW_CM - 1) > _SIZE_TOLERANCE:
+        raise SpecError(
+            f'{spec.name}: anatomy.fit = "physical": procedural patients have their true size in an image '
+            f"{FIELD_OF_VIEW_CM:g} cm wide, and would be {width / FIELD_OF_VIEW_CM:.2g} times as large in this one of "
+            f"{width:.4g} cm. Choose grid.size and grid.pixel_cm so that their product is {FIELD_OF_VIEW_CM:g}, or "
+            'take fit = "image", which scales them to the image'
+        )

@@ -172,7 +172,7 @@ def command_line(ctx: click.Context) -> str:
             continue
         for item in value if isinstance(value, tuple) else [value]:
             if isinstance(option, click.Argument):
-                words.append(option.make_metavar(ctx))
+                words.append(option.human_readable_name)
             else:
                 words += [option.opts[0], _without_folders(option, str(item))]
     return clean_line(shlex.join(words))

@@ -18,7 +18,8 @@ __all__ = ["command"]
 def command(run: Path, out: Path | None, images: bool) -> None:
     """Write a run as one file to be sent to others: rows, cards, settings, digests.
 
-    It names no person, machine or folder, and marbench verify says whether it is what it says.
+    It tells no more of persons, machines and folders than is published. marbench verify says whether it is what it
+    says.
     """
     from marbench.report.archive import pack
 

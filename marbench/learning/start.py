@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from marbench.errors import MethodError
+from marbench.method.learned import LearnedMethod
 from marbench.method.request import MethodRequest
-from marbench.method.weights import WeightsCard, WeightsFile, find_weights
+from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, find_weights, read_weights
 from marbench.spec import load_spec
 
-__all__ = ["named_start", "starting_weights"]
+__all__ = ["begin_with", "named_start", "starting_weights"]
 
 
 def starting_weights(text: str, request: MethodRequest) -> WeightsFile:
@@ -28,12 +30,24 @@ def starting_weights(text: str, request: MethodRequest) -> WeightsFile:
         It names neither a file nor a benchmark.
     """
     file = _file(Path(text)) if text.endswith(".safetensors") else _of_benchmark(text, request)
-    if (file.card.method, file.card.preset) != (request.entry.name, request.preset):
-        raise MethodError(
-            f"--start-from {text}: expected weights of {request.entry.name}, preset {request.preset}. They are of "
-            f"{file.card.label}, preset {file.card.preset}."
-        )
+    # Of another preset they may still fit, see `LearnedMethod.adopt`; where they do not, their shapes are told.
+    if file.card.method != request.entry.name:
+        raise MethodError(f"--start-from {text}: expected weights of {request.entry.name}, got {file.card.label}.")
     return file
+
+
+def begin_with(method: LearnedMethod, file: WeightsFile) -> None:
+    """Give the networks of a method the weights that its training begins from.
+
+    Raises
+    ------
+    MethodError
+        They are of networks of another size.
+    """
+    try:
+        assign_weights(method.networks(), method.adopt(read_weights(file)), file.card.label)
+    except MethodError as error:
+        raise MethodError(f"--start-from {file.path.name} (preset {file.card.preset}): {error}") from None
 
 
 def named_start(file: WeightsFile) -> dict[str, Any]:
@@ -56,7 +70,9 @@ def _file(path: Path) -> WeightsFile:
 
 def _of_benchmark(name: str, request: MethodRequest) -> WeightsFile:
     entry, spec = request.entry, load_spec(name)
-    found = find_weights(request.label, request.preset, request.values(), spec, entry.folder, entry.card.weights)
-    if found.file is None:
-        raise MethodError(f"--start-from {name}: {request.label} has no weights for this benchmark.")
-    return found.file
+    # Those of the same preset, or of another, as the halves of a training may have.
+    for each in (request, replace(request, preset=None).for_spec(spec).request):
+        found = find_weights(each.label, each.preset, each.values(), spec, entry.folder, entry.card.weights)
+        if found.file is not None:
+            return found.file
+    raise MethodError(f"--start-from {name}: {request.label} has no weights for this benchmark.")

@@ -21,11 +21,12 @@ from marbench.learning.optimisation import Optimisation
 from marbench.learning.outcome import hardware, read_outcome, write_outcome
 from marbench.learning.ranks import average_gradients, largest
 from marbench.learning.recipe import Recipe
+from marbench.learning.start import begin_with
 from marbench.learning.statistics import BatchStatistics
 from marbench.machine.interrupts import Interrupted, Interrupts
 from marbench.method.learned import LearnedMethod, build_untrained
 from marbench.method.request import MethodRequest, context_for, instantiate
-from marbench.method.weights import WeightsFile, assign_weights, read_weights
+from marbench.method.weights import WeightsFile
 from marbench.spec import Spec
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Trainer:
         self.method = _learner(request, spec, fabric.device)
         self._modules = {**self.method.networks(), **self.method.auxiliaries()}
         if start is not None:
-            assign_weights(self.method.networks(), read_weights(start), recipe.label)
+            begin_with(self.method, start)
         for module in self._modules.values():
             _use_channels_last(module)
         self._statistics = BatchStatistics(self.method, fabric, self._autocast, recipe.seed)

@@ -33,6 +33,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _TOOLBOX = "marbench.toolbox"
 # Written by tools beside the code; none of them is part of it.
 _CACHES = re.compile(r"__pycache__|\..*|.*\.(pyc|pyo|egg-info|dist-info)|venv|node_modules")
+# What marks a folder that marbench itself fills: a run, and a training.
+_OUTPUTS = frozenset({"spec.toml", "recipe.json"})
 _PROSE = re.compile(r"(readme|licen[cs]e|notice|changelog|citation|authors|contributing)(\..*)?|.*\.(md|rst)", re.I)
 
 
@@ -121,6 +123,9 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
             folders.clear()
             continue
         seen.add(real)
+        if Path(root) != folder and _OUTPUTS & set(names):
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not _CACHES.fullmatch(name))
         for name in sorted(names):
             path = Path(root) / name

@@ -81,6 +81,10 @@ class LearnedMethod(Method):
         ramp = min(1.0, progress / 0.01)
         return ramp * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
+    def adopt(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the weights that a training begins from as these networks take them; by default as they are."""
+        return state
+
     def load(self, context: Context) -> None:
         """Build the networks and read their weights; raises `MethodUnavailable` where there are none."""
         super().load(context)

@@ -59,8 +59,7 @@ def _touched(reference: Reference) -> NDArray[np.bool_]:
     # Air has no line integral but what rounding leaves, alike in both: what remains is the way through metal.
     air = np.full(reference.valid.shape, _AIR_HU, dtype=np.float32)
     through = measured.project(np.where(reference.valid, air, _WATER_HU)) - measured.project(air)
-    # The trace that methods are given may be that of a wrong mask; where the truth is known, its rays are all in here.
-    return through > 0 if reference.truth is not None else measured.trace | (through > 0)
+    return np.asarray(measured.trace | (through > 0))
 
 
 HALLUCINATION = (

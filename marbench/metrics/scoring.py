@@ -16,6 +16,7 @@ from marbench.metrics.fidelity import Mask, Reference, ScoredImage
 from marbench.metrics.measure import Measure, Need
 from marbench.metrics.regions import regions_of
 from marbench.spec import Spec
+from marbench.spec_sections import SegmentationSection
 
 __all__ = ["Scorer", "score_image"]
 
@@ -83,4 +84,8 @@ def _measured(scan: Scan, spec: Spec) -> Measured:
     def project(image: NDArray[np.floating]) -> NDArray[np.floating]:
         return np.asarray(operators_of(spec).project(torch.from_numpy(np.asarray(image, np.float32))))
 
-    return Measured(scan.sinogram[0].cpu().numpy(), scan.metal_trace[0].cpu().numpy(), project)
+    trace = scan.metal_trace[0].cpu().numpy()
+    if spec.segmentation != SegmentationSection():
+        # That of a mask that is wrong on purpose: where an image is held against its rays must not hang on it.
+        trace = np.zeros_like(trace)
+    return Measured(scan.sinogram[0].cpu().numpy(), trace, project)

@@ -74,6 +74,7 @@ class Benchmark:
         """Return rows of one benchmark, one per (method, case), with label → card, as what can be ranked."""
         order = _apart(rows)[0].sort_values(["method", "case_id"], kind="stable").reset_index(drop=True)
         untimed = TIMING_SCHEMA.empty_table().to_pandas()
+        order = _without_strays(order)
         return cls(spec, spec.hash, PROTOCOL, order, timings=untimed, hosts={}, cards=cards, folders=())
 
     @property
@@ -233,7 +234,7 @@ def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _newest_entries(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Keep one entry per method, and of each (method, case) one row: a good one where there is one, else the newest."""
-    # What an archive reports takes the place of nothing that was run here, or scored from its pictures.
+    # What an archive reports of a version takes the place of nothing that was run here, or scored from its pictures.
     proof = rows["evidence"].map(PROOFS.index)
     rows = rows.assign(_ok=rows["status"] == _OK, _proof=proof)
     rows = rows.sort_values(["method", "case_id", "method_hash", "_ok", "_proof", "_run"], kind="stable")

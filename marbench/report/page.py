@@ -69,6 +69,8 @@ class Output:
         """Leave a manifest, for a rendering that is cut short; but not where a file is in the way."""
         manifest = self.folder / _MANIFEST
         if path.exists() and not path.is_symlink():
+            for name in list(self.files):
+                self.discard(name)
             manifest.unlink(missing_ok=True)
             raise StoreError(f"{path} was not written by marbench. Choose another folder, or remove it.")
         if not manifest.exists():

@@ -208,7 +208,8 @@ def _unmade(station: Station) -> str:
     """Return how many cases could not be made at a point, and why the first one; empty where all were."""
     if station.faults.empty:
         return ""
-    return f"{len(station.faults)} cases could not be made: {station.faults.iloc[0]['message']}"
+    count = f"{len(station.faults)} case{'s' if len(station.faults) != 1 else ''}"
+    return f"{count} could not be made: {station.faults.iloc[0]['message']}"
 
 
 def _link(station: Station, case: str) -> str:

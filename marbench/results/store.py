@@ -326,7 +326,8 @@ def _one_per_case(rows: pd.DataFrame) -> pd.DataFrame:
 def _told(faults: pd.DataFrame) -> list[str]:
     """Return a line for each way in which cases could not be made."""
     return [
-        f"{len(cases)} cases could not be made, {', '.join(map(str, cases[:3]))}{' …' if len(cases) > 3 else ''}: {why}"
+        f"{len(cases)} case{'s' if len(cases) != 1 else ''} could not be made, {', '.join(map(str, cases[:3]))}"
+        f"{' …' if len(cases) > 3 else ''}: {why}"
         for why, cases in faults.groupby("message")["case_id"].unique().items()
     ]
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from marbench.toolbox.networks import pad_to_least, start_at_zero
 
-__all__ = ["ImageUNet", "SinogramUNet"]
+__all__ = ["ImageUNet", "SinogramUNet", "in_subpixels"]
 
 
 class SinogramUNet(nn.Module):
@@ -35,18 +35,28 @@ class SinogramUNet(nn.Module):
         not shrink with the gradient, as Muon, channels else grow from scale to scale until whole layers are negative,
         and silent behind their ReLU. Statistics of each sinogram by itself, instead of those of training, would take
         from the network how large a patient is.
+    subpixel : bool
+        The last convolution makes the four pixels of each place of half the resolution, instead of one pixel that is
+        interpolated: what is finer than two bins can be drawn. See `in_subpixels`.
 
     References
     ----------
     W.-A. Lin et al., "DuDoNet", CVPR 2019, Table 4; Y. Lyu et al., "Encoding Metal Mask Projection for Metal Artifact
-    Reduction in Computed Tomography", MICCAI 2020, for periodic views.
+    Reduction in Computed Tomography", MICCAI 2020, for periodic views; W. Shi et al., "Real-Time Single Image and Video
+    Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network", CVPR 2016.
     """
 
     def __init__(
-        self, width: int, pyramid: bool = True, channels: int = 1, periodic: bool = False, normalised: bool = False
+        self,
+        width: int,
+        pyramid: bool = True,
+        channels: int = 1,
+        periodic: bool = False,
+        normalised: bool = False,
+        subpixel: bool = False,
     ) -> None:
         super().__init__()
-        self.pyramid, self.periodic = pyramid, periodic
+        self.pyramid, self.periodic, self.subpixel = pyramid, periodic, subpixel
         mask = int(pyramid)
         # Periodic views are padded by what follows, see `_wrapped`.
         padding = (0, 1) if periodic else 1
@@ -56,7 +66,7 @@ class SinogramUNet(nn.Module):
             nn.Conv2d(before, after, 4, stride=2, padding=padding) for before, after in zip(inputs, widths, strict=True)
         )
         # Upwards, each convolution reads what came from below and what was seen at that scale on the way down.
-        outputs = [8 * width, 4 * width, 2 * width, width, 1]
+        outputs = [8 * width, 4 * width, 2 * width, width, 4 if subpixel else 1]
         skips = [before + mask for before in widths[-2::-1]]
         inputs = [8 * width + mask, *(below + skip for below, skip in zip(outputs, skips, strict=False))]
         self.up = nn.ModuleList(
@@ -80,6 +90,8 @@ class SinogramUNet(nn.Module):
         """
         views, bins = sinogram.shape[-2:]
         x = pad_to_least(torch.cat([sinogram, metal], dim=1), 2 ** len(self.down))
+        if self.subpixel:  # twice half the resolution is all of it
+            x = functional.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2))
         metal, scales = x[:, -1:], []
         for index, convolution in enumerate(self.down):
             scales.append(x)
@@ -117,13 +129,15 @@ class SinogramUNet(nn.Module):
         return wide[..., more - margin : more + views + margin, :]
 
     def _last(self, x: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-        """Return ``self.up[-1]`` of the interpolated ``x``, a 3 × 3 convolution to one channel.
+        """Return ``self.up[-1]``, 3 × 3: of ``x`` to subpixels, or of the interpolated ``x`` to one channel.
 
         Interpolation and the mixing of channels commute: the nine products with the taps are made at the lower
         resolution, then enlarged, shifted and added. Training SE-Net was measured 1.5 times faster than with all
         channels enlarged.
         """
         convolution = self.up[-1]
+        if self.subpixel:
+            return functional.pixel_shuffle(convolution(self._wrapped(x)), 2)
         assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
         margin = int(self.periodic)
         views, bins = size[0] + 2 * margin, size[1]
@@ -132,6 +146,25 @@ class SinogramUNet(nn.Module):
         products = self._enlarged(functional.conv2d(x, taps), size, margin)
         summed = functional.fold(products.flatten(2), (views, bins), 3, padding=1)
         return summed[..., margin : views - margin, :] + convolution.bias[:, None, None]
+
+
+def in_subpixels(weight: torch.Tensor) -> torch.Tensor:
+    """Return the 3 × 3 filter of an interpolated layer as the four of subpixels that do the same but at the border.
+
+    Twice enlarged, half the resolution has ¼ and ¾ of two neighbours at every place, and the filter adds three such.
+
+    Parameters
+    ----------
+    weight : Tensor ``(1, channels, 3, 3)``
+
+    Returns
+    -------
+    Tensor ``(4, channels, 3, 3)``
+    """
+    even = [[0.75, 0.25, 0.0], [0.25, 0.75, 0.0], [0.0, 0.75, 0.25]]
+    odd = [[0.25, 0.75, 0.0], [0.0, 0.75, 0.25], [0.0, 0.25, 0.75]]
+    parts = weight.new_tensor([even, odd])
+    return torch.einsum("cij,pia,qjb->pqcab", weight[0], parts, parts).flatten(0, 1)
 
 
 class ImageUNet(nn.Module):

@@ -13,7 +13,7 @@ from marbench.method.learned import Batch, LearnedMethod, Objective, mean_outsid
 from marbench.toolbox.interpolation import linear_interpolation
 from marbench.toolbox.muon import adam_or_muon
 from marbench.toolbox.networks import ResidualDenseNetwork, compress_hu
-from marbench.toolbox.unets import ImageUNet, SinogramUNet
+from marbench.toolbox.unets import ImageUNet, SinogramUNet, in_subpixels
 
 ADAM_BETAS = (0.5, 0.999)
 # IE-Net gives corrections in this unit: streaks have tens to hundreds of HU.
@@ -55,6 +55,7 @@ class DuDoNet(LearnedMethod):
 
     sinogram_width: int
     sinogram_norm: str
+    sinogram_upsampling: str
     image_width: int
     rdn_blocks: int
     rdn_layers: int
@@ -73,7 +74,10 @@ class DuDoNet(LearnedMethod):
         self.image_network: nn.Module | None = None
         if self.variant.sinogram_network:
             normalised = self.sinogram_norm == "batch"
-            network = SinogramUNet(self.sinogram_width, self.variant.mask_pyramid, normalised=normalised)
+            subpixel = self.sinogram_upsampling == "subpixel"
+            network = SinogramUNet(
+                self.sinogram_width, self.variant.mask_pyramid, normalised=normalised, subpixel=subpixel
+            )
             self.sinogram_network = network.to(context.device)
         if self.variant.image_network:
             channels, width = 1 + self.variant.sinogram_network, self.image_width
@@ -87,6 +91,13 @@ class DuDoNet(LearnedMethod):
         """Return SE-Net and IE-Net, as far as the variant has them."""
         both = {"sinogram": self.sinogram_network, "image": self.image_network}
         return {name: network for name, network in both.items() if network is not None}
+
+    def adopt(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return weights whose last layer of SE-Net is interpolated as subpixels, where that is what is trained."""
+        bias, weight = "sinogram.up.4.bias", "sinogram.up.4.weight"
+        if self.sinogram_upsampling == "subpixel" and len(state.get(bias, ())) == 1:
+            return state | {bias: state[bias].repeat(4), weight: in_subpixels(state[weight])}
+        return state
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return one optimiser for both networks: Adam as in the paper, or Muon."""

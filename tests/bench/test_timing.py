@@ -39,7 +39,7 @@ def test_a_run_times_methods_once_per_machine_and_only_those_that_work(tmp_path,
 
 def test_what_is_measured_anew_takes_the_place_of_what_was_measured_before(tmp_path, tiny, plugin):
     out, notes = tmp_path / "out", Notes()
-    folder = plugin("changes", "time.sleep(0.05)\nreturn scan.image")
+    folder = plugin("changes", "time.sleep(0.2)\nreturn scan.image")
     run(tiny, out, "changes", folder, limit=1)
 
     def timed():
@@ -51,7 +51,7 @@ def test_what_is_measured_anew_takes_the_place_of_what_was_measured_before(tmp_p
     # Of another version there are no rows yet; it is what was measured all the same.
     plugin("changes")
     newer = timed()
-    assert len(newer) == REPEATS and newer["seconds"].median() < 0.05
+    assert len(newer) == REPEATS and newer["seconds"].median() < again["seconds"].median() / 2
     assert set(newer["method_hash"]).isdisjoint(again["method_hash"])
 
 

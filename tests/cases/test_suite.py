@@ -138,6 +138,14 @@ def test_one_material_for_all_metals_where_the_spec_says_so() -> None:
     assert case.info.materials == ("titanium",)
 
 
+def test_procedural_patients_that_would_lose_their_true_size_are_refused_where_they_are_drawn() -> None:
+    content = load_spec("mini").model_dump(mode="json", by_alias=True, exclude_none=True)
+    narrow = Spec.model_validate(content | {"grid": {**content["grid"], "pixel_cm": 0.25}})  # to apply, it serves
+    with pytest.raises(SpecError, match=r"0\.78 times as large in this one of 32 cm\..*fit = .image"):
+        Suite(narrow)
+    assert len(Suite(Spec.model_validate(narrow.model_dump(by_alias=True) | {"anatomy": {"fit": "image"}})))
+
+
 def test_no_patient_and_no_metal_is_in_two_splits() -> None:
     for spec in builtin_specs():
         suites = [Suite(spec, split=split) for split in ("train", "val", "test")]

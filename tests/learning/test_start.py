@@ -12,12 +12,13 @@ from marbench.cli.train import command
 from marbench.errors import MethodError, SpecError
 from marbench.learning.ranks import launch
 from marbench.learning.recipe import hold_to_recipe, pool_sizes
-from marbench.learning.start import named_start, starting_weights
+from marbench.learning.start import begin_with, named_start, starting_weights
 from marbench.learning.trainer import Trainer
 from marbench.learning.training import train
-from marbench.method.request import parse_methods
+from marbench.method.learned import LearnedMethod, build_untrained
+from marbench.method.request import context_for, instantiate, parse_methods
 from marbench.method.weights import WeightsCard, WeightsFile, read_weights
-from marbench.spec import Spec
+from marbench.spec import Spec, load_spec
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,7 @@ def test_a_run_of_an_older_release_lacks_a_setting_and_goes_on(
     [
         ("nothing.safetensors", r"its card nothing.json cannot be read: No such file"),
         ("mini", "tinynet has no weights for this benchmark"),
-        ("foreign.safetensors", "expected weights of tinynet, preset small. They are of dudonet, preset small"),
+        ("foreign.safetensors", "expected weights of tinynet, got dudonet"),
         ("broken.safetensors", "broken.json is no card of weights"),
     ],
 )
@@ -128,6 +129,23 @@ def test_a_benchmark_as_a_start_means_its_weights() -> None:
     request = parse_methods("dudonet", [], "small")[0]
     file = starting_weights("mini", request)
     assert (file.card.spec, file.card.label, file.card.preset) == ("mini", "dudonet", "small")
+
+
+def test_weights_of_another_preset_serve_where_they_fit_and_are_named_where_they_do_not() -> None:
+    fine = parse_methods("dudonet", [], "fine")[0]
+    file = starting_weights("mini", fine)
+    assert file.card.preset == "small"
+    spec = load_spec("mini")
+    for preset, fits in (("fine", True), ("base", False)):
+        request = parse_methods("dudonet", [], preset)[0]
+        method = instantiate(request)
+        assert isinstance(method, LearnedMethod)
+        build_untrained(method, context_for(request, spec))
+        if fits:
+            begin_with(method, file)
+        else:
+            with pytest.raises(MethodError, match=r"dudonet-small-mini.safetensors \(preset small\): .*do not fit"):
+                begin_with(method, file)
 
 
 def test_no_more_cases_are_simulated_than_a_training_draws(spec: Spec) -> None:

@@ -94,6 +94,16 @@ def test_tensors_beside_a_table_that_is_no_card_count_and_so_does_the_table(fold
     assert hash_of(folder) != before
 
 
+@pytest.mark.parametrize("mark", ["recipe.json", "spec.toml"])
+def test_runs_and_trainings_within_the_folder_are_no_part_of_the_method(folder, mark):
+    before = hash_of(folder)
+    out = folder / "runs" / "train"
+    out.mkdir(parents=True)
+    (out / mark).write_text("")
+    (out / "checkpoint.pt").write_bytes(b"state")
+    assert hash_of(folder) == before
+
+
 def test_only_the_toolbox_modules_that_are_imported_count(folder, tmp_path, monkeypatch):
     package = tmp_path / "marbench"
     toolbox = package / "toolbox"

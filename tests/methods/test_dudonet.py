@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from marbench import Spec
 from marbench.method.learned import Batch, LearnedMethod
+from marbench.method.weights import assign_weights
 
 SIZE = "sinogram_width=2,image_width=2"
 
@@ -96,6 +97,26 @@ def test_steps_that_lengthen_or_shift_channels_leave_a_normalised_network_as_it_
             outputs.append(network(sinogram, trace))
     before, after = outputs
     assert torch.allclose(after, before, rtol=1e-3, atol=1e-3 * float(before.abs().max())) == same
+
+
+def test_subpixels_begin_as_the_interpolation_and_draw_what_it_cannot(tiny: Spec) -> None:
+    coarse = build(f"dudonet[{SIZE}]", tiny)
+    randomize(coarse)
+    fine = build(f"dudonet[{SIZE},sinogram_upsampling=subpixel]", tiny)
+    state = {f"{name}.{key}": v for name, net in coarse.networks().items() for key, v in net.state_dict().items()}
+    assign_weights(fine.networks(), fine.adopt(state), "dudonet")
+    one, other = (method.networks()["sinogram"].eval() for method in (coarse, fine))
+    sinogram, trace = torch.rand(1, 1, 64, 96), (torch.rand(1, 1, 64, 96) < 0.2).float()
+    inside = (..., slice(2, -2), slice(2, -2))
+    torch.testing.assert_close(other(sinogram, trace)[inside], one(sinogram, trace)[inside], rtol=1e-4, atol=1e-5)
+    with torch.no_grad():  # no smooth field is like a chessboard, whatever lies below it
+        other.up[-1].weight.zero_()
+        other.up[-1].bias.copy_(torch.tensor([1.0, -1.0, -1.0, 1.0]))
+    for shape in ((64, 96), (65, 97), (33, 40)):
+        drawn = other(torch.rand(1, 1, *shape), torch.zeros(1, 1, *shape))[0, 0]
+        assert drawn.shape == shape
+        assert (drawn[1:] == -drawn[:-1]).all() and (drawn[:, 1:] == -drawn[:, :-1]).all()
+    assert fine.adopt(fine.adopt(state)).keys() == state.keys() and coarse.adopt(state) is state
 
 
 @pytest.mark.parametrize("source", ["li", "raw"])

@@ -53,14 +53,6 @@ def test_what_an_image_shows_in_metal_is_no_inconsistency() -> None:
     assert inconsistency(np.where(MIDDLE, 9000, WATER)) == 0
 
 
-def test_a_wrong_mask_that_methods_are_given_changes_no_number_where_the_truth_is_known() -> None:
-    invented = WATER.copy()
-    invented[0, 0] = 1000.0
-    wrong = np.array([[1, 0, 0, 0], [0, 0, 0, 0]], dtype=bool)
-    known = Reference(WATER, MIDDLE, measured=Measured(sums(WATER), wrong, sums))
-    assert INCONSISTENCY.compute(ScoredImage(invented, known)) == inconsistency(invented)
-
-
 def test_where_no_ray_misses_metal_or_no_scan_is_known_there_is_no_number() -> None:
     assert math.isnan(inconsistency(WATER, np.ones((2, 4), dtype=bool)))
     assert math.isnan(INCONSISTENCY.compute(ScoredImage(WATER, Reference(None, MIDDLE))))
@@ -100,3 +92,15 @@ def test_air_that_rounding_leaves_a_trace_of_touches_no_ray(tiny: marbench.Spec)
     spec = marbench.Spec.model_validate(content)
     case = Suite(spec)[0]
     assert marbench.score(case.known_truth.image, case, "hallucination", spec)["inconsistency[hallucination]"] < 20
+
+
+def test_a_mask_that_is_wrong_on_purpose_changes_no_number(tiny: marbench.Spec) -> None:
+    content = tiny.model_dump(mode="json", by_alias=True, exclude_none=True)
+    wrong = marbench.Spec.model_validate(content | {"segmentation": {"shift_px": 2}})
+    cases = Suite(tiny)[0], Suite(wrong)[0]
+    assert not cases[0].scan.metal_trace.equal(cases[1].scan.metal_trace)
+    numbers = [
+        marbench.score(case.scan.image, case, "hallucination", spec)[INCONSISTENCY.id]
+        for case, spec in zip(cases, (tiny, wrong), strict=True)
+    ]
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-3)

@@ -120,7 +120,7 @@ def test_a_case_that_could_not_be_made_at_a_point_is_the_reason_for_an_empty_cel
     rows, faults = base.rows[base.rows["case_id"] != lost], pd.DataFrame([{"case_id": lost, "message": "outside"}])
     measures = measures_of(spec.metrics.conventions)[:1]
     (cell,) = _column(base, replace(base, rows=rows, faults=faults), ["li"], measures).values()
-    assert cell.reason == "1 cases could not be made: outside"
+    assert cell.reason == "1 case could not be made: outside"
     (cell,) = _column(base, replace(base, rows=rows), ["li"], measures).values()
     assert cell.reason == "some case has no number"
 
