@@ -63,7 +63,7 @@ def weights() -> str:
     """Return what ships as Markdown tables, one for each benchmark: parameters, cost and outcome of the trainings."""
     tables: dict[str, list[str]] = {}
     for name, entry in sorted(discover().entries.items()):
-        for file in [each.file for each in entry.card.weights if each.preset == "small"]:
+        for file in [each.file for each in entry.card.weights if each.preset != "ablation"]:
             path = (entry.folder or Path()) / file
             card = WeightsCard.model_validate_json(path.with_suffix(".json").read_bytes())
             baseline, score = (card.validation[key]["psnr[dudonet2019]"] for key in ("linear_interpolation", "scores"))

@@ -359,7 +359,7 @@ def test_no_file_of_the_user_is_replaced(tmp_path):
     for _ in range(2):
         with pytest.raises(StoreError, match=r"methods.html was not written by marbench. Choose another folder"):
             render(run, out)
-    assert (out / "methods.html").read_text() == "precious"
+    assert contents(out) == {"methods.html": b"precious"}
     (out / "methods.html").unlink()
     render(run, out)
     (out / "methods.html").write_text("an earlier one, or of a rendering that was cut short")

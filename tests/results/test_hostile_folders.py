@@ -105,7 +105,7 @@ def test_a_row_for_a_case_that_could_not_be_made_belongs_to_no_method(folder, ti
     run = open_run(folder)
     assert run.rows["case_id"].tolist() == ["good"]
     assert run.faults["case_id"].tolist() == ["torn"]
-    assert run.problems == ["1 cases could not be made, torn: IM003.dcm is truncated"]
+    assert run.problems == ["1 case could not be made, torn: IM003.dcm is truncated"]
     fill(folder, tiny, row(tiny, "li", "torn", attempt=2))
     assert open_run(folder).faults.empty and open_run(folder).problems == []
 
