@@ -220,7 +220,7 @@ def test_weights_are_shown_for_people():
     assert "{'" not in shown and "safetensors" not in shown
     line = next(line for line in shown.splitlines() if "weights dudonet small" in line)
     assert "for mini" in line and "MB" in line and "validation:" in shown
-    assert "for dudonet2019" in next(line for line in shown.splitlines() if "weights dudonet small dudonet2019" in line)
+    assert "for dudonet2019" in next(line for line in shown.splitlines() if "weights dudonet fine" in line)
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
