@@ -109,6 +109,11 @@ def _mat(content: bytes, key: str | None) -> Array:
         return _hdf5(content, key).T  # MATLAB 7.3 writes HDF5 with its axes in reverse order
     listed = {str(name): size for name, size, _ in scipy.io.whosmat(io.BytesIO(content))}
     name = _chosen(key, listed)
+    return read_mat(content, name)
+
+
+def read_mat(content: bytes, name: str) -> Array:
+    """Return an array of a MATLAB file before 7.3; in full, where it is sparse."""
     stored = scipy.io.loadmat(io.BytesIO(content), variable_names=[name])[name]
     if not scipy.sparse.issparse(stored):
         return np.asarray(stored)

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import scipy.io
-import scipy.sparse
 from numpy.typing import NDArray
 from PIL import Image
 
 from marbench.anatomy.dicom_header import pydicom
 from marbench.anatomy.nifti import axial_image
+from marbench.cases.array_files import read_mat
 from marbench.cases.export_formats import hdf5
 from marbench.errors import DataError, MarbenchError
 from marbench.machine.arrays import parse_npy, read_npz
@@ -103,9 +103,7 @@ def _mat(path: Path, shape: Shape, _: float | None) -> Array:
         # MATLAB 7.3 writes HDF5 with its axes in reverse order.
         return _hdf5(content, shape[::-1]).T
     listed = {str(name): tuple(size) for name, size, kind in scipy.io.whosmat(io.BytesIO(content)) if kind != "object"}
-    name = _chosen(listed, shape)
-    stored = scipy.io.loadmat(io.BytesIO(content), variable_names=[name])[name]
-    return np.asarray(stored.toarray() if scipy.sparse.issparse(stored) else stored)
+    return read_mat(content, _chosen(listed, shape))
 
 
 def _h5(path: Path, shape: Shape, _: float | None) -> Array:

@@ -111,6 +111,7 @@ def _name(method: str, titles: Mapping[str, str]) -> str:
 
 def _remarks(benchmark: Benchmark, ranking: Ranking, titles: Mapping[str, str]) -> Iterator[str]:
     """Yield why methods are not ranked, and that ranks are worth little where the patients are too few for any test."""
+    from marbench.machine.text import counted
     from marbench.report.failures import reasons
     from marbench.report.stats import can_differ
 
@@ -122,7 +123,7 @@ def _remarks(benchmark: Benchmark, ranking: Ranking, titles: Mapping[str, str]) 
         yield escape(f"Without any result: {', '.join(without)}. The page tells why.")
     patients, methods = benchmark.patients, len(ranking.ranked)
     if methods > 1 and not can_differ(patients, methods - 1):
-        yield f"{patients} patient{'s' if patients != 1 else ''}: too few to tell {methods} methods apart."
+        yield f"{counted(patients, 'patient')}: too few to tell {methods} methods apart."
 
 
 def _cell(rows: pd.DataFrame, measures: Sequence[Measure]) -> str:

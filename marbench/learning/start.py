@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from marbench.errors import MethodError
 from marbench.method.learned import LearnedMethod
 from marbench.method.request import MethodRequest
-from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, find_weights, read_weights
+from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, read_weights
 from marbench.spec import load_spec
 
 __all__ = ["begin_with", "named_start", "starting_weights"]
@@ -69,10 +69,9 @@ def _file(path: Path) -> WeightsFile:
 
 
 def _of_benchmark(name: str, request: MethodRequest) -> WeightsFile:
-    entry, spec = request.entry, load_spec(name)
+    spec = load_spec(name)
     # Those of the same preset, or of another, as the halves of a training may have.
-    for each in (request, replace(request, preset=None).for_spec(spec).request):
-        found = find_weights(each.label, each.preset, each.values(), spec, entry.folder, entry.card.weights)
-        if found.file is not None:
-            return found.file
+    for each in (request, replace(request, preset=None)):
+        if (file := each.for_spec(spec).found.file) is not None:
+            return file
     raise MethodError(f"--start-from {name}: {request.label} has no weights for this benchmark.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["clean", "clean_line"]
+__all__ = ["clean", "clean_line", "counted"]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # CSI and OSC sequences whole (ECMA-48), so that no remains of them are left as text.
@@ -53,6 +53,11 @@ def clean(text: str, limit: int | None = None) -> str:
 def clean_line(text: str, limit: int | None = None) -> str:
     """Return `clean` text on one line."""
     return clean(" ".join(text.split()), limit)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 case``, ``2 cases``."""
+    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 def _last(path: str) -> str:

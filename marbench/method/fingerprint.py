@@ -19,6 +19,7 @@ import sys
 import sysconfig
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -33,8 +34,9 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _TOOLBOX = "marbench.toolbox"
 # Written by tools beside the code; none of them is part of it.
 _CACHES = re.compile(r"__pycache__|\..*|.*\.(pyc|pyo|egg-info|dist-info)|venv|node_modules")
-# What marks a folder that marbench itself fills: a run, and a training.
-_OUTPUTS = frozenset({"spec.toml", "recipe.json"})
+# What stands at the head of a run, and of a training. A plugin may have files of these names.
+_OUTPUTS = {"spec.toml": b"# marbench protocol", "recipe.json": b'"spec_hash": "'}
+_HEAD = 4096
 _PROSE = re.compile(r"(readme|licen[cs]e|notice|changelog|citation|authors|contributing)(\..*)?|.*\.(md|rst)", re.I)
 
 
@@ -119,18 +121,24 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     seen: set[str] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(root)
-        if real in seen:
+        if real in seen or (Path(root) != folder and _is_output(Path(root))):
             folders.clear()
             continue
         seen.add(real)
-        if Path(root) != folder and _OUTPUTS & set(names):
-            folders.clear()
-            continue
         folders[:] = sorted(name for name in folders if not _CACHES.fullmatch(name))
         for name in sorted(names):
             path = Path(root) / name
             if path.is_file() and not _uncounted(path):
                 yield path.relative_to(folder).as_posix(), path
+
+
+def _is_output(folder: Path) -> bool:
+    """Tell whether marbench itself fills a folder, with a run or a training: what it holds came of the method."""
+    for name, mark in _OUTPUTS.items():
+        with suppress(OSError), (folder / name).open("rb") as file:
+            if mark in file.read(_HEAD):
+                return True
+    return False
 
 
 def _uncounted(path: Path) -> bool:

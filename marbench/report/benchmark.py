@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from marbench.machine.text import counted
 from marbench.metrics.measure import Measure, stored_measures
 from marbench.results.admission import admit
 from marbench.results.rows import PROOFS, TIMING_SCHEMA
@@ -191,22 +192,14 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
         created=created,
         timings=timings,
         hosts=_merged(run.hosts for run in own),
-        cards=_merged(_cards_of(run, dict(shown.itertuples(index=False))) for run in sorted(own, key=_proof)),
+        # Another version's title and links are not theirs.
+        cards=_merged(run.cards_of(dict(shown.itertuples(index=False))) for run in sorted(own, key=_proof)),
         folders=tuple(run.folder for run in own),
         problems=tuple(dict.fromkeys([*unmade, *(text for run in own for text in run.problems), *refused])),
         replaced=tuple(replaced),
         commands=tuple(dict.fromkeys(text for run in own for text in run.commands)),
         notices=tuple(dict.fromkeys(text for run in own for text in run.notices)),
     )
-
-
-def _cards_of(run: Run, shown: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
-    """Return the cards of the versions whose rows are shown: another's title and links are not theirs."""
-    return {
-        label: card
-        for label, card in run.cards.items()
-        if card.get("method_hash") in (None, shown.get(label, card.get("method_hash")))
-    }
 
 
 def _proof(run: Run) -> int:
@@ -228,8 +221,9 @@ def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         return rows, []
     first = unmade.iloc[0]
     said = ": ".join(filter(None, map(str, (first["error_kind"], first["message"]))))
-    count = f"{len(unmade)} case{'s' if len(unmade) != 1 else ''}"
-    return rows, [f"{count} could not be made: no method has a result. First {first['case_id']}: {said}"]
+    return rows, [
+        f"{counted(len(unmade), 'case')} could not be made: no method has a result. First {first['case_id']}: {said}"
+    ]
 
 
 def _newest_entries(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as xml
 
+from marbench.machine.text import counted
 from marbench.report.site_state import Record
 
 __all__ = ["atom"]
@@ -40,9 +41,7 @@ def _entry(feed: xml.Element, record: Record, base: str) -> None:
     _text(entry, "id", f"urn:marbench:run:{record.id}")
     _text(entry, "updated", _instant(record.published))
     xml.SubElement(entry, "link", rel="alternate", type="text/html", href=f"{base}{record.path}")
-    methods = f"{len(names)} method{'s' if len(names) != 1 else ''}"
-    cases = f"{record.cases} case{'s' if record.cases != 1 else ''}"
-    _text(entry, "summary", f"{methods} on {cases}.{best}")
+    _text(entry, "summary", f"{counted(len(names), 'method')} on {counted(record.cases, 'case')}.{best}")
 
 
 def _text(parent: xml.Element, name: str, text: str) -> None:

@@ -53,6 +53,7 @@ class Output:
     def __post_init__(self) -> None:
         earlier = _read_manifest(self.folder / _MANIFEST)
         self._earlier, self._new = earlier or {}, earlier is None
+        self._written: list[str] = []
 
     def write(self, name: str, content: str | bytes) -> str:
         """Write a file by its path below the folder, with ``/``; return that path."""
@@ -62,6 +63,7 @@ class Output:
             if self._new and name not in self.files and name != _MANIFEST:
                 self._claim(path)
             write_atomically(path, data)
+            self._written.append(name)
         self.files[name] = hashlib.sha256(data).hexdigest()
         return name
 
@@ -69,7 +71,7 @@ class Output:
         """Leave a manifest, for a rendering that is cut short; but not where a file is in the way."""
         manifest = self.folder / _MANIFEST
         if path.exists() and not path.is_symlink():
-            for name in list(self.files):
+            for name in self._written:  # and no file of the user's that happens to be the same
                 self.discard(name)
             manifest.unlink(missing_ok=True)
             raise StoreError(f"{path} was not written by marbench. Choose another folder, or remove it.")

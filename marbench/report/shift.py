@@ -14,6 +14,7 @@ import pandas as pd
 
 from marbench.bench.shift import ShiftRun, Station
 from marbench.bench.shift_axes import ShiftAxis, ShiftPoint
+from marbench.machine.text import counted
 from marbench.metrics.measure import Measure, measures_of
 from marbench.report.benchmark import Benchmark
 from marbench.report.findings import Findings
@@ -208,8 +209,7 @@ def _unmade(station: Station) -> str:
     """Return how many cases could not be made at a point, and why the first one; empty where all were."""
     if station.faults.empty:
         return ""
-    count = f"{len(station.faults)} case{'s' if len(station.faults) != 1 else ''}"
-    return f"{count} could not be made: {station.faults.iloc[0]['message']}"
+    return f"{counted(len(station.faults), 'case')} could not be made: {station.faults.iloc[0]['message']}"
 
 
 def _link(station: Station, case: str) -> str:

@@ -12,7 +12,7 @@ from marbench.cases.info import CaseKey
 from marbench.cases.opening import open_cases
 from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import writable_folder
-from marbench.machine.text import clean_line
+from marbench.machine.text import clean_line, counted
 from marbench.metrics.measure import measures_of
 from marbench.report.archive import Manifest, unpack
 from marbench.report.recomputation import recomputed
@@ -94,16 +94,15 @@ def _looked_at(run: Run, manifest: Manifest) -> Iterator[Check]:
     if run.problems or run.rows.empty:
         yield Check("rows", "wrong", (run.problems or ["there are none"])[0])
     else:
-        methods = run.rows["method"].nunique()
-        yield Check("rows", "ok", f"{len(run.rows)} of {methods} method{'s' if methods != 1 else ''}")
+        yield Check("rows", "ok", f"{len(run.rows)} of {counted(run.rows['method'].nunique(), 'method')}")
     implausible = list(_implausible(run))
     yield found("plausibility", implausible, "numbers are in the range of their measures")
 
 
 def _implausible(run: Run) -> Iterator[str]:
     """Yield what no run brings about."""
-    good = run.rows["status"] == "ok"
-    for each in measures_of(run.spec.metrics.conventions):
+    good, measures = run.rows["status"] == "ok", measures_of(run.spec.metrics.conventions)
+    for each in measures:
         values = run.rows[each.id]
         beyond = good & ~values.between(*each.bounds)
         if "region" in each.needs:
@@ -114,7 +113,7 @@ def _implausible(run: Run) -> Iterator[str]:
         if values[~good].notna().any():
             yield f"{each.id} of rows that are not ok"
     # A page makes a table of every column of scores.
-    own = {*ROW_SCHEMA.names, *(each.id for each in measures_of(run.spec.metrics.conventions))}
+    own = {*ROW_SCHEMA.names, *(each.id for each in measures)}
     for column in sorted(set(run.rows.columns[run.rows.notna().any()]) - own):
         yield f"{clean_line(column, 60)} is no measure of the benchmark"
     for row in run.rows.drop_duplicates("method").to_dict("records"):

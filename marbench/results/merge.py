@@ -161,13 +161,10 @@ def _files(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
 def _cards(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
     """Return label → card of the version that counts. A run that was killed as it began has the card of another one."""
     # Without a card the newest rows would count, whichever run they are of.
-    bare = {label: {"label": label, "method_hash": version} for label, version in _versions(runs).items()}
-    return bare | {
-        label: bare.get(label, {}) | card
-        for run in runs
-        for label, card in run.cards.items()
-        if label not in bare or card.get("method_hash") in (None, bare[label]["method_hash"])
-    }
+    versions = _versions(runs)
+    bare = {label: {"label": label, "method_hash": version} for label, version in versions.items()}
+    found = ((label, card) for run in runs for label, card in run.cards_of(versions).items())
+    return bare | {label: bare.get(label, {}) | card for label, card in found}
 
 
 def _named(piece: Piece) -> Piece:

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from marbench.errors import StoreError
 from marbench.machine.files import read_file, safe_name, within, writable_folder, write_atomically
 from marbench.machine.locks import locked
-from marbench.machine.text import clean, clean_line
+from marbench.machine.text import clean, clean_line, counted
 from marbench.results.admission import admit
 from marbench.results.descriptions import COMMANDS, NOTICES, description, read_cards, read_hosts, read_lines
 from marbench.results.part_file import Piece
@@ -95,6 +95,14 @@ class Run:
     notices: list[str] = field(default_factory=list)
     faults: pd.DataFrame = field(default_factory=pd.DataFrame)
     created: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def cards_of(self, versions: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+        """Return the cards but those of another version than that of their label; without one a card fits any."""
+        return {
+            label: card
+            for label, card in self.cards.items()
+            if card.get("method_hash") in (None, versions.get(label, card.get("method_hash")))
+        }
 
 
 class Store:
@@ -326,7 +334,7 @@ def _one_per_case(rows: pd.DataFrame) -> pd.DataFrame:
 def _told(faults: pd.DataFrame) -> list[str]:
     """Return a line for each way in which cases could not be made."""
     return [
-        f"{len(cases)} case{'s' if len(cases) != 1 else ''} could not be made, {', '.join(map(str, cases[:3]))}"
+        f"{counted(len(cases), 'case')} could not be made, {', '.join(map(str, cases[:3]))}"
         f"{' …' if len(cases) > 3 else ''}: {why}"
         for why, cases in faults.groupby("message")["case_id"].unique().items()
     ]

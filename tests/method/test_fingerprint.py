@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from marbench.learning.recipe import Recipe, hold_to_recipe
 from marbench.method.fingerprint import code_without_prose, fingerprint
+from marbench.method.request import parse_methods
 from marbench.method.weights import WeightsCard
+from marbench.spec import load_spec
+from marbench.spec_file import hold_to_spec
 
 CODE = """import marbench.toolbox.interpolation
 from . import part
@@ -97,11 +101,18 @@ def test_tensors_beside_a_table_that_is_no_card_count_and_so_does_the_table(fold
 @pytest.mark.parametrize("mark", ["recipe.json", "spec.toml"])
 def test_runs_and_trainings_within_the_folder_are_no_part_of_the_method(folder, mark):
     before = hash_of(folder)
-    out = folder / "runs" / "train"
+    out, spec = folder / "runs" / "train", load_spec("mini")
     out.mkdir(parents=True)
-    (out / mark).write_text("")
+    request = parse_methods("dudonet", [], "small")[0]
+    if mark == "spec.toml":
+        hold_to_spec(out, spec)
+    else:
+        pool = {"pool_blocks": 1, "distinct_blocks": 1, "renewed_blocks": 1, "hours": None, "steps": 1, "batch": 1}
+        hold_to_recipe(out, Recipe.of(request, spec, seed=0, precision="32-true", **pool))
     (out / "checkpoint.pt").write_bytes(b"state")
     assert hash_of(folder) == before
+    (out / mark).write_text("{}")  # a plugin's own file of that name
+    assert hash_of(folder) != before
 
 
 def test_only_the_toolbox_modules_that_are_imported_count(folder, tmp_path, monkeypatch):
