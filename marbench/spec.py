@@ -25,6 +25,7 @@ from marbench.geometry import FanBeam, ImageGrid
 from marbench.mask_files import mask_digest
 from marbench.phantoms import IMPLANTS_VERSION, METALS_VERSION, PHANTOMS_VERSION
 from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
+from marbench.physics.bowtie import Bowtie, thickness_at
 from marbench.physics.materials import METALS, Material, find_material, materials_digest
 from marbench.physics.spectrum import spectrum_digest
 from marbench.resources import resource_folder
@@ -153,17 +154,25 @@ class Spec(Section):
 
     @model_validator(mode="after")
     def _detector_fits(self) -> Self:
-        bowtie, fan = self.physics.bowtie, self.geometry
+        section, fan = self.physics.bowtie, self.geometry
         if self.physics.low_signal == "smoothed" and fan.bins < _FEWEST_BINS:
             raise ValueError(f'physics.low_signal = "smoothed" takes {_FEWEST_BINS} bins or more. Got {fan.bins}')
-        if bowtie is None:
+        if section is None:
             return self
-        self._known("physics.bowtie.material", bowtie.material)
+        self._known("physics.bowtie.material", section.material)
         outermost = math.degrees(float(np.abs(fan.gamma).max()))
-        if bowtie.thickness[-1][0] < outermost - 1e-6:
+        if section.thickness[-1][0] < outermost - 1e-6:
             raise ValueError(
-                f"physics.bowtie.thickness ends at {bowtie.thickness[-1][0]:g}°, but the fan reaches {outermost:.4g}° "
+                f"physics.bowtie.thickness ends at {section.thickness[-1][0]:g}°, but the fan reaches {outermost:.4g}° "
                 "from its central ray. Say how thick the bowtie is there"
+            )
+        bowtie = self.bowtie
+        assert bowtie is not None  # there is a section
+        fewest = self.physics.photons * float(bowtie.transmission().min())
+        if fewest < 1:
+            raise ValueError(
+                f"behind the bowtie {fewest:.2g} of {self.physics.photons:g} photons are left at its thickest place, "
+                "less than one: make it thinner (physics.bowtie.thickness is in cm), or give more physics.photons"
             )
         return self
 
@@ -200,6 +209,14 @@ class Spec(Section):
     def grid(self) -> ImageGrid:
         """The image grid."""
         return ImageGrid(self.grid_section.size, self.grid_section.size, self.grid_section.pixel_cm)
+
+    @property
+    def bowtie(self) -> Bowtie | None:
+        """The filter between tube and patient; None where there is none."""
+        if (section := self.physics.bowtie) is None:
+            return None
+        thickness = thickness_at(section.thickness, self.geometry.gamma)
+        return Bowtie(self.material(section.material), thickness, self.physics.beam, self.physics.reference_kev)
 
     @property
     def data_name(self) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from marbench.physics.beam_hardening import apply_polynomial, column_coefficients, water_coefficients
-from marbench.physics.bowtie import Bowtie, thickness_at
 from marbench.physics.crosstalk import crosstalk
 from marbench.physics.low_signal import smoothed
 from marbench.physics.materials import Material
@@ -31,12 +30,7 @@ class Measurement:
 
     def __init__(self, spec: Spec, device: torch.device) -> None:
         self.spec, self.physics, self.device = spec, spec.physics, device
-        self.bowtie: Bowtie | None = None
-        if (chosen := self.physics.bowtie) is not None:
-            thickness = thickness_at(chosen.thickness, spec.geometry.gamma)
-            self.bowtie = Bowtie(
-                spec.material(chosen.material), thickness, self.physics.beam, self.physics.reference_kev
-            )
+        self.bowtie = spec.bowtie
 
     @cached_property
     def photons(self) -> torch.Tensor:

@@ -85,8 +85,8 @@ def element_fractions(shares: Mapping[str, float]) -> Fractions:
             raise DataError(f"the mass fraction of {element} is a number above 0. Got {share!r}")
         if element not in ELEMENTS:
             raise DataError(f"{element!r} is no chemical element from H to U: symbols are spelled Ti, Co, O")
-    # As they are: whoever uses them divides by their sum.
-    return tuple((element, float(share)) for element, share in shares.items())
+    # Not divided by their sum, which whoever uses them does; in one order, for the same alloy is the same benchmark.
+    return tuple((element, float(share)) for element, share in sorted(shares.items()))
 
 
 def formula_fractions(formula: str) -> Fractions:
