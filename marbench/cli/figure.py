@@ -59,7 +59,7 @@ def command(
     from marbench.report.year_figure import write_year_figure
 
     if years:
-        if case_id is not None or methods or window or inset:
+        if case_id is not None or methods or window or inset or errors or field != "body":
             raise click.UsageError("--years shows all methods and no case: use it with --convention, --width, --out.")
         figure = write_year_figure(run, out, convention, width)
     elif case_id is None:

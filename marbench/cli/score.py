@@ -17,8 +17,8 @@ __all__ = ["command"]
 
 @click.command("score")
 @click.argument("folder", type=options.UserPath(), metavar="DIR")
-@click.option("--method", required=True, metavar="NAME", help="What the method is called in tables.")
-@click.option("--card", type=options.UserPath(), metavar="FILE", help="A method.toml that says more of it.")
+@click.option("--method", required=True, metavar="NAME", help="The method's name, in lower case.")
+@click.option("--card", type=options.UserPath(), metavar="FILE", help="A method.toml: its title, paper, domain.")
 @options.spec_option
 @options.out_option
 @click.option("--offset", type=options.FiniteRange(), metavar="HU", help="What to add to the values of 16-bit PNGs.")
@@ -73,9 +73,10 @@ def command(
 def _card(name: str, file: Path | None) -> MethodCard:
     """Return the card of the method, under the name that was asked for, which must be nobody else's."""
     from marbench.errors import MethodError
-    from marbench.method.card import read_card
+    from marbench.method.card import check_name, read_card
     from marbench.method.discovery import discover
 
+    check_name(name)
     if name in discover().entries:
         raise MethodError(f"{name!r} is a method that marbench runs itself. Choose another --method for the images.")
     below = {"title": name, "summary": "Images made elsewhere.", "domain": "image"}

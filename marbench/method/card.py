@@ -12,7 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from marbench.errors import MethodError, nearest
 
-__all__ = ["DeclaredWeights", "MethodCard", "Parameter", "ParameterValue", "Sha256", "by_title", "read_card"]
+__all__ = [
+    "DeclaredWeights",
+    "MethodCard",
+    "Parameter",
+    "ParameterValue",
+    "Sha256",
+    "by_title",
+    "check_name",
+    "read_card",
+]
 
 NAME_LIMIT = 64
 ParameterValue = bool | int | float | str
@@ -216,6 +225,17 @@ def read_card(
         raise MethodError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:
         raise MethodError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def check_name(name: str) -> None:
+    """Raise MethodError where a method cannot be called so, with what a name is made of."""
+    try:
+        MethodCard(name=name, title=name, summary=name, domain="image")
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        if error.errors()[0]["type"] == "string_pattern_mismatch":
+            said = "a method is called by lower-case letters, digits, _ and -, and begins with a letter or digit"
+        raise MethodError(f"{name!r} cannot be the name of a method: {said}. What readers see is its title") from None
 
 
 def by_title(name: str, titles: Mapping[str, str]) -> str | None:

@@ -6,10 +6,8 @@ import json
 import re
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from marbench.errors import MethodError, nearest
-from marbench.method.card import MethodCard
+from marbench.method.card import check_name
 from marbench.method.discovery import discover
 from marbench.resources import resource_folder
 
@@ -50,13 +48,7 @@ def write_plugin(name: str, template: str, folder: Path) -> Path:
 
 
 def _check_name(name: str, folder: Path) -> None:
-    try:
-        MethodCard(name=name, title=name, summary=name, domain="image")
-    except ValidationError as error:
-        said = error.errors()[0]["msg"].removeprefix("Value error, ")
-        if error.errors()[0]["type"] == "string_pattern_mismatch":
-            said = "a method is called by lower-case letters, digits, _ and -, and begins with a letter or digit"
-        raise MethodError(f"{name!r} cannot be the name of a method: {said}.") from None
+    check_name(name)
     # Two methods of one name could not be run together.
     found = discover([folder] if folder.is_dir() else []).entries
     if name in found and found[name].folder != folder.absolute() / name:

@@ -28,7 +28,7 @@ class Score:
     mark : {"best", "second", ""}
         Among complete methods.
     tied : bool
-        Not the best, and not significantly different from it (5 %, Holm over the column). False where the column has
+        Not the best, and not told apart from it (5 %, over the column, see `paired_test`). False where the column has
         too few patients for any difference to be significant.
     """
 

@@ -105,6 +105,9 @@ ABSURD = [
     ("report ~no-such-user/x", "no such user"),
     (f"report {'n' * 300}", "too long"),
     ("report a\0b", "cannot be the name"),
+    ("score . --method OurMAR", "lower-case letters"),
+    ("figure . --years --errors --out a.svg", "no case"),
+    ("figure . --years --field whole --out a.svg", "no case"),
     (f"publish x --site {'n' * 300}", "too long"),
     (f"simulate --out {'n' * 300}", "too long"),
 ]
