@@ -184,10 +184,12 @@ class FanBeam:
     @property
     def is_circle(self) -> bool:
         """Whether the views close a circle, so that every line is measured from both ends."""
+        if self.views < 3:  # of two views half a turn apart, each sees the lines through one point alone
+            return False
         if not self.angles:
             return self.arc > 2 * math.pi * (1 - 1e-9)
         travelled = self.travel(self.beta)
-        return self.views > 2 and bool(2 * math.pi - travelled[-1] <= 1.5 * np.diff(travelled).max())
+        return bool(2 * math.pi - travelled[-1] <= 1.5 * np.diff(travelled).max())
 
     def travel(self, beta: FloatArray) -> FloatArray:
         """Return how far the source has turned since view 0 when it is at β: 0 … 2π, whichever way it turns."""

@@ -20,7 +20,7 @@ Truncation = Literal["refuse", "extrapolate", "ignore"]
 
 
 def window_fault(window: str | tuple[tuple[float, float], ...]) -> str | None:
-    """Return what keeps a window from being one: an unknown name, or a table that does not lead from 0 to 1."""
+    """Return what keeps a window from being one: an unknown name, or a table that does not run from (0, 1) to f_N."""
     if isinstance(window, str):
         names = get_args(NamedWindow)
         return None if window in names else f"Unknown window {window!r}: {nearest(window, names)}."
@@ -29,4 +29,7 @@ def window_fault(window: str | tuple[tuple[float, float], ...]) -> str | None:
         return f"A window is a table of f/f_N, which increases from 0 to 1, and factors. Got f/f_N = {shares}."
     if not all(math.isfinite(factor) and factor >= 0 for _, factor in window):
         return "The factors of a window are finite numbers, none below 0."
+    # What is constant has frequency 0: another factor there would scale all HU, those of the truth too.
+    if abs(window[0][1] - 1) > 1e-3:
+        return f"The factor of a window at f = 0 is 1, or water would not have 0 HU. Got {window[0][1]:g}."
     return None

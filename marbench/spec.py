@@ -13,6 +13,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Self, get_args, get_origin
@@ -25,13 +26,15 @@ from marbench.geometry import FanBeam, ImageGrid
 from marbench.mask_files import mask_digest
 from marbench.phantoms import IMPLANTS_VERSION, METALS_VERSION, PHANTOMS_VERSION
 from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
+from marbench.physics.beam_hardening import column_coefficients, turning_point, water_coefficients
 from marbench.physics.bowtie import Bowtie, thickness_at
+from marbench.physics.low_signal import SIGNAL_FLOOR
 from marbench.physics.materials import METALS, Material, find_material, materials_digest
 from marbench.physics.spectrum import spectrum_digest
 from marbench.resources import resource_folder
 from marbench.spec_implants import MaterialSection
 from marbench.spec_inputs import UNSET, path_of, resolve_paths, shown
-from marbench.spec_recorded import RECORDED_PLACES, RecordedSection
+from marbench.spec_recorded import RECORDED_PLACES, RaysFile, RecordedSection
 from marbench.spec_sections import (
     AnatomySection,
     GeometrySection,
@@ -63,6 +66,9 @@ _REFERENCE_GRID = 416
 _REFERENCE_WIDTHS = (0.1, 1.5)
 _COARSEST = 25
 _FEWEST_BINS = 7
+_THICKNESSES = 9
+# One photon of 5·10⁸: no scanner measures larger line integrals. More photons in a benchmark are a scan without noise.
+_LARGEST_MEASURED = 20.0
 
 
 class Spec(Section):
@@ -101,6 +107,12 @@ class Spec(Section):
                 f"the source, {fan.source_distance:g} cm from the isocentre, would pass through the image, whose "
                 f"corners are {reach:.2f} cm away. Use a larger source_distance_cm or a smaller pixel"
             )
+        if fan.detector == "flat" and fan.detector_distance < fan.source_distance + reach:
+            raise ValueError(
+                f"the flat detector, detector_distance_cm = {fan.detector_distance:g} from the source, would stand in "
+                f"the image or in front of it, which ends {fan.source_distance + reach:.2f} cm from the source. The "
+                "distance is from the source, not from the isocentre: add source_distance_cm to one that is"
+            )
         if fan.field_radius < inscribed and self.reconstruction.truncation == "refuse":
             raise ValueError(
                 f"the fan sees a circle of radius {fan.field_radius:.2f} cm, but the image reaches {inscribed:.2f} cm "
@@ -108,11 +120,22 @@ class Spec(Section):
                 'choose reconstruction.truncation = "extrapolate"'
             )
         if unmeasured := fan.unmeasured(inscribed):
-            more = "List more views" if fan.angles else 'Use a larger arc_deg; "short" is the least that suffices'
-            raise ValueError(f"{unmeasured}. {more}")
+            more = 'Use a larger arc_deg; "short" is the least that suffices' if fan.views > 2 else "Use more views"
+            raise ValueError(f"{unmeasured}. {'List more views' if fan.angles else more}")
         # Rebinned to parallel rays of the pitch at the isocentre, the scan needs one on either side of the centre.
         if fan.field_radius * (1 + 1e-9) < fan.isocentre_pitch:
             raise ValueError(f"{fan.bins} bins {fan.isocentre_pitch:.2f} cm apart are too few. Use more and finer bins")
+        return self
+
+    @model_validator(mode="after")
+    def _recorded_views_can_be_turned(self) -> Self:
+        arrays, fan = {} if self.recorded is None else self.recorded.arrays(), self.geometry
+        turned = [name for name, how in arrays.items() if isinstance(how, RaysFile) and how.turned_deg]
+        if turned and (fan.angles or not fan.is_circle):
+            raise ValueError(
+                f"recorded.{turned[0]}.turned_deg turns the views of an evenly divided circle. Of another "
+                "scan say with geometry.start_deg or angles_deg where its views are"
+            )
         return self
 
     @model_validator(mode="after")
@@ -173,6 +196,33 @@ class Spec(Section):
             raise ValueError(
                 f"behind the bowtie {fewest:.2g} of {self.physics.photons:g} photons are left at its thickest place, "
                 "less than one: make it thinner (physics.bowtie.thickness is in cm), or give more physics.photons"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _water_correction_rises(self) -> Self:
+        if self.recorded is not None:
+            return self  # what is read is corrected
+        physics, bowtie = self.physics, self.bowtie
+        fit = physics.water_order, physics.water_cm
+        if bowtie is None:
+            air = np.array([physics.photons])
+            coefficients = np.array(water_coefficients(physics.beam, physics.reference_kev, *fit))[:, None]
+        else:
+            # Columns differ in the thickness alone, and little from one to the next: of a thousand a few tell.
+            low, high = min(bowtie.thickness), max(bowtie.thickness)
+            few = replace(bowtie, thickness=tuple(np.linspace(low, high, _THICKNESSES).tolist()))
+            air, coefficients = physics.photons * few.transmission().numpy(), column_coefficients(few, *fit).numpy()
+        # What is replaced by the preparation has the largest line integral, if scatter does not leave more.
+        replaced = air * SIGNAL_FLOOR if physics.low_signal == "smoothed" else 1.0
+        highest = np.log(air / np.maximum(replaced, physics.fewest_counts)).clip(0, _LARGEST_MEASURED)
+        if (turn := turning_point(coefficients, highest)) is not None:
+            raise ValueError(
+                f"the correction of hardening by water, of physics.water_order = {fit[0]} and fitted to "
+                f"physics.water_cm = {fit[1]:g}, rises only up to a line integral of {turn:.3g}, but up to "
+                f"{highest.max():.3g} are measured: of more metal it would make less. Use a larger physics.water_cm, "
+                "another physics.water_order (2 rises furthest), a higher physics.reference_kev, or fewer "
+                "physics.photons"
             )
         return self
 

@@ -12,11 +12,15 @@ from marbench.errors import DataError
 from marbench.mask_files import decode_mask, encode_mask
 from marbench.masks import area_fractions
 from marbench.phantoms.implants.metal import Site
-from marbench.physics.composition import Material, element_fractions, formula_fractions
+from marbench.physics.composition import Fractions, Material, element_fractions, formula_fractions
 from marbench.physics.materials import find_material
 from marbench.spec_table import Name, Section
 
 __all__ = ["MaterialSection", "OwnMetalSection", "plain_name"]
+
+# Formulas that are also names of materials, but not quite what these are: implants of zirconia hold yttria, nitinol
+# more nickel. Other names that read like formulas are of alloys, and give parts of the mass.
+_COMPOUNDS = ("ZrO2", "NiTi", "Al2O3")
 
 
 class MaterialSection(Section):
@@ -25,7 +29,8 @@ class MaterialSection(Section):
     density: Annotated[float, Field(ge=0.01, le=30)]
     """g/cm³."""
     formula: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    """Numbers count atoms, as in ZrO2. The usual name of a material, like Ti6Al4V, stands for what it consists of."""
+    """Numbers count atoms, as in ZrO2. A usual name of an alloy, like Ti6Al4V or CoCrMo, stands for what it consists
+    of."""
     fractions: Annotated[dict[str, float], Field(max_length=30)] | None = None
     """In place of a formula: shares of the mass, { Ti = 90, Al = 6, V = 4 }."""
 
@@ -44,11 +49,7 @@ class MaterialSection(Section):
         if self.fractions is not None:
             return Material(name, self.density, element_fractions(self.fractions), "given by the benchmark")
         assert self.formula is not None  # by the validator
-        try:
-            fractions = find_material(self.formula).fractions
-        except DataError:
-            fractions = formula_fractions(self.formula)
-        return Material(name, self.density, fractions, "given by the benchmark")
+        return Material(name, self.density, _fractions(self.formula), "given by the benchmark")
 
 
 class OwnMetalSection(Section):
@@ -131,6 +132,14 @@ class OwnMetalSection(Section):
         left, right = columns[0] - width / 2, columns[-1] + 1 - width / 2
         top, bottom = height / 2 - rows[0], height / 2 - rows[-1] - 1
         return left * self.pixel_cm, bottom * self.pixel_cm, right * self.pixel_cm, top * self.pixel_cm
+
+
+def _fractions(formula: str) -> Fractions:
+    """Return the mass fractions of the material of that name, or those that a formula counts."""
+    if formula.replace(" ", "") not in _COMPOUNDS:
+        with contextlib.suppress(DataError):
+            return find_material(formula).fractions
+    return formula_fractions(formula)
 
 
 def plain_name(material: str) -> str:

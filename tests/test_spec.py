@@ -1,4 +1,5 @@
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -307,6 +308,10 @@ def test_a_spec_is_frozen() -> None:
         ("[geometry]\nsource_distance_cm = 25\n", "the source, 25 cm .* would pass through the image"),
         ("[geometry]\nsource_distance_cm = 1e308\n", r"geometry\.source_distance_cm"),
         ('[geometry]\ndetector = "flat"\npitch_cm = 0.3\ndetector_distance_cm = 200\n', 'pitch_deg = "unset"'),
+        (
+            '[geometry]\ndetector = "flat"\npitch_cm = 0.35\ndetector_distance_cm = 130\npitch_deg = "unset"\n',
+            r"130 from the source, .* in front of it, which ends 134\.\d+ cm .* not from the isocentre",
+        ),
         ("[grid]\nsize = 1000000\n", r"grid\.size: .*8192"),
         ("[grid]\npixel_cm = 1e-300\n", r"grid\.pixel_cm: .*0\.001"),
         ("[grid]\npixel_cm = 0.001\n", "reference_pixel_cm = 0.098462 .* times as wide as the image"),
@@ -324,6 +329,8 @@ def test_a_spec_is_frozen() -> None:
             "of water at reference_kev = 100, which is 0.170725",
         ),
         ("[physics]\nwater_attenuation = 0.25\n", "of water at reference_kev = 70, which is 0.192853"),
+        ("[reconstruction]\nwindow = [[0, 2], [1, 2]]\n", r"reconstruction\.window: .* at f = 0 is 1.*Got 2"),
+        ("[reconstruction]\nwindow = [[0, 0], [1, 1]]\n", r"reconstruction\.window: .* at f = 0 is 1.*Got 0"),
         ("[split]\ntest = { patients = 12, slices = 99999999999 }\n", r"split\.test\.slices.*1000000"),
         ("[split]\ntrain = { patients = 99999999999, slices = 1 }\n", r"split\.train\.patients.*100000"),
         ("seed = 9223372036854775808\n", "seed"),
@@ -362,6 +369,63 @@ def test_faults_are_named_with_file_key_and_what_is_allowed(tmp_path: Path, text
 )
 def test_what_a_scanner_could_be_is_accepted(tmp_path: Path, text: str) -> None:
     assert load_spec(write(tmp_path, 'extends = "mini"\n' + text)).hash != load_spec("mini").hash
+
+
+SCATTER = "patient_scatter = { amount = 0.03, kernel = [[0, 1], [4, 0.4]] }\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "turn"),
+    [
+        ("water_cm = 5", 9.06),
+        ("reference_kev = 20", 11.7),
+        # More photons than any scanner has stand for a scan without noise.
+        ("photons = 1e18\nscatter = 0", None),
+        ("photons = 1e18\nscatter = 0\nwater_cm = 20", 15.1),
+        ("water_order = 2\nwater_cm = 5", None),
+        # Where the preparation replaces what is less than e⁻¹³, or scatter is never less, nothing larger is measured.
+        ("water_order = 5\nwater_cm = 31.25", 13.5),
+        ("water_order = 5\nwater_cm = 31.25\nlow_signal = 'smoothed'\nphotons = 1e18", None),
+        ("water_order = 5\nwater_cm = 20\nlow_signal = 'smoothed'", 10.8),
+        ("water_cm = 20", 15.1),
+        ("water_cm = 20\nnoise = false", None),
+        ("water_cm = 5\nscatter = 1e4", None),
+        ("water_cm = 5\nscatter = 1e4\nelectronic_noise = 2e3", 9.06),
+        (f"water_cm = 5\nscatter = 1e4\n{SCATTER}{SCATTER.replace('patient_scatter', 'scatter_correction')}", 9.06),
+        # What a bowtie hardens bends less, and what it weakens leaves fewer photons: the thinnest column tells.
+        ("water_order = 5\nwater_cm = 20\nbowtie.thickness = [[0, 3], [10, 0.3], [28, 3]]", 12.5),
+        ("water_order = 5\nwater_cm = 20\nbowtie.thickness = [[0, 3], [10, 1], [28, 3]]", None),
+    ],
+)
+def test_the_water_correction_rises_up_to_all_that_is_measured(tmp_path: Path, text: str, turn: float | None) -> None:
+    path = write(tmp_path, f'extends = "mini"\n[physics]\n{text}\n')
+    if turn is None:
+        load_spec(path)
+        return
+    with pytest.raises(SpecError, match=r"up to a line integral of .*Use a larger physics\.water_cm") as caught:
+        load_spec(path)
+    assert float(re.findall(r"line integral of ([0-9.]+)", str(caught.value))[0]) == pytest.approx(turn, rel=5e-3)
+
+
+def test_what_is_recorded_is_corrected_already(tmp_path: Path) -> None:
+    text = '[recorded]\npath = "here"\n[recorded.sinogram]\nfile = "{case}.npy"\n[recorded.mask]\nfile = "{case}.npz"\n'
+    load_spec(write(tmp_path, f'extends = "mini"\n[physics]\nwater_cm = 5\n{text}'))
+
+
+@pytest.mark.parametrize(
+    ("scan", "fits"),
+    [("", True), ("arc_deg = 300", False), (f"angles_deg = {[360 / 256 * k for k in range(256)]}", False)],
+)
+def test_only_the_views_of_an_evenly_divided_circle_are_turned(tmp_path: Path, scan: str, fits: bool) -> None:
+    text = f'extends = "mini"\n[geometry]\n{scan}\n[recorded]\npath = "here"\n[recorded.mask]\nfile = "{{case}}.npz"\n'
+    text += '[recorded.sinogram]\nfile = "{case}.npy"\nturned_deg = '
+    load_spec(write(tmp_path, f"{text}0\n"))
+    path = write(tmp_path, f"{text}90\n")
+    if fits:
+        assert load_spec(path).recorded.sinogram.turned_deg == 90
+        return
+    with pytest.raises(SpecError, match=r"recorded\.sinogram\.turned_deg .*start_deg or angles_deg"):
+        load_spec(path)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "~nouser/x.toml", "x" * 5000, "x" * 5000 + ".toml", "\udcff.toml", ""])
@@ -459,6 +523,8 @@ def linear_interpolated(case, spec):
     [
         ("arc_deg = 180", r"turn by 179\.3° .* Use a larger arc_deg"),
         ("arc_deg = 0", "arc_deg"),
+        ("views = 1", r"turn by 0\.0° .* Use more views"),
+        ("views = 2", r"turn by 180\.0° .* Use more views"),
         ("offset_bins = 97", "at most 95.5 either way"),
         ("angles_deg = [0, 90]", "names 2 views; views is 256"),
         ("start_deg = 10\nangles_deg = [0, 90]", "takes neither start_deg nor arc_deg"),

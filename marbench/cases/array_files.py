@@ -172,7 +172,7 @@ def lying_as_ours(array: Array, name: str, how: ArrayFile, index: int | None, sh
     axes = ("views", "bins") if isinstance(how, RaysFile) else ("rows", "columns")
     for axis in getattr(how, "reverse", ()):
         array = np.flip(array, axes.index(axis))
-    if isinstance(how, RaysFile) and how.turned_deg:
+    if isinstance(how, RaysFile) and how.turned_deg:  # of an evenly divided circle: a spec has no other
         array = np.roll(array, _views(how.turned_deg, shape[0]), axis=0)
     return array
 

@@ -8,6 +8,7 @@ pickled modules see two opaque functions of a tensor and a string.
 """
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -178,25 +179,57 @@ def _compute(x: Tensor, key: str, shape_in: Shape, shape_out: Shape, *, adjoint:
 def _full_precision(device: torch.device) -> Iterator[None]:
     """Switch autocast, TF32 and bfloat16 off."""
     with torch.autocast(device.type, enabled=False):
-        # On CPUs with matrix units for bfloat16 "medium" costs hundreds of HU; nobody has touched what is as it was.
-        if device.type != "cuda" and _is_untouched():
+        if not _switches.enter(device):
             yield
             return
-        # PyTorch has two switches for TF32, and cuBLAS refuses to work while they differ. The old one sets both, and
-        # cannot be read by those who have used the new one. Before 2.9 there was the old one alone.
-        backends = [torch.backends.cuda.matmul, _mkldnn()] if _mkldnn() else []
-        before = [backend.fp32_precision for backend in backends]
-        try:
-            switch = torch.get_float32_matmul_precision()
-        except RuntimeError:
-            switch = "highest"
-        torch.set_float32_matmul_precision("highest")
         try:
             yield
         finally:
-            torch.set_float32_matmul_precision(switch)
-            for backend, precision in zip(backends, before, strict=True):
-                backend.fp32_precision = precision
+            _switches.leave()
+
+
+class _Switches:
+    """The switches of the process, which its threads share: the first one in sets them, the last one out restores."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._switch: str = "highest"
+        self._before: list[tuple[Any, str]] = []
+
+    def enter(self, device: torch.device) -> bool:
+        """Set the switches, and return whether `leave` has to follow."""
+        with self._lock:
+            # On CPUs with matrix units for bfloat16 "medium" costs hundreds of HU; nobody has touched what is as it
+            # was. What another thread has set is not: it would be restored in the middle of a product.
+            if not self._inside and device.type != "cuda" and _is_untouched():
+                return False
+            if not self._inside:
+                self._set()
+            self._inside += 1
+            return True
+
+    def leave(self) -> None:
+        """Restore them, if no other thread computes."""
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                torch.set_float32_matmul_precision(self._switch)
+                for backend, precision in self._before:
+                    backend.fp32_precision = precision
+
+    def _set(self) -> None:
+        # PyTorch has two switches for TF32, and cuBLAS refuses to work while they differ. The old one sets both, and
+        # cannot be read by those who have used the new one. Before 2.9 there was the old one alone.
+        backends = [torch.backends.cuda.matmul, _mkldnn()] if _mkldnn() else []
+        self._before = [(backend, backend.fp32_precision) for backend in backends]
+        try:
+            self._switch = torch.get_float32_matmul_precision()
+        except RuntimeError:
+            self._switch = "highest"
+        torch.set_float32_matmul_precision("highest")
+
+
+_switches = _Switches()
 
 
 def _is_untouched() -> bool:

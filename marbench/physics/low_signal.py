@@ -8,9 +8,11 @@ import torch
 
 from marbench.physics.columns import convolved, neighbours
 
-__all__ = ["smoothed"]
+__all__ = ["SIGNAL_FLOOR", "smoothed"]
 
-_FLOOR = math.exp(-13.0)
+SIGNAL_FLOOR = math.exp(-13.0)
+"""What `smoothed` returns at least, in parts of air."""
+
 # Views with anything below these, in parts of air, are smoothed over seven, and over five columns.
 _DEEP, _DIM = math.exp(-10.3), math.exp(-8.0)
 _SCALE = 1e-3
@@ -35,12 +37,12 @@ def smoothed(ratio: torch.Tensor) -> torch.Tensor:
     # Of the signals as they were measured: two zeros side by side stay near zero, and are lifted below.
     left, right = neighbours(ratio)
     x = torch.where(ratio > 0, ratio, (left + right) / 2)
-    x[..., :3], x[..., -3:] = x[..., :3].clamp(min=_FLOOR), x[..., -3:].clamp(min=_FLOOR)
+    x[..., :3], x[..., -3:] = x[..., :3].clamp(min=SIGNAL_FLOOR), x[..., -3:].clamp(min=SIGNAL_FLOOR)
     # Whole views are smoothed or not, as the scanner does, so that a bright one keeps its resolution.
-    lifted = torch.where(x <= _FLOOR, _FLOOR * (1 + 50 * x), x)
+    lifted = torch.where(x <= SIGNAL_FLOOR, SIGNAL_FLOOR * (1 + 50 * x), x)
     x = torch.where(_least(x) < _DEEP, _less_noisy(lifted, (1 / 7, 1 / 7, 1 / 7, 1 / 7)), x)
     x = torch.where(_least(x) < _DIM, _less_noisy(x, (3 / 8, 1 / 4, 1 / 16)), x)
-    return x.clamp(min=_FLOOR)
+    return x.clamp(min=SIGNAL_FLOOR)
 
 
 def _least(x: torch.Tensor) -> torch.Tensor:

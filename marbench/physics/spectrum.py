@@ -39,7 +39,9 @@ SpectrumTable = tuple[tuple[float, float], ...]
 LOWEST_KEV, HIGHEST_KEV = 10.0, 200.0
 _MOST_ROWS = 2000
 _FOLDER = Path(__file__).parent
-_SINGLE = re.compile(r"\s*(\d{1,4}(?:\.\d{1,6})?)\s*keV\s*")
+_SINGLE = re.compile(r"\s*(\d{1,4}(?:\.\d{1,16})?)\s*keV\s*")
+# What the largest count of a table is brought to. Any number would do: with that of `aapm2024` its hash is what it was.
+_LARGEST = 0.24346
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +122,11 @@ def spectrum_digest(name: str | SpectrumTable) -> str:
 def canonical_spectrum(value: Any) -> str | SpectrumTable:
     """Return what names a spectrum in the one form in which equal spectra are equal.
 
-    >>> canonical_spectrum("70.0keV"), canonical_spectrum([[60, 1]])
-    ('70 keV', ((60.0, 1.0),))
+    The scale of a table says nothing, nor do bins without photons: a table of one energy is named by it, and one that
+    ships with marbench by its name.
+
+    >>> canonical_spectrum("70.0keV"), canonical_spectrum([[60, 1], [70, 0]]), canonical_spectrum([[60, 4], [70, 2]])
+    ('70 keV', '60 keV', ((60.0, 0.24346), (70.0, 0.12173)))
 
     Raises
     ------
@@ -131,14 +136,15 @@ def canonical_spectrum(value: Any) -> str | SpectrumTable:
     if isinstance(value, str):
         _table(value)
         energy = _single_energy(value)
-        return value if energy is None else f"{energy:g} keV"
+        return value if energy is None else _named(energy)
     numbers = isinstance(value, Sequence) and all(
         isinstance(pair, Sequence) and len(pair) == 2 and all(type(one) in (int, float) for one in pair)
         for pair in value
     )
     if not numbers:
         raise DataError('A spectrum is a name, a single energy like "70 keV", or a table of pairs of keV and photons')
-    return _checked([(float(energy), float(photons)) for energy, photons in value])
+    table = _scaled(_checked([(float(energy), float(photons)) for energy, photons in value]))
+    return _named(table[0][0]) if len(table) == 1 else _shipped().get(table, table)
 
 
 def parse_spectrum(text: str) -> SpectrumTable:
@@ -179,6 +185,24 @@ def _checked(table: Sequence[tuple[float, float]]) -> SpectrumTable:
     if not (np.isfinite(photons).all() and (photons >= 0).all() and 0 < photons.sum() < np.inf):
         raise DataError("The photons of a spectrum are finite numbers, none below 0 and at least one above it.")
     return tuple((float(energy), float(count)) for energy, count in values)
+
+
+def _scaled(table: SpectrumTable) -> SpectrumTable:
+    """Return a table on the one scale, without bins that hold nothing."""
+    largest = max(photons for _, photons in table)
+    # To ten digits: multiples of one table differ in their last bits.
+    scaled = ((energy, float(f"{photons / largest * _LARGEST:.10g}")) for energy, photons in table)
+    return tuple((energy, photons) for energy, photons in scaled if photons > 0)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> dict[SpectrumTable, str]:
+    """Return the names of the tables that ship."""
+    return {_scaled(_checked(_table(name).tolist())): name for name in spectra()}
+
+
+def _named(energy: float) -> str:
+    return f"{energy!r} keV".replace(".0 keV", " keV")
 
 
 def _single_energy(name: str) -> float | None:

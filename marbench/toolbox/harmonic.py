@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
+from marbench.errors import DataError
 from marbench.tensors import as_mask, check_alike, check_batch, check_finite, check_real
 
 __all__ = ["HarmonicCompletion", "harmonic_interpolation"]
@@ -39,7 +40,8 @@ def harmonic_interpolation(
     Raises
     ------
     DataError
-        An argument is not as described, or is not finite: one value would spoil the scan.
+        An argument is not as described, or is not finite: one value would spoil the scan. Or one asks for a gradient:
+        there is none.
 
     References
     ----------
@@ -76,6 +78,8 @@ class HarmonicCompletion:
         check_alike(self._trace, sinogram, "trace and sinogram")
         residual = sinogram - prior_sinogram
         check_finite(residual, "sinogram − prior_sinogram")
+        if residual.requires_grad:
+            raise DataError("harmonic completion has no gradient: give it .detach() of sinogram and prior_sinogram.")
         pairs = zip(self._systems, residual.double().cpu().numpy(), strict=True)
         filled = [system.completed(values.ravel()) for system, values in pairs]
         completed = torch.from_numpy(np.stack(filled)).view(sinogram.shape) if filled else residual

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from marbench.tensors import as_mask, check_alike, check_real
+from marbench.tensors import as_mask, check_alike, check_finite, check_real
 
 __all__ = ["additive_interpolation", "linear_interpolation", "normalized_interpolation"]
 
@@ -56,7 +56,7 @@ def normalized_interpolation(sinogram: torch.Tensor, trace: torch.Tensor, prior_
     Raises
     ------
     DataError
-        As `linear_interpolation`.
+        As `linear_interpolation`, or the prior is not finite.
     """
     trace = _checked(sinogram, trace, prior_sinogram)
     prior = prior_sinogram.clamp(min=0) + _NORMALIZATION_OFFSET
@@ -72,7 +72,7 @@ def additive_interpolation(sinogram: torch.Tensor, trace: torch.Tensor, prior_si
     Raises
     ------
     DataError
-        As `linear_interpolation`.
+        As `linear_interpolation`, or the prior is not finite.
     """
     trace = _checked(sinogram, trace, prior_sinogram)
     filled = linear_interpolation(sinogram - prior_sinogram, trace) + prior_sinogram
@@ -84,6 +84,7 @@ def _checked(sinogram: torch.Tensor, trace: torch.Tensor, prior_sinogram: torch.
     check_real(sinogram, "sinogram")
     if prior_sinogram is not None:
         check_alike(check_real(prior_sinogram, "prior_sinogram"), sinogram, "prior_sinogram and sinogram")
+        check_finite(prior_sinogram, "prior_sinogram")
     trace = as_mask(trace, "trace")
     check_alike(trace, sinogram, "trace and sinogram")
     return trace

@@ -40,7 +40,8 @@ def metal_beam_hardening(
     Raises
     ------
     DataError
-        An argument is not as described, or the sinogram is not finite: one value would spoil the fit, and the image.
+        An argument is not as described, or sinogram or path is not finite: one value would spoil the fit, and the
+        image.
 
     References
     ----------
@@ -50,6 +51,7 @@ def metal_beam_hardening(
     check_batch(check_real(sinogram, "sinogram"), "sinogram", "batch, views, bins")
     check_alike(check_real(metal_path, "metal_path"), sinogram, "metal_path and sinogram")
     check_finite(sinogram, "sinogram")
+    check_finite(metal_path, "metal_path")
     trace = as_mask(trace, "trace")
     excess = (sinogram - linear_interpolation(sinogram, trace)).double().flatten(1)
     m = metal_path.double().flatten(1)

@@ -29,7 +29,7 @@ def tissue_prior(image: torch.Tensor, metal_mask: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     Tensor ``(batch, rows, columns)``
-        The prior in HU.
+        The prior in HU; for autograd a constant.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def tissue_prior(image: torch.Tensor, metal_mask: torch.Tensor) -> torch.Tensor:
     """
     metal_mask = _checked(image, metal_mask)
     # In units of µw, where water is 1: the thresholds need no HU scale.
-    relative = torch.where(metal_mask, 1.0, hu_to_mu(image, 1.0)).cpu().numpy()
+    relative = torch.where(metal_mask, 1.0, hu_to_mu(image.detach(), 1.0)).cpu().numpy()
     return mu_to_hu(_stacked([_flatten_tissue(single) for single in relative], image), 1.0)
 
 
@@ -60,7 +60,7 @@ def flat_water_prior(image: torch.Tensor, metal_mask: torch.Tensor, transition: 
     Returns
     -------
     Tensor ``(batch, rows, columns)``
-        The prior in HU.
+        The prior in HU; for autograd a constant.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def flat_water_prior(image: torch.Tensor, metal_mask: torch.Tensor, transition: 
     metal_mask = _checked(image, metal_mask)
     if not transition > 0:
         raise DataError(f"transition: expected a length above 0, in pixels. Got {transition!r}.")
-    pairs = zip(image.float().cpu().numpy(), metal_mask.cpu().numpy(), strict=True)
+    pairs = zip(image.detach().float().cpu().numpy(), metal_mask.cpu().numpy(), strict=True)
     return _stacked([_flatten_water(hu, metal, transition) for hu, metal in pairs], image)
 
 

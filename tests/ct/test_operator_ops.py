@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -240,6 +242,35 @@ def test_products_are_taken_in_full_precision_whatever_the_process_has_set(
         RadonInversion(TINY, GRID)(torch.ones(TINY.shape))
         assert set(seen) == {"ieee"}
         assert mkldnn.fp32_precision == chosen  # and it is as it was for everybody else
+    finally:
+        mkldnn.fp32_precision = "none"
+        torch.set_float32_matmul_precision(before)
+
+
+def test_threads_that_end_in_any_order_compute_in_full_precision_and_leave_what_was_set() -> None:
+    """The first one in is the first one out: it must not take full precision from the other, nor be kept by it."""
+    if not hasattr(torch.backends.mkldnn, "matmul"):
+        pytest.skip("before PyTorch 2.9 there is no such switch")
+    mkldnn = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    entered, first_is_out = threading.Event(), threading.Event()
+
+    def second() -> str:
+        with ops._full_precision(torch.device("cpu")):
+            entered.set()
+            assert first_is_out.wait(20)
+            return str(mkldnn.fp32_precision)
+
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        chosen = mkldnn.fp32_precision
+        with ThreadPoolExecutor(1) as pool:
+            with ops._full_precision(torch.device("cpu")):
+                inside = pool.submit(second)
+                assert entered.wait(20)
+            first_is_out.set()
+            assert inside.result() == "ieee"
+        assert mkldnn.fp32_precision == chosen != "ieee"
     finally:
         mkldnn.fp32_precision = "none"
         torch.set_float32_matmul_precision(before)

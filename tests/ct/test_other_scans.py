@@ -137,6 +137,13 @@ def test_too_little_of_the_circle_is_refused_with_what_would_do() -> None:
     project(torch.zeros(GRID.shape), fan, GRID, backend="reference")  # what is measured can be computed
     with pytest.raises(GeometryError, match=r"turn by 179\.4° .* only from 202\.\d° on"):
         RadonInversion(fan, GRID)
+    # One view, and two of them, which measure the lines of one: no circle, whatever they are a part of.
+    for views, turn in ((1, 0), (2, 180)):
+        few = replace(ARC, views=views)
+        assert project(torch.ones(GRID.shape), few, GRID, backend="reference").shape == (views, ARC.bins)
+        with pytest.raises(GeometryError, match=rf"turn by {turn}\.0° "):
+            RadonInversion(few, GRID)
+    assert not replace(ARC, views=2).is_circle and replace(ARC, views=3).is_circle
 
 
 @pytest.mark.parametrize(
@@ -249,3 +256,7 @@ def test_an_unknown_window_is_refused_with_the_nearest() -> None:
             RadonInversion(ARC, GRID, window=table)
     with pytest.raises(GeometryError, match="none below 0"):
         RadonInversion(ARC, GRID, window=((0.0, 1.0), (1.0, -0.1)))
+    # Twice the HU, or none of them: the truth would be as wrong.
+    for table in (((0.0, 2.0), (1.0, 2.0)), ((0.0, 0.0), (1.0, 1.0)), ((0.0, 0.99), (1.0, 0.1))):
+        with pytest.raises(GeometryError, match="at f = 0 is 1"):
+            RadonInversion(ARC, GRID, window=table)

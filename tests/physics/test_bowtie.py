@@ -71,6 +71,15 @@ def test_corrected_water_is_its_density_times_its_path_in_every_column(order, lo
     assert (wrong - mono[:, None])[:, 0].abs().max() > 0.2
 
 
+def test_columns_behind_which_nothing_is_left_of_long_paths_are_corrected_by_the_others() -> None:
+    low = weighted_spectrum("12 keV")
+    bowtie = Bowtie(find_material("aluminium"), (0.0, 0.9), low, 70.0)
+    mono = torch.linspace(0, 3 * WATER_ATTENUATION, 10, dtype=torch.float64)
+    poly = bowtie.line_integrals(mono[:, None].expand(-1, 2)[None], ["water"], torch.arange(2))
+    assert float(poly.max()) < 12
+    assert (apply_polynomial(poly, column_coefficients(bowtie)) - mono[:, None]).abs().max() < 1e-7
+
+
 def test_the_cubic_of_a_beam_without_bowtie_is_that_of_its_thinnest() -> None:
     bare = Bowtie(find_material("aluminium"), (0.0, 0.0), BEAM, 70.0)
     np.testing.assert_allclose(column_coefficients(bare)[:, 1], water_coefficients(BEAM), rtol=1e-9)

@@ -23,6 +23,7 @@ from marbench.physics.materials import (
 )
 from marbench.spec import Spec, load_spec
 from marbench.spec_file import read_spec, spec_toml
+from marbench.spec_implants import MaterialSection
 
 # NIST XCOM total attenuation with coherent scattering at 70 keV, cm²/g.
 XCOM_70_KEV = {"water": 0.1929, "bone": 0.2570, "titanium": 0.5361, "gold": 3.054}
@@ -108,6 +109,30 @@ def test_a_formula_counts_atoms() -> None:
     for text in ("Ti-13Nb-13Zr", "water", "", "Xx2", "(" * 50):
         with pytest.raises(DataError, match="no chemical formula"):
             formula_fractions(text)
+
+
+@pytest.mark.parametrize(
+    ("formula", "metal", "share"),
+    [
+        ("ZrO2", "Zr", 0.7403),
+        ("Zr O2", "Zr", 0.7403),
+        ("NiTi", "Ni", 0.5508),
+        ("Al2O3", "Al", 0.5293),
+        ("MgO", "Mg", 0.6030),
+    ],
+)
+def test_a_formula_counts_atoms_whatever_material_has_it_for_a_name(formula: str, metal: str, share: float) -> None:
+    """The shares of the mass after the atomic weights of IUPAC: implants of zirconia hold yttria."""
+    fractions = dict(MaterialSection(density=6, formula=formula).material("mine").fractions)
+    assert len(fractions) == 2
+    assert fractions[metal] / sum(fractions.values()) == pytest.approx(share, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    "name", ["Ti6Al4V", "Ti6Al7Nb", "CoCr", "CoCrMo", "Ti64", "316L", "zirconia", "nitinol", "peek", "W"]
+)
+def test_a_name_in_place_of_a_formula_is_that_material(name: str) -> None:
+    assert MaterialSection(density=6, formula=name).material("mine").fractions == find_material(name).fractions
 
 
 @pytest.mark.parametrize("shares", [{}, {"Ti": 0.0}, {"Ti": -1.0}, {"Ti": float("nan")}, {"Tl6": 1.0}, {"ti": 1.0}])

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from marbench.errors import DataError, SpecError
+from marbench.physics import spectrum
 from marbench.physics.spectrum import canonical_spectrum, load_spectrum, parse_spectrum, spectra, weighted_spectrum
 from marbench.spec import load_spec
 from marbench.spec_file import read_spec, spec_toml
@@ -127,9 +128,41 @@ def test_the_spec_of_a_results_folder_reads_no_file(tmp_path: Path) -> None:
 
 
 def test_one_energy_has_one_name(tmp_path: Path) -> None:
-    specs = [load_spec(own(tmp_path, f'"{text}"')) for text in ("70 keV", "70.0keV", " 70  keV ")]
+    texts = ['"70 keV"', '"70.0keV"', '" 70  keV "', "[[70, 1]]", "[[70, 5]]", "[[60, 0], [70, 5.0], [80, 0]]"]
+    specs = [load_spec(own(tmp_path, text)) for text in texts]
     assert {spec.physics.spectrum for spec in specs} == {"70 keV"}
+    assert len({spec.hash for spec in specs}) == 1
     assert specs[0].hash != load_spec("mini").hash
+    # To its last digit, and once more the same.
+    for energy in (100.1234, 59.31824, 12.345678901234567, 199.99999999999997):
+        name = canonical_spectrum([[energy, 3]])
+        assert load_spectrum(name).energies == (energy,)
+        assert canonical_spectrum(name) == canonical_spectrum(f"{energy} keV") == name
+    assert canonical_spectrum("100.1234 keV") == "100.1234 keV"
+
+
+def test_neither_the_scale_of_a_table_nor_bins_without_photons_are_another_spectrum(tmp_path: Path) -> None:
+    table = [[30, 0.7], [45.5, 1.1], [60, 0.3]]
+    hashes = {
+        load_spec(own(tmp_path, str([[25, 0], *([energy, factor * one] for energy, one in table), [99, 0]]))).hash
+        for factor in (1, 2, 3, 1 / 7, 1e-9, 1e12)
+    }
+    assert len(hashes) == 1
+    canonical = canonical_spectrum(table)
+    assert canonical_spectrum(canonical) == canonical
+    expected, found = load_spectrum(tuple(map(tuple, table))), load_spectrum(canonical)
+    assert found.energies == expected.energies and found.photons == pytest.approx(expected.photons, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", spectra())
+def test_the_table_of_a_shipped_spectrum_is_that_spectrum(name: str, tmp_path: Path) -> None:
+    shipped = Path(spectrum.__file__).parent / f"{name}.csv"
+    copy = tmp_path / "mine.csv"
+    copy.write_text(shipped.read_text(encoding="utf-8"), encoding="utf-8")
+    assert load_spec(own(tmp_path, '"mine.csv"')).physics.spectrum == name
+    thrice = [[energy, 3 * photons] for energy, photons in parse_spectrum(shipped.read_text(encoding="utf-8"))]
+    assert canonical_spectrum(thrice) == name
+    assert canonical_spectrum([*thrice[:-1], [thrice[-1][0], 1.001 * thrice[-1][1]]]) != name
 
 
 def test_the_detector_is_part_of_a_benchmark_only_where_it_integrates(tmp_path: Path) -> None:

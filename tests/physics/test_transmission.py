@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from marbench.physics.beam_hardening import apply_polynomial, water_coefficients
+from marbench.physics.beam_hardening import apply_polynomial, turning_point, water_coefficients
 from marbench.physics.hounsfield import WATER_ATTENUATION
 from marbench.physics.spectrum import Detector, load_spectrum, weighted_spectrum
 from marbench.physics.transmission import count, polychromatic
@@ -79,6 +79,28 @@ def test_one_energy_obeys_beers_law_and_the_correction_takes_it_to_the_reference
     # XCOM, cm²/g: 0.1707 at 100 keV, 0.1929 at 70 keV.
     assert torch.allclose(at_100, mono * 0.1707 / 0.1929, rtol=1e-3)
     assert torch.allclose(apply_polynomial(at_100, water_coefficients("100 keV")), mono, atol=1e-9)
+
+
+@pytest.mark.parametrize("kev", [10, 12, 15])
+@pytest.mark.parametrize("order", [3, 5])
+def test_water_is_corrected_at_energies_that_a_patient_lets_nothing_through_of(kev: int, order: int) -> None:
+    """Of 50 cm of water the law gives 80 from 15 cm on at 10 keV, which says nothing of its path."""
+    mono = torch.linspace(0, 5 * WATER_ATTENUATION, 10, dtype=torch.float64)
+    poly = polychromatic(mono[None], ["water"], f"{kev} keV")
+    corrected = apply_polynomial(poly, water_coefficients(f"{kev} keV", order=order))
+    assert torch.allclose(corrected, mono, atol=1e-7)
+
+
+def test_a_polynomial_turns_where_its_slope_is_none_in_the_first_column_that_does() -> None:
+    # p + p²/10 − p³/100 has the slope 1 + p/5 − 3p²/100.
+    cubic = [1.0, 0.1, -0.01]
+    turn = (0.2 + math.sqrt(0.04 + 0.12)) / 0.06
+    assert turning_point(cubic, 20.0) == pytest.approx(turn, abs=0.02)
+    assert turning_point(cubic, turn - 0.01) is None
+    assert turning_point([0.5], 40.0) is None and turning_point([-0.5], 40.0) == 0
+    columns = np.array([[1.0, 1.0], [0.1, 0.0], [-0.01, 0.0]])
+    assert turning_point(columns, np.array([20.0, 40.0])) == pytest.approx(turn, abs=0.02)
+    assert turning_point(columns[:, 1:], np.array([40.0])) is None
 
 
 def test_published_photon_count_behind_water_and_titanium() -> None:

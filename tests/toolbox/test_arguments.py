@@ -8,6 +8,7 @@ import torch
 
 from marbench import classical
 from marbench.errors import DataError
+from marbench.toolbox.harmonic import harmonic_interpolation
 
 SINOGRAM = torch.rand(2, 8, 20, generator=torch.Generator().manual_seed(0)) + 1
 TRACE = torch.zeros(2, 8, 20, dtype=torch.bool)
@@ -66,6 +67,33 @@ def test_what_is_done_scan_by_scan_needs_the_batch_axis(name: str) -> None:
     spoiled[0, 5, 5] = torch.nan
     with pytest.raises(DataError, match=r"1 of .* values are NaN or infinite"):
         call(name, (0, spoiled))
+
+
+@pytest.mark.parametrize("name", ["metal_beam_hardening", "normalized_interpolation", "additive_interpolation"])
+def test_one_value_of_a_prior_or_a_path_that_is_not_finite_is_refused(name: str) -> None:
+    for value in (torch.nan, torch.inf):
+        spoiled = CALLS[name][2].clone()
+        spoiled[0, 5, 5] = value
+        with pytest.raises(DataError, match=r"(prior_sinogram|metal_path): 1 of .* values are NaN or infinite"):
+            call(name, (2, spoiled))
+
+
+@pytest.mark.parametrize("name", ["tissue_prior", "flat_water_prior"])
+def test_a_prior_is_a_constant_for_autograd(name: str) -> None:
+    prior = call(name, (0, IMAGE.clone().requires_grad_()))
+    assert not prior.requires_grad
+    assert torch.equal(prior, call(name))
+
+
+@pytest.mark.parametrize("asking", [0, 1])
+def test_harmonic_completion_says_that_it_has_no_gradient(asking: int) -> None:
+    given = [SINOGRAM, SINOGRAM + 1]
+    plain = harmonic_interpolation(given[0], TRACE, given[1], is_circle=True)
+    given[asking] = given[asking].clone().requires_grad_()
+    with pytest.raises(DataError, match=r"no gradient: give it \.detach\(\)"):
+        harmonic_interpolation(given[0], TRACE, given[1], is_circle=True)
+    with torch.no_grad():
+        assert torch.equal(harmonic_interpolation(given[0], TRACE, given[1], is_circle=True), plain)
 
 
 @pytest.mark.parametrize("name", CALLS)
