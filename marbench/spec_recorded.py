@@ -160,3 +160,8 @@ class RecordedSection(Section):
                     f"[recorded.{name}] asks for {', '.join(sorted(each.fields - known))}, which the files of the "
                     "sinogram do not tell: cases are what matches its name"
                 )
+            if "{" in (each.index or "") and "{metal:d}" not in (described["sinogram"].file or ""):
+                raise ValueError(
+                    f'[recorded.{name}] index = "{each.index}" needs {{metal:d}} in the name of the sinogram\'s file: '
+                    "without :d, files are cases whose metal is no number"
+                )

@@ -135,21 +135,27 @@ class DicomFolder(SliceCollection):
         """Return slices without those of the same place and pixels, whatever UIDs they have.
 
         The UIDs say nothing: some software gives all slices of a series one SOPInstanceUID, some a new one to copies.
+        A copy of a series may have other instance numbers, too; within a series, or where the position is unknown,
+        slices of different numbers are different ones.
         """
         by_place: defaultdict[object, list[DicomSlice]] = defaultdict(list)
         for stored in slices:
-            by_place[stored.place].append(stored)
+            position, number = stored.place
+            by_place[number if position is None else (position,)].append(stored)  # a place is no number
         kept: list[DicomSlice] = []
         for here in by_place.values():
             # Most places have one slice, and its pixels need not be read.
-            digests: set[bytes] = set()
+            series, numbers = {stored.order[1] for stored in here}, {stored.place[1] for stored in here}
+            differ = len(series) == 1 and len(numbers) == len(here)
+            alike: defaultdict[bytes, dict[str, dict[int, DicomSlice]]] = defaultdict(lambda: defaultdict(dict))
             for stored in here:
-                digest = pixel_digest(stored) if len(here) > 1 else b""
-                if digest in digests:
-                    self.skipped["copies of a slice"] += 1
-                else:
-                    kept.append(stored)
-                digests.add(digest)
+                digest = b"" if differ else pixel_digest(stored)
+                alike[digest][stored.order[1]].setdefault(stored.place[1], stored)
+            # Of several series that have these pixels, the one that has them most often.
+            chosen = [one for found in alike.values() for one in max(found.values(), key=len).values()]
+            if len(chosen) < len(here):
+                self.skipped["copies of a slice"] += len(here) - len(chosen)
+            kept += chosen
         return kept
 
 

@@ -21,7 +21,7 @@ from marbench.anatomy.proof import LOWEST_AIR_HU
 from marbench.anatomy.resample import Fit
 from marbench.errors import DataError
 
-__all__ = ["DecodedSlice", "DicomSlice", "Order", "Place", "pixel_digest", "reaching_border"]
+__all__ = ["DecodedSlice", "DicomSlice", "Order", "Place", "pixel_digest", "reaching_border", "upright"]
 
 Order = tuple[int, str, float, int]
 """Series number, series UID, position along the patient, instance number."""
@@ -108,16 +108,17 @@ class DecodedSlice:
 
     def turned(self, picture: NDArray[Any]) -> NDArray[Any]:
         """Return a stored picture the right way up."""
-        return _turned(picture, *self.calibration.turn)
+        return upright(picture, *self.calibration.turn)
 
     def turned_back(self, picture: NDArray[Any]) -> NDArray[Any]:
         """Return a picture as it is stored, the inverse of `turned`."""
         transpose, flip_rows, flip_columns = self.calibration.turn
-        flipped = _turned(picture, False, flip_rows, flip_columns)
+        flipped = upright(picture, False, flip_rows, flip_columns)
         return np.ascontiguousarray(flipped.T if transpose else flipped)
 
 
-def _turned(picture: NDArray[Any], transpose: bool, flip_rows: bool, flip_columns: bool) -> NDArray[Any]:
+def upright(picture: NDArray[Any], transpose: bool, flip_rows: bool, flip_columns: bool) -> NDArray[Any]:
+    """Return a picture turned as `Calibration.turn` says."""
     turned = picture.T if transpose else picture
     return np.ascontiguousarray(turned[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1])
 

@@ -1,4 +1,4 @@
-"""Which files lie below a folder: through links, without hidden ones, each once, and what was passed over."""
+"""Which files lie below a folder: through links, without hidden ones, and what was passed over."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from glob import has_magic
 from pathlib import Path, PurePosixPath
 
-__all__ = ["Files", "files_below"]
+from marbench.errors import DataError
+
+__all__ = ["Files", "files_below", "matching"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,45 @@ def files_below(folder: Path, pattern: str | None = None) -> Files:
                 found.append(path)
             seen.add(real)
     return Files(tuple(found), skipped)
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """Return what lies below a folder and matches a pattern, as `Path.glob`, which passes over what it cannot read.
+
+    Links are followed. Names that begin with a dot are passed over where the pattern does not write the dot out.
+
+    Parameters
+    ----------
+    folder : Path
+    pattern : str
+        Relative to the folder: ``test/*.npz``. ``*``, ``?`` and ``[...]`` stay within one name.
+
+    Raises
+    ------
+    DataError
+        A folder in which files may lie cannot be read, or is a link that leads nowhere.
+    """
+    paths = [folder]
+    try:
+        for part in pattern.split("/"):
+            paths = [path / name for path in paths for name in _names(path, part)]
+    except OSError as error:
+        raise DataError(
+            f"{error.filename} cannot be read: {error.strerror}. Mend its permissions, or take it out of the folder."
+        ) from error
+    return sorted(paths)
+
+
+def _names(folder: Path, part: str) -> list[str]:
+    if folder.is_symlink():
+        folder.stat()  # raises an error for a link that leads nowhere
+    if not has_magic(part):
+        return [part] if (folder / part).exists() else []
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [name for name in names if fnmatch.fnmatchcase(name, part) and name.startswith(".") <= part.startswith(".")]
 
 
 def _walk(folder: Path, skipped: Counter[str]) -> Iterator[Path]:

@@ -119,8 +119,15 @@ def axial_image(file: Path, pixels: int) -> NDArray[np.float32]:
 def _alike(files: Sequence[Path]) -> int:
     """Return how many files hold the same as one before: of one patient, maybe, under two names."""
     sizes = Counter(file.stat().st_size for file in files)
-    contents = [hashlib.sha256(content_of(file)).digest() for file in files if sizes[file.stat().st_size] > 1]
+    contents = [_digest(file) for file in files if sizes[file.stat().st_size] > 1]
     return len(contents) - len(set(contents))
+
+
+def _digest(file: Path) -> bytes:
+    try:
+        return hashlib.sha256(content_of(file)).digest()
+    except DataError as error:
+        raise UnreadableFile(file, str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,17 @@ VOLUMES_IN_MEMORY = 2
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A volume with axes (column, row, slice), columns running to the patient's left and rows to posterior."""
+    """A volume with axes (column, row, slice), columns running to the patient's left and rows to posterior.
+
+    ``affine`` leads from these axes to (right, anterior, superior), in cm.
+    """
 
     stored: NDArray[Any]
     slope: float
     intercept: float
     spacing: tuple[float, float]
     turn: NDArray[Any]
+    affine: NDArray[np.float64]
 
     @classmethod
     def of(cls, file: Path) -> Volume:
@@ -59,15 +63,16 @@ def _read_volume(file: Path, modified: int, size: int) -> Volume:
         stored = np.asarray(volume.dataobj.get_unscaled())
     except Exception as error:  # the decompressors raise many kinds
         raise DataError(f"the voxels cannot be read ({error}). Replace the file or remove it.") from error
-    affine = affine_of(volume)
-    sizes = nibabel().affines.voxel_sizes(affine) * _unit(volume)
+    affine, orientations, unit = affine_of(volume), nibabel().orientations, _unit(volume)
+    sizes = nibabel().affines.voxel_sizes(affine) * unit
     column, row, _ = axes_of(affine)
     return Volume(
-        nibabel().orientations.apply_orientation(stored.reshape(stored.shape[:3]), turn_of(affine)),
+        orientations.apply_orientation(stored.reshape(stored.shape[:3]), turn_of(affine)),
         float(volume.dataobj.slope),
         float(volume.dataobj.inter),
         (float(sizes[row]), float(sizes[column])),
         turn_of(affine),
+        np.diag([unit, unit, unit, 1.0]) @ affine @ orientations.inv_ornt_aff(turn_of(affine), stored.shape[:3]),
     )
 
 

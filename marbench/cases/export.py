@@ -6,20 +6,22 @@ import dataclasses
 import io
 import os
 import zipfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
+import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
 
+from marbench.anatomy.files import matching
 from marbench.anatomy.slices import Split
 from marbench.cases.case import Case
 from marbench.cases.export_formats import FORMATS, QUANTITIES
 from marbench.cases.export_readme import readme
-from marbench.cases.info import CaseInfo
+from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.recorded import read_facts
 from marbench.cases.sources import CaseSource
 from marbench.errors import DataError, StoreError
@@ -28,6 +30,9 @@ from marbench.spec import Spec
 from marbench.spec_file import hold_to_spec
 
 __all__ = ["export_cases"]
+
+_FLAT = (".raw", ".dcm")
+"""Of files that hold one array, which their names say."""
 
 
 def export_cases(
@@ -54,14 +59,17 @@ def export_cases(
     Raises
     ------
     StoreError
-        The folder holds another benchmark or files of somebody else by our names, or cannot be written.
+        The folder holds another benchmark, files of somebody else by our names, or a truth that would stay and is not
+        asked for; or it cannot be written.
     DataError
         A case cannot be made, or the format needs a package that is not installed.
     """
     _refuse_others(folder)
+    keys, last = suite.case_keys[:limit], FORMATS[form].suffix
+    if not truth:
+        _refuse_truths(folder / suite.split, suite.case_keys, len(keys), form)
     hold_to_spec(folder, suite.spec)
     write_atomically(folder / "README.txt", readme(suite.spec, form, truth).encode())
-    keys, last = suite.case_keys[:limit], FORMATS[form].suffix
     names = {name for name, each in QUANTITIES.items() if truth or not each.truth}
     for index, key in enumerate(keys):
         stem = f"{folder / suite.split / key.case_id}"
@@ -72,7 +80,7 @@ def export_cases(
             for suffix in sorted(files, key=lambda suffix: suffix == last):  # whoever finds that one finds them all
                 write_atomically(Path(stem + suffix), files[suffix])
             for name in set(QUANTITIES) - names:  # of an export with the truth
-                for suffix in (".raw", ".dcm"):
+                for suffix in _FLAT:
                     Path(f"{stem}.{name}{suffix}").unlink(missing_ok=True)
         advance()
     write_atomically(folder / "cases.csv", _table(folder, note).encode())
@@ -84,6 +92,42 @@ def _refuse_others(folder: Path) -> None:
     for name in ("README.txt", "cases.csv"):
         if os.path.lexists(folder / name) and not os.path.lexists(folder / "spec.toml"):
             raise StoreError(f"{folder / name} was not written by marbench; choose another --out.")
+
+
+def _refuse_truths(folder: Path, keys: Sequence[CaseKey], count: int, form: str) -> None:
+    """Raise StoreError where a truth of an earlier export would stay: of another format, or of a case beyond the limit.
+
+    What is written anew replaces the truths of these cases in this format.
+    """
+    truths = {name for name, each in QUANTITIES.items() if each.truth}
+    flat = [f".{name}{suffix}" for name in sorted(truths) for suffix in _FLAT]
+    # Formats with a text beside the arrays share it: where one is written anew, the flat files of another go.
+    replaced = {f".{form}", *(flat if FORMATS[form].suffix == ".json" else ())}
+    for index, key in enumerate(keys):
+        for suffix in (".npz", ".h5", ".mat", *flat):
+            path = Path(f"{folder / key.case_id}{suffix}")
+            stays = index >= count or suffix not in replaced
+            if stays and path.is_file() and not truths.isdisjoint(_names_in(path)):
+                raise StoreError(
+                    f"{path} holds a truth, which an earlier export wrote, which is not asked for now, and which would "
+                    "stay. Remove it, or choose another --out."
+                )
+
+
+def _names_in(path: Path) -> set[str]:
+    """Return the names of the arrays that a file of an export holds; of a file of somebody else maybe none."""
+    if path.suffix in _FLAT:
+        return {path.suffixes[-2].removeprefix(".")}
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path} may hold a truth, and cannot be read: {error.strerror}. Remove it.") from error
+    if path.suffix == ".mat":  # compressed, the names too
+        try:
+            return {name for name, *_ in scipy.io.whosmat(io.BytesIO(content))}
+        except Exception:  # SciPy raises many kinds
+            return set()
+    return {name for name in QUANTITIES if name.encode() in content}
 
 
 def _arrays(case: Case, truth: bool) -> dict[str, NDArray[Any]]:
@@ -140,8 +184,8 @@ def _is_whole(path: Path, form: str, names: Collection[str]) -> bool:
 def _table(folder: Path, note: Callable[[str], None]) -> str:
     """Return one line per case that the folder holds, of any split; files of others are passed over."""
     rows = []
-    folders = [folder / split for split in get_args(Split)]
-    for path in sorted(path for each in folders for suffix in (".npz", ".json") for path in each.glob(f"*{suffix}")):
+    kinds = [f"{split}/*{suffix}" for split in get_args(Split) for suffix in (".npz", ".json")]
+    for path in sorted(path for kind in kinds for path in matching(folder, kind)):
         try:
             facts = read_facts(path)
         except DataError as error:

@@ -16,7 +16,7 @@ from marbench.cases.array_files import lying_as_ours, read_array
 from marbench.cases.belonging import LIGHTEST_METAL, Belonging
 from marbench.cases.case import Case, Scan, Truth
 from marbench.cases.info import CaseInfo, CaseKey
-from marbench.cases.recorded_files import Entry, content_digest, described, listed
+from marbench.cases.recorded_files import Entry, assumptions, content_digest, described, listed
 from marbench.cases.scanner import operators_of
 from marbench.cases.sources import bind_to, check_split
 from marbench.errors import DataError, SpecError
@@ -51,6 +51,8 @@ class FileCases(Sequence[Case]):
     ----------
     spec : Spec
         Bound to the files to test with: ``recorded.data`` is their digest.
+    notices : tuple of str
+        What was assumed of the cases, and how many of them are left out.
 
     Raises
     ------
@@ -59,8 +61,6 @@ class FileCases(Sequence[Case]):
     DataError
         The folder holds no cases, a file is missing, or the files are others than the benchmark was made with.
     """
-
-    notices: tuple[str, ...] = ()
 
     def __init__(self, spec: Spec, split: Split = "test", device: torch.device | str = "cpu") -> None:
         check_split(split)
@@ -79,6 +79,7 @@ class FileCases(Sequence[Case]):
         tested = listed(spec.recorded, self.arrays, "test", counts["test"])
         self.spec = bind_to(spec, "recorded", content_digest(self.root, tested), "files")
         entries = tested if split == "test" else listed(spec.recorded, self.arrays, split, counts[split])
+        self.notices = assumptions(spec.recorded, self.arrays, split, entries)
         # Of whoever exported the cases their order and groups are known.
         self._areas = {} if entries[0].facts else self._measured_areas(entries)
         self._entries = entries if entries[0].facts else self._by_size(entries)

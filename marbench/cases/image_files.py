@@ -17,7 +17,9 @@ import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
 
-from marbench.anatomy.dicom_header import pydicom
+from marbench.anatomy.dicom_header import frames_of, pydicom
+from marbench.anatomy.dicom_slice import upright
+from marbench.anatomy.dicom_values import calibration
 from marbench.anatomy.nifti import axial_image
 from marbench.cases.array_files import read_mat
 from marbench.cases.export_formats import hdf5
@@ -131,11 +133,13 @@ def _nifti(path: Path, shape: Shape, _: float | None) -> Array:
 
 def _dicom(path: Path, shape: Shape, _: float | None) -> Array:
     dataset = pydicom().dcmread(io.BytesIO(read_file(path, _limit(shape))))
-    found = (dataset.Rows, dataset.Columns)
-    if found != shape or int(dataset.get("NumberOfFrames") or 1) != 1:
-        raise DataError(f"expected one image of {shape} rows and columns, got {found}.")
+    header, *others = frames_of(dataset)
+    values = calibration(header, "image")
+    found = (dataset.Rows, dataset.Columns)[:: -1 if values.turn[0] else 1]
+    if found != shape or others:
+        raise DataError(f"expected one image of {shape} rows and columns, got {1 + len(others)} of {found}.")
     stored: Array = dataset.pixel_array
-    return stored * float(dataset.get("RescaleSlope", 1)) + float(dataset.get("RescaleIntercept", 0))
+    return upright(stored * values.slope + values.intercept, *values.turn)
 
 
 def _raw(path: Path, shape: Shape, _: float | None) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from marbench.anatomy.files import matching
 from marbench.anatomy.slices import Split
 from marbench.cases.case import Case, Scan, Truth
 from marbench.cases.info import CaseInfo, CaseKey
@@ -64,7 +65,7 @@ class RecordedCases(Sequence[Case]):
         if not (self.folder / "spec.toml").is_file():
             raise DataError(f"{self.folder} holds no cases (no spec.toml). `marbench export --out` writes some.")
         self.spec: Spec = load_spec(self.folder / "spec.toml")
-        paths = sorted((self.folder / split).glob("*.npz"))
+        paths = matching(self.folder, f"{split}/*.npz")
         facts = sorted((read_facts(path) for path in paths), key=lambda one: (one["case_index"], one["case_id"]))
         if not facts:
             raise DataError(f"{self.folder} holds no cases of the split {split!r} (no {split}/*.npz).")

@@ -6,20 +6,21 @@ import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from glob import escape
 from pathlib import Path
 from typing import Any
 
+from marbench.anatomy.files import matching
 from marbench.anatomy.slices import Split
 from marbench.anatomy.split import choose_evenly
 from marbench.cases.recorded import read_facts
 from marbench.errors import DataError
 from marbench.spec_recorded import FIELDS, ArrayFile, ImageFile, RaysFile, RecordedSection
 
-__all__ = ["Entry", "content_digest", "described", "listed"]
+__all__ = ["Entry", "assumptions", "content_digest", "described", "listed"]
 
 
 # The published sinograms are those of the transposed image, with the views reversed. With x to the right and y up,
@@ -98,12 +99,12 @@ class Entry:
     @property
     def case_id(self) -> str:
         """Put together from all fields, as far as there are."""
-        return str(self.facts.get("case_id", self._joined(FIELDS)))
+        return str(self.facts.get("case_id", self.joined(FIELDS)))
 
     @property
     def slice_id(self) -> str:
         """Shared by the cases that differ in their metal alone."""
-        return str(self.facts.get("slice_id", self._joined([name for name in FIELDS if name != "metal"])))
+        return str(self.facts.get("slice_id", self.joined([name for name in FIELDS if name != "metal"])))
 
     @property
     def patient_id(self) -> str:
@@ -121,7 +122,8 @@ class Entry:
             return None
         return int(self.fields["metal"] if how.index.startswith("{") else how.index)
 
-    def _joined(self, names: Sequence[str]) -> str:
+    def joined(self, names: Sequence[str]) -> str:
+        """Return an id of these fields, as far as there are."""
         return "_".join(self.fields[name] for name in names if name in self.fields)
 
 
@@ -167,12 +169,13 @@ def listed(
     Raises
     ------
     DataError
-        There are none, a file of one is missing, or a name cannot be an id.
+        There are none, a file of one is missing, a name cannot be an id, or two make the same one.
     """
     root, patients = _root(section), limits[0]
     if split != "test" and "{split}" not in (arrays["sinogram"].file or ""):
         raise DataError(f"{section.path} holds cases to test with alone: {{split}} in the names of files tells others.")
     entries = sorted(_found(root, arrays, split), key=lambda entry: _natural(entry.case_id))
+    _refuse_shared_ids(entries)
     if section.format == "export":
         facts = {path.stem: read_facts(path) for path in _exports(root, split)}
         known = [Entry(entry.fields, entry.files, facts[entry.case_id]) for entry in entries if entry.case_id in facts]
@@ -190,6 +193,24 @@ def listed(
             own.append(entry.slice_id)
     chosen = {name for own in choose_evenly(slices, limits[1], lambda _: True).values() for name in own}
     return [entry for entry in entries if entry.slice_id in chosen]
+
+
+def assumptions(
+    section: RecordedSection, arrays: Mapping[str, ArrayFile], split: Split, entries: Sequence[Entry]
+) -> tuple[str, ...]:
+    """Return what was assumed of the cases that `listed` took, and how many it left, a line each."""
+    lines = []
+    if len(entries) > 1 and not any("patient" in entry.fields or "patient_id" in entry.facts for entry in entries):
+        each = "slice" if "metal" in entries[0].fields else "case"
+        # The layouts of published data are what they are.
+        remedy = " If several are of one, name {patient} in the layout." if section.format == "files" else ""
+        lines.append(f"The names of the files tell no patient: each {each} counts as a patient of its own.{remedy}")
+    if len(entries) < (found := len(list(_names(_root(section), arrays, split)))):
+        lines.append(
+            f"{len(entries)} of {found} cases in the folder are taken, as many patients and slices as [split] {split} "
+            f'asks for: {split} = {{ patients = "all", slices = "all" }} takes all.'
+        )
+    return tuple(lines)
 
 
 def content_digest(root: Path, entries: Sequence[Entry]) -> str:
@@ -228,6 +249,11 @@ def _root(section: RecordedSection) -> Path:
 
 def _found(root: Path, arrays: Mapping[str, ArrayFile], split: Split) -> list[Entry]:
     """Return the cases whose sinogram is there."""
+    return [_entry(root, arrays, split, fields) for fields in _names(root, arrays, split)]
+
+
+def _names(root: Path, arrays: Mapping[str, ArrayFile], split: Split) -> Iterator[dict[str, str]]:
+    """Yield what stands in the name of every sinogram that is there."""
     named = (arrays["sinogram"].file or "").replace("{split}", split)
     pieces = re.split(r"(\{[^{}]*\})", named)
     pattern, seen = "", set()
@@ -241,12 +267,10 @@ def _found(root: Path, arrays: Mapping[str, ArrayFile], split: Split) -> list[En
             seen.add(name)
             pattern += rf"(?P<{name}>{'[0-9]+' if piece.endswith(':d}') else '[^/]+'})"
     globbed = "".join("*" if piece.startswith("{") else escape(piece) for piece in pieces)
-    entries = []
-    for path in root.glob(globbed):
+    for path in matching(root, globbed):
         match = re.fullmatch(pattern, path.relative_to(root).as_posix())
         if match is not None:
-            entries.append(_entry(root, arrays, split, match.groupdict() or {"case": path.stem}))
-    return entries
+            yield match.groupdict() or {"case": path.stem}
 
 
 def _entry(root: Path, arrays: Mapping[str, ArrayFile], split: Split, fields: dict[str, str]) -> Entry:
@@ -257,15 +281,32 @@ def _entry(root: Path, arrays: Mapping[str, ArrayFile], split: Split, fields: di
     for role, how in arrays.items():
         file = (how.file or "").replace("{split}", split)
         files[role] = re.sub(r"\{(\w+)(?::d)?\}", lambda match: fields[match[1]], file)
-        if not (root / files[role]).is_file():
+        try:
+            there = (root / files[role]).is_file()
+        except OSError as error:  # of a folder that may not be entered
+            raise DataError(f"{files[role]} cannot be read: {error.strerror}. Mend the permissions.") from error
+        if not there:
             raise DataError(f"{files[role]} is missing ({role} of a case). Restore it, or take the case away.")
     return Entry(fields, files)
 
 
+def _refuse_shared_ids(entries: Sequence[Entry]) -> None:
+    """Raise DataError where different fields make one id of a case or of a slice: names may hold the ``_`` between."""
+    for names in (FIELDS, [name for name in FIELDS if name != "metal"]):
+        known: dict[str, Entry] = {}
+        for entry in entries:
+            text = entry.joined(names)
+            other = known.setdefault(text, entry)
+            if any(entry.fields.get(name) != other.fields.get(name) for name in names):
+                raise DataError(
+                    f"{other.files['sinogram']} and {entry.files['sinogram']} would both be called {text!r}. Rename "
+                    "files or folders, with - in place of _, so that every case and slice has a name of its own."
+                )
+
+
 def _exports(root: Path, split: Split) -> list[Path]:
     """Return the files that say what the cases of an export are."""
-    found = sorted((root / split).glob("*.npz"))
-    return found or sorted((root / split).glob("*.json"))
+    return matching(root, f"{split}/*.npz") or matching(root, f"{split}/*.json")
 
 
 def _has_truth(first: Path, form: str) -> bool:

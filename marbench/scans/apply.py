@@ -27,6 +27,7 @@ from marbench.scans.measures import Measures, Regions, artifact_index, clean_cha
 from marbench.scans.metal import FoundMetal, MetalChoice, find_metal
 from marbench.scans.page import Gallery, write_page
 from marbench.scans.series import Change, Series, Version, Writer
+from marbench.scans.swap import replacing
 from marbench.spec import Spec
 
 __all__ = ["ApplyOptions", "apply_methods"]
@@ -74,7 +75,7 @@ def apply_methods(
 
     Slices without metal are written as they are. A method that fails on a slice is given up, and all are where a slice
     cannot be read or the call is interrupted: a series of which slices are missing, or not what their header says, must
-    not be filed.
+    not be filed. What an earlier call wrote stays until everything is made.
 
     Parameters
     ----------
@@ -94,51 +95,41 @@ def apply_methods(
     """
     set_threads(asked.limits.threads)
     found = find_metal(series, asked.metal, range(len(series))[asked.first - 1 : asked.last], progress)
-    output = Output(out)
-    works = [_work(request, series, spec, asked, output) for request in requests]
-    job = _Job(series, Reprojector(spec, device_of(asked.device)), found, Gallery(output, list(found.masks)))
-    try:
-        progress.begin("Correcting", len(series))
-        for index in range(len(series)):
-            job.correct(index, works)
-            progress.advance()
-    except BaseException:  # an interrupt, too: a part of a series must not be filed
-        _discard(works)
-        raise
-    finally:
+    with replacing(out) as output:
+        works = [_work(request, series, spec, asked, output) for request in requests]
+        job = _Job(series, Reprojector(spec, device_of(asked.device)), found, Gallery(output, list(found.masks)))
+        try:
+            progress.begin("Correcting", len(series))
+            for index in range(len(series)):
+                job.correct(index, works)
+                progress.advance()
+        finally:
+            for work in works:
+                work.producer.close()
+        if not job.original:
+            height, width = spec.grid.field_of_view
+            raise DataError(
+                f"No slice can be corrected: all metal lies outside the {width:.1f} × {height:.1f} cm of "
+                f"{spec.name!r}, in the middle of which the body is put. Choose a benchmark of a larger field of view "
+                "with --spec."
+            )
         for work in works:
-            work.producer.close()
-    if not job.original:
-        _discard(works)
-        height, width = spec.grid.field_of_view
-        raise DataError(
-            f"No slice can be corrected: all metal lies outside the {width:.1f} × {height:.1f} cm of {spec.name!r}, in "
-            "the middle of which the body is put. Choose a benchmark of a larger field of view with --spec."
+            if work.failure is None:
+                work.writer.close()
+        applied = Applied(
+            spec,
+            series.kind,
+            len(series),
+            asked.metal.text,
+            {work.version.label: work.version for work in works},
+            job.original,
+            {work.version.label: work.measures for work in works if work.failure is None},
+            {work.version.label: work.failure for work in works if work.failure is not None},
+            (*series.notices, *found.notices, *job.notices, *job.cut_notice()),
         )
-    for work in works:
-        if work.failure is None:
-            work.writer.close()
-    applied = Applied(
-        spec,
-        series.kind,
-        len(series),
-        asked.metal.text,
-        {work.version.label: work.version for work in works},
-        job.original,
-        {work.version.label: work.measures for work in works if work.failure is None},
-        {work.version.label: work.failure for work in works if work.failure is not None},
-        (*series.notices, *found.notices, *job.notices, *job.cut_notice()),
-    )
-    write_page(applied, job.gallery, output)
-    output.write("measures.json", applied.json())
-    output.close()
+        write_page(applied, job.gallery, output)
+        output.write("measures.json", applied.json())
     return applied
-
-
-def _discard(works: Sequence[_Work]) -> None:
-    for work in works:
-        if work.failure is None:
-            work.writer.discard()
 
 
 def _work(request: MethodRequest, series: Series, spec: Spec, asked: ApplyOptions, output: Output) -> _Work:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import uuid
 import warnings
@@ -11,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.anatomy.dicom_header import pydicom
-from marbench.anatomy.dicom_slice import DecodedSlice, DicomSlice
+from marbench.anatomy.dicom_header import naming, pydicom, read_header
+from marbench.anatomy.dicom_slice import DecodedSlice, DicomSlice, pixel_digest
 from marbench.anatomy.native import UnreadableFile, content_of
 from marbench.errors import DataError
 from marbench.machine.files import safe_name
@@ -20,7 +21,7 @@ from marbench.report.page import Output
 from marbench.scans.series import RESEARCH, Change, Version
 from marbench.version import __version__
 
-__all__ = ["DerivedSeries", "named_uid"]
+__all__ = ["DerivedSeries", "identity_of", "named_uid"]
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 NAMESPACE = uuid.UUID("9a5f7d43-6a55-5c3f-8f6e-2f1c8f3c6b1d")
@@ -54,26 +55,41 @@ def named_uid(*names: object) -> str:
     return f"2.25.{uuid.uuid5(NAMESPACE, chr(0).join(map(str, names))).int}"
 
 
+def identity_of(slices: Sequence[DicomSlice]) -> str:
+    """Return what tells a series from all others: its UID, whose it is, and its pixels.
+
+    The UID says little: some software writes none, or one and the same into every series.
+    """
+    with naming(slices[0].file):
+        patient = str(read_header(slices[0].file).get("PatientID") or "")
+    digest = hashlib.sha256("\0".join((slices[0].order[1], patient)).encode("utf-8", "surrogatepass"))
+    for one in slices:
+        digest.update(pixel_digest(one))
+    return digest.hexdigest()
+
+
 class DerivedSeries:
     """Writes a series of derived images, one file per slice, uncompressed, with the original's stored scale.
 
-    The UIDs follow from those of the original and from what the image is made of: whoever repeats a command gets the
-    same objects, and another version or threshold gets others. Who the patient is stays as it is: so it is filed with
+    The UIDs follow from the original and from what the image is made of: whoever repeats a command gets the same
+    objects, and another version or threshold gets others. Who the patient is stays as it is: so it is filed with
     the original. Private elements, overlays and signatures of the original are left out.
 
     Parameters
     ----------
     slices : sequence of DicomSlice
         In order.
+    identity : str
+        See `identity_of`.
     version : Version
     output : Output
         Where the folder of the series goes.
     """
 
-    def __init__(self, slices: Sequence[DicomSlice], version: Version, output: Output) -> None:
-        self._slices, self._version, self._output = slices, version, output
+    def __init__(self, slices: Sequence[DicomSlice], identity: str, version: Version, output: Output) -> None:
+        self._slices, self._identity, self._version, self._output = slices, identity, version, output
         self._folder = safe_name(version.label)
-        self._uid = named_uid(slices[0].order[1], version.label, version.made_of, __version__)
+        self._uid = named_uid(identity, version.label, version.made_of, __version__)
         self._written: list[str] = []
 
     def add(self, index: int, change: Change | None) -> None:
@@ -132,8 +148,9 @@ class DerivedSeries:
         for keyword in EMPTY_IF_UNKNOWN:
             if keyword not in dataset:
                 setattr(dataset, keyword, None)
-        if not dataset.get("FrameOfReferenceUID"):
-            dataset.FrameOfReferenceUID = named_uid("frame of reference", self._slices[0].order[1])
+        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
+            if not dataset.get(keyword):
+                setattr(dataset, keyword, named_uid(keyword, self._identity))
         _contributor(dataset, self._version)
         meta = pydicom().dataset.FileMetaDataset()
         meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CT_IMAGE, dataset.SOPInstanceUID

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from marbench.anatomy.native import UnreadableFile
 from marbench.anatomy.resample import Fit
 from marbench.errors import DataError
 from marbench.report.page import Output
-from marbench.scans.derived_dicom import DerivedSeries
+from marbench.scans.derived_dicom import DerivedSeries, identity_of
 from marbench.scans.series import Picture, Version, Writer, untouched
 
 __all__ = ["DicomSeries"]
@@ -29,6 +30,15 @@ LISTED = 3
 
 UNKNOWN_SIDES = "ImageOrientationPatient is missing: taken as the patient's right on the left and anterior up."
 UNKNOWN_PLACES = "ImagePositionPatient is missing in some slices: whether others are missing cannot be told."
+
+
+@dataclass
+class _Found:
+    """The slices of a series, and what is wrong with the first file of it that cannot be used."""
+
+    number: int
+    slices: list[DicomSlice] = field(default_factory=list)
+    fault: UnreadableFile | None = None
 
 
 class DicomSeries:
@@ -47,24 +57,23 @@ class DicomSeries:
     Raises
     ------
     DataError
-        The folder holds no CT slices or several series, or a file cannot be used.
+        The folder holds no CT slices or several series, or a file of the series cannot be used.
     """
 
     kind = "DICOM series"
 
     def __init__(self, folder: Path, fit: Fit = "physical", series: str = "") -> None:
         self.file, self._fit = folder, fit
-        self._skipped: Counter[str] = Counter()
+        files = files_below(folder)
+        self._skipped = files.skipped
         self._unturned = False
-        found: defaultdict[str, list[DicomSlice]] = defaultdict(list)
-        files = files_below(folder).found
-        for path in files:
-            for one in self._slices_in(path):
-                found[one.order[1]].append(one)
+        found: dict[str, _Found] = {}
+        for path in files.found:
+            self._index(path, found)
         if not found:
             listed = ", ".join(f"{count} {reason}" for reason, count in self._skipped.most_common())
             raise DataError(
-                f"no CT slice in {folder}: {len(files)} files{': ' if listed else ''}{listed}. "
+                f"no CT slice in {folder}: {len(files.found)} files{': ' if listed else ''}{listed}. "
                 "Name a folder that holds a series of axial CT images in DICOM format, or a NIfTI file."
             )
         self._slices = sorted(_chosen(folder, found, series), key=lambda one: (one.order[2], one.order[3]))
@@ -90,27 +99,46 @@ class DicomSeries:
 
     def writer(self, version: Version, output: Output) -> Writer:
         """See `Series`."""
-        return DerivedSeries(self._slices, version, output)
+        return DerivedSeries(self._slices, self._identity, version, output)
 
-    def _slices_in(self, path: Path) -> Iterator[DicomSlice]:
-        """Yield the slice in a file, its header checked; what is passed over is counted."""
+    @cached_property
+    def _identity(self) -> str:
+        return identity_of(self._slices)
+
+    def _index(self, path: Path, found: dict[str, _Found]) -> None:
+        """Add the slice in a file to its series, or what is wrong with it, which need not be the wanted series."""
         with naming(path):
             header = read_header(path)
-            frames = [] if header is None else frames_of(header)
-            reasons = [reason_to_skip(frame) for frame in frames]
-            if header is None:
-                self._skipped["not DICOM"] += 1
-            elif None in reasons and frames[0] is not header:
-                # Its attributes are per frame, and a derived image of the same kind another object altogether.
-                raise DataError(
-                    f"expected a CT image of one slice. Got an enhanced image of {len(frames)} frames: convert it to "
-                    "single frames (dcm4che: emf2sf), or to NIfTI (dcm2niix)."
-                )
-            for frame, reason in zip(frames, reasons, strict=True):
-                if reason is None:
-                    yield self._slice(path, frame)
-                else:
-                    self._skipped[reason] += 1
+            uid = None if header is None else header.get("SeriesInstanceUID")
+            number = 0 if header is None else whole(header, "SeriesNumber")
+        if header is None:
+            self._skipped["not DICOM"] += 1
+            return
+        try:
+            with naming(path):
+                for one in self._slices_in(path, header):
+                    found.setdefault(one.order[1], _Found(number)).slices.append(one)
+        except UnreadableFile as error:
+            if not uid:
+                raise  # whose it is, nobody knows
+            its = found.setdefault(str(uid), _Found(number))
+            its.fault = its.fault or error
+
+    def _slices_in(self, path: Path, header: Any) -> Iterator[DicomSlice]:
+        """Yield the slice in a file, its header checked; what is passed over is counted."""
+        frames = frames_of(header)
+        reasons = [reason_to_skip(frame) for frame in frames]
+        if None in reasons and frames[0] is not header:
+            # Its attributes are per frame, and a derived image of the same kind another object altogether.
+            raise DataError(
+                f"expected a CT image of one slice. Got an enhanced image of {len(frames)} frames: convert it to "
+                "single frames (dcm4che: emf2sf), or to NIfTI (dcm2niix)."
+            )
+        for frame, reason in zip(frames, reasons, strict=True):
+            if reason is None:
+                yield self._slice(path, frame)
+            else:
+                self._skipped[reason] += 1
 
     def _slice(self, path: Path, header: Any) -> DicomSlice:
         calibration(header, self._fit)
@@ -133,12 +161,14 @@ class DicomSeries:
         yield from _gaps(known)
 
 
-def _chosen(folder: Path, found: Mapping[str, Sequence[DicomSlice]], wanted: str) -> Sequence[DicomSlice]:
-    """Return the slices of the only series, or of the one that is wanted."""
-    named = {uid: slices for uid, slices in found.items() if wanted in ("", uid, str(slices[0].order[0]))}
+def _chosen(folder: Path, found: Mapping[str, _Found], wanted: str) -> Sequence[DicomSlice]:
+    """Return the slices of the only series, or of the one that is wanted; raise what is wrong with it."""
+    named = [its for uid, its in found.items() if wanted in ("", uid, str(its.number))]
     if len(named) == 1:
-        return next(iter(named.values()))
-    listed = "; ".join(f"{slices[0].order[0]} ({uid}, {len(slices)} slices)" for uid, slices in sorted(found.items()))
+        if named[0].fault is not None:
+            raise named[0].fault
+        return named[0].slices
+    listed = "; ".join(f"{its.number} ({uid}, {len(its.slices)} slices)" for uid, its in sorted(found.items()))
     what = f"{len(named)} series of the number {wanted}" if wanted and named else f"{len(found)} series"
     if wanted and not named:
         what = f"no series {wanted!r} among {len(found)}"

@@ -112,9 +112,10 @@ def _line_integrals(file: Path, spec: Spec) -> NDArray[np.float32]:
 
 
 def _array(file: Path) -> NDArray[Any]:
+    target = file.resolve()  # readers follow no link, but this file was named by the user
     if file.suffix.lower() == ".npy":
-        return parse_npy(read_file(file, 2**28), file.name)
-    arrays = read_npz(file)
+        return parse_npy(read_file(target, 2**28), file.name)
+    arrays = read_npz(target)
     if NAME not in arrays and len(arrays) != 1:
         raise ValueError(f"it holds {', '.join(sorted(arrays)) or 'nothing'}, and none is called {NAME}")
     return arrays.get(NAME, next(iter(arrays.values())))

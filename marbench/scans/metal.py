@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +31,29 @@ NEAR_CM = 1.0
 SPECK_CM2 = 0.02
 """Less is noise, or casts no shadow that shows."""
 
+BRIGHTER_HU = 1000.0
+"""By how much brighter what a mask covers is where it lies otherwise than it should: as `mask_belongs` has it."""
+
+GREY_HU = 3000.0
+"""Above it all metal is alike here: a speck of gold would outweigh titanium."""
+
 
 @dataclass(frozen=True)
 class MetalChoice:
-    """How metal is found: by a threshold in HU, or from the masks ``(rows, columns)`` of all slices."""
+    """How metal is found: by a threshold in HU, or from the masks ``(rows, columns)`` of all slices.
+
+    Raises
+    ------
+    DataError
+        Both are given.
+    """
 
     threshold: float = DEFAULT_THRESHOLD_HU
     masks: Sequence[NDArray[np.bool_]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.masks is not None and self.threshold != DEFAULT_THRESHOLD_HU:
+            raise DataError("expected either --metal-threshold or --metal-mask, which says where metal is. Got both.")
 
     @property
     def text(self) -> str:
@@ -98,17 +116,19 @@ def find_metal(series: Series, choice: MetalChoice, chosen: range, progress: Pro
     Raises
     ------
     DataError
-        A slice cannot be read, most are not in HU, or none has metal.
+        A slice cannot be read, most are not in HU, none has metal, or a mask does not lie on it.
     """
     if not chosen:
         raise DataError(f"{series.file}: --slices chooses none of its {len(series)} slices, which count from 1.")
     found: dict[int, MetalOfSlice] = {}
     doubted: dict[int, str] = {}
+    covered = _Covered(() if choice.masks is None else choice.masks)
     progress.begin("Looking for metal", len(chosen))
     for index in chosen:
         picture = series.picture(index)
         if picture.native.doubt is None:
             found[index] = choice.of(index, picture)
+            covered.look(index, picture)
         else:
             doubted[index] = picture.native.doubt
         progress.advance()
@@ -121,8 +141,45 @@ def find_metal(series: Series, choice: MetalChoice, chosen: range, progress: Pro
     masks = {index: one.mask for index, one in found.items() if one.mask.any()}
     if not masks:
         raise _no_metal(series, choice, found)
+    covered.check(series)
     doubts = (f"Left as it is: {series.label(index)}, {why}." for index, why in doubted.items())
     return FoundMetal(masks, (*_remarks(series, found, choice), *doubts))
+
+
+@dataclass(eq=False)
+class _Covered:
+    """What the masks of slices cover as they lie, and if they were turned or their slices in reverse order."""
+
+    masks: Sequence[NDArray[np.bool_]]
+    hu: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    pixels: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def look(self, index: int, picture: Picture) -> None:
+        """Take a slice."""
+        for way, mask in self._ways(index):
+            self.hu[way] += float(np.minimum(picture.native.image[mask], GREY_HU).sum())
+            self.pixels[way] += int(mask.sum())
+
+    def check(self, series: Series) -> None:
+        """Raise DataError where the masks would cover much brighter pixels, and as many, if they lay otherwise."""
+        means = {way: self.hu[way] / count for way, count in self.pixels.items() if count >= self.pixels[""] > 0}
+        best = max(means, key=lambda way: means[way], default="")
+        if best and means[best] > means[""] + BRIGHTER_HU:
+            raise DataError(
+                f"{series.file}: the metal mask does not lie on its metal. It covers {means['']:.0f} HU, and would "
+                f"{means[best]:.0f} HU with {best}. Mend its affine or the order of its axes."
+            )
+
+    def _ways(self, index: int) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        if not len(self.masks):
+            return
+        for last_first, swapped, down, across in product((False, True), repeat=4):
+            mask = self.masks[-1 - index if last_first else index]
+            if mask.any() and (not swapped or mask.shape[0] == mask.shape[1]):
+                turned = (mask.T if swapped else mask)[:: -1 if down else 1, :: -1 if across else 1]
+                names = ("slices in reverse order", "rows and columns swapped", "rows reversed", "columns reversed")
+                chosen = zip(names, (last_first, swapped, down, across), strict=True)
+                yield ", ".join(name for name, is_so in chosen if is_so), turned
 
 
 def metal_by_threshold(picture: Picture, threshold: float = DEFAULT_THRESHOLD_HU) -> MetalOfSlice:

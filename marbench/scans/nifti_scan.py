@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from marbench.scans.series import RESEARCH, Change, Picture, Version, Writer, un
 __all__ = ["NiftiScan", "encode_volume", "read_mask"]
 
 SUFFIXES = (".nii", ".nii.gz")
+
+MOST_APART = 0.5
+"""Voxels by which the corners of a mask may lie beside those of the scan: affines are rounded."""
 
 
 class NiftiScan:
@@ -63,6 +67,11 @@ class NiftiScan:
     def writer(self, version: Version, output: Output) -> Writer:
         """See `Series`."""
         return _CorrectedVolume(self.file, version, output)
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """See `Volume`."""
+        return Volume.of(self.file).affine
 
 
 class _CorrectedVolume:
@@ -112,7 +121,9 @@ def encode_volume(image: Any, version: Version) -> bytes:
     return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
 
 
-def read_mask(file: Path, shape: tuple[int, int], slices: int) -> list[NDArray[np.bool_]]:
+def read_mask(
+    file: Path, shape: tuple[int, int], slices: int, affine: NDArray[np.float64] | None = None
+) -> list[NDArray[np.bool_]]:
     """Return the metal of every slice, ``(rows, columns)``, from a NIfTI file of the same shape.
 
     Parameters
@@ -122,11 +133,13 @@ def read_mask(file: Path, shape: tuple[int, int], slices: int) -> list[NDArray[n
     shape : (rows, columns)
         Of the slices, the right way up.
     slices : int
+    affine : array, optional
+        Of the scan, see `Volume`, where it has one.
 
     Raises
     ------
     DataError
-        The shapes differ, or the file holds what is no number.
+        The shapes or the affines differ, or the file holds what is no number.
     """
     try:
         volume = Volume.of(file)
@@ -138,6 +151,17 @@ def read_mask(file: Path, shape: tuple[int, int], slices: int) -> list[NDArray[n
             f"{file}: expected a metal mask of {slices} slices of {shape[0]} × {shape[1]} pixels, as the scan has. Got "
             f"{found[2]} of {found[0]} × {found[1]}."
         )
+    if affine is not None and (away := _apart(volume, affine)) > MOST_APART:
+        raise DataError(
+            f"{file}: expected the affine of the scan. By its own the metal mask lies up to {away:.3g} voxels beside "
+            "the scan. Save it with that of the scan (nibabel: Nifti1Image(mask, scan.affine))."
+        )
     if not np.isfinite(volume.stored).all():
         raise DataError(f"{file}: the metal mask holds NaN or infinity; write 0 where there is no metal.")
     return [volume.axial(index) != 0 for index in range(slices)]
+
+
+def _apart(volume: Volume, affine: NDArray[np.float64]) -> float:
+    """Return how many voxels of another affine the corners of a volume lie beside where that has them."""
+    corners = np.array([(*corner, 1) for corner in product(*((0, size - 1) for size in volume.stored.shape))]).T
+    return float(np.abs(np.linalg.solve(affine, volume.affine @ corners) - corners).max())

@@ -40,6 +40,8 @@ def open_scan(scan: Path | None, sinogram: Path | None, spec: Spec, series: str,
         raise DataError("expected either a scan, as marbench apply FOLDER, or --sinogram FILE.")
     source = scan or sinogram
     assert source is not None  # seen above
+    if series and not source.is_dir():
+        raise DataError(f"--series chooses one of a folder of DICOM, and {source} is a file. Leave it out.")
     if source.resolve().is_relative_to(out.resolve()):
         raise DataError(
             f"{source} lies within the folder of the results, {out}, which are replaced by those of every call. Choose "
@@ -63,4 +65,4 @@ def open_scan(scan: Path | None, sinogram: Path | None, spec: Spec, series: str,
 def read_masks(file: Path, series: Series) -> Sequence[NDArray[np.bool_]]:
     """Return the metal of every slice of a scan from a NIfTI file; DataError where it does not fit."""
     rows, columns = series.picture(0).native.image.shape
-    return read_mask(file, (rows, columns), len(series))
+    return read_mask(file, (rows, columns), len(series), series.affine if isinstance(series, NiftiScan) else None)

@@ -287,6 +287,27 @@ def test_slices_with_one_uid_at_different_places_are_no_copies(tmp_path):
     assert source.skipped == {}
 
 
+@pytest.mark.parametrize("copied_first", [True, False])
+def test_a_copy_of_a_series_with_other_uids_and_numbers_counts_once(tmp_path, copied_first):
+    other = {"SeriesInstanceUID": "1.2.4", "SeriesNumber": 900}
+    names = ("b", "a") if copied_first else ("a", "b")
+    for number in range(3):
+        # The last two are one picture at one place, which only their numbers tell apart.
+        same = {"hu": phantom(hu=40 + min(number, 1)), "ImagePositionPatient": [0, 0, 5 * min(number, 1)]}
+        write_dicom(tmp_path / f"{names[0]}{number}.dcm", InstanceNumber=number, **same)
+        write_dicom(tmp_path / f"{names[1]}{number}.dcm", InstanceNumber=103 - number, **other, **same)
+    source = DicomFolder(tmp_path, ALL_TEST, seed=0)
+    assert len(source.patients("test")[P1]) == 3
+    assert source.skipped == {"copies of a slice": 3}
+
+
+def test_without_a_position_slices_of_different_numbers_are_no_copies(tmp_path):
+    for number in range(2):
+        write_dicom(tmp_path / f"{number}.dcm", InstanceNumber=number, SeriesInstanceUID=f"1.2.{number}",
+              ImagePositionPatient=None)  # fmt: skip
+    assert len(DicomFolder(tmp_path, ALL_TEST, seed=0).patients("test")[P1]) == 2
+
+
 def test_two_studies_with_the_same_numbers_keep_distinct_names(tmp_path):
     write_dicom(tmp_path / "a.dcm", SeriesInstanceUID="1.2.3")
     write_dicom(tmp_path / "b.dcm", hu=phantom(hu=50), SeriesInstanceUID="1.2.4")

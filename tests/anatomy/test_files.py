@@ -1,6 +1,11 @@
 """Which files below a folder are read."""
 
-from marbench.anatomy.files import files_below
+from pathlib import Path
+
+import pytest
+
+from marbench.anatomy.files import files_below, matching
+from marbench.errors import DataError
 
 
 def names(folder, pattern=None):
@@ -45,3 +50,35 @@ def test_what_is_found_does_not_depend_on_the_working_folder(tmp_path, monkeypat
     make(tmp_path, "a/1", "b/2")
     monkeypatch.chdir(tmp_path / "a")
     assert names(tmp_path)[0] == ["a/1", "b/2"]
+
+
+def test_what_matches_a_pattern_is_found_through_links_and_without_hidden_names(tmp_path):
+    folder = tmp_path / "data"
+    make(tmp_path, "elsewhere/a.npz", "data/test/b.npz", "data/test/._b.npz", "data/.old/c.npz", "data/notes")
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+
+    def found(pattern):
+        return [path.relative_to(folder).as_posix() for path in matching(folder, pattern)]
+
+    assert found("*/*.npz") == ["link/a.npz", "test/b.npz"]
+    assert found("test/b.npz") == ["test/b.npz"] and found(".old/*") == [".old/c.npz"]
+    assert found("none/*.npz") == found("test/none.npz") == found("notes/*") == []
+
+
+def test_a_folder_that_cannot_be_read_and_a_link_to_nowhere_are_named(tmp_path, monkeypatch):
+    make(tmp_path, "p1/a.npy", "p2/a.npy")
+    (tmp_path / "p3").symlink_to(tmp_path / "gone")
+    for pattern in ("*/a*.npy", "*/a.npy"):
+        with pytest.raises(DataError, match=r"p3 cannot be read: No such file"):
+            matching(tmp_path, pattern)
+    (tmp_path / "p3").unlink()
+    iterdir = Path.iterdir
+
+    def refuse(path):
+        if path.name == "p2":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # root may read everything
+    with pytest.raises(DataError, match=r"p2 cannot be read: Permission denied\. Mend its permissions"):
+        matching(tmp_path, "*/a*.npy")

@@ -16,7 +16,7 @@ from marbench.cases.export_formats import FORMATS, QUANTITIES, _ct_image
 from marbench.cases.export_readme import readme
 from marbench.cases.suite import Suite
 from marbench.cli import main
-from marbench.errors import DataError
+from marbench.errors import DataError, StoreError
 from marbench.spec import Spec
 
 SEEN = {name for name, each in QUANTITIES.items() if not each.truth}
@@ -93,6 +93,39 @@ def test_a_truth_that_is_not_asked_for_does_not_stay_and_the_rest_is_not_made_ag
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "test").iterdir()}
     export_cases(suite, tmp_path, 2, form=form, truth=False)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "test").iterdir()} == times
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "limit"),
+    [
+        ("npz", "raw", 1),
+        ("raw", "npz", 1),
+        ("h5", "npz", 1),
+        ("mat", "npz", 1),
+        ("dicom", "dicom", 1),
+        ("raw", "raw", 1),
+    ],
+)
+def test_a_truth_that_would_stay_is_refused(tmp_path, tiny, before, now, limit):
+    suite = Suite(tiny)
+    # Of another format, or of a case that is not written anew.
+    export_cases(suite, tmp_path, limit + (before == now), form=before, truth=True)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(StoreError, match=rf"{suite.case_keys[before == now].case_id}\..* holds a truth.* Remove it"):
+        export_cases(suite, tmp_path, limit, form=now, truth=False)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+    np.savez(tmp_path / "test" / "own.npz", truth_hu=np.zeros(3))  # of somebody else
+    for path in (tmp_path / "test").glob(f"{suite.case_keys[before == now].case_id}.*"):
+        path.unlink()
+    export_cases(suite, tmp_path, limit, form=now, truth=False)
+
+
+def test_a_truth_in_a_file_whose_description_was_replaced_is_found(tmp_path, tiny):
+    suite = Suite(tiny)
+    for form in ("mat", "raw"):
+        export_cases(suite, tmp_path, 1, form=form, truth=True)
+    with pytest.raises(StoreError, match=r"\.mat holds a truth"):
+        export_cases(suite, tmp_path, 1, form="raw", truth=False)
 
 
 def test_equal_cases_give_equal_bytes_and_the_table_lists_them(tmp_path, tiny):

@@ -27,7 +27,7 @@ from marbench.cases.file_cases import FileCases
 from marbench.cases.image_files import read_image
 from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.opening import open_cases
-from marbench.cases.recorded_files import Entry, content_digest
+from marbench.cases.recorded_files import Entry, assumptions, content_digest, described, listed
 from marbench.cases.scanner import operators_of
 from marbench.cases.simulator import Simulator
 from marbench.cases.suite import Suite
@@ -200,7 +200,9 @@ def test_a_benchmark_is_what_its_files_hold_wherever_they_lie(made, folder: Path
     fewer = load_spec(folder / "spec.toml").model_dump(by_alias=True)
     fewer["split"]["test"] = {"patients": 1, "slices": "all"}
     fewer = Spec.model_validate(fewer)
-    assert {key.patient_id for key in FileCases(fewer).case_keys} == {"P0"}
+    some = FileCases(fewer)
+    assert {key.patient_id for key in some.case_keys} == {"P0"}
+    assert first.notices == () and some.notices[0].startswith("4 of 8 cases in the folder are taken")
 
 
 @pytest.mark.parametrize(
@@ -394,15 +396,89 @@ def test_files_of_any_layout_are_described_in_toml(made, tmp_path: Path) -> None
         Suite(tmp_path / "mine.toml")
 
 
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("{case}", r"no patient: each case counts as a patient of its own\. .* name {patient} in the layout"),
+        ("{slice}_{metal}", r"no patient: each slice counts"),
+        ("{patient}_{slice}", None),
+    ],
+)
+def test_what_is_assumed_of_the_cases_and_which_are_left_is_told(named: str, told: str | None, tmp_path: Path) -> None:
+    for number in range(3):
+        place = tmp_path / "scans" / f"{number}_7"
+        place.mkdir(parents=True)
+        for file in ("sinogram.raw", "metal.npy", "images.npz"):
+            (place / file).touch()
+    (tmp_path / "mine.toml").write_text(WORLD + DESCRIBED.replace("{case}", named))
+    section = load_spec(tmp_path / "mine.toml").recorded
+    assert section is not None
+    arrays = described(section)
+    every, some = (listed(section, arrays, "test", limits) for limits in ((None, None), (2, 2)))
+    assert (len(every), len(some)) == (3, 2)
+    lines = assumptions(section, arrays, "test", every)
+    assert len(lines) == (told is not None)
+    assert told is None or re.search(told, lines[0])
+    *before, left = assumptions(section, arrays, "test", some)
+    assert tuple(before) == lines
+    assert left.startswith("2 of 3 cases in the folder are taken, as many patients and slices as [split] test asks for")
+
+
+def scans(folder: Path, sinogram: str, *names: str) -> Any:
+    """Write empty files, and return the table of a benchmark whose sinograms are called so."""
+    for name in names:
+        (folder / "scans" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "scans" / name).touch()
+    text = f'[recorded]\npath = "scans"\n[recorded.sinogram]\nfile = "{sinogram}"\n[recorded.mask]\nfile = "mask.npy"\n'
+    (folder / "mine.toml").write_text(WORLD + text)
+    return load_spec(folder / "mine.toml").recorded
+
+
+@pytest.mark.parametrize(
+    ("sinogram", "names", "shared"),
+    [
+        ("{patient}/{slice}.npy", ("p1/2_3.npy", "p1_2/3.npy"), "p1_2_3"),
+        ("{slice}/{metal}.npy", ("a/b_c.npy", "a_b/c.npy"), "a_b_c"),
+        ("{patient}/{slice}/{metal}.npy", ("p/1_2/x.npy", "p_1/2/y.npy"), "p_1_2"),
+    ],
+)
+def test_two_files_whose_names_make_one_id_are_refused(sinogram: str, names, shared: str, tmp_path: Path) -> None:
+    section = scans(tmp_path, sinogram, *names, "mask.npy")
+    message = rf"{names[0]} and {names[1]} would both be called '{shared}'\. Rename"
+    with pytest.raises(DataError, match=message):
+        listed(section, section.arrays(), "test", (None, None))
+
+
+def test_hidden_files_are_no_cases_and_folders_that_cannot_be_read_are_named(tmp_path: Path, monkeypatch) -> None:
+    section = scans(tmp_path, "{patient}/{slice}.npy", "p1/2.npy", "p1/._2.npy", "p2/3.npy", "._p2/3.npy", "mask.npy")
+    found = listed(section, section.arrays(), "test", (None, None))
+    assert [entry.case_id for entry in found] == ["p1_2", "p2_3"]
+    iterdir, is_file = Path.iterdir, Path.is_file
+
+    def refuse(path: Path, what: Callable[[Path], Any], name: str) -> Any:
+        if path.name == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return what(path)
+
+    # Root may read everything.
+    with monkeypatch.context() as patched, pytest.raises(DataError, match=r"p2 cannot be read: Permission denied"):
+        patched.setattr(Path, "iterdir", lambda path: refuse(path, iterdir, "p2"))
+        listed(section, section.arrays(), "test", (None, None))
+    monkeypatch.setattr(Path, "is_file", lambda path: refuse(path, is_file, "mask.npy"))
+    with pytest.raises(DataError, match=r"mask\.npy cannot be read: Permission denied"):
+        listed(section, section.arrays(), "test", (None, None))
+
+
 def test_the_descriptions_of_the_manual_are_benchmarks(tmp_path: Path) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "recorded.md").read_text(encoding="utf-8")
     examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    assert len(examples) >= 2
+    assert len(examples) >= 3
     for text in examples:
         (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
         assert load_spec(tmp_path / "mine.toml").recorded.path == str(
             tmp_path / tomllib.loads(text)["recorded"]["path"]
         )
+        assert load_spec(tmp_path / "mine.toml").split.test.limits() == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -413,6 +489,11 @@ def test_the_descriptions_of_the_manual_are_benchmarks(tmp_path: Path) -> None:
         ("{case}/metal", "../metal", "relative to path"),
         ("{case}/metal", "{patient}/metal", "asks for patient"),
         ("[recorded.mask]", "[recorded.trace]", r"needs the table \[recorded.mask\]"),
+        (
+            'sinogram.raw"\ntransposed = true\nreverse = ["views"]\nscale = 0.1\n[recorded.mask]\n',
+            '{metal}.raw"\n[recorded.mask]\nindex = "{metal:d}"\n',
+            r"mask\] index = .* needs {metal:d} in the name of the sinogram's file",
+        ),
         ('path = "scans"', 'path = "scans"\nformat = "syndeeplesion"', "leave out sinogram"),
         ('reverse = ["rows"]', 'reverse = ["views"]', "reverse"),
         ('path = "scans"', 'path = "scans"\nwindow_hu = [5, 1]', "window"),

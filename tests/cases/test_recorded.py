@@ -182,6 +182,15 @@ def test_without_cases_the_error_says_what_writes_them(tmp_path: Path, exported:
         RecordedCases(exported, "TEST")  # type: ignore[arg-type]
 
 
+def test_what_macos_leaves_beside_each_file_is_no_case(folder: Path, exported: Path, tiny: Spec) -> None:
+    for path in [*(folder / "test").glob("*.npz"), folder / "spec.toml"]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert RecordedCases(folder).case_keys == RecordedCases(exported).case_keys
+    notes: list[str] = []
+    export_cases(Suite(tiny), folder, 12, note=notes.append)
+    assert notes == [] and (folder / "cases.csv").read_text() == (exported / "cases.csv").read_text()
+
+
 def test_exporting_beside_files_of_others_leaves_them_out_of_the_table(tmp_path: Path, tiny: Spec) -> None:
     (tmp_path / "test").mkdir()
     np.savez(tmp_path / "test" / "mine.npz", a=np.zeros(3))

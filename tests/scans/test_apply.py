@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 import traceback
 import tracemalloc
 
@@ -71,6 +74,10 @@ def write_series(folder, names=("Doe^Jane", "MRN-77")):
         dataset.save_as(folder / "q.dcm", implicit_vr=True, little_endian=True)
     write_dicom(folder / "scout.dcm", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], SeriesInstanceUID="1.2.9")
     return [folder / name for name in places]
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def hounsfield(path):
@@ -159,9 +166,6 @@ def test_page_and_figures_name_no_patient_and_no_place(series, applied):
 def test_a_command_writes_the_same_bytes_again_and_another_threshold_other_objects(
     series, applied, tiny_file, tmp_path
 ):
-    def contents(folder):
-        return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
     apply(series[0], "--spec", tiny_file, "--methods", "li,none", "--out", tmp_path / "again")
     assert contents(tmp_path / "again") == contents(applied[0])
     apply(series[0], "--spec", tiny_file, "--methods", "li", "--out", tmp_path / "again", "--metal-threshold", "1700")
@@ -252,8 +256,37 @@ def test_a_slice_that_breaks_on_the_way_leaves_no_part_of_a_series(series, tiny_
     broken.PixelData = broken.PixelData[:100]  # of the last slice, in which nobody looks for metal
     broken.save_as(scan / "q.dcm")
     out = tmp_path / "out"
-    said = apply(scan, "--spec", tiny_file, "--methods", "li", "--slices", "2:3", "--out", out, code=2)
-    assert "Traceback" not in said and not list(out.rglob("*.dcm"))
+    options = ("--spec", tiny_file, "--methods", "li", "--out", out)
+    said = apply(scan, *options, "--slices", "2:3", code=2)
+    assert "Traceback" not in said and not out.exists()
+    apply(series[0], *options)
+    before = contents(out)
+    apply(scan, *options, "--slices", "2:3", code=2)
+    write_dicom(tmp_path / "all" / "a.dcm", hu=with_metal_at_the_side(), PixelSpacing=[10, 10])
+    assert "all metal lies outside" in apply(tmp_path / "all", *options, code=2)
+    assert contents(out) == before
+
+
+def test_a_call_that_is_killed_leaves_the_result_of_the_one_before(series, tiny_file, plugin, tmp_path):
+    out, mark = tmp_path / "out", tmp_path / "mark"
+    apply(series[0], "--spec", tiny_file, "--methods", "li", "--out", out)
+    before = contents(out)
+    body = (
+        f"if hasattr(self, 'seen'): open({str(mark)!r}, 'w').close(); time.sleep(99)\nself.seen = 1; return scan.image"
+    )
+    command = ("apply", series[0], "--spec", tiny_file, "--methods", "li,slow", "--out", out)
+    command = (*command, "--plugins", plugin("slow", body))
+    with subprocess.Popen([sys.executable, "-m", "marbench", *map(str, command)], stdout=subprocess.DEVNULL) as process:
+        while not mark.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.kill()
+    left = contents(out)
+    assert len([path for path in left if path.match(".marbench-unfinished/slow/*.dcm")]) == 2
+    assert {path: content for path, content in left.items() if not path.parts[0].startswith(".marbench-")} == before
+    apply(series[0], "--spec", tiny_file, "--methods", "none", "--out", out)
+    kinds = {"none", "pictures", "assets", "index.html", "measures.json", "files.json"}
+    assert {path.name for path in out.iterdir()} == kinds
 
 
 def derived(folder, out):
@@ -281,6 +314,82 @@ def test_an_odd_header_is_copied_as_far_as_it_matters_or_told(tmp_path):
         derived(tmp_path / "scan", tmp_path / "other")
 
 
+@pytest.mark.parametrize("uids", [None, "1.2.3"])
+def test_objects_of_two_originals_are_two_whatever_uids_these_have(tmp_path, uids):
+    shared = {"SeriesInstanceUID": uids, "StudyInstanceUID": uids, "SOPInstanceUID": "1.2.3.4"}
+    originals = {"a": {"hu": head()}, "b": {"hu": head(3001)}, "c": {"hu": head(), "PatientID": "P-2"}}
+    made = {}
+    for name, changes in originals.items():
+        write_dicom(tmp_path / name / "1.dcm", **shared, **changes)
+        write_dicom(tmp_path / name / "2.dcm", **shared, PatientID=changes.get("PatientID", "P-1"), InstanceNumber=2)
+        made[name] = derived(tmp_path / name, tmp_path / "out" / name)
+    for keyword in ("SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID", "StudyInstanceUID"):
+        found = [{one[keyword].value for one in objects} for objects in made.values()]
+        assert all(found) and all(uid for each in found for uid in each)
+        expected = 1 if keyword == "StudyInstanceUID" and uids else 6 if keyword == "SOPInstanceUID" else 3
+        assert len(set.union(*found)) == expected
+    shutil.move(tmp_path / "a", tmp_path / "elsewhere")
+    again = derived(tmp_path / "elsewhere", tmp_path / "out" / "again")
+    assert [one.SOPInstanceUID for one in again] == [one.SOPInstanceUID for one in made["a"]]
+
+
+def test_a_mask_that_lies_otherwise_than_the_metal_is_refused(tmp_path, tiny_file):
+    drawn = np.zeros((64, 64, 3), dtype=np.uint8)
+    drawn[18:21, 36:39, 0] = 1
+    for place in range(3):
+        image = np.where(drawn[:, :, place], 3000, phantom())
+        write_dicom(tmp_path / "scan" / f"{place}.dcm", hu=image, ImagePositionPatient=[0, 0, 3 * place])
+    options = ("--spec", tiny_file, "--methods", "none", "--out", tmp_path / "out")
+
+    def masked(mask, code=2):
+        # Of an affine that says nothing: voxels run to the right and anterior, rows and columns do not.
+        nibabel.save(nibabel.Nifti1Image(mask.transpose(1, 0, 2)[::-1, ::-1], np.eye(4)), tmp_path / "mask.nii")
+        return apply(tmp_path / "scan", *options, "--metal-mask", tmp_path / "mask.nii", code=code)
+
+    assert "Metal in 1 of 3 slices: 1." in masked(drawn, code=0)
+    wrong = {
+        "rows reversed": drawn[::-1],
+        "rows reversed, columns reversed": drawn[::-1, ::-1],
+        "rows and columns swapped": drawn.transpose(1, 0, 2),
+        "slices in reverse order": drawn[:, :, ::-1],
+        "slices in reverse order, columns reversed": drawn[:, ::-1, ::-1],
+    }
+    for remedy, mask in wrong.items():
+        there = 140 if mask[:32].any() else 40
+        assert f"It covers {there} HU, and would 3000 HU with {remedy}. Mend its affine" in masked(mask)
+    assert "Metal in 1 of 3 slices: 2." in masked(np.roll(drawn, 1, axis=2), code=0)  # of what is no brighter elsewhere
+
+
+def test_a_mask_with_another_affine_than_the_volume_is_refused(tmp_path, tiny_file):
+    affine = np.diag([-3.75, -3.75, 3.0, 1.0])
+    stored = np.stack([phantom(), head(), phantom()], axis=2).transpose(1, 0, 2).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(stored, affine), tmp_path / "ct.nii")
+    options = ("--spec", tiny_file, "--methods", "none", "--out", tmp_path / "out")
+
+    def masked(affine, unit="mm", code=0):
+        mask = nibabel.Nifti1Image((stored == 3000).astype(np.uint8), affine)
+        mask.header.set_xyzt_units(unit)
+        nibabel.save(mask, tmp_path / "mask.nii")
+        return apply(tmp_path / "ct.nii", *options, "--metal-mask", tmp_path / "mask.nii", code=code)
+
+    beside = affine.copy()
+    beside[0, 3] = 7.5
+    for wrong in (np.eye(4), beside):
+        assert "mask.nii: expected the affine of the scan. By its own the metal mask lies" in masked(wrong, code=2)
+    assert "up to 2 voxels beside the scan" in masked(beside, code=2)
+    beside[0, 3] = 0.4  # as rounding does
+    assert "Metal in 1 of 3" in masked(beside)
+    assert "Metal in 1 of 3" in masked(np.diag([*affine.diagonal()[:3] / 1000, 1]), "meter")
+
+
+def test_what_a_folder_holds_besides_is_told(tmp_path, tiny_file):
+    write_dicom(tmp_path / "scan" / "a.dcm", hu=head())
+    (tmp_path / "scan" / "b.dcm").symlink_to(tmp_path / "gone")
+    (tmp_path / "scan" / "._a.dcm").write_bytes(b"")
+    said = apply(tmp_path / "scan", "--spec", tiny_file, "--methods", "none", "--out", tmp_path / "out")
+    assert "1 broken links" in said and "1 hidden files" in said
+
+
 def test_wrong_use_is_told(series, tiny_file, tmp_path):
     options = ("--spec", tiny_file, "--methods", "li", "--out", tmp_path / "out")
     assert "either a scan" in apply(*options, code=2)
@@ -294,6 +403,17 @@ def test_wrong_use_is_told(series, tiny_file, tmp_path):
     assert "Got 2 series. Choose one with --series" in said and "5 (1.2.4, 1 slices)" in said
     assert "no series '7'" in apply(tmp_path / "two", *options, "--series", "7", code=2)
     assert "Metal in 1 of 1 slices" in apply(tmp_path / "two", *options, "--series", "5")
+    write_dicom(tmp_path / "two" / "c.dcm", SeriesNumber=6, SeriesInstanceUID="1.2.5", RescaleSlope=None)
+    write_dicom(tmp_path / "two" / "d.dcm", SeriesNumber=6, SeriesInstanceUID="1.2.5")
+    assert "Metal in 1 of 1 slices" in apply(tmp_path / "two", *options, "--series", "5")
+    assert "6 (1.2.5, 1 slices)" in apply(tmp_path / "two", *options, code=2)
+    assert "c.dcm: expected a finite RescaleSlope" in apply(tmp_path / "two", *options, "--series", "6", code=2)
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 1), np.uint8), np.eye(4)), tmp_path / "a.nii")
+    for scan in ((tmp_path / "a.nii",), ("--sinogram", tmp_path / "a.nii")):
+        assert "--series chooses one of a folder of DICOM" in apply(*scan, *options, "--series", "5", code=2)
+    both = ("--metal-threshold", "1700", "--metal-mask", tmp_path / "mask.nii")
+    nibabel.save(nibabel.Nifti1Image(np.ones((64, 64, 4), np.uint8), np.eye(4)), tmp_path / "mask.nii")
+    assert "either --metal-threshold or --metal-mask" in apply(series[0], *options, *both, code=2)
 
 
 @pytest.mark.parametrize("turn", [[[0, 1], [1, 1], [2, 1]], [[1, -1], [2, 1], [0, -1]]])
@@ -361,6 +481,8 @@ def test_a_measured_sinogram_is_corrected_as_it_is(tiny, tiny_file, tmp_path):
     corrected = nibabel.as_closest_canonical(li).get_fdata()[::-1, ::-1, 0].T
     errors = [np.sqrt(np.mean((image - truth)[~metal] ** 2)) for image in (shown, corrected)]
     assert errors[1] < 0.7 * errors[0]
+    (tmp_path / "link.npy").symlink_to(tmp_path / "scan.npy")
+    apply("--sinogram", tmp_path / "link.npy", *options, "--methods", "none")
     np.save(tmp_path / "scan.npy", case.scan.sinogram[0, 1:].numpy())
     said = apply("--sinogram", tmp_path / "scan.npy", *options, code=2)
     assert "expected finite line integrals of shape (64, 48)" in said
