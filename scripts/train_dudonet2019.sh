@@ -35,9 +35,11 @@ for method in "${methods[@]}"; do
   before=$out/half/$name
   stage "$method" "$before" "$half" "${HALF_STEPS:-3000}" "${START-mini}" 1
   if [[ " ${RISING-dudonet rdn} " == *" $method "* ]]; then
-    stage "$method" "$out/more/$name" "$half" "${MORE_STEPS:-7000}" "$(ls "$before"/*.safetensors)" "${MORE_RATE:-0.5}"
+    weights=$(ls "$before"/*.safetensors) # a line of its own: within an argument, failing would end nothing
+    stage "$method" "$out/more/$name" "$half" "${MORE_STEPS:-7000}" "$weights" "${MORE_RATE:-0.5}"
     before=$out/more/$name
   fi
-  stage "$method" "$out/$name" dudonet2019 "$steps" "$(ls "$before"/*.safetensors)" "$rate" "$preset"
+  weights=$(ls "$before"/*.safetensors)
+  stage "$method" "$out/$name" dudonet2019 "$steps" "$weights" "$rate" "$preset"
 done
 echo "To ship the weights with their plugins: python3 scripts/ship_weights.py $out"

@@ -111,7 +111,7 @@ def _weights(file: WeightsFile) -> str:
     scores, cases = card.validation.get("scores"), card.validation.get("cases")
     numbers = [(str(name), value) for name, value in scores.items()] if isinstance(scores, dict) else []
     shown = [f"{name} {value:.4g}" for name, value in numbers[:3] if isinstance(value, int | float)]
-    told = budget({"trained": card.model_dump(include={"samples", "hours"})})
+    told = budget({"trained": card.model_dump(include={"samples", "hours", "recipe", "validation"})})
     parts = [
         f"for {card.spec}",
         size,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save as save_safetensors
 from torch import nn
 
@@ -17,7 +18,7 @@ from marbench.method.request import MethodRequest
 from marbench.method.weights import SCALE, WeightsCard, WeightsFile, user_weights_folder
 from marbench.spec import Spec
 
-__all__ = ["artefact_name", "encode", "identity_of", "install", "stanza", "write_card"]
+__all__ = ["artefact_name", "encode", "identity_of", "install", "installed", "stanza", "write_card"]
 
 # The normal range of float16: what is smaller loses digits, and below 6e-8 all of them.
 _HALF_LEAST, _HALF_LIMIT = 6.2e-5, 6e4
@@ -30,8 +31,9 @@ _LARGE, _LEVELS = 50_000, 31
 def encode(networks: Mapping[str, nn.Module], identity: Mapping[str, str], rounded: bool = True) -> bytes:
     """Return the networks as a safetensors file; statistics, and where not ``rounded`` everything, as they are.
 
-    Rounded parameters are float16, large ones whole numbers of six bits, one a byte, with a scale for each output
-    channel, which `marbench.method.weights.read_weights` multiplies.
+    Rounded parameters are float16, large ones whole numbers of six bits, one a byte, with a scale for each entry of
+    their first axis (an output channel, of a transposed convolution an input channel), which
+    `marbench.method.weights.read_weights` multiplies.
     """
     tensors = {}
     for name, network in networks.items():
@@ -88,11 +90,25 @@ def write_card(path: Path, content: bytes, **card: Any) -> WeightsFile:
 
 def install(file: WeightsFile) -> Path:
     """Copy a weights file and its card to where marbench looks for weights, and return the folder."""
-    folder = user_weights_folder()
-    name = f"{file.path.stem}-{file.card.spec_hash[:8]}"
-    write_atomically(folder / f"{name}.safetensors", file.path.read_bytes())
-    write_atomically(folder / f"{name}.json", file.path.with_suffix(".json").read_bytes())
-    return folder
+    place = _place_of(file)
+    write_atomically(place, file.path.read_bytes())
+    write_atomically(place.with_suffix(".json"), file.path.with_suffix(".json").read_bytes())
+    return place.parent
+
+
+def installed(file: WeightsFile) -> WeightsFile | None:
+    """Return the weights that `install` would replace, of the same networks and benchmark, if there are any."""
+    place = _place_of(file)
+    try:
+        card = WeightsCard.model_validate_json(place.with_suffix(".json").read_bytes())
+    except (OSError, ValidationError):
+        return None
+    same = (card.spec_hash, card.parameters) == (file.card.spec_hash, file.card.parameters)
+    return WeightsFile(place, card) if same and place.is_file() else None
+
+
+def _place_of(file: WeightsFile) -> Path:
+    return user_weights_folder() / f"{file.path.stem}-{file.card.spec_hash[:8]}.safetensors"
 
 
 def stanza(file: WeightsFile, chosen: Mapping[str, Any]) -> str:

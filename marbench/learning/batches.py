@@ -39,6 +39,8 @@ class PoolPlan:
     batch : int
         Cases per step, over all ranks.
     seed : int
+    steps : int, optional
+        How many there will be, where that is known.
     """
 
     blocks: int
@@ -46,6 +48,7 @@ class PoolPlan:
     renewed: int
     batch: int
     seed: int
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         if not (0 < self.blocks <= self.distinct and 0 <= self.renewed <= self.blocks):
@@ -60,6 +63,10 @@ class PoolPlan:
     def steps_per_pass(self) -> int:
         """Steps until every case was drawn once; an incomplete last batch is left out."""
         return self.blocks * BLOCK // self.batch
+
+    def comes_to(self, pass_number: int) -> bool:
+        """Tell whether any step draws from a pass."""
+        return self.steps is None or pass_number * self.steps_per_pass < self.steps
 
     def pool(self, pass_number: int) -> list[int]:
         """Return the block in each place of the pool."""
@@ -133,7 +140,8 @@ class BatchStream:
             self._held[place] = wanted[place]
         if (rate := self._feeder.rate) is not None:
             self._note(f"the workers simulate {rate:.1f} cases/s")
-        self._feeder.request(self._plan.pool(pass_number + 1))
+        if self._plan.comes_to(pass_number + 1):
+            self._feeder.request(self._plan.pool(pass_number + 1))
 
     def __getitem__(self, step: int) -> Batch:
         """Return the batch of a step for which the pool is prepared."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from marbench.cases.simulator import MetalFree, Simulator
 from marbench.cases.sources import open_source
 from marbench.errors import SpecError
 from marbench.learning.packing import Packed, join, pack
+from marbench.method.fingerprint import code_without_prose
 from marbench.phantoms.metals import Metal, coverage, library, mask
 from marbench.phantoms.patients import RandomScenes
 from marbench.spec import Spec
@@ -181,8 +182,12 @@ def _slices_of(source: SliceSource, spec: Spec) -> list[tuple[str, str, str | No
     return slices
 
 
+@cache
 def _code_digest() -> str:
-    """Return a hash of the code and tables that simulate, so that a changed simulator never meets cases of the old."""
+    """Return a hash of the code and tables that simulate, so that a changed simulator never meets cases of the old.
+
+    Without comments and docstrings: a training that is to go on in its own world is not held to those.
+    """
     package = Path(__file__).resolve().parents[1]
     files = [package / f"{name}.py" for name in ("geometry", "masks", "reconstruction", "tensors")]
     files += [Path(__file__), Path(__file__).with_name("packing.py")]
@@ -190,5 +195,6 @@ def _code_digest() -> str:
         files += sorted(path for path in (package / room).rglob("*") if path.suffix in (".py", ".toml", ".csv", ".npy"))
     digest = hashlib.sha256()
     for path in files:
-        digest.update(path.read_bytes())
+        is_code = path.suffix == ".py"
+        digest.update(code_without_prose(path.read_text("utf-8")).encode() if is_code else path.read_bytes())
     return digest.hexdigest()

@@ -37,7 +37,8 @@ class Feeder:
     workers : int
         Processes, each with one thread and lower priority than the trainer; 0 simulates in this one.
     rank, ranks : int
-        Which of several trainers this is that share a cache and want the same blocks: each begins with its own part.
+        Which of several trainers this is that share a cache and want the same blocks: each begins with its own part,
+        and without workers leaves the rest to the others as far as they come.
     """
 
     def __init__(self, world: World, cache: BlockCache, workers: int, rank: int = 0, ranks: int = 1) -> None:
@@ -74,6 +75,14 @@ class Feeder:
         """Yield blocks in turn, waiting for those that are not there yet; ``progress`` hears how many are done."""
         wanted = list(numbers)
         self.request(wanted)
+        if not self._workers:
+            own = [number for number in wanted if number % self._ranks == self._rank]
+            # From the end: there the others come last, so that they and this one seldom simulate the same block.
+            others = [number for number in reversed(wanted) if number % self._ranks != self._rank]
+            for done, number in enumerate(own + others):
+                if number not in self._cache:
+                    progress(done)
+                    self._simulate_again(number)
         for done, number in enumerate(wanted):
             if number not in self._cache:
                 progress(done)

@@ -30,7 +30,7 @@ class Judge:
     out : Path
     curves : LearningCurves
     note : callable
-        Hears of damaged files.
+        Hears of damaged files, and where there are no cases.
     """
 
     def __init__(
@@ -45,6 +45,8 @@ class Judge:
     ) -> None:
         self._method, self._device, self._out, self._curves, self._note = method, device, out, curves, note
         self._validation = Validation(spec, cases)
+        if not len(self._validation):
+            note("no validation cases: the last weights are kept")
         self._measures = measures_of(spec.metrics.conventions)
         best = load_checkpoint(out / "best", note)
         self._best = self._goodness(best["scores"]) if best else float("-inf")
@@ -88,6 +90,11 @@ class Judge:
         for name, network in self._method.networks().items():
             network.load_state_dict(best["modules"][name])
         return int(best["step"])
+
+    def is_worse(self, scores: Mapping[str, float], than: Mapping[str, float]) -> bool:
+        """Tell whether scores are worse than others by the measure that ranks; not where either lack it."""
+        known = all(self._measures[0].id in each for each in (scores, than))
+        return known and self._goodness(scores) < self._goodness(than)
 
     def told(self, scores: Mapping[str, float]) -> str:
         """Return scores beside those of linear interpolation, in words."""

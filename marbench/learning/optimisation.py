@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
+import numpy as np
 import torch
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from marbench.errors import MarbenchError
 from marbench.method.learned import Batch, LearnedMethod
 
-__all__ = ["Optimisation"]
+__all__ = ["Optimisation", "seed_of_step"]
 
 _MEMORY = 0.98
 _WARM_UP = 20
@@ -125,6 +126,11 @@ class Optimisation:
                 "in a row. Every such step was skipped, so the last checkpoint is sound. Lower the learning rate of "
                 "the method, or train with --precision 32-true."
             )
+
+
+def seed_of_step(seed: int, step: int, rank: int = 0) -> int:
+    """Return what dropout and random crops of a step are drawn from: 32 bits, all that a CPU takes of a seed."""
+    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0])
 
 
 def _gradients(parameters: Iterable[torch.nn.Parameter]) -> list[torch.Tensor]:

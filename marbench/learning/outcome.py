@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from marbench.learning.artefact import artefact_name, encode, identity_of, stanza, write_card
+from marbench.learning.artefact import artefact_name, encode, identity_of, install, installed, stanza, write_card
 from marbench.learning.judge import Judge
 from marbench.learning.recipe import Recipe
 from marbench.machine.files import write_atomically
@@ -21,7 +21,7 @@ from marbench.method.request import MethodRequest
 from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, read_weights, scan_of
 from marbench.spec import Spec
 
-__all__ = ["hardware", "read_outcome", "write_outcome"]
+__all__ = ["hardware", "install_unless_worse", "read_outcome", "write_outcome"]
 
 
 def write_outcome(
@@ -66,6 +66,18 @@ def read_outcome(out: Path, recipe: Recipe) -> WeightsFile:
     """Return what `write_outcome` wrote in another process."""
     path = _path(out, recipe)
     return WeightsFile(path, WeightsCard.model_validate_json(path.with_suffix(".json").read_bytes()))
+
+
+def install_unless_worse(file: WeightsFile, judge: Judge) -> str:
+    """Install weights, unless those that they would replace are better on the validation cases; return what to tell."""
+    out, before = file.path.parent, installed(file)
+    scores = before.card.validation.get("scores", {}) if before else {}
+    if before and judge.is_worse(file.card.validation["scores"], scores):
+        return (
+            f"not installed: {before.path} is better, validation {judge.told(scores)}. To have these in its place, "
+            f"remove it and run the same command again; or set MARBENCH_WEIGHTS={out}"
+        )
+    return f"installed in {install(file)}; set MARBENCH_WEIGHTS={out} to prefer it to shipped weights"
 
 
 def hardware(device: torch.device, ranks: int) -> dict[str, Any]:

@@ -39,6 +39,7 @@ _POOL_BYTES = 6e9
 _CACHE_BYTES = 12e9
 # A CPU simulates several times faster than it trains, so no case need come twice; a GPU would wait.
 _RENEWED_SHARE = {"cpu": 1.0, "cuda": 1 / 16}
+_CASES = {"world_key", "validation_key"}
 STATISTICS_UNTIL = 0.75
 """The share of its budget after which a training keeps the statistics of batch normalisation."""
 
@@ -77,6 +78,8 @@ class Recipe:
         The weights that the networks begin from, see `marbench.learning.start.named_start`; None: random ones.
     method_hash : str
         What the method is made of, see `FittedMethod.hash`, without weights; ``""`` where an older release began.
+    world_key, validation_key : str
+        What the cases are, see `World.key` and `validation_key`; ``""`` likewise. `train` fills them in.
     """
 
     method: str
@@ -101,6 +104,8 @@ class Recipe:
     statistics_until: float = 1.0
     start: Mapping[str, Any] | None = None
     method_hash: str = ""
+    world_key: str = ""
+    validation_key: str = ""
 
     def __post_init__(self) -> None:
         if (self.hours is None) == (self.steps is None):
@@ -113,7 +118,7 @@ class Recipe:
 
     def plan(self) -> PoolPlan:
         """Return which cases are drawn when."""
-        return PoolPlan(self.pool_blocks, self.distinct_blocks, self.renewed_blocks, self.batch, self.seed)
+        return PoolPlan(self.pool_blocks, self.distinct_blocks, self.renewed_blocks, self.batch, self.seed, self.steps)
 
     def world(self, spec: Spec) -> World:
         """Return where the cases come from."""
@@ -165,7 +170,7 @@ def stored_recipe(out: Path) -> dict[str, Any]:
 
 
 def hold_to_recipe(out: Path, recipe: Recipe) -> None:
-    """Write the recipe into a folder, or see that the run there has the same one, of the same method.
+    """Write the recipe into a folder, or see that the run there has the same one, of the same method and cases.
 
     Raises
     ------
@@ -177,20 +182,25 @@ def hold_to_recipe(out: Path, recipe: Recipe) -> None:
     if not stored:
         write_atomically(out / "recipe.json", json.dumps(mine, indent=1, ensure_ascii=False).encode() + b"\n")
         return
-    if not stored["method_hash"]:  # an older release did not note it
-        del mine["method_hash"]
+    for name in {"method_hash", *_CASES}:
+        if not stored[name]:  # an older release did not note it
+            del mine[name]
     changed = [name for name in mine if stored.get(name) != mine[name]]
     if changed:
+        # Other settings mean other cases. Where only these are others, files or the code that simulates have changed.
+        what = "the cases are others: " if _CASES.issuperset(changed) else ""
         differences = "; ".join(f"{name} is {stored.get(name)} there, {mine[name]} here" for name in changed)
         raise SpecError(
-            f"{out} holds another training: {differences}. Choose another --out, or the same settings and code."
+            f"{out} holds another training: {what}{differences}. Choose another --out, or the same settings, files and "
+            "code."
         )
 
 
 def faster_precision(device: torch.device) -> str:
     """Return the precision in which a convolution, forward and backward, is faster on this machine."""
     if device.type == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+        # Older GPUs emulate it, slowly.
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
     layer = torch.nn.Conv2d(32, 32, 3, padding=1)
     image = torch.randn(4, 32, 96, 96).contiguous(memory_format=torch.channels_last)
 

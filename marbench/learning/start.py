@@ -47,7 +47,10 @@ def begin_with(method: LearnedMethod, file: WeightsFile) -> None:
     try:
         assign_weights(method.networks(), method.adopt(read_weights(file)), file.card.label)
     except MethodError as error:
-        raise MethodError(f"--start-from {file.path.name} (preset {file.card.preset}): {error}") from None
+        raise MethodError(
+            f"--start-from {file.path.name} (preset {file.card.preset}): {error} Or let the method make them fit, in "
+            "adopt(state)."
+        ) from None
 
 
 def named_start(file: WeightsFile) -> dict[str, Any]:

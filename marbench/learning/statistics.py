@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from marbench.learning.batches import BatchStream
+from marbench.learning.optimisation import seed_of_step
 from marbench.method.learned import LearnedMethod, batch_normalizations, recalibrate_batch_normalization
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class BatchStatistics:
         if not self.kept and step >= 0:
             stream.prepare(step)
             # Crops and dropout depend on the step alone here, too, whatever was drawn since a run went on.
-            torch.manual_seed((self._seed << 32) + step)
+            torch.manual_seed(seed_of_step(self._seed, step))
             with self._autocast():
                 recalibrate_batch_normalization(self._method, stream.of_pass(step, cases, _TOGETHER))
 

@@ -12,18 +12,18 @@ import torch
 from torch import nn
 
 from marbench.errors import MarbenchError, MethodError
-from marbench.learning.artefact import install
 from marbench.learning.batches import BatchStream
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
 from marbench.learning.judge import Judge
-from marbench.learning.optimisation import Optimisation
-from marbench.learning.outcome import hardware, read_outcome, write_outcome
+from marbench.learning.optimisation import Optimisation, seed_of_step
+from marbench.learning.outcome import hardware, install_unless_worse, read_outcome, write_outcome
 from marbench.learning.ranks import average_gradients, largest
 from marbench.learning.recipe import Recipe
 from marbench.learning.start import begin_with
 from marbench.learning.statistics import BatchStatistics
 from marbench.machine.interrupts import Interrupted, Interrupts
+from marbench.method.images import InvalidImage
 from marbench.method.learned import LearnedMethod, build_untrained
 from marbench.method.request import MethodRequest, context_for, instantiate
 from marbench.method.weights import WeightsFile
@@ -126,22 +126,20 @@ class Trainer:
             "hours": round(self.seconds / 3600, 6),
             "hardware": hardware(self._fabric.device, self._fabric.world_size),
         }
-        step = self.step if best_step is None else best_step
-        run = self.method, self._request, self._spec, self.recipe, self._out
-        file = write_outcome(*run, self._judge, step, spent)
+        run = self.method, self._request, self._spec, self.recipe, self._out, self._judge
+        file = write_outcome(*run, self.step if best_step is None else best_step, spent)
         told = self._judge.told(file.card.validation["scores"])
         self.note(f"{file.path} ({file.path.stat().st_size / 1e6:.2f} MB): validation {told}")
         if installed:
-            self.note(f"installed in {install(file)}; set MARBENCH_WEIGHTS={self._out} to prefer it to shipped weights")
-        if self._fabric.world_size > 1:
-            self._fabric.barrier()
+            self.note(install_unless_worse(file, self._judge))
+        self._fabric.barrier()
         return file
 
     def _take_step(self, stream: BatchStream, interrupts: Interrupts) -> int:
         """Take a step; return the number of a signal that any rank received, or 0."""
         began = time.perf_counter()
         # Dropout and random crops depend on the step alone, so a run that was killed goes on as if it had not been.
-        torch.manual_seed((self.recipe.seed << 32) + self.step * self._fabric.world_size + self._fabric.global_rank)
+        torch.manual_seed(seed_of_step(self.recipe.seed, self.step, self._fabric.global_rank))
         factor = self.recipe.learning_rate_factor * self.method.learning_rate_factor(self.progress)
         terms = self._optimisation.step(stream[self.step], factor)
         for name, value in terms.items():
@@ -159,10 +157,14 @@ class Trainer:
         if self._judge is not None and len(self._judge):
             self._statistics.average(stream, self.step - 1)
             self._train_mode(False)
-            scores = self._judge.scores()
+            try:
+                scores = self._judge.scores()
+            except InvalidImage as error:  # refused at the end, should it be so with the best weights
+                self._note_progress(f"; no score: {error}")
+            else:
+                with interrupts.shield():
+                    self._note_progress(f"; validation {self._judge.keep(scores, self._position())}")
             self._train_mode(True)
-            with interrupts.shield():
-                self._note_progress(f"; validation {self._judge.keep(scores, self._position())}")
         self._validated = int(self.progress * self.recipe.validations)
         self._fabric.barrier()
 

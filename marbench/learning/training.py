@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
-from marbench.errors import MarbenchError
+from marbench.errors import MarbenchError, StoreError
 from marbench.learning.batches import BatchStream
 from marbench.learning.cache import BlockCache
 from marbench.learning.feeder import Feeder
 from marbench.learning.ranks import launch
 from marbench.learning.recipe import Recipe, hold_to_recipe
 from marbench.learning.trainer import Trainer
+from marbench.learning.validation import validation_key
+from marbench.machine.files import writable_folder
 from marbench.machine.interrupts import Interrupts
+from marbench.machine.locks import locked
 from marbench.method.request import MethodRequest
 from marbench.method.weights import WeightsFile
 from marbench.spec import Spec
 
 __all__ = ["train"]
+
+# A training that was stopped may still be leaving.
+_LOCK_SECONDS = 1.0
 
 
 def train(
@@ -59,6 +67,8 @@ def train(
         The method does not learn, or its networks are not those of ``start``.
     SpecError
         The folder holds another training, or the benchmark has no training slices.
+    StoreError
+        Another process trains in the folder, or it cannot be written.
     KeyboardInterrupt
         On SIGINT and SIGTERM, after a checkpoint.
     """
@@ -71,8 +81,10 @@ def train(
     quiet = fabric.global_rank > 0
     cache = BlockCache(world.key)
     feeder = Feeder(world, cache, workers, fabric.global_rank, fabric.world_size)
-    with Interrupts() as interrupts, feeder:
+    with Interrupts() as interrupts, feeder, nullcontext() if quiet else _alone(out):
         if not quiet:
+            cases = validation_key(spec, recipe.validation_cases)
+            recipe = replace(recipe, world_key=world.key, validation_key=cases)
             hold_to_recipe(out, recipe)
             cache.remove_unused()
         feeder.request(plan.pool(0))
@@ -81,3 +93,19 @@ def train(
         trainer.run(stream, interrupts)
         fabric.barrier()
         return trainer.finish(installed)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Keep other trainings out of a folder: two would remove each other's checkpoints and best weights."""
+    writable_folder(out)
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(out / ".training.lock", _LOCK_SECONDS))
+        except StoreError as error:
+            # Where the file system has no locks there is a cause, and the training goes without.
+            if error.__cause__ is None:
+                raise StoreError(
+                    f"{out}: another training is at work in this folder. Wait for it, or choose another --out."
+                ) from None
+        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,18 +14,25 @@ from numpy.typing import NDArray
 from marbench.cases.case import Case, Scan
 from marbench.cases.scanner import operators_of
 from marbench.cases.suite import Suite
-from marbench.method.images import check_image
+from marbench.method.images import InvalidImage, check_image
 from marbench.metrics.measure import measures_of
 from marbench.metrics.scoring import score_image
 from marbench.spec import Spec
 from marbench.toolbox.interpolation import linear_interpolation
 
-__all__ = ["Validation"]
+__all__ = ["Validation", "validation_key"]
 
 Image = NDArray[np.float32]
 
 _SHOWN = 4
 _WINDOW = (-400.0, 600.0)
+
+
+def validation_key(spec: Spec, cases: int) -> str:
+    """Return a digest of which cases `Validation` takes, 16 hex digits: with more files they may be others."""
+    suite = Suite(spec, split="val")
+    ids = [suite.case_keys[index].case_id for index in _chosen(suite, cases)]
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()[:16]
 
 
 class Validation:
@@ -40,9 +48,7 @@ class Validation:
     def __init__(self, spec: Spec, cases: int) -> None:
         suite = Suite(spec, split="val")
         self._measures = measures_of(spec.metrics.conventions)
-        # Sorted, so that cases that share a slice follow each other; drawn, so that all metals are among them.
-        chosen = np.random.default_rng(0).permutation(len(suite))[:cases]
-        self._cases: list[Case] = [suite[int(index)] for index in sorted(chosen)]
+        self._cases: list[Case] = [suite[index] for index in _chosen(suite, cases)]
         self._spec, self._operators = spec, operators_of(spec)
         self._baseline_images = self._images(self._interpolate, torch.device("cpu"))
         self.baseline = self._scores(self._baseline_images)
@@ -58,7 +64,7 @@ class Validation:
         Raises
         ------
         InvalidImage
-            The method returns no finite images in HU of the shape of the scan's.
+            The method returns no finite images in HU of the shape of the scan's; the message names the case.
         """
         images = self._images(reduce, device)
         if picture is not None and images:
@@ -66,11 +72,16 @@ class Validation:
         return self._scores(images)
 
     def _images(self, reduce: Callable[[Scan], torch.Tensor], device: torch.device) -> list[Image]:
-        # Copies: what a method does to a scan would stay done for the rest of the training.
-        with torch.no_grad():
-            return [
-                check_image(reduce(case.scan.copy_to(device)), tuple(case.scan.image.shape))[0] for case in self._cases
-            ]
+        images = []
+        for case in self._cases:
+            try:
+                with torch.no_grad():
+                    # A copy: what a method does to a scan would stay done for the rest of the training.
+                    result = reduce(case.scan.copy_to(device))
+                images.append(check_image(result, tuple(case.scan.image.shape))[0])
+            except InvalidImage as error:
+                raise InvalidImage(f"validation case {case.id}: {error}") from None
+        return images
 
     def _interpolate(self, scan: Scan) -> torch.Tensor:
         return self._operators.reconstruct(linear_interpolation(scan.sinogram, scan.metal_trace))
@@ -97,6 +108,12 @@ class Validation:
     def _row(self, index: int, image: Image) -> list[Image]:
         case = self._cases[index]
         return [case.scan.image[0].numpy(), self._baseline_images[index], image, case.known_truth.image[0].numpy()]
+
+
+def _chosen(suite: Suite, cases: int) -> list[int]:
+    # Sorted, so that cases that share a slice follow each other; drawn, so that all metals are among them.
+    drawn: list[int] = np.random.default_rng(0).permutation(len(suite))[:cases].tolist()
+    return sorted(drawn)
 
 
 def _mean(values: Sequence[float]) -> float:

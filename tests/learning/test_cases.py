@@ -1,6 +1,7 @@
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,30 @@ def test_worker_processes_simulate_the_same_blocks_each_rank_beginning_with_its_
     cases = TrainingCases(world).cases_of_slice(BLOCK // METALS_PER_SLICE)
     for name, values in cases[-1].items():
         assert torch.equal(blocks[0][name][METALS_PER_SLICE - 1], torch.from_numpy(values))
+
+
+def test_ranks_without_workers_share_what_is_missing(world: World, tmp_path: Path) -> None:
+    there = []
+    cache = BlockCache(world.key, tmp_path)
+    with Feeder(world, cache, workers=0, rank=1, ranks=2) as feeder:
+        blocks = feeder.fetch([0, 1, 2], lambda _: there.append([number for number in range(3) if number in cache]))
+        next(blocks)
+    # Its own first, then from where the other one comes last.
+    assert there == [[], [1], [1, 2]]
+
+
+def test_no_block_is_ordered_that_no_step_will_draw_from(world: World) -> None:
+    class Listening(Feeder):
+        ordered = frozenset[int]()
+
+        def request(self, numbers: Iterable[int]) -> None:
+            self.ordered |= {*numbers}
+
+    for steps, expected in ((8, {0}), (9, {0, 1}), (None, {0, 1})):
+        plan = PoolPlan(blocks=1, distinct=3, renewed=1, batch=8, seed=0, steps=steps)
+        with Listening(world, BlockCache(world.key), 0) as feeder:
+            BatchStream(world, plan, feeder, torch.device("cpu")).prepare(0)
+            assert feeder.ordered == expected
 
 
 def test_metal_changes_only_rays_that_meet_it(world: World) -> None:

@@ -1,6 +1,9 @@
 import csv
 import json
+import os
 import shutil
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,11 +96,11 @@ def test_a_training_does_not_go_on_with_another_code_of_its_method(plugins: Path
         hold_to_recipe(out, recipe_for(request_for(changed), spec))
 
 
-@pytest.mark.parametrize("setting", ["start", "method_hash"])
+@pytest.mark.parametrize("setting", ["start", "method_hash", "world_key", "validation_key"])
 def test_a_run_of_an_older_release_lacks_a_setting_and_goes_on(
     setting: str, plugins: Path, spec: Spec, tmp_path: Path
 ) -> None:
-    recipe = recipe_for(request_for(plugins), spec)
+    recipe = replace(recipe_for(request_for(plugins), spec), world_key=16 * "a", validation_key=16 * "b")
     hold_to_recipe(tmp_path, recipe)
     stored = json.loads((tmp_path / "recipe.json").read_text())
     del stored[setting]
@@ -144,8 +147,23 @@ def test_weights_of_another_preset_serve_where_they_fit_and_are_named_where_they
         if fits:
             begin_with(method, file)
         else:
-            with pytest.raises(MethodError, match=r"dudonet-small-mini.safetensors \(preset small\): .*do not fit"):
+            told = r"dudonet-small-mini.safetensors \(preset small\): .*do not fit.* in adopt\(state\)"
+            with pytest.raises(MethodError, match=told):
                 begin_with(method, file)
+
+
+def test_a_stage_without_the_weights_of_the_one_before_is_not_begun(tmp_path: Path) -> None:
+    python, out = tmp_path / "python3", tmp_path / "out"
+    python.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/calls"\n')  # trains, and leaves nothing
+    python.chmod(0o755)
+    script = Path(__file__).resolve().parents[2] / "scripts" / "train_dudonet2019.sh"
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "RANKS": "1"}
+    for method in ("dudonet", "cnnmar"):  # goes on at half the resolution, or does not
+        ended = subprocess.run(["bash", script, out, method], env=environment, capture_output=True, text=True)
+        assert ended.returncode != 0 and "safetensors" in ended.stderr
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [call.split(" train ")[1].split()[0] for call in calls] == ["dudonet", "cnnmar"]
+    assert all("--start-from mini" in call for call in calls)
 
 
 def test_no_more_cases_are_simulated_than_a_training_draws(spec: Spec) -> None:

@@ -1,5 +1,8 @@
+import errno
+import fcntl
 import itertools
 import math
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -15,13 +18,18 @@ from tiny_training import recipe_for, request_for, silent
 from training_processes import REQUEST, SECONDS, meeting_of, started
 
 from marbench.cli.train import command
-from marbench.errors import MarbenchError, MethodError, SpecError
+from marbench.errors import MarbenchError, MethodError, SpecError, StoreError
+from marbench.learning.artefact import installed
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
+from marbench.learning.optimisation import seed_of_step
+from marbench.learning.recipe import faster_precision
 from marbench.learning.training import train
 from marbench.machine.forkserver import Child
 from marbench.machine.interrupts import Interrupted
+from marbench.machine.locks import locked
 from marbench.method.discovery import discover
+from marbench.method.images import InvalidImage
 from marbench.method.request import load_method, parse_methods
 from marbench.method.weights import WeightsCard, WeightsFile, read_weights
 from marbench.spec import Spec, load_spec
@@ -208,6 +216,62 @@ def test_installed_weights_are_what_the_method_then_runs_with(plugins: Path, spe
     assert not loaded.method.net.training
 
 
+def test_weights_that_are_worse_than_those_installed_do_not_take_their_place(
+    plugins: Path, spec: Spec, tmp_path: Path
+) -> None:
+    request = request_for(plugins)
+
+    def trained(name: str, factor: float) -> tuple[WeightsFile, str]:
+        lines: list[str] = []
+        recipe = recipe_for(request, spec, steps=8, validations=1, learning_rate_factor=factor)
+        return train(request, spec, recipe, tmp_path / name, note=lines.append), lines[-1]
+
+    good, told = trained("good", 1.0)
+    assert told.startswith("installed in")
+    there = installed(good)
+    assert there is not None
+    bad, told = trained("bad", 1e3)
+    assert told.startswith(f"not installed: {there.path} is better, validation psnr")
+    assert f"MARBENCH_WEIGHTS={tmp_path / 'bad'}" in told
+    assert there.path.read_bytes() == good.path.read_bytes()
+    # As the note says.
+    there.path.unlink()
+    assert trained("bad", 1e3)[1].startswith("installed in")
+    assert there.path.read_bytes() == bad.path.read_bytes()
+    assert trained("good", 1.0)[1].startswith("installed in")
+
+
+def test_two_trainings_do_not_share_a_folder(plugins: Path, spec: Spec, tmp_path: Path) -> None:
+    request = request_for(plugins)
+    recipe = recipe_for(request, spec, steps=1)
+    with locked(tmp_path / ".training.lock"), pytest.raises(StoreError, match="another training is at work in this"):
+        train(request, spec, recipe, tmp_path, installed=False, note=silent)
+    assert not (tmp_path / "recipe.json").exists()
+
+
+def test_a_training_does_without_a_lock_where_there_are_none(
+    plugins: Path, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    request = request_for(plugins)
+    file = train(request, spec, recipe_for(request, spec, steps=1), tmp_path, installed=False, note=silent)
+    assert file.path.is_file()
+
+
+def test_a_training_goes_on_in_its_own_world_alone(
+    plugins: Path, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = request_for(plugins)
+    recipe = recipe_for(request, spec, steps=1)
+    train(request, spec, recipe, tmp_path, installed=False, note=silent)
+    monkeypatch.setattr("marbench.learning.cases.POOL_VERSION", 99)
+    with pytest.raises(SpecError, match=r"the cases are others: world_key is \w{16} there, \w{16} here\. Choose"):
+        train(request, spec, recipe, tmp_path, installed=False, note=silent)
+
+
 def test_a_folder_with_another_recipe_is_refused(plugins: Path, spec: Spec, undisturbed: Path) -> None:
     request = request_for(plugins, REQUEST)
     with pytest.raises(SpecError, match=r"another training: seed is 3 there, 4 here"):
@@ -227,6 +291,43 @@ def test_a_loss_that_stays_not_finite_stops_the_run(plugins: Path, spec: Spec, t
     recipe = recipe_for(request, spec, validations=1)
     with pytest.raises(MarbenchError, match=r"loss of 'net' is nan .* 26 steps in a row"):
         train(request, spec, recipe, tmp_path, installed=False, note=silent)
+
+
+def test_an_image_that_is_not_finite_gives_no_score_and_ends_no_training(
+    plugins: Path, spec: Spec, tmp_path: Path
+) -> None:
+    request, lines = request_for(plugins, "tinynet[blind=2]"), list[str]()
+    recipe = recipe_for(request, spec, steps=8)
+    file = train(request, spec, recipe, tmp_path, installed=False, note=lines.append)
+    (line,) = [line for line in lines if "no score" in line]
+    assert line.startswith("step 4, 50.0%") and "no score: validation case val-" in line and "values are NaN" in line
+    assert list(pd.read_csv(tmp_path / "validation.csv")["step"]) == [8]
+    assert file.card.validation["step"] == 8
+
+
+def test_weights_whose_images_are_not_finite_are_refused_at_the_end(plugins: Path, spec: Spec, tmp_path: Path) -> None:
+    request = request_for(plugins, "tinynet[blind=0]")
+    with pytest.raises(InvalidImage, match=r"validation case val-.* values are NaN"):
+        train(request, spec, recipe_for(request, spec, steps=4), tmp_path, installed=False, note=silent)
+    assert list((tmp_path / "checkpoints").glob("*4.pt")) and not (tmp_path / "weights.toml").exists()
+
+
+def test_the_draws_of_a_step_are_those_of_its_seed_step_and_rank() -> None:
+    def drawn(*of: int) -> float:
+        torch.manual_seed(seed_of_step(*of))
+        return float(torch.rand(()))
+
+    steps = [(seed, step, rank) for seed in (0, 1, 2**32 - 1) for step in (0, 1, 7) for rank in (0, 1)]
+    assert len({drawn(*of) for of in steps}) == len(steps)
+    assert drawn(1, 7, 0) == drawn(1, 7)
+
+
+def test_a_gpu_that_emulates_bf16_trains_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    def old(including_emulation: bool = True) -> bool:
+        return including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", old)
+    assert faster_precision(torch.device("cuda")) == "32-true"
 
 
 def test_what_does_not_learn_cannot_be_trained(spec: Spec, tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from torch import nn
 from marbench.cases.case import Scan
 from marbench.learning.curves import LearningCurves
 from marbench.learning.judge import Judge
-from marbench.learning.validation import Validation
+from marbench.learning.validation import Validation, validation_key
 from marbench.method.images import InvalidImage
 from marbench.method.learned import LearnedMethod
 from marbench.spec import Spec
+from marbench.spec_sections import Counts
 
 
 def test_a_method_that_works_in_place_spoils_no_later_validation(spec: Spec) -> None:
@@ -55,6 +56,19 @@ def test_a_training_that_changes_no_image_is_told(spec: Spec, tmp_path: Path) ->
             method.network.weight += change
         told.append(judge.keep(judge.scores(), {"step": step, "samples": step, "hours": 0.0}))
     assert ["no longer depend on the weights" in each for each in told] == [False, False, True, True]
+
+
+def test_other_patients_are_other_validation_cases(spec: Spec) -> None:
+    more = spec.model_copy(update={"split": spec.split.model_copy(update={"val": Counts(patients=3, slices=3)})})
+    assert validation_key(spec, 4) == validation_key(spec, 4)
+    assert len({validation_key(spec, 4), validation_key(spec, 5), validation_key(more, 4)}) == 3
+
+
+def test_without_validation_cases_it_is_told_whose_weights_come_out(spec: Spec, tmp_path: Path) -> None:
+    none = spec.model_copy(update={"split": spec.split.model_copy(update={"val": Counts(patients=0, slices=0)})})
+    lines: list[str] = []
+    judge = Judge(Shift(), none, 2, torch.device("cpu"), tmp_path, LearningCurves(tmp_path), lines.append)
+    assert len(judge) == 0 and lines == ["no validation cases: the last weights are kept"]
 
 
 def test_a_mean_is_of_the_cases_that_have_the_measure(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:

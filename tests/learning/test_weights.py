@@ -1,6 +1,7 @@
 import hashlib
 import json
 import pickle
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,17 @@ from torch import nn
 from marbench.errors import MethodError, MethodUnavailable
 from marbench.learning.artefact import encode, install, stanza, write_card
 from marbench.method.card import DeclaredWeights
-from marbench.method.discovery import methods
+from marbench.method.discovery import discover, methods
 from marbench.method.request import MethodRequest, context_for, instantiate, load_method, parse_methods
-from marbench.method.weights import WeightsFile, assign_weights, misfit, read_weights, scan_of
+from marbench.method.weights import (
+    WeightsFile,
+    assign_weights,
+    declared_files,
+    misfit,
+    read_weights,
+    scan_of,
+    training_command,
+)
 from marbench.spec import Spec, load_spec
 from marbench.spec_sections import GeometrySection, PhysicsSection
 
@@ -59,8 +68,31 @@ def request_(plugins: Path) -> MethodRequest:
 
 
 def test_without_weights_a_method_is_unavailable_and_says_how_to_train_it(request_: MethodRequest, spec: Spec) -> None:
-    with pytest.raises(MethodUnavailable, match=r"`marbench train tinynet --spec tiny.toml --preset small --hours 2`"):
+    plugins = request_.entry.folder
+    said = f"`marbench train tinynet --plugins {plugins} --spec FILE --preset small --hours 2`"
+    with pytest.raises(MethodUnavailable, match=re.escape(said)):
         load_method(request_, spec)
+
+
+def test_the_command_that_trains_names_folders_as_a_user_would_and_in_quotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = "marbench train mynet --plugins 'my plugins/mynet' --spec mini --hours 2"
+    assert training_command("mynet", "mini", None, tmp_path / "my plugins" / "mynet") == command
+    assert training_command("dudonet", "mini", None) == "marbench train dudonet --spec mini --hours 2"
+
+
+def test_only_marbench_itself_may_leave_out_what_a_card_declares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card, problems = discover().entries["dudonet"].card, list[str]()
+    assert declared_files(tmp_path / "dudonet", card.weights, problems) == []
+    assert len(problems) == len(card.weights)
+    # As a wheel does.
+    monkeypatch.setattr("marbench.method.weights.resource_folder", lambda name: tmp_path)
+    problems.clear()
+    assert declared_files(tmp_path / "dudonet", card.weights, problems) == [] == problems
 
 
 def test_weights_are_found_in_the_named_folder_and_decide_the_hash(
@@ -98,6 +130,27 @@ def test_weights_serve_other_physics_but_the_same_come_first(
     install(write("wide", spec_hash="1" * 64, scan=scan_of(dim)))
     assert request_.for_spec(dim).request.preset == "wide"
     assert request_.for_spec(spec).request.preset == "small"
+
+
+def test_weights_for_another_reconstruction_come_after_those_for_another_dose(
+    request_: MethodRequest, spec: Spec, write: Writer
+) -> None:
+    window = spec.reconstruction.model_copy(update={"window": "hann"})
+    hann = spec.model_copy(update={"reconstruction": window, "seed": 77})
+    dim = spec.physics.model_copy(update={"photons": 1e5})
+    card = write().card
+    assert card.scan["reconstruction"]["window"] == "ram-lak"
+    # An older card says nothing of it.
+    older = card.model_copy(update={"scan": {name: card.scan[name] for name in ("geometry", "grid", "physics")}})
+    for each in (card, older):
+        assert misfit(each, spec.model_copy(update={"seed": 77})) == 1
+        assert misfit(each, hann) == 3
+        assert misfit(each, hann.model_copy(update={"physics": dim})) == 4
+    install(write(spec_hash=spec.hash))
+    assert request_.for_spec(hann).request.preset == "small"
+    other = hann.model_copy(update={"physics": dim})
+    install(write("wide", spec_hash=other.hash, scan=scan_of(other)))
+    assert request_.for_spec(hann).request.preset == "wide"
 
 
 class _Offset(GeometrySection):
@@ -179,6 +232,19 @@ def test_the_exact_benchmark_counts_more_than_the_order_of_the_presets(
     assert request_.for_spec(spec).request.preset == "wide"
 
 
+def test_weights_of_another_preset_that_the_user_named_go_before_those_that_are_there(
+    request_: MethodRequest, spec: Spec, write: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(write("small"))
+    file = write("wide", spec_hash="0" * 64)
+    for other in file.path.parent.glob("*small*"):
+        other.unlink()
+    monkeypatch.setenv("MARBENCH_WEIGHTS", str(file.path.parent))
+    assert request_.for_spec(spec).request.preset == "small"  # made for this benchmark
+    write("wide")
+    assert request_.for_spec(spec).request.preset == "wide"
+
+
 def test_a_named_folder_that_does_not_exist_is_an_error(
     request_: MethodRequest, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,7 +276,7 @@ def test_a_harmed_file_is_refused(
     harm(file.path)
     with pytest.raises(MethodError, match=r"damaged or foreign: expected SHA-256|has no weights") as caught:
         load_method(request_, spec)
-    assert "marbench train tinynet --spec tiny.toml --preset small --hours 2" in str(caught.value)
+    assert "marbench train tinynet --spec FILE --preset small --hours 2" in str(caught.value)
 
 
 def test_a_file_that_is_no_safetensors_is_refused_even_if_its_hash_is_right(

@@ -33,6 +33,8 @@ domain = "image"
 default = 4
 [parameters.poison]
 default = -1
+[parameters.blind]
+default = -1
 [presets.small]
 width = 4
 [presets.wide]
@@ -62,7 +64,7 @@ class Tiny(LearnedMethod):
         layers = [nn.Conv2d(1, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(0.2)]
         self.net = nn.Sequential(*layers, nn.Conv2d(width, 1, 3, padding=1))
         self.adversary = nn.Conv2d(1, 1, 3)
-        self.calls = 0
+        self.calls = self.images = 0
 
     def networks(self):
         return {"net": self.net}
@@ -93,8 +95,10 @@ class Tiny(LearnedMethod):
 
     def reduce(self, scan):
         stop("in validation")
+        self.images += 1
         with torch.no_grad():
-            return self.correct(scan)
+            image = self.correct(scan)
+        return image * float("nan") if self.parameters["blind"] in (self.images, 0) else image
 """
 
 
