@@ -53,8 +53,20 @@ def scores(rows: pd.DataFrame, suite: marbench.Suite, nmar: str) -> pd.DataFrame
     return pd.DataFrame(found)
 
 
+def ranked(found: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the mean scores of the methods that have all cases, the best first, and a line for each of the others.
+
+    Means over other cases, say without those on which a method failed, do not compare.
+    """
+    means, cases = found.groupby("method").mean().sort_values("score"), found["method"].value_counts()
+    total = int(cases.max())  # that of NMAR, without which a case has no axes
+    partial = [method for method in means.index if cases[method] < total]
+    lines = [f"{each}: {cases[each]} of {total} cases, score {means['score'][each]:.2f}" for each in partial]
+    return means.drop(index=partial), lines
+
+
 def main() -> None:
-    """Print the mean scores of the methods of a run, the best first."""
+    """Print the mean scores of the methods of a run, the best first, and apart from them those that lack cases."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path, help="a folder of results")
     parser.add_argument("--nmar", default="nmar", help="the method that the axes are calibrated on")
@@ -65,8 +77,10 @@ def main() -> None:
     found = scores(run.rows, marbench.Suite(run.spec), options.nmar)
     if found.empty:
         raise SystemExit(f"{options.run} holds no case of {options.nmar}, which the axes are calibrated on.")
-    table = found.groupby("method").mean().sort_values("score")
+    table, lines = ranked(found)
     print(table[["score", *(name for name in MEASURES if name in table)]].round(2).T.to_string())
+    if lines:
+        print("Not ranked, for their means are over other cases:", *lines, sep="\n")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from marbench.errors import SpecError, nearest
 from marbench.spec import Spec
+from marbench.spec_inputs import UNSET
 
 __all__ = ["ShiftAxis", "ShiftPoint", "axes", "chosen_axes", "derive"]
 
@@ -25,7 +26,7 @@ _BEHIND = 2.0
 
 @dataclass(frozen=True)
 class ShiftPoint:
-    """One value of an axis: keys of a benchmark that it sets, and keys that it multiplies."""
+    """One value of an axis: keys of a benchmark that it sets, or takes away as "unset", and keys that it multiplies."""
 
     name: str
     label: str
@@ -115,7 +116,10 @@ def _on_a_line(geometry: Mapping[str, Any]) -> dict[str, Any]:
 def _merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(table)
     for key, value in changes.items():
-        merged[key] = _merged(merged.get(key, {}), value) if isinstance(value, Mapping) else value
+        if value == UNSET:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged(merged.get(key, {}), value) if isinstance(value, Mapping) else value
     return merged
 
 

@@ -50,15 +50,15 @@ def command(table: str, run: Path, out: Path | None) -> None:
 def _claims(result: Reproduction) -> Table:
     from rich.table import Table
 
-    from marbench.report.formats import p_value, signed
+    from marbench.report.formats import MISSING, p_value, signed
 
     what = result.criterion.caption if result.criterion else ""
     table = Table(title=f"published claims: difference of the mean {what}", title_justify="left")
     for column in ("claim", "where", "paper", "ours", "95 % interval", "p", "verdict"):
         table.add_column(column, justify="left" if column in ("claim", "where") else "right", overflow="fold")
     for claim in result.claims:
-        span = " … ".join(map(signed, claim.interval))
-        p = p_value(claim.p)
+        span = " … ".join(map(signed, claim.interval)) if claim.interval else MISSING
+        p = MISSING if claim.p is None else p_value(claim.p)
         paper = claim.paper if isinstance(claim.paper, str) else signed(claim.paper)
         table.add_row(claim.text, claim.where, paper, signed(claim.ours), span, p, claim.verdict)
     return table

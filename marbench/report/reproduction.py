@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from marbench.errors import StoreError, nearest
 from marbench.machine.files import write_atomically
+from marbench.machine.text import counted
 from marbench.metrics.measure import Measure, measures_of
 from marbench.report.benchmark import Benchmark
-from marbench.report.formats import byte_size, count
-from marbench.report.stats import LEVEL, bootstrap_means, holm, interval, paired_test
+from marbench.report.formats import MISSING, byte_size, count
+from marbench.report.stats import LEVEL, bootstrap_means, can_differ, holm, interval, paired_test
 from marbench.report.templates import render_template
 from marbench.report.training import budget, unequal_training
 from marbench.results.store import Run
@@ -91,10 +93,15 @@ class Claim:
         measure than ours, whose differences cannot be compared.
     ours : float
         The same of ours.
-    interval : tuple of float
-        95 % of ours: bootstrap over patients.
-    p : float
-        Sign-flip test of ours with the patient as the unit, two-sided, Holm-adjusted over the claims of the table.
+    patients : int
+        Whose cases ours are.
+    interval : tuple of float, or None
+        95 % of ours: bootstrap over patients; None where they are too few for one.
+    p : float or None
+        Sign-flip test of ours with the patient as the unit, two-sided, Holm-adjusted over the claims of the table;
+        None of a draw, and where the patients are too few for any of the claims.
+    draw : bool
+        Whether the paper calls the two level: then nothing is tested.
     """
 
     text: str
@@ -103,12 +110,16 @@ class Claim:
     where: str
     paper: float | str
     ours: float
-    interval: tuple[float, float]
-    p: float
+    patients: int
+    interval: tuple[float, float] | None = None
+    p: float | None = None
+    draw: bool = False
 
     @property
     def verdict(self) -> str:
-        """Whether our results support the claim, contradict it, or leave it open."""
+        """Whether our results support the claim, contradict it, or leave it open; a dash where nothing is tested."""
+        if self.p is None or self.interval is None:
+            return MISSING
         low, high = self.interval
         if self.p >= 1 - LEVEL or low <= 0 <= high:
             return "open"
@@ -189,22 +200,25 @@ def reproduce(run: Run, table: str) -> Reproduction:
     if _is_of_times(content):
         comparisons: tuple[Comparison, ...] = (_compare_times(run, content, notes),)
     else:
-        scores = _common_cases(run.rows, labels, notes)
-        if (count := run.spec.metals.size_groups) != _GROUPS:
-            scores = scores.assign(size_group=0)
-            notes.append(
-                f"Of its {count} groups of metal none is one of the paper's {_GROUPS}: averages alone compare."
-            )
         convention = published["convention"]
         # The paper's table tells by their names which measures it has; the first one ranks.
         rows = content.get("rows", [])
         known = measures_of(convention)
         measures = [measure for measure in known if measure.name in rows[0]] if rows else list(known[:1])
-        if not {measure.id for measure in measures} <= set(scores.columns):
+        if not {measure.id for measure in measures} <= set(run.rows.columns):
             raise StoreError(f"The run in {run.folder} has no scores of {convention!r}, the paper's convention.")
+        scores = _common_cases(run.rows, labels, measures, notes)
+        if (count := run.spec.metals.size_groups) != _GROUPS:
+            scores = scores.assign(size_group=0)
+            notes.append(
+                f"Of its {count} groups of metal none is one of the paper's {_GROUPS}: averages alone compare."
+            )
+        elif rows:
+            notes += _unequal_groups(scores)
         comparisons = tuple(_compare_scores(scores, rows, measure) for measure in measures if rows)
         criterion = measures[0]
         claims = _test_claims(scores, content, criterion)
+        notes += _too_few(claims)
     trained = {label: told for label in labels if (told := budget(run.cards.get(label, {})))}
     differences = unequal_training({label: run.cards.get(label, {}) for label in labels})
     notes += [f"Compare with care: in training, {difference}." for difference in differences]
@@ -226,12 +240,14 @@ def write_reproduction(result: Reproduction, folder: Path) -> list[Path]:
                 "where": claim.where,
                 "paper": claim.paper,
                 "ours": claim.ours,
-                "low": claim.interval[0],
-                "high": claim.interval[1],
+                "patients": claim.patients,
+                "low": low,
+                "high": high,
                 "p": claim.p,
                 "verdict": claim.verdict,
             }
             for claim in result.claims
+            for low, high in [claim.interval or (None, None)]
         )
     for name, content in files.items():
         write_atomically(folder / name, content.encode())
@@ -257,9 +273,12 @@ def _pair(claim: Mapping[str, Any]) -> tuple[str, str]:
     return claim["better"], claim["worse"]
 
 
-def _common_cases(rows: pd.DataFrame, labels: Sequence[str], notes: list[str]) -> pd.DataFrame:
-    """Return the results of those cases that every method of the table that was run has solved."""
-    good = rows[(rows["status"] == "ok") & rows["method"].isin(labels)]
+def _common_cases(
+    rows: pd.DataFrame, labels: Sequence[str], measures: Sequence[Measure], notes: list[str]
+) -> pd.DataFrame:
+    """Return the results of those cases of which every method of the table that was run has all numbers."""
+    scored = rows[[measure.id for measure in measures]].notna().all(axis=1)
+    good = rows[(rows["status"] == "ok") & scored & rows["method"].isin(labels)]
     present = [label for label in labels if (good["method"] == label).any()]
     if not present:
         raise StoreError(f"The run holds no results of {', '.join(labels)}. Run them: marbench run --methods …")
@@ -270,6 +289,15 @@ def _common_cases(rows: pd.DataFrame, labels: Sequence[str], notes: list[str]) -
     if missing:
         notes.append(f"Not in this run: {', '.join(missing)}.")
     return common
+
+
+def _unequal_groups(scores: pd.DataFrame) -> list[str]:
+    """Return what the paper's averages, of groups equally filled, and ours then do not share; nothing if they are."""
+    sizes = scores.groupby("size_group")["case_id"].nunique().reindex(range(1, _GROUPS + 1), fill_value=0)
+    if sizes.nunique() == 1:
+        return []
+    cases = ", ".join(map(str, sizes))
+    return [f"The groups hold {cases} cases: our averages are of all cases, the paper's of groups of equal size."]
 
 
 def _compare_scores(scores: pd.DataFrame, rows: Sequence[dict[str, Any]], measure: Measure) -> Comparison:
@@ -286,7 +314,7 @@ def _compare_scores(scores: pd.DataFrame, rows: Sequence[dict[str, Any]], measur
 def _test_claims(scores: pd.DataFrame, content: dict[str, Any], measure: Measure) -> tuple[Claim, ...]:
     """Test on our results what is said of pairs of methods."""
     paper = {row["label"]: row[measure.name] for row in content.get("rows", [])}
-    found = []
+    found, tests = [], []
     for claim in content["claims"]:
         labels, groups = list(_pair(claim)), claim.get("groups")
         own = scores if groups is None else scores[scores["size_group"].isin(groups)]
@@ -295,9 +323,8 @@ def _test_claims(scores: pd.DataFrame, content: dict[str, Any], measure: Measure
             continue
         values = measure.sign * table[labels].to_numpy(dtype=np.float64).T
         patients = pd.factorize(table.index.get_level_values("patient_id"))[0]
-        better, worse = bootstrap_means(values, patients).T
-        low, high = interval(better - worse)
-        p = paired_test(values, patients, best=1)
+        draw = claim.get("draw", False)
+        tests.append(math.nan if draw else float(paired_test(values, patients, best=1)[0]))
         published = claim.get("paper")
         if published is None:
             columns = range(_GROUPS) if groups is None else [group - 1 for group in groups]
@@ -311,22 +338,44 @@ def _test_claims(scores: pd.DataFrame, content: dict[str, Any], measure: Measure
                 where="all groups" if groups is None else f"groups {', '.join(map(str, groups))}",
                 paper=published,
                 ours=float(values[0].mean() - values[1].mean()),
-                interval=(float(low), float(high)),
-                p=float(p[0]),
+                patients=int(patients.max()) + 1,
+                interval=_interval(values, patients),
+                draw=draw,
             )
         )
-    adjusted = holm(np.array([claim.p for claim in found]))
-    return tuple(replace(claim, p=float(p)) for claim, p in zip(found, adjusted, strict=True))
+    p = np.array(tests)
+    tested = ~np.isnan(p)
+    p[tested] = holm(p[tested])
+    return tuple(
+        replace(claim, p=float(own)) if is_tested and can_differ(claim.patients, int(tested.sum())) else claim
+        for claim, own, is_tested in zip(found, p, tested, strict=True)
+    )
+
+
+def _interval(values: NDArray[np.float64], patients: NDArray[np.integer]) -> tuple[float, float] | None:
+    """Return the 95 % interval of the first row's mean minus the second's; None where the patients are too few."""
+    if not can_differ(int(patients.max()) + 1, 1):
+        return None
+    better, worse = bootstrap_means(values, patients).T
+    low, high = interval(better - worse)
+    return float(low), float(high)
+
+
+def _too_few(claims: Sequence[Claim]) -> list[str]:
+    """Return of how many patients nothing can be said of claims; nothing where they suffice."""
+    few = sorted({claim.patients for claim in claims if claim.interval is None or (claim.p is None and not claim.draw)})
+    return [
+        f"{counted(each, 'patient')} {'is' if each == 1 else 'are'} too few to tell whether a claim holds."
+        for each in few
+    ]
 
 
 def _compare_times(run: Run, content: Mapping[str, Any], notes: list[str]) -> Comparison:
     rows, timings = content["rows"], run.timings
     if timings.empty:
         raise StoreError(f"The run in {run.folder} holds no timings. Take them: marbench time --out {run.folder}")
-    # Times of several machines or devices do not mix.
-    machine = timings[["host_id", "device", "device_name", "threads"]].iloc[-1]
-    own = timings[(timings["host_id"] == machine["host_id"]) & (timings["device"] == machine["device"])]
-    own = own[own["threads"] == machine["threads"]]
+    own = _on_one_machine(timings, _labels(content))
+    machine = own.iloc[-1]
     median = own.groupby("method")["seconds"].median()
     notes.append(f"Ours are medians on {machine['device_name']} ({machine['device']}), {machine['threads']} threads.")
     paper = {row["label"]: row["seconds"][0] for row in rows}
@@ -345,6 +394,18 @@ def _compare_times(run: Run, content: Mapping[str, Any], notes: list[str]) -> Co
     return _comparison("seconds", 4, ("seconds",), table)
 
 
+def _on_one_machine(timings: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """Return the calls on the machine where most of the methods were timed; of several the newest timings.
+
+    Times of several machines, devices or numbers of threads do not mix.
+    """
+    machine = timings.groupby(["host_id", "device", "threads"], dropna=False).ngroup()
+    wanted = timings["method"].where(timings["method"].isin(labels))
+    # The newest come last, and of equals idxmax takes the first.
+    methods = wanted[::-1].groupby(machine, sort=False).nunique()
+    return timings[machine == methods.idxmax()]
+
+
 def _of(values: pd.Series[Any], key: str | int) -> float:
     return float(values[key]) if key in values.index else math.nan
 
@@ -357,10 +418,10 @@ def _comparison(
 
 
 def _agreement(entries: Sequence[Entry]) -> tuple[int, int]:
-    """Return how many pairs have the paper's order, and how many can be compared."""
+    """Return how many pairs have the paper's order, and how many can be compared; a tie of ours has no order."""
     known = [entry for entry in entries if not math.isnan(entry.ours)]
     pairs = [(a, b) for a, b in itertools.combinations(known, 2) if a.paper != b.paper]
-    return sum((a.paper < b.paper) == (a.ours < b.ours) for a, b in pairs), len(pairs)
+    return sum((a.paper - b.paper) * (a.ours - b.ours) > 0 for a, b in pairs), len(pairs)
 
 
 def _records(result: Reproduction) -> list[dict[str, Any]]:

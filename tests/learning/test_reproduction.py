@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from marbench.cli.reproduce import command
 from marbench.errors import StoreError
 from marbench.method.discovery import methods
 from marbench.report import reproduction
@@ -72,6 +73,12 @@ def test_the_order_is_compared_pair_by_pair() -> None:
     assert swapped == ((2, 3),) * 6
 
 
+@pytest.mark.parametrize("pair", [("li", "nmar"), ("rdn", "cnnmar")])
+def test_methods_that_are_level_here_have_nobody_s_order(pair: tuple[str, str]) -> None:
+    """The better one is in the lower row of the paper's table, and in the upper one."""
+    assert reproduce(_run(dict.fromkeys(pair, 20.0)), "table2").comparisons[0].agreement == ((0, 1),) * 6
+
+
 def test_only_cases_that_all_methods_solved_are_averaged() -> None:
     run = _run({"li": 20.0, "nmar": 22.0})
     failed = (run.rows["method"] == "li") & (run.rows["case_id"] == "c5")
@@ -81,6 +88,21 @@ def test_only_cases_that_all_methods_solved_are_averaged() -> None:
     assert rows["nmar"][5].ours == 22.0 + 2.5
     assert math.isnan(rows["nmar"][4].ours)
     assert any("means over 4 cases" in note for note in result.notes)
+    assert any("groups hold 1, 1, 1, 1, 0 cases: our averages are of all cases" in note for note in result.notes)
+    assert not any("groups hold" in note for note in reproduce(_run({"li": 20.0, "nmar": 22.0}), "table2").notes)
+
+
+def test_a_case_without_a_number_of_one_method_drops_for_all() -> None:
+    steady = [1.0 + k / 100 for k in range(12)]
+    run = _patients({"li": [0.0] * 12, "dudonet": steady})
+    run.rows.loc[(run.rows["method"] == "dudonet") & (run.rows["case_id"] == "c3-2"), PSNR] = math.nan
+    result = reproduce(run, "table2")
+    assert any("means over 59 cases" in note for note in result.notes)
+    rows = {label: entries for _, label, entries in result.comparisons[0].rows}
+    assert rows["dudonet"][1].ours == pytest.approx(30.0 + np.mean([*steady[:3], *steady[4:]]))
+    (claim,) = result.claims
+    assert claim.verdict == "supported" and claim.p == 2 * 0.5**12
+    assert claim.ours == pytest.approx((5 * sum(steady) - steady[3]) / 59)
 
 
 def test_groups_that_are_not_the_papers_are_not_compared_and_all_cases_count() -> None:
@@ -140,12 +162,14 @@ def test_what_the_paper_says_is_tested_on_patients(tmp_path: Path) -> None:
     assert image.verdict == "open"
     assert consistency.verdict == "contradicted"
     assert consistency.ours == pytest.approx(-np.mean(steady))
+    assert consistency.interval is not None
     assert consistency.interval[0] < consistency.ours < consistency.interval[1] < 0
     assert pyramid.verdict == "supported"
     assert pyramid.where == "groups 4, 5"
     assert pyramid.ours == pytest.approx(np.mean(steady))
     # Twelve patients of one sign: the smallest p there is, times the number of claims at most.
-    assert 2 * 0.5**12 <= both.p <= 4 * 2 * 0.5**12
+    assert both.p is not None and 2 * 0.5**12 <= both.p <= 4 * 2 * 0.5**12
+    assert not any("too few" in note for note in result.notes)
     html, _, table = write_reproduction(result, tmp_path)
     assert html.read_text().count("supported</td>") == 2
     verdicts = [row["verdict"] for row in csv.DictReader(table.read_text().splitlines())]
@@ -168,6 +192,53 @@ def test_what_other_papers_say_is_tested_where_both_methods_were_run(tmp_path: P
     assert next(csv.DictReader(table.read_text().splitlines()))["paper"] == "27.51 to 25.47 (Lin 2019)"
 
 
+@pytest.mark.parametrize(("patients", "methods", "intervals", "tests"), [
+    (5, ["nmar"], False, False), (6, ["nmar"], True, True), (6, ["nmar", "cgan"], True, False),
+])  # fmt: skip
+def test_of_too_few_patients_nothing_is_said(
+    patients: int,
+    methods: list[str],
+    intervals: bool,
+    tests: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of five no difference of two methods can be significant, of six none of several."""
+    steady = [1.0 + k / 100 for k in range(patients)]
+    run = _patients({"li": [0.0] * patients, **dict.fromkeys(methods, steady)})
+    result = reproduce(run, "literature")
+    assert len(result.claims) == len(methods)
+    for claim in result.claims:
+        assert (claim.interval is not None, claim.p is not None) == (intervals, tests)
+        assert claim.verdict == ("supported" if tests else "–")
+        assert claim.ours == pytest.approx(np.mean(steady))
+    told = f"{patients} patients are too few to tell whether a claim holds."
+    assert (told in result.notes) is not tests
+    html, table = write_reproduction(result, tmp_path)
+    page = html.read_text()
+    assert (told in page) is not tests and ("<td>–</td>" in page) is not tests
+    for line in csv.DictReader(table.read_text().splitlines()):
+        assert line["patients"] == str(patients)
+        assert (line["low"] != "", line["p"] != "") == (intervals, tests)
+    monkeypatch.setattr("marbench.results.store.open_run", lambda folder: run)
+    words = ["literature", "--run", str(tmp_path), "--out", str(tmp_path / "out")]
+    shown = CliRunner().invoke(command, words, catch_exceptions=False).output
+    assert (told in shown) is not tests and "nan" not in shown
+
+
+def test_a_draw_is_shown_and_not_tested_and_costs_the_others_nothing(tmp_path: Path) -> None:
+    steady = [1.0 + k / 100 for k in range(12)]
+    run = _patients({"li": [0.0] * 12, "nmar": steady, "dicdnet": [0.0] * 12, "indudonet": steady})
+    result = reproduce(run, "literature")
+    tested, draw = result.claims
+    assert (tested.p, tested.verdict) == (2 * 0.5**12, "supported")
+    assert (draw.better, draw.worse, draw.p, draw.verdict) == ("indudonet", "dicdnet", None, "–")
+    assert draw.interval is not None and draw.interval[0] > 0
+    assert not any("too few" in note for note in result.notes)
+    html, _ = write_reproduction(result, tmp_path)
+    assert html.read_text().count("<td>–</td><td>–</td>") == 1
+
+
 def test_every_method_of_which_papers_speak_is_shipped() -> None:
     published = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))
     spoken = {claim[side] for claim in published["literature"]["claims"] for side in ("better", "worse")}
@@ -186,6 +257,22 @@ def test_times_are_medians_with_the_ratio_that_the_paper_claims(tmp_path: Path) 
     assert any("4.00 times as fast as RDN-CT; in the paper 3.86" in note for note in result.notes)
     html, *_ = write_reproduction(result, tmp_path)
     assert "A &lt;b&gt;CPU" in html.read_text()
+
+
+def test_times_are_of_the_machine_that_timed_most_of_the_table() -> None:
+    first = _run({"li": 1.0}, timings={"rdn": 0.4, "dudonet": 0.1})
+    later = _run({"li": 1.0}, timings={"dudonet": 0.7, "tv": 3.0, "zeng": 3.0}).timings
+    later = later.assign(host_id="another", device_name="Another CPU")
+    run = replace(first, timings=pd.concat([first.timings, later], ignore_index=True))
+    result = reproduce(run, "table3")
+    rows = {label: entries[0].ours for _, label, entries in result.comparisons[0].rows}
+    assert (rows["rdn"], rows["dudonet"]) == (0.8, 0.2)
+    assert any("medians on A <b>CPU</b> (cpu), 2 threads" in note for note in result.notes)
+    # Of two that timed as many the newer one counts.
+    both = pd.concat([first.timings, first.timings.assign(seconds=1.0, threads=4)], ignore_index=True)
+    result = reproduce(replace(run, timings=both), "table3")
+    rows = {label: entries[0].ours for _, label, entries in result.comparisons[0].rows}
+    assert (rows["rdn"], rows["dudonet"]) == (1.0, 1.0)
 
 
 def test_the_training_of_our_networks_is_told_beside_them(tmp_path: Path) -> None:
@@ -223,8 +310,6 @@ def test_the_published_averages_are_the_means_of_their_groups() -> None:
 
 
 def test_the_command_prints_and_writes_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from marbench.cli.reproduce import command
-
     monkeypatch.setattr("marbench.results.store.open_run", lambda folder: _run({"li": 20.0, "dudonet": 30.0}, folder))
     result = CliRunner().invoke(command, ["table2", "--run", str(tmp_path)], catch_exceptions=False)
     assert result.exit_code == 0

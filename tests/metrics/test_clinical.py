@@ -180,6 +180,10 @@ def test_the_scorer_of_the_challenge_turns_the_picture_and_not_the_body() -> Non
     assert score("proton_range[aapm2024]", image, reference) == pytest.approx(abs(one - other).max() / other.max())
 
 
+def test_an_image_of_nothing_is_wrong_by_the_whole_range() -> None:
+    assert score("proton_range[aapm2024]", np.full_like(TRUTH, -1024.0)) == 1
+
+
 def test_a_slice_without_a_place_has_no_number_and_no_error() -> None:
     water = np.where(BODY, 200.0, -1000.0)
     nothing = Reference(water, METAL, raw=water, pixel_mm=1.0)
