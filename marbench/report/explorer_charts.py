@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from marbench.metrics.measure import Measure
 from marbench.report.axes import Axis, linear_axis, log_axis
+from marbench.report.labels import CHARACTER, cut
 
 __all__ = ["NARROW", "WIDTH", "Area", "AreaPanel", "Duel", "Shape", "Shapes", "against_area", "distributions", "duels"]
 
@@ -26,7 +27,8 @@ class Shape:
     ----------
     method : int
         Its place among the methods that were given.
-    label : str
+    label, name : str
+        In whole, and as far as there is room beside the row.
     middle : float
         Its row's coordinate.
     violin, points : str
@@ -42,6 +44,7 @@ class Shape:
 
     method: int
     label: str
+    name: str
     middle: float
     violin: str
     points: str
@@ -67,6 +70,7 @@ class AreaPanel:
 
     method: int
     label: str
+    name: str
     points: str
     line: str
 
@@ -127,6 +131,7 @@ def _shape(method: int, label: str, values: NDArray[np.float64], x: Axis, middle
     return Shape(
         method=method,
         label=label,
+        name=cut(label, int((x.start - 10) / CHARACTER)),
         middle=round(middle, 1),
         violin=_violin(values, x, middle),
         points=_points(values, x, middle),
@@ -190,7 +195,7 @@ def against_area(
     for method, (label, row, good) in enumerate(zip(labels, scores, finite, strict=True)):
         if good.any():
             dots, line = _dots(row, areas, good, x, y), _medians(row, areas, good, groups, x, y)
-            panels.append(AreaPanel(method, label, dots, line))
+            panels.append(AreaPanel(method, label, cut(label, int((x.end - x.start) / CHARACTER)), dots, line))
     return Area(_SMALL_WIDTH, _SMALL_HEIGHT, x, y, panels[0].line, tuple(panels))
 
 

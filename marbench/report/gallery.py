@@ -71,6 +71,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         "titles": titles,
         "uncorrected": next((method for method in findings.methods if method in benchmark.uncorrected), None),
         "measures": [[measure.title, measure.unit, measure.digits] for measure in measures],
+        "together": len(board.ranking.together) if board else 0,
         "windows": WINDOWS,
         "error": ERROR_RANGE_HU,
         "scan": _scan(benchmark.spec),
@@ -78,6 +79,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     }
     judged = [findings.entries[method].title for method in findings.judged] if board else []
     context = {"data": data, "cases": cases, "judged": judged, "board": board, "error_range": ERROR_RANGE_HU}
+    context["most_with_sinograms"] = MOST_WITH_SINOGRAMS
     return context | {"all_cases": len(table.ids), "more_commands": _commands(benchmark)}
 
 

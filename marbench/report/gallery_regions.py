@@ -17,7 +17,7 @@ LOOKS = {
     "metal_region": ("near metal", "#ff5050"),
     "noise": ("noise", "#40e040"),
     "bone_edge": ("edges of bone", "#40d8ff"),
-    "soft_edge": ("edges of soft tissue", "#ffb020"),
+    "soft_edge": ("edges of soft tissue", "#00b890"),
     "streak": ("streaks", "#ff60ff"),
     "artifact_free": ("free of artifacts", "#a080ff"),
     "target": ("proton target", "#ffff50"),

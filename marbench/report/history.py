@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from marbench.metrics.measure import Measure
 from marbench.report.axes import Axis, linear_axis
 from marbench.report.formats import number
+from marbench.report.labels import beside
+from marbench.report.rank_chart import look
 from marbench.report.site_state import Entry, Record
 
 __all__ = ["HistoryChart", "HistoryLine", "HistoryPoint", "history_charts"]
 
 _WIDTHS = {"wide": 900, "narrow": 350}
 _LEFT, _TOP, _BOTTOM, _ROW, _TICK = 46, 12, 30, 15, 84
-_COLOURS, _CHARACTER = 8, 7.2
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class HistoryLine:
 
     title: str
     colour: int
+    stroke: int
     points: tuple[HistoryPoint, ...]
     path: str
     label_y: float
@@ -78,7 +80,8 @@ def history_charts(records: Sequence[Record], measure: Measure, cases: int) -> d
 
 def _chart(found: dict[str, list[tuple[Record, Entry, float]]], measure: Measure, width: int) -> HistoryChart:
     titles = {method: entries[-1][1].title or method for method, entries in found.items()}
-    right = width - min(0.4 * width, _CHARACTER * max(map(len, titles.values())) + 16)
+    shown, right = beside(list(titles.values()), width, 16)
+    names = dict(zip(titles, shown, strict=True))
     scores = [score for entries in found.values() for *_, score in entries]
     height = _TOP + _BOTTOM + max(220, _ROW * len(found))
     y = linear_axis(scores, height - _BOTTOM, _TOP)
@@ -95,7 +98,7 @@ def _chart(found: dict[str, list[tuple[Record, Entry, float]]], measure: Measure
             for record, _, score in found[method]
         )
         path = "M" + "L".join(f"{point.x} {point.y}" for point in points)
-        lines.append(HistoryLine(titles[method], index % _COLOURS, points, path, label_y))
+        lines.append(HistoryLine(names[method], *look(index), points, path, label_y))
     return HistoryChart(width, height, right, y, _ticks(places), tuple(lines))
 
 

@@ -11,15 +11,16 @@ from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark
 from marbench.report.entries import Entry
 from marbench.report.formats import number
+from marbench.report.labels import beside
 from marbench.report.standings import Standings
 from marbench.report.stats import Comparison, bootstrap_means, compare
 from marbench.report.tables import case_scores
 
-__all__ = ["RankChart", "RankLine", "RankPoint", "group_comparisons", "rank_chart"]
+__all__ = ["RankChart", "RankLine", "RankPoint", "group_comparisons", "look", "rank_chart"]
 
-_COLOURS = 8
+# As in the style sheet. With each stroke all colours come again.
+_COLOURS, _STROKES = 8, 4
 _ROW, _TOP, _BOTTOM = 30, 14, 40
-_CHARACTER = 7.2
 _ROOM = 60
 
 
@@ -48,8 +49,7 @@ class RankLine:
 
     title: str
     colour: int
-    dash: int
-    baseline: bool
+    stroke: int
     points: tuple[RankPoint, ...]
     path: str
     label_y: float
@@ -88,8 +88,8 @@ def rank_chart(
         return None
     measure = board.measures[0]
     titles = [entries[method].title for method in methods]
+    names, right = beside(titles, width, 14)
     left = 30.0
-    right = width - min(0.4 * width, _CHARACTER * max(map(len, titles)) + 14)
     # The marks of a column stand side by side, over at most six tenths of the way to the next one.
     step = (right - left - 24) / (len(columns) - 0.4)
     spread = min(5.0, 0.6 * step / len(methods))
@@ -100,36 +100,30 @@ def rank_chart(
 
     results = [board.comparisons[measure.id] if group == 0 else comparisons[group] for group in columns]
     lines = []
-    for index, method in enumerate(methods):
+    for index, (title, name) in enumerate(zip(titles, names, strict=True)):
         shift = spread * (index - (len(methods) - 1) / 2)
         points = []
         for x, group, result in zip(places, columns, results, strict=True):
             first, last = result.rank_interval[index]
             ends = (height_of(first), height_of(last)) if result.decides else None
-            told = f"{titles[index]}, {_name(group)}: {_told(result, index, measure)}"
+            told = f"{title}, {_name(group)}: {_told(result, index, measure)}"
             points.append(RankPoint(round(x + shift, 1), height_of(int(result.rank[index])), ends, told))
         path = "M" + "L".join(f"{point.x} {point.y}" for point in points)
-        entry = entries[method]
-        lines.append(
-            RankLine(
-                title=titles[index],
-                colour=index % _COLOURS,
-                dash=index // _COLOURS,
-                baseline=entry.baseline,
-                points=tuple(points),
-                path=path,
-                label_y=height_of(index + 1),
-            )
-        )
-    names = [
+        lines.append(RankLine(name, *look(index), tuple(points), path, height_of(index + 1)))
+    headings = [
         (x, str(group) if group else "All cases" if step > _ROOM else "All")
         for x, group in zip(places, columns, strict=True)
     ]
     ranks = tuple((height_of(rank), rank) for rank in range(1, len(methods) + 1))
     height = _TOP + _ROW * len(methods) + _BOTTOM
     return RankChart(
-        width, height, right, tuple(names), ranks, tuple(lines), any(line.points[-1].ends for line in lines)
+        width, height, right, tuple(headings), ranks, tuple(lines), any(line.points[-1].ends for line in lines)
     )
+
+
+def look(index: int) -> tuple[int, int]:
+    """Return the colour and the stroke of a chart's line by its number: 32 lines can be told apart."""
+    return index % _COLOURS, index // _COLOURS % _STROKES
 
 
 def group_comparisons(benchmark: Benchmark, board: Standings) -> dict[int, Comparison]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from marbench.report.axes import Axis, linear_axis
+from marbench.report.labels import cut, text_width
 
 __all__ = ["NARROW", "WIDTH", "Point", "Scatter", "pareto_front", "scatter"]
 
@@ -61,12 +62,13 @@ class Mark:
 
 @dataclass(frozen=True)
 class Scatter:
-    """A drawing, in units of its own view box."""
+    """A drawing, in units of its own view box; ``worse`` is the coordinate of that end of the scores."""
 
     width: int
     height: int
     x: Axis
     y: Axis
+    worse: float
     marks: tuple[Mark, ...]
     front: str
 
@@ -85,7 +87,9 @@ def scatter(
     x = axis([point.at for point in ordered], _LEFT, width - _RIGHTS[width])
     y = linear_axis([point.score for point in ordered], height - _BOTTOM, _TOP)
     front = pareto_front(ordered, higher_is_better)
-    return Scatter(width, height, x, y, _place(ordered, front, x, y, width - _EDGE), _steps(front, x, y))
+    worse = y.start if higher_is_better else y.end
+    marks = _place(ordered, front, x, y, width - _EDGE)
+    return Scatter(width, height, x, y, worse, marks, _steps(front, x, y, worse))
 
 
 def pareto_front(points: Sequence[Point], higher_is_better: bool = True) -> list[Point]:
@@ -98,9 +102,9 @@ def pareto_front(points: Sequence[Point], higher_is_better: bool = True) -> list
     return front
 
 
-def _steps(front: Sequence[Point], x: Axis, y: Axis) -> str:
+def _steps(front: Sequence[Point], x: Axis, y: Axis, worse: float) -> str:
     """Return the SVG path of the front: what can be had by then."""
-    path = f"M{x(front[0].at)} {y.start}V{y(front[0].score)}"
+    path = f"M{x(front[0].at)} {worse}V{y(front[0].score)}"
     for point in front[1:]:
         path += f"H{x(point.at)}V{y(point.score)}"
     return f"{path}H{x.end}"
@@ -113,8 +117,8 @@ def _place(points: Sequence[Point], front: Sequence[Point], x: Axis, y: Axis, ed
     taken = [_square(*at, _MARK) for at in drawn.values()]
     found = {}
     for point in (*front, *(point for point in points if point not in front)):
-        text, others = _shortened(point.label), [drawn[other] for other in points if other != point]
-        labels = (_Label.at(drawn[point], place, _CHARACTER * len(text), others) for place in _PLACES)
+        text, others = cut(point.label, _LONGEST), [drawn[other] for other in points if other != point]
+        labels = (_Label.at(drawn[point], place, _CHARACTER * text_width(text), others) for place in _PLACES)
         label = min(labels, key=lambda label: (label.cost([*taken, *lines], limits), label.leader is not None))
         free = label.cost(taken, limits) == 0
         taken += label.boxes if free else ()
@@ -133,10 +137,6 @@ def _lines(front: Sequence[Point], x: Axis, y: Axis) -> list[Box]:
         if after:
             lines.append((right - 2, y(after.score), right + 2, y(point.score)))
     return lines
-
-
-def _shortened(label: str) -> str:
-    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
 
 
 @dataclass(frozen=True)

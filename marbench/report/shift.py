@@ -76,14 +76,16 @@ class AxisTable:
     cells: dict[str, tuple[Cell, ...]]
 
     @property
-    def reasons(self) -> dict[str, tuple[str, ...]]:
-        """Why there is no number → at which points."""
-        found: dict[str, dict[str, None]] = {}
-        for cells in self.cells.values():
-            for (point, _, _), cell in zip(self.points, cells, strict=True):
-                if cell.reason:
-                    found.setdefault(cell.reason, {})[self.axis.named(point)] = None
-        return {reason: tuple(points) for reason, points in found.items()}
+    def reasons(self) -> dict[str, dict[tuple[str, ...], tuple[str, ...]]]:
+        """Why there is no number → at which points → of which methods."""
+        found: dict[str, dict[tuple[str, ...], tuple[str, ...]]] = {}
+        for method, cells in self.cells.items():
+            for reason in dict.fromkeys(cell.reason for cell in cells if cell.reason):
+                told = zip(self.points, cells, strict=True)
+                points = tuple(self.axis.named(point) for (point, _, _), cell in told if cell.reason == reason)
+                where = found.setdefault(reason, {})
+                where[points] = (*where.get(points, ()), method)
+        return found
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,15 @@ from itertools import pairwise
 from marbench.metrics.measure import Measure
 from marbench.report.axes import Axis, linear_axis
 from marbench.report.formats import signed
-from marbench.report.rank_chart import RankLine, RankPoint
+from marbench.report.labels import CHARACTER, cut, text_width
+from marbench.report.rank_chart import RankLine, RankPoint, look
 from marbench.report.shift import AxisTable, Change, ShiftTables
 
 __all__ = ["ShiftChart", "shift_chart"]
 
-_COLOURS = 8
 _LEFT, _TOP, _BOTTOM, _ROW = 46, 14, 42, 15
-_CHARACTER = 7.2
 _LEAST_HEIGHT = 230
-_LONGEST = {"wide": 40, "narrow": 12}
+_LONGEST = {"wide": 38, "narrow": 12}
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,12 @@ def shift_chart(tables: ShiftTables, table: AxisTable, width: int, kind: str) ->
     drawn = {method: changes for method, changes in drawn.items() if sum(change is not None for change in changes) > 1}
     if not drawn:
         return None
-    titles = {method: _cut(tables.base.entries[method].title, _LONGEST[kind]) for method in drawn}
-    right = width - min(0.4 * width, _CHARACTER * max(map(len, titles.values())) + 24)
+    titles = {method: cut(tables.base.entries[method].title, _LONGEST[kind]) for method in drawn}
+    right = width - min(0.4 * width, CHARACTER * max(map(text_width, titles.values())) + 24)
     step = (right - _LEFT - 40) / max(1, len(table.points) - 1)
     names = [point.label for point, _, _ in table.points]
     # Labels that would touch stand on two lines in turn.
-    second = _ROW if any(_CHARACTER * (len(a) + len(b)) / 2 > step for a, b in pairwise(names)) else 0
+    second = _ROW if any(CHARACTER * (text_width(a) + text_width(b)) / 2 > step for a, b in pairwise(names)) else 0
     bottom = _TOP + max(_LEAST_HEIGHT, _ROW * len(drawn))
     y = linear_axis([value for changes in drawn.values() for value in _extent(changes)], bottom, _TOP)
     places = [round(_LEFT + 20 + index * step, 1) for index in range(len(table.points))]
@@ -97,7 +96,7 @@ def _line(
         points.append(RankPoint(x, y(change.mean), ends, told))
         path += f"{pen}{x} {y(change.mean)}"
         pen = "L"
-    return RankLine(entry.title, index % _COLOURS, index // _COLOURS, entry.baseline, tuple(points), path, label)
+    return RankLine(entry.title, *look(index), tuple(points), path, label)
 
 
 def _told(change: Change, measure: Measure) -> str:
@@ -109,10 +108,6 @@ def _told(change: Change, measure: Measure) -> str:
 def _extent(changes: Sequence[Change | None]) -> list[float]:
     """Return the values that a line takes, with the ends of its bars."""
     return [value for change in changes if change for value in (0.0, change.mean, *(change.ends or ()))]
-
-
-def _cut(title: str, longest: int) -> str:
-    return title if len(title) <= longest else f"{title[: longest - 1]}…"
 
 
 def _apart(wanted: Sequence[float], lowest: float) -> list[float]:

@@ -49,6 +49,8 @@ class Standings:
         By the mean over all cases of the first measure.
     groups : tuple of int
         The metal-size groups.
+    cases : tuple of int
+        How many there are in every column: all, then the size groups. A mean may rest on fewer.
     scores : dict
         (method, measure id) → one `Score` per column: all cases, then the size groups.
     comparisons : dict
@@ -60,6 +62,7 @@ class Standings:
     convention: str
     ranking: Ranking
     groups: tuple[int, ...]
+    cases: tuple[int, ...]
     scores: dict[tuple[str, str], tuple[Score, ...]]
     comparisons: dict[str, Comparison]
     patients: int
@@ -114,10 +117,12 @@ def standings(benchmark: Benchmark, convention: str) -> Standings:
     measures = benchmark.measures_under(convention)
     ranking = rank_methods(benchmark, measures)
     cases = _Cases.of(benchmark, ranking)
+    sizes = benchmark.rows.groupby("size_group")["case_id"].nunique()
     return Standings(
         convention=convention,
         ranking=ranking,
         groups=benchmark.groups,
+        cases=(benchmark.cases, *(int(sizes.get(group, 0)) for group in benchmark.groups)),
         scores={
             key: value for measure in measures for key, value in _scores(score_table(benchmark, measure), cases).items()
         },

@@ -7,8 +7,8 @@ of two methods is said of one number, the difference of their means over all cas
 
 Its sign gives the order, the cluster bootstrap over patients its interval, and a sign-flip test of the D_p its p-value.
 So the method with the best mean can never be called significantly worse than another. It is the best by the same data
-that then judge the others, so what is claimed is a set: with 95 % the truly best method is among those that are not told
-apart from the first. Arrays only; higher is better unless said otherwise.
+that then judge the others, so what is claimed is a set: with 95 % the truly best method is among those that are not
+told apart from the first. Arrays only; higher is better unless said otherwise.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ def _draw(axes: Axes, chart: Scatter, measure: Measure) -> None:
         axes.plot([x.start, x.end], [y(tick)] * 2, color="0.88", linewidth=0.6)
         axes.text(x.start - 8, y(tick), f"{tick:g}", ha="right", va="center", color="0.3")
     front = [mark for mark in chart.marks if mark.on_front]
-    corners = [(front[0].x, y.start)]
+    corners = [(front[0].x, chart.worse)]
     for mark in front:
         corners += [(mark.x, corners[-1][1]), (mark.x, mark.y)]
     axes.plot(*zip(*corners, (x.end, corners[-1][1]), strict=True), color="#0b5394", linewidth=0.9, alpha=0.65)
@@ -92,5 +92,5 @@ def _draw(axes: Axes, chart: Scatter, measure: Measure) -> None:
         anchor = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
         axes.text(mark.text_x, mark.text_y, mark.text, ha=anchor, va="baseline")
     axes.text((x.start + x.end) / 2, chart.height - 4, "year of the paper", ha="center", va="bottom")
-    named = f"mean {measure.title}, {measure.unit}" if measure.unit else f"mean {measure.title}"
-    axes.text(4, (y.start + y.end) / 2, named, ha="left", va="center", rotation=90)
+    named = [f"mean {measure.title}", measure.unit, "" if measure.higher_is_better else "lower is better"]
+    axes.text(4, (y.start + y.end) / 2, ", ".join(filter(None, named)), ha="left", va="center", rotation=90)

@@ -50,7 +50,14 @@ window.marbench = window.marbench || {};
     if (hash !== location.hash) history.replaceState(null, "", location.href.split("#")[0] + hash);
   };
 
+  // What fields are set to, in the words of the form; nothing of those that choose all.
+  /** @type {Shared["wordsOf"]} */
+  const wordsOf = (form, names) => fieldsOf(form).filter((field) => names.includes(field.name) && field.value.trim()).map((field) => {
+    const value = field instanceof HTMLSelectElement ? field.selectedOptions[0].text : `“${field.value.trim()}”`;
+    return `${field.labels?.[0].querySelector(".sr")?.textContent?.toLowerCase()}: ${value}`;
+  });
+
   // An address typed or gone back to, that of the page as it opens too; a fragment without a value is somebody's anchor.
   window.addEventListener("hashchange", () => { if (!location.hash || location.hash.includes("=")) location.reload(); });
-  Object.assign(window.marbench, { readAddress, writeAddress });
+  Object.assign(window.marbench, { readAddress, writeAddress, wordsOf });
 })();

@@ -69,6 +69,7 @@
     for (const [name, value] of Object.entries({ class: "picked", r: 5, cx: point.x.toFixed(1), cy: point.y.toFixed(1) })) ring.setAttribute(name, String(value));
     mark.dataset.at = String(point.at);
     const line = mark.closest("figure")?.querySelector(".reading");
+    line?.setAttribute("aria-live", "polite");
     const score = `${data.titles[Number(mark.dataset.method)]}: ${print(point.score, measure.digits)} ${measure.unit}`.trim();
     line?.replaceChildren(`${score} on ${cases.ids[point.at]}, ${cases.regionNames[cases.regions[point.at]]}, ${print(cases.areas[point.at], 0)} mm² of metal. `);
     const target = address(cases, point.at);

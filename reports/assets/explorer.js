@@ -10,6 +10,7 @@
   const headings = all("thead th", table);
   const before = /** @type {HTMLButtonElement} */ (one("#page-before"));
   const after = /** @type {HTMLButtonElement} */ (one("#page-after"));
+  const paging = /** @type {HTMLInputElement} */ (tools.elements.namedItem("page"));
   const ROWS = 25;
   /** @typedef {(number | null)[]} Column one value per case */
   /** @type {Map<string, Column[]>} */
@@ -20,7 +21,6 @@
   let order = [];
   /** @type {Order} */
   let sorting = { column: "mean", up: true };
-  let page = 0;
   /** @type {{ mean: Column, spread: Column } | null} */
   let summary = null;
 
@@ -95,10 +95,9 @@
       return (first < second ? -sign : first > second ? sign : 0) || a - b;
     };
     order = [...cases.ids.keys()].filter((at) => passes(cases, at, wanted, bad)).sort(compare);
-    page = 0;
     one("#explorer-said").textContent = "";
-    one("#explorer-status").textContent = order.length < cases.ids.length ? `${order.length} of ${cases.ids.length} cases` : "";
-    window.marbench.writeAddress(tools, choice("order") ? null : sorting);
+    const found = [`${order.length} of ${cases.ids.length} cases`, ...window.marbench.wordsOf(tools, Object.keys(wanted))];
+    one("#explorer-status").textContent = order.length < cases.ids.length ? found.join("; ") : "";
     show();
   };
 
@@ -157,17 +156,20 @@
     if (!cases) return;
     const values = scores.get(measure().key) ?? [];
     const bad = failures(cases);
-    const from = page * ROWS;
+    const last = Math.max(1, Math.ceil(order.length / ROWS));
+    const page = Math.min(last, Math.max(1, Math.round(Number(paging.value)) || 1));
+    const from = (page - 1) * ROWS;
     one("tbody", table).replaceChildren(...order.slice(from, from + ROWS).map((at) => row(cases, at, values, bad)));
     for (const heading of headings) {
       if (heading.dataset.column === sorting.column) heading.setAttribute("aria-sort", sorting.up ? "ascending" : "descending");
       else heading.removeAttribute("aria-sort");
     }
     one("#shown-measure").textContent = measure().key;
-    const last = Math.max(1, Math.ceil(order.length / ROWS));
-    one("#page-now").textContent = order.length ? `${from + 1}–${Math.min(order.length, from + ROWS)} of ${order.length}` : "No case";
-    before.disabled = page === 0;
-    after.disabled = page + 1 >= last;
+    one("#page-now").textContent = order.length ? `${from + 1}–${Math.min(order.length, from + ROWS)} of ${order.length} case${order.length === 1 ? "" : "s"}` : "No case";
+    before.disabled = page === 1;
+    after.disabled = page === last;
+    paging.value = String(page);
+    window.marbench.writeAddress(tools, choice("order") ? null : sorting);
   };
 
   const orderBy = (/** @type {string} */ name) => {
@@ -214,6 +216,7 @@
       const column = heading.dataset.column ?? "";
       const first = !["area", "spread"].includes(column);
       sorting = { column, up: sorting.column === column ? !sorting.up : first };
+      paging.value = "1";
       reflectOrder();
       arrange();
     });
@@ -221,12 +224,13 @@
   tools.addEventListener("submit", (event) => event.preventDefault());
   tools.addEventListener("input", (event) => {
     const name = event.target instanceof Element ? event.target.getAttribute("name") : "";
+    paging.value = "1";
     if (name === "measure") { choose(); return; }
     if (name === "order") orderBy(choice("order"));
     arrange();
   });
   tools.addEventListener("reset", () => setTimeout(choose));
-  const turn = (/** @type {number} */ by) => { if (!summary) return; page += by; show(); table.scrollIntoView({ block: "nearest" }); };
+  const turn = (/** @type {number} */ by) => { if (!summary) return; paging.value = String(Number(paging.value) + by); show(); table.scrollIntoView({ block: "nearest" }); };
   before.addEventListener("click", () => turn(-1));
   after.addEventListener("click", () => turn(1));
   const named = window.marbench.readAddress(tools);

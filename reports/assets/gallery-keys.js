@@ -11,7 +11,7 @@
     /** @type {Record<string, () => void>} */
     const KEYS = {
       t: () => viewer.flipTo("truth"), u: () => viewer.flipTo("uncorrected"), ",": () => viewer.flipBy(-1), ".": () => viewer.flipBy(1),
-      g: () => change({ layout: "grid" }), f: () => change({ layout: "flip" }), s: () => change({ layout: "swipe" }), Escape: () => change({ layout: "grid" }),
+      g: () => change({ layout: "grid" }), f: () => change({ layout: "flip" }), s: () => change({ layout: "swipe" }), escape: () => change({ layout: "grid" }),
       i: () => viewer.show("image"), e: () => viewer.show("error"), n: () => viewer.show("sinogram"), d: () => viewer.show("residual"),
       c: () => change({ contour: !state().contour }), z: () => change({ inset: !state().inset }), w: viewer.exchangeDrag, r: viewer.reset,
       "+": () => viewer.zoomBy(1.25), "=": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8),
@@ -28,15 +28,21 @@
       else viewer.moveProbe(down, across);
     };
 
+    // As Caps Lock or Shift may have it; where the layout has no Latin letters, that of the key's place.
+    /** @type {(event: KeyboardEvent) => string} */
+    const named = ({ key, code }) => (/^[\x20-\x7e]+$/.test(key) ? key : code.replace(/^Key/, "")).toLowerCase();
+
     document.addEventListener("keydown", (event) => {
       const target = event.target instanceof Element ? event.target : document.body;
       const typing = target.matches("input:not([type=radio]):not([type=checkbox]), select, textarea");
+      // Who speaks to the machine types letters by chance.
+      if (!state().keys && event.key.length === 1) return;
       if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
       if (ARROWS[event.key]) {
         if (target.tagName !== "CANVAS") return;
         move(ARROWS[event.key], event.shiftKey);
       } else if (/^[1-9]$/.test(event.key)) viewer.flipToNumber(Number(event.key));
-      else if (KEYS[event.key]) KEYS[event.key]();
+      else if (KEYS[named(event)]) KEYS[named(event)]();
       else return;
       event.preventDefault();
     });

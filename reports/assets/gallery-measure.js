@@ -62,14 +62,21 @@
     }
     /** @type {(count: number) => number} */
     const wide = (count) => (width - GAP * (count - 1)) / count;
-    /** @type {(count: number) => number} */
-    const seen = (count) => Math.min(wide(count), ((height - GAP) / Math.ceil(panes.length / count) - CAPTION) * aspect);
-    const counts = panes.map((_, index) => index + 1);
-    const best = counts.reduce((a, b) => (seen(b) > seen(a) ? b : a));
-    const fits = !columns && width >= 600 && seen(best) >= (below ? SMALLER : SMALLEST);
-    const scrolled = width < 600 ? Math.min(2, panes.length) : Math.max(1, Math.min(panes.length, Math.floor(width / SMALLEST)));
-    const chosen = columns || (fits ? best : scrolled);
-    box.style.gridTemplateColumns = `repeat(${chosen}, ${fits ? `${Math.floor(seen(best))}px` : "minmax(0, 1fr)"})`;
+    /** @type {(caption: number) => void} */
+    const arrange = (caption) => {
+      /** @type {(count: number) => number} */
+      const seen = (count) => Math.min(wide(count), ((height - GAP) / Math.ceil(panes.length / count) - caption) * aspect);
+      const counts = panes.map((_, index) => index + 1);
+      const best = counts.reduce((a, b) => (seen(b) > seen(a) ? b : a));
+      const fits = !columns && width >= 600 && seen(best) >= (below ? SMALLER : SMALLEST);
+      const scrolled = width < 600 ? Math.min(2, panes.length) : Math.max(1, Math.min(panes.length, Math.floor(width / SMALLEST)));
+      const chosen = columns || (fits ? best : scrolled);
+      box.style.gridTemplateColumns = `repeat(${chosen}, ${fits ? `${Math.floor(seen(best))}px` : "minmax(0, 1fr)"})`;
+    };
+    arrange(CAPTION);
+    // Scores that need another line in panes of this width take its height from all of them.
+    const needed = Math.max(...panes.map((pane) => pane.root.offsetHeight - pane.canvas.offsetHeight));
+    if (needed > CAPTION) arrange(needed);
   };
 
   // Each pane with its caption, and below them what all have in common.

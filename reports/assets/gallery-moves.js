@@ -136,7 +136,7 @@
       redraw();
     };
     /** @type {Moves["show"]} */
-    const show = (wanted) => { if (!G.isSinogram(wanted) || current().sinograms) change({ view: wanted }); };
+    const show = (wanted) => change({ view: wanted });
     /** @type {Moves["flipToNumber"]} */
     const flipToNumber = (number) => flipTo(listed().find((entry) => entry.number === number)?.key);
     return { setWindow, zoomAt, hooks, step, flipTo, flipBy, moveProbe, reset, zoomBy, zoomToMetal, toggleRoi, growRoi, toggleProfile, exchangeDrag, show, flipToNumber };

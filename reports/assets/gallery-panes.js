@@ -23,6 +23,10 @@
     return made;
   };
 
+  // Where there is no room for all of a text, the pointer tells it.
+  /** @type {Gallery["tell"]} */
+  const tell = (part, text, title = text) => { Object.assign(part, { textContent: text, title }); };
+
   /** @type {Gallery["makePane"]} */
   const makePane = () => {
     const root = element("figure", "pane");
@@ -196,5 +200,5 @@
     return [(x - shiftX) / scaleX / picture.columns, (y - shiftY) / scaleY / picture.rows];
   };
 
-  Object.assign(window.marbenchGallery, { find, element, makePane, sizeOf, draw, locate, look });
+  Object.assign(window.marbenchGallery, { find, element, tell, makePane, sizeOf, draw, locate, look });
 })();

@@ -11,9 +11,9 @@
     const images = [
       { ...plain, key: "truth", name: "truth", label: "Truth" },
       { ...plain, key: "uncorrected", name: "uncorrected", label: "Uncorrected" },
-      ...item.has.map((at, index) => {
+      ...item.has.map((at) => {
         const name = data.methods[at];
-        return { ...plain, key: `method ${name}`, name, label: data.titles[name], number: index + 1 };
+        return { ...plain, key: `method ${name}`, name, label: data.titles[name], number: at + 1 };
       }),
     ];
     if (!G.isSinogram(view)) return images;

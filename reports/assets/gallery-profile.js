@@ -8,7 +8,8 @@
   const HEIGHT = 190;
   const MARGIN = { left: 52, right: 12, top: 10, bottom: 34 };
   const PER_PIXEL = 2;
-  const COLOURS = 8;
+  // As in the style sheet: with each stroke all colours come again.
+  const [COLOURS, STROKES] = [8, 4];
 
   /** @type {Gallery["along"]} */
   const along = (array, [row0, column0, row1, column1], reference, count) => {
@@ -58,7 +59,7 @@
       if (!picture) return [];
       // Of all pictures, also where one or two are on show; those stand out.
       const chosen = state().layout !== "grid" && viewer.shown().some(({ key }) => key === entry.key) ? " chosen" : "";
-      const kind = (entry.number ? `c${(entry.number - 1) % COLOURS}${entry.number > COLOURS ? " dashed" : ""}` : `plain-${entry.key}`) + chosen;
+      const kind = (entry.number ? `c${(entry.number - 1) % COLOURS} d${Math.floor((entry.number - 1) / COLOURS) % STROKES}` : `plain-${entry.key}`) + chosen;
       return [{ picture, values: along(picture.values, line, viewer.referenceOf(picture), count), kind }];
     });
 
@@ -127,7 +128,11 @@
     const legend = (all, at, unit) => {
       G.find("profile-legend").replaceChildren(...all.map(({ picture, values, kind }) => {
         const item = G.element("li", kind);
-        item.append(G.element("i"), G.element("span", "", picture.label));
+        const mark = shape("svg", { width: 30, height: 6, "aria-hidden": "true" });
+        mark.append(shape("line", { class: "curve", x2: 30, y1: 3, y2: 3 }));
+        const name = G.element("span");
+        G.tell(name, picture.label);
+        item.append(mark, name);
         const value = at === null ? "" : `${window.marbench.print(values[at] / unit.scale, unit.digits)}${unit.name ? ` ${unit.name}` : ""}`;
         item.append(G.element("output", "", value));
         return item;

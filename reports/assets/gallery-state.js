@@ -6,7 +6,7 @@
   const DEFAULTS = {
     case: "", view: "image", layout: "grid", window: null, zoom: 1, x: 0.5, y: 0.5,
     pick: "", left: "", right: "", at: 0.5, contour: true, regions: false, inset: false, insetAt: null, probe: null, hide: [],
-    columns: 0, field: "body", against: "truth", range: 0, colours: "light", roi: null, profile: null,
+    columns: 0, field: "body", against: "truth", range: 0, colours: "light", roi: null, profile: null, keys: true,
   };
   /** @type {View[]} */
   const VIEWS = ["image", "error", "sinogram", "residual"];
@@ -53,6 +53,7 @@
       contour: query.get("contour") !== "0",
       regions: query.has("regions"),
       hide: query.getAll("hide"),
+      keys: query.get("keys") !== "0",
       columns: Math.round(number(query.get("columns"), 0, 8, 0)),
       field: oneOf(query.get("field"), ["body", "whole"], DEFAULTS.field),
       against: query.get("against") || DEFAULTS.against,
@@ -89,6 +90,7 @@
     }
     if (state.roi) query.set("roi", state.roi.join(","));
     if (state.profile) query.set("line", state.profile.join(","));
+    if (!state.keys) query.set("keys", "0");
     for (const name of state.hide) query.append("hide", name);
     return `#${query}`;
   };
@@ -101,5 +103,19 @@
   /** @type {Gallery["unitOf"]} */
   const unitOf = (view) => (isSinogram(view) ? { scale: 1000, digits: 3, name: "" } : { scale: 1, digits: 0, name: "HU" });
 
-  Object.assign(window.marbenchGallery, { readState, writeState, between, short, isSinogram, isDifference, unitOf });
+  // Line integrals have a window of their own.
+  /** @type {Gallery["ownWindow"]} */
+  const ownWindow = (item, view) => (view === "sinogram" ? [0, 6000] : item.window);
+
+  // Places in views and bins, and a window in line integrals, mean nothing in an image.
+  const UNPLACED = { window: null, zoom: 1, probe: null, roi: null, profile: null };
+  // A case without sinograms shows its image, until a case comes that has what was wanted.
+  /** @type {Gallery["fitView"]} */
+  const fitView = (state, item, wanted) => {
+    const asked = wanted || (isSinogram(state.view) ? state.view : "");
+    if (asked && item.sinograms !== isSinogram(state.view)) Object.assign(state, UNPLACED, { view: item.sinograms ? asked : "image" });
+    return item.sinograms ? "" : asked;
+  };
+
+  Object.assign(window.marbenchGallery, { UNPLACED, ownWindow, fitView, readState, writeState, between, short, isSinogram, isDifference, unitOf });
 })();

@@ -9,11 +9,13 @@
     const { data, state, current, referenceOf } = viewer;
     const { parse, print } = window.marbench;
 
-    /** @type {Texts["scoresOf"]} */
-    const scoresOf = (entry) => {
+    /** What ranks, or all measures. @type {(entry: Entry, all: boolean) => string} */
+    const scoresOf = (entry, all) => {
       const values = current().scores[entry.key === "uncorrected" ? data.uncorrected ?? "" : entry.name];
       if (G.isSinogram(state().view) || !values) return "";
-      return data.measures.map(([title, unit, digits], index) => `${title} ${print(parse(values[index]), digits)}${unit ? ` ${unit}` : ""}`).join(" · ");
+      // A line ends between two measures, and not before a number.
+      return data.measures.slice(0, all ? undefined : data.together)
+        .map(([title, unit, digits], index) => [title, print(parse(values[index]), digits), unit].filter(Boolean).join("\u00a0")).join(" · ");
     };
 
     /** @type {Texts["valueAt"]} */
@@ -27,7 +29,7 @@
       return `${reference && value > 0 ? "+" : ""}${print(value, digits)}${name ? ` ${name}` : ""}${masked}`;
     };
 
-    /** @type {Texts["roiText"]} */
+    /** @type {(picture: Picture) => string} */
     const roiText = (picture) => {
       const roi = state().roi;
       if (!roi) return "";
@@ -36,10 +38,18 @@
       return `ROI ${print(mean / scale, digits || 1)} ± ${print(deviation / scale, digits || 1)} (${count} px)`;
     };
 
-    /** How well the picture explains what was measured: nothing else is known of a real patient. @type {Texts["residualText"]} */
+    /** How well the picture explains what was measured: nothing else is known of a real patient. @type {(picture: Picture) => string} */
     const residualText = (picture) => {
       const reference = referenceOf(picture);
       return reference ? `RMS ${print(G.rmsOutside(picture.values, reference, picture.mask) / 1000, 4)} outside the trace` : "";
+    };
+
+    /** Among many panes what ranks; one alone has room for all. @type {Texts["tellScores"]} */
+    const tellScores = (pane, entry, picture) => {
+      const { layout, roi, view } = state();
+      if (layout === "swipe") G.tell(pane.scores, "");
+      else if (picture && (roi || view === "residual")) G.tell(pane.scores, roi ? roiText(picture) : residualText(picture));
+      else G.tell(pane.scores, scoresOf(entry, layout === "flip"), scoresOf(entry, true));
     };
 
     /** @type {Texts["factsOf"]} */
@@ -64,7 +74,7 @@
       return { low: print(low / scale, digits), high: `${G.isDifference(view) ? "+" : ""}${print(high / scale, digits)}`, about };
     };
 
-    return { scoresOf, valueAt, roiText, residualText, factsOf, scaleText };
+    return { tellScores, valueAt, factsOf, scaleText };
   };
 
   Object.assign(window.marbenchGallery, { makeTexts });

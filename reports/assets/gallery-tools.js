@@ -110,6 +110,7 @@
       press("field", state().field === "whole");
       press("roi", Boolean(state().roi));
       press("profile-toggle", Boolean(state().profile));
+      press("keys", state().keys);
       find("inset", HTMLButtonElement).disabled = G.isSinogram(view) || layout === "swipe";
       find("window-tools").hidden = difference;
       find("level-tools").hidden = difference;
@@ -148,6 +149,7 @@
       "zoom-in": () => zoomBy(1.25), "zoom-out": () => zoomBy(0.8), reset: viewer.reset, metal: viewer.zoomToMetal,
       previous: () => step(-1), next: () => step(1), fold, full: viewer.fullScreen, save: viewer.save,
       roi: viewer.toggleRoi, "roi-more": () => viewer.growRoi(1.25), "roi-less": () => viewer.growRoi(0.8), "profile-toggle": viewer.toggleProfile,
+      keys: () => change({ keys: !state().keys }),
     };
     for (const [id, act] of Object.entries(buttons)) find(id).addEventListener("click", act);
     /** @type {Record<string, (value: string) => Partial<State>>} */

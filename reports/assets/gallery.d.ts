@@ -37,6 +37,8 @@ interface State {
   roi: [number, number, number] | null;
   /** Row and column of both ends. */
   profile: Box | null;
+  /** Whether letters, digits and signs are keys. */
+  keys: boolean;
 }
 
 /** The state as panes take it: zoom and centre in terms of the whole picture. */
@@ -52,7 +54,6 @@ interface GalleryCase {
   has: number[];
   /** Method → what it scores, as JSON carries it. */
   scores: Record<string, Array<number | string | null>>;
-  
 }
 
 /** The rays: β of every view and γ of every bin in radians, the source's distance and the pixel in cm, µ of water in 1/cm. */
@@ -60,13 +61,16 @@ interface Scan { beta: number[]; gamma: number[]; distance: number; pixel: numbe
 
 interface GalleryData {
   title: string; cases: GalleryCase[]; methods: string[]; titles: Record<string, string>;
-  uncorrected: string | null; measures: Array<[string, string, number]>; windows: Record<string, Pair>; error: number;
+  uncorrected: string | null; measures: Array<[string, string, number]>; together: number; windows: Record<string, Pair>; error: number;
   /** Name, what readers call it, and colour of every region that cases were scored in; none where none were. */
   regions: Array<[string, string, string]>;
   scan: Scan;
 }
 
-/** A picture of a view; the key is the name of its array, or of the one whose projection it is. */
+/**
+ * A picture of a view; the key is the name of its array, or of the one whose projection it is. Methods have the number of
+ * their place among all, whether or not the case has a picture of each; other pictures have 0.
+ */
 interface Entry { key: string; label: string; name: string; projected: boolean; number: number }
 
 interface Picture extends Entry {
@@ -117,8 +121,9 @@ interface Basis {
 type Viewer = Basis & Moves;
 
 interface Texts {
-  scoresOf(entry: Entry): string; valueAt(picture: Picture, place: Pair): string; roiText(picture: Picture): string;
-  residualText(picture: Picture): string; factsOf(item: GalleryCase): string;
+  /** Say below a pane what is known of its picture; null where that is still to come. */
+  tellScores(pane: Pane, entry: Entry, picture: Picture | null): void;
+  valueAt(picture: Picture, place: Pair): string; factsOf(item: GalleryCase): string;
   scaleText(): { low: string; high: string; about: string };
 }
 
@@ -127,11 +132,18 @@ interface Toolbar { choices(): void; reflect(): void; fold(): void; film(): void
 interface Gallery {
   find<T extends HTMLElement = HTMLElement>(id: string, kind?: new () => T): T;
   element<K extends keyof HTMLElementTagNameMap>(name: K, className?: string, text?: string): HTMLElementTagNameMap[K];
+  /** Set a text, which the pointer tells in whole. */
+  tell(part: HTMLElement, text: string, title?: string): void;
   between(value: number, low: number, high: number): number;
   short(value: number): number;
   isSinogram(view: View): boolean;
   isDifference(view: View): boolean;
   unitOf(view: View): Unit;
+  ownWindow(item: GalleryCase, view: View): Pair;
+  /** What no longer holds between images and sinograms. */
+  UNPLACED: Partial<State>;
+  /** Set a view that the case has; return the one that was wanted and that it has not. */
+  fitView(state: State, item: GalleryCase, wanted: View | ""): View | "";
   readState(): State;
   writeState(state: State): string;
   /** What a sidecar file of a case holds: a mask, and arrays by their names. The last few files are kept. */

@@ -3,12 +3,10 @@
 "use strict";
 (() => {
   const G = window.marbenchGallery;
-  const { find } = G;
+  const { find, tell } = G;
   const data = /** @type {GalleryData} */ (JSON.parse(find("gallery-data").textContent ?? ""));
   const root = find("viewer");
   const panesBox = find("panes");
-  /** @type {Pair} */
-  const SINOGRAM_WINDOW = [0, 6000];
   /** @type {Box} */
   const WHOLE = [0, 0, 1, 1];
   const PROFILE_HEIGHT = 270;
@@ -26,12 +24,13 @@
   let drawnIn = "";
   let frame = 0;
   let saving = 0;
+  /** A view that a case could not show, for the next one. @type {View | ""} */
+  let wanted = "";
 
   const listed = () => G.listed(data, current, state.view);
   const first = () => pictures.values().next().value;
   const range = () => state.range || data.error;
-  /** @type {() => Pair} */
-  const ownWindow = () => (state.view === "sinogram" ? SINOGRAM_WINDOW : current.window);
+  const ownWindow = () => G.ownWindow(current, state.view);
   const windowNow = () => state.window ?? ownWindow();
   const frameNow = () => (state.field === "body" && !G.isSinogram(state.view) ? current.frame : WHOLE);
   /** @type {Basis["view"]} */
@@ -95,10 +94,11 @@
     pane.key = entry.key;
     pane.number.textContent = entry.key === "truth" ? "t" : entry.key === "uncorrected" ? "u" : entry.number > 0 && entry.number < 10 ? String(entry.number) : "";
     pane.number.hidden = Boolean(right) || pane.number.textContent === "";
-    pane.name.textContent = right ? `${entry.label} | ${right.label}` : entry.label;
+    pane.name.replaceChildren(G.element("bdi", "", entry.label), ...(right ? [" | ", G.element("bdi", "", right.label)] : []));
+    pane.name.title = pane.name.textContent ?? "";
     pane.canvas.setAttribute("aria-label", right ? `${entry.label}, left of the divider; ${right.label}, right of it` : entry.label);
     pane.value.setAttribute("aria-label", `Value in ${pane.name.textContent}`);
-    pane.scores.textContent = right ? "" : texts.scoresOf(entry);
+    texts.tellScores(pane, entry, null);
   };
 
   const build = () => {
@@ -137,7 +137,7 @@
   /** @type {(pane: Pane) => void} */
   const caption = (pane) => {
     const [picture, other] = [ready(pane.key), second()];
-    if (picture && state.layout !== "swipe") pane.scores.textContent = state.roi ? texts.roiText(picture) : state.view === "residual" ? texts.residualText(picture) : texts.scoresOf(picture);
+    if (picture) texts.tellScores(pane, picture, picture);
     const { probe } = state;
     pane.value.textContent = probe ? [picture, other].flatMap((item) => (item ? [texts.valueAt(item, probe)] : [])).join(" | ") : "";
   };
@@ -169,6 +169,7 @@
   /** @type {(text: string) => void} */
   const say = (text) => { find("gallery-status").textContent = text; };
   const save = () => {
+    if (!panes.length) { say("There is nothing to save: no picture is chosen."); return; }
     // What was set a moment ago is saved, too.
     if (frame) { cancelAnimationFrame(frame); drawAll(); }
     const { low, high, about } = texts.scaleText();
@@ -179,16 +180,16 @@
 
   const open = () => {
     const next = byId.get(state.case) ?? data.cases[0];
-    if (state.case && next.id !== state.case) say(`There is no picture of the case ${state.case} here; ${next.id} is shown. How to get one is told at the end of this page.`);
+    const absent = state.case && next.id !== state.case ? `There is no picture of the case ${state.case} here; ${next.id} is shown. How to get one is told at the end of this page. ` : "";
     state.case = next.id;
     current = next;
-    // A window in line integrals, and places in views and bins, mean nothing in an image.
-    if (G.isSinogram(state.view) && !current.sinograms) Object.assign(state, { view: "image", window: null, zoom: 1, probe: null, roi: null, profile: null });
+    wanted = G.fitView(state, current, wanted);
+    say(absent + (wanted ? "No sinogram of this case is kept: its image is shown." : ""));
     for (const input of document.querySelectorAll("[name=view]")) if (input instanceof HTMLInputElement) input.disabled = G.isSinogram(/** @type {View} */ (input.value)) && !current.sinograms;
     pictures = new Map();
     settle();
     find("case", HTMLSelectElement).value = next.id;
-    Object.assign(find("case-facts"), { textContent: texts.factsOf(current), title: texts.factsOf(current) });
+    tell(find("case-facts"), texts.factsOf(current));
     toolbar.film();
     toolbar.reflect();
     // Last: panes take the room that all above them leaves.
@@ -207,10 +208,12 @@
   const change = (part) => {
     if ("field" in part) Object.assign(part, { zoom: 1, x: 0.5, y: 0.5 });
     const other = "case" in part && part.case !== state.case;
+    if (!other && part.view && G.isSinogram(part.view) && !current.sinograms) { say("No sinogram of this case is kept."); return; }
     const reload = other || ("view" in part && part.view !== state.view);
     const rebuild = ["layout", "pick", "left", "right", "hide", "columns", "field"].some((name) => name in part) || ("profile" in part && !part.profile !== !state.profile);
-    if (other) { Object.assign(state, { insetAt: null, roi: null, profile: null }); say(""); }
-    if (part.view && G.isSinogram(part.view) !== G.isSinogram(state.view)) Object.assign(state, { window: null, zoom: 1, probe: null, roi: null, profile: null });
+    if (other) Object.assign(state, { insetAt: null, roi: null, profile: null });
+    if (part.view) wanted = "";
+    if (part.view && G.isSinogram(part.view) !== G.isSinogram(state.view)) Object.assign(state, G.UNPLACED);
     Object.assign(state, part);
     if (reload) { open(); return; }
     settle();
@@ -236,6 +239,7 @@
   window.addEventListener("hashchange", () => {
     if (location.hash === G.writeState(state)) return;
     state = G.readState();
+    wanted = "";
     open();
   });
   // Another case may make the page longer, no more.

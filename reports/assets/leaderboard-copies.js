@@ -4,11 +4,15 @@
 window.marbench = window.marbench || {};
 (() => {
   const { MISSING, one, all } = window.marbench;
+  // The filters of the rows, and of what their means are over.
+  const METHODS = ["search", "domain", "kind"];
+  const CASES = ["region", "material"];
   /** @typedef {Record<"text" | "best" | "second" | "tied" | "number", (text: string) => string>} Style */
 
   // What the leaderboard gives: its boards, what a board's numbers are, the rows on show, what a field is set to.
   /** @type {Shared["bindCopies"]} */
-  const bindCopies = ({ boards, aboutOf, shownRows, choice }) => {
+  const bindCopies = ({ boards, aboutOf, shownRows, choice, words }) => {
+    const { spec, protocol } = document.documentElement.dataset;
     // Copies: the table as it stands, in the words of a paper.
     /** @type {Record<string, string>} */
     const ESCAPES = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
@@ -36,7 +40,7 @@ window.marbench = window.marbench || {};
 
     /** @type {(span: HTMLElement, style: Style, filtered: boolean) => string} */
     const printed = (span, style, filtered) => {
-      let text = style.number(textOf(span));
+      let text = style.number(textOf(span.firstChild));
       if (span.classList.contains("best")) text = style.best(text);
       if (span.classList.contains("second")) text = style.second(text);
       return span.classList.contains("tied") && !filtered ? style.tied(text) : text;
@@ -47,17 +51,22 @@ window.marbench = window.marbench || {};
       const table = one("table", board);
       const filtered = board.classList.contains("filtered");
       const { measures, views, convention } = aboutOf(board);
-      const seen = views[table.dataset.view ?? "both"];
-      const groups = all("thead .group", table).map((heading) => textOf(one("button", heading).firstChild));
-      const title = seen.map((name) => measures[name].caption).join(" / ");
+      const title = views[table.dataset.view ?? "both"].map((name) => measures[name].caption).join(" / ");
+      // The columns that are seen; the first two are rank and method.
+      const headings = all("thead th", table).slice(2).map((heading, index) => ({ heading, at: index + 2 })).filter(({ heading }) => heading.offsetWidth > 0);
+      const head = headings.map(({ heading }) => measures[heading.dataset.measure ?? ""]?.caption ?? textOf((heading.querySelector("button") ?? heading).firstChild));
+      /** @type {(cell: HTMLElement) => string} */
+      const cellText = (cell) => {
+        const spans = all(".v", cell).filter((span) => !span.classList.contains("aside"));
+        return spans.length ? spans.map((span) => printed(span, style, filtered)).join(" / ") : style.number(style.text(textOf(cell.firstChild)));
+      };
       const rows = shownRows(board).map((row) => [
         style.text(row.dataset.title ?? "") + (row.classList.contains("unranked") ? " (not ranked)" : ""),
-        ...all(".cell", row).map((cell) => seen.map((name) => printed(one(`[data-measure="${name}"]`, cell), style, filtered)).join(" / ")),
-        style.text(coverOf(row)),
+        ...headings.map(({ at }) => cellText(row.cells[at])),
       ]);
-      return { head: ["Method", ...groups, "Cases"], rows, title, convention };
+      return { head: ["Method", ...head], rows, title, convention };
     };
-    const about = (/** @type {string} */ convention) => `${convention}; spec ${document.documentElement.dataset.spec}, protocol ${document.documentElement.dataset.protocol}${choice("region") ? `; region ${choice("region")}` : ""}${choice("material") ? `; metal ${choice("material")}` : ""}`;
+    const about = (/** @type {string} */ convention) => [convention, `spec ${spec}, protocol ${protocol}`, ...words([...METHODS, ...CASES])].join("; ");
 
     /** @type {Record<string, (board: HTMLElement) => string>} */
     const FORMATS = {
@@ -87,6 +96,8 @@ window.marbench = window.marbench || {};
         const groups = (shownRows(board).length ? all(".cell", shownRows(board)[0]) : []).map((cell) => (cell.dataset.group === "0" ? "all" : `group_${cell.dataset.group}`));
         const columns = Object.values(measures).flatMap(({ id }) => groups.map((group) => `${id} ${group}`));
         const texts = ["made", "published", "evidence"].filter((name) => board.querySelector(`[data-column="${name}"]`));
+        // Of which cases the means are, and which methods the ranks are among.
+        const scope = { spec, protocol, region: choice("region"), metal: choice("material"), filter: words(METHODS).join("; ") };
         const rows = shownRows(board).map((row) => [
           quote(row.dataset.method ?? ""),
           quote(row.dataset.title ?? ""),
@@ -95,8 +106,9 @@ window.marbench = window.marbench || {};
           ...["time", "parameters"].map((name) => one(`[data-column="${name}"]`, row).dataset.value ?? ""),
           quote(coverOf(row)),
           ...texts.map((name) => quote(textOf(one(`[data-column="${name}"]`, row).firstChild))),
+          ...Object.values(scope).map((text) => quote(text ?? "")),
         ]);
-        return [["method", "title", "rank", ...columns.map(quote), "seconds", "parameters", "cases", ...texts], ...rows].map((row) => row.join(",")).join("\n");
+        return [["method", "title", "rank", ...columns.map(quote), "seconds", "parameters", "cases", ...texts, ...Object.keys(scope)], ...rows].map((row) => row.join(",")).join("\n");
       },
     };
 
@@ -106,7 +118,8 @@ window.marbench = window.marbench || {};
     one("#download").addEventListener("click", () => {
       const link = document.createElement("a");
       link.href = URL.createObjectURL(new Blob([FORMATS.csv(boardShown()), "\n"], { type: "text/csv" }));
-      link.download = `leaderboard-${document.documentElement.dataset.spec}.csv`;
+      const chosen = [...CASES, ...METHODS].map(choice).map((text) => text.trim().replace(/[^\p{L}\p{N}.]+/gu, "_")).filter(Boolean);
+      link.download = `${["leaderboard", spec, ...chosen].join("-")}.csv`;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     });

@@ -4,10 +4,11 @@
 (() => {
   const tools = document.getElementById("tools");
   if (!(tools instanceof HTMLFormElement)) return;
-  const { MISSING, parse, print, one, all } = window.marbench;
+  const { MISSING, counted, one, all } = window.marbench;
   /** @type {BoardData} */
   const data = JSON.parse(one("#board-data").textContent ?? "");
   const boards = all("section.board");
+  const FILTERS = ["search", "domain", "kind", "region", "material"];
   const status = one("#status");
 
   /** @type {(board: HTMLElement) => BoardInfo} */
@@ -30,32 +31,10 @@
   // What the server computed, to return to when no filter is set.
   const originals = new Map(boards.map((board) => {
     const places = all(".place", board).map((place) => ({ place, text: place.textContent }));
-    const scores = rowsOf(board).flatMap(spans).map((span) => ({ span, text: span.textContent, value: span.dataset.value, name: span.className }));
+    const scores = rowsOf(board).flatMap(spans).map((span) => ({ span, parts: [...span.childNodes], value: span.dataset.value, name: span.className }));
     const covers = rowsOf(board).map((row) => ({ row, text: coverOf(row).data, value: one(".cover", row).dataset.value }));
     return [board, { count: one(".count", board).textContent, places, scores, covers }];
   }));
-
-  /** @type {(method: string, column: string, chosen: number[]) => number | null} */
-  const mean = (method, column, chosen) => {
-    const counts = data.cells.counts[column][method];
-    const sums = data.cells.sums[column][method];
-    if (!counts) return null;
-    let count = 0;
-    let sum = 0;
-    for (const index of chosen) {
-      if (!counts[index]) continue;
-      count += counts[index];
-      sum += parse(sums[index]) ?? 0;
-    }
-    return count ? sum / count : null;
-  };
-
-  /** @type {(region: string, material: string, group: string) => number[]} */
-  const strata = (region, material, group) => data.cells.strata
-    .map((cell, index) => ({ cell, index }))
-    .filter(({ cell }) => (!region || cell[0] === region) && (!material || cell[1].split(",").includes(material)))
-    .filter(({ cell }) => group === "0" || String(cell[2]) === group)
-    .map(({ index }) => index);
 
   const restore = (/** @type {HTMLElement} */ board) => {
     const was = originals.get(board);
@@ -71,8 +50,8 @@
       place.textContent = text;
       cellOf(place).dataset.value = text ?? "";
     }
-    for (const { span, text, value, name } of was.scores) {
-      span.textContent = text;
+    for (const { span, parts, value, name } of was.scores) {
+      span.replaceChildren(...parts);
       span.dataset.value = value;
       span.className = name;
     }
@@ -80,29 +59,20 @@
 
   /** @type {(board: HTMLElement, region: string, material: string) => void} */
   const recompute = (board, region, material) => {
-    const { good, cases } = data.cells;
-    const everywhere = strata(region, material, "0");
-    const casesOf = (/** @type {number[]} */ own) => everywhere.reduce((sum, index) => sum + (own[index] || 0), 0);
-    const total = casesOf(cases);
-    one(".count", board).textContent = `${total.toLocaleString("en")} case${total === 1 ? "" : "s"}`;
+    const { total, good, mean } = window.marbench.casesOf(data.cells, region, material);
+    one(".count", board).textContent = counted(total);
     one(".scope", board).textContent = ` cases of ${[region, material].filter(Boolean).join(", ")} only`;
-    /** @type {Map<string, number[]>} */
-    const groups = new Map();
     for (const row of shownRows(board)) {
       const method = row.dataset.method ?? "";
-      const went = casesOf(good[method] || []);
+      const went = good(method);
       coverOf(row).data = `${went.toLocaleString("en")}/${total.toLocaleString("en")}`;
       one(".cover", row).dataset.value = String(went);
       // What became of the others is known of all cases together.
       for (const part of all(".cover .bad", row)) part.hidden = true;
       for (const span of spans(row)) {
-        const measure = measureOf(board, span);
-        const group = cellOf(span).dataset.group ?? "0";
-        const chosen = groups.get(group) ?? strata(region, material, group);
-        groups.set(group, chosen);
-        const value = mean(method, measure.id, chosen);
+        const { value, parts } = mean(method, measureOf(board, span), cellOf(span).dataset.group ?? "0");
         span.dataset.value = value === null ? "" : String(value);
-        span.textContent = print(value, measure.digits);
+        span.replaceChildren(...parts);
       }
     }
   };
@@ -150,6 +120,8 @@
     const field = tools.elements.namedItem(name);
     return field && "value" in field ? String(field.value) : "";
   };
+  /** @type {Copied["words"]} */
+  const words = (names) => window.marbench.wordsOf(tools, names);
 
   // The order as an address carries it; that by rank needs no word.
   /** @type {(board: HTMLElement) => Order | null} */
@@ -202,18 +174,18 @@
       if (board.dataset.index === chosen) {
         // Ranks by size are of all methods on all cases.
         for (const figure of all("figure.ranks")) figure.hidden = filtered || figure.dataset.index !== chosen;
-        report(board, filtered, region, material);
+        report(board, filtered);
         window.marbench.writeAddress(tools, sortOf(board));
       }
     }
   };
 
-  /** @type {(board: HTMLElement, filtered: boolean, region: string, material: string) => void} */
-  const report = (board, filtered, region, material) => {
-    const shown = shownRows(board).length;
-    const cases = [region, material].filter(Boolean).join(", ");
+  // On paper this is all that tells of the filters.
+  /** @type {(board: HTMLElement, filtered: boolean) => void} */
+  const report = (board, filtered) => {
+    const found = [`${shownRows(board).length} of ${rowsOf(board).length} methods`, ...words(FILTERS)];
     status.textContent = filtered
-      ? `Filtered: ${shown} of ${rowsOf(board).length} methods${cases ? `, cases of ${cases} only` : ""}. Ranks and marks refer to what is shown; intervals and tests refer to everything and are hidden.`
+      ? `Filtered: ${found.join("; ")}. Ranks and marks refer to what is shown; intervals and tests refer to everything and are hidden.`
       : "";
   };
 
@@ -245,5 +217,5 @@
 
   /** @type {Copied["shownRows"]} */
   const unfolded = (board) => shownRows(board).filter((row) => !row.classList.contains("folded"));
-  window.marbench.bindCopies({ boards, aboutOf, shownRows: unfolded, choice });
+  window.marbench.bindCopies({ boards, aboutOf, shownRows: unfolded, choice, words });
 })();

@@ -47,6 +47,14 @@ interface Copied {
   aboutOf(board: HTMLElement): BoardInfo;
   shownRows(board: HTMLElement): HTMLTableRowElement[];
   choice(name: string): string;
+  words(names: string[]): string[];
+}
+
+/** The cases of a region and a metal: how many, how many of them went well, and means as numbers and as parts of the page. */
+interface ChosenCases {
+  total: number;
+  good(method: string): number;
+  mean(method: string, measure: MeasureInfo, group: string): { value: number | null; parts: (Node | string)[] };
 }
 
 interface Shared {
@@ -61,6 +69,9 @@ interface Shared {
   sort(table: HTMLTableElement, column: number, direction: Direction): void;
   readAddress(form: HTMLFormElement): Order | null;
   writeAddress(form: HTMLFormElement, sort: Order | null): void;
+  wordsOf(form: HTMLFormElement, names: string[]): string[];
+  counted(count: number): string;
+  casesOf(cells: Cells, region: string, material: string): ChosenCases;
   showColumns(table: HTMLTableElement, form: HTMLFormElement): void;
   groupMethods(table: HTMLTableElement, form: HTMLFormElement): void;
   foldVariants(table: HTMLTableElement, form: HTMLFormElement): void;

@@ -18,9 +18,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from filled import row
 from running import Notes, run, table
 
 from marbench.bench.image_folder import score_folder
+from marbench.bench.work import Result
 from marbench.cases.suite import Suite
 from marbench.cli import main
 from marbench.errors import StoreError
@@ -35,8 +37,9 @@ from marbench.report.verification import verify
 from marbench.results.merge import merge_runs
 from marbench.results.part_file import encode, read_pieces, records, table_of
 from marbench.results.pictures import CASE_FILE, encode_case, load_case
+from marbench.results.rows import TimingRow, metric_names
 from marbench.results.store import Store, open_run
-from marbench.spec import Spec, load_spec
+from marbench.spec import PROTOCOL, Spec, load_spec
 
 Files = dict[str, bytes]
 
@@ -194,7 +197,8 @@ def swap_scores(rows: pd.DataFrame) -> None:
 
 
 def rename_case(rows: pd.DataFrame) -> None:
-    rows["case_id"] = rows["case_id"].replace(rows["case_id"].iloc[0], "an-easier-case")
+    without_picture = rows.loc[rows["status"] != "ok", "case_id"].iloc[-1]
+    rows["case_id"] = rows["case_id"].replace(without_picture, "an-easier-case")
 
 
 def other_digest(rows: pd.DataFrame) -> None:
@@ -203,6 +207,10 @@ def other_digest(rows: pd.DataFrame) -> None:
 
 def drop_failures(rows: pd.DataFrame) -> None:
     rows.loc[rows["status"] != "ok", ["status", "message"]] = ["ok", ""]
+
+
+def one_region(rows: pd.DataFrame) -> None:
+    rows.loc[rows["method"] == "li", "region"] = "head"
 
 
 EDITS = {
@@ -217,6 +225,12 @@ EDITS = {
         lambda rows: rows.__setitem__("psnr[official]", 60.0),
         r"psnr\[official\] is no measure of",
     ),
+    "the area of the metal": (
+        lambda rows: rows.__setitem__("metal_area_mm2", rows["metal_area_mm2"] * 2),
+        r"wrong cases: .* says metal_area_mm2 = [\d.]+, and it is ",
+    ),
+    "what the metal is": (lambda rows: rows.__setitem__("materials", "cheese"), "says materials = cheese, and it is "),
+    "what one row says of a case": (one_region, "wrong plausibility: .*: region is .* in one row, and "),
     "another version": (lambda rows: rows.__setitem__("method_hash", "f" * 64), "wrong plausibility: .* its card"),
 }
 
@@ -245,6 +259,83 @@ def test_swapped_pictures_are_found(tmp_path, files):
     truths = sorted(name for name in files if name.endswith("/_case.npz"))
     verdict, said = verdict_of(write(tmp_path / "b.zip", {**files, truths[0]: files[truths[1]]}))
     assert not verdict.good and "its picture is of another case" in said
+
+
+def timed(spec: Spec, method: str, version: str) -> bytes:
+    call = TimingRow(spec.hash, PROTOCOL, method, version, "", "c", 0, 1.0, 1.0, None, "cpu", "A CPU", 1, "h")
+    return encode("timing", spec.hash, 0, table_of("timing", [call.record()]))
+
+
+def test_what_has_no_rows_is_found_and_timings_of_what_has_are_none_of_it(tmp_path, tiny, files):
+    case = next(name for name in files if name.endswith(f"/{CASE_FILE}"))
+    version = json.loads(files["methods/li.json"])["method_hash"]
+    card = {"label": "nmar", "title": "Better than all"}
+    strays = {
+        "a picture of a case": {f"images/nowhere/{CASE_FILE}": files[case]},
+        "a picture of a method": {case.replace(CASE_FILE, "nmar.npz"): files[case.replace(CASE_FILE, "li.npz")]},
+        "a card": {"methods/nmar.json": json.dumps(card).encode()},
+        "timings": {"timing/calls.parquet": timed(tiny, "nmar", version)},
+        "timings of another version": {"timing/calls.parquet": timed(tiny, "li", "f" * 64)},
+    }
+    for name, more in strays.items():
+        verdict, said = verdict_of(write(tmp_path / "a.zip", {**files, **more}))
+        assert not verdict.good and "wrong contents: " in said, (name, said)
+    honest = {**files, "timing/calls.parquet": timed(tiny, "li", version)}
+    verdict, said = verdict_of(write(tmp_path / "b.zip", honest))
+    assert verdict.good and "ok contents" in said, said
+
+
+def test_a_picture_that_no_result_went_with_is_left_out(tmp_path, files):
+    """A run that was killed in between has one; nothing tells what it should score."""
+
+    def lose(rows: pd.DataFrame) -> None:
+        rows.loc[(rows["method"] == "li") & (rows["case_index"] == 2), ["status", *scores]] = ["oom", *[np.nan] * 5]
+
+    scores = metric_names(load_spec("mini").metrics.conventions)
+    verdict = verify(write(tmp_path / "a.zip", edited(files, lose)), Notes(), 0, tmp_path / "got")
+    assert verdict.good
+    assert [check.words for check in verdict.checks if check.what == "images" and check.state == "not checked"] == [
+        "1 picture without a result, left out"
+    ]
+    assert len(list((tmp_path / "got" / "images").glob("*/li.npz"))) == 3
+
+
+def test_nobody_knows_when_the_rows_of_an_archive_were_computed(tmp_path, packed):
+    names = []
+    for name in "ab":
+        assert verify(packed, Notes(), 0, tmp_path / name).good
+        names += [path.name for path in (tmp_path / name / "results").iterdir()]
+        assert not open_run(tmp_path / name).created.any()
+    assert len(set(names)) == 2 and all(re.fullmatch(r"0-[0-9a-f]{16}\.parquet", name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("told", "here", "expected"),
+    [
+        ("ok", "ok", ""),
+        *((("ok", status, None)) for status in ("timeout", "oom", "crashed", "unavailable")),
+        *((status, "ok", None) for status in ("timeout", "oom", "crashed", "unavailable", "error")),
+        ("ok", "invalid", "m on c is said to be ok, and is invalid"),
+        ("ok", "error", "m on c is said to be ok, and is error"),
+        ("error", "error", ""),
+    ],
+)
+def test_what_hangs_on_the_machine_makes_nothing_wrong(tiny, told, here, expected):
+    scores = {"rmse_hu": 1.0} if here == "ok" else {}
+    result = Result(row(tiny, status=here, scores=scores))
+    assert recomputation._other_result(result, {"status": told, "rmse_hu": 1.0}) == expected
+
+
+def test_a_method_that_diverges_is_no_forger(tmp_path, tiny, plugin):
+    """Its scores lie beyond any picture's, and its picture is cut to what 16 bits hold: that proves nothing."""
+    folder = plugin("mad", "return scan.image * torch.where(scan.image > 0, 1e30, 1.0)")
+    run(tiny, tmp_path / "run", "mad,none", folder, limit=1, images="all")
+    assert open_run(tmp_path / "run").rows.set_index("method").loc["mad", "rmse_hu"] > 1e20
+    pack(tmp_path / "run", tmp_path / "run.zip", images=True)
+    verdict = verify(tmp_path / "run.zip", Notes(), 0, tmp_path / "got")
+    assert verdict.good, verdict.checks
+    told = open_run(tmp_path / "got").rows.set_index("method")["evidence"]
+    assert told.to_dict() == {"mad": "reported", "none": "recomputed from images"}
 
 
 @pytest.mark.parametrize("forged", [False, True])

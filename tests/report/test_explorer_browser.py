@@ -56,7 +56,7 @@ def test_cases_filter_by_region_metal_size_and_outcome(explorer: Any) -> None:
     _choose(explorer, "material", "")
     _choose(explorer, "status", "failed")
     assert set(_column(explorer, 1)) == {"2"}
-    assert explorer.find_element("id", "explorer-status").text == "40 of 200 cases"
+    assert explorer.find_element("id", "explorer-status").text == "40 of 200 cases; outcome: Any method failed"
     failed_cells = explorer.find_elements("css selector", "#cases td.failed")
     assert {cell.text for cell in failed_cells} == {"error"}
     failed_cells[0].find_element("css selector", "button").click()
@@ -95,7 +95,24 @@ def test_rows_come_in_pages(explorer: Any) -> None:
     first = _column(explorer, 0)
     explorer.find_element("id", "page-after").click()
     assert len(first) == 25
-    assert not set(first) & set(_column(explorer, 0))
+    second = _column(explorer, 0)
+    assert not set(first) & set(second)
+    # A link and the way back from a case's pictures lead to the page; another order begins with its first.
+    assert explorer.execute_script("return location.hash") == "#page=2"
+    explorer.refresh()
+    until(explorer, "document.querySelector('#page-now').textContent === '26–50 of 200 cases'")
+    assert _column(explorer, 0) == second
+    explorer.execute_script("document.querySelector('th[data-column=area] button').click()")
+    assert "page" not in explorer.execute_script("return location.hash")
+    explorer.execute_script("location.hash = 'page=99'")
+    until(explorer, "document.querySelector('#page-now')?.textContent === '176–200 of 200 cases'")
+
+
+def test_headings_stand_whole(explorer: Any) -> None:
+    labels = "[...document.querySelectorAll('.cases .label, .duels .label')]"
+    cut = f"return {labels}.filter((label) => label.scrollWidth > label.clientWidth)"
+    assert explorer.execute_script(cut) == []
+    assert HOSTILE.upper() in [label.text for label in explorer.find_elements("css selector", ".cases .label")]
 
 
 def test_a_case_leads_to_its_pictures(explorer: Any) -> None:

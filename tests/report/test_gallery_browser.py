@@ -10,7 +10,10 @@ import pytest
 import torch
 from browser import Browser, settle, until
 from scipy.ndimage import map_coordinates
-from synthetic_runs import HOSTILE
+from synthetic_runs import HOSTILE, METHODS, Synthetic, write_run
+
+from marbench.machine.arrays import npz
+from marbench.report.pages import render
 
 ActionChains = pytest.importorskip(
     "selenium.webdriver.common.action_chains", reason="the browser tests need selenium: pip install 'marbench[test]'"
@@ -617,3 +620,142 @@ def test_a_view_is_kept_under_its_name_and_found_again(viewer: Any) -> None:
     assert (_hash(viewer), _pixels(viewer)) == (fragment, pixels)
     assert viewer.switch_to.active_element.text == "errors"
     viewer.execute_script("document.querySelector('#view-list button').click()")
+
+
+LONG = "A method with a name that no pane has room for, and no legend"
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """The gallery of nine methods, a case with all, and one without its sinogram and without a picture of the first."""
+    methods = (METHODS[0], *(Synthetic(f"m{place}", 40 - place) for place in range(1, 10)))
+    cards = {"m1": {"title": LONG}, "m2": {"title": "שיטה"}}
+    run = write_run(tmp_path_factory.mktemp("uneven") / "run", methods, slices=4, pictures=3, cards=cards)
+    whole, lacking, _ = sorted(path.name for path in (run / "images").iterdir())
+    with np.load(run / "images" / lacking / "_case.npz") as stored:
+        arrays = {name: stored[name] for name in ("truth", "uncorrected", "metal", "window")}
+    (run / "images" / lacking / "_case.npz").write_bytes(npz(arrays))
+    (run / "images" / lacking / "m1.npz").unlink()
+    return render(run).parent, whole, lacking
+
+
+def _go(driver: Any, fragment: str) -> str:
+    """Go to a fragment as a link does; return what the page then says."""
+    driver.execute_script("location.hash = arguments[0]", fragment)
+    settle(driver)
+    _until_loaded(driver)
+    return str(driver.find_element("id", "gallery-status").text)
+
+
+def test_a_view_that_a_case_lacks_comes_back_with_the_next_that_has_it(
+    browser: Browser, uneven: tuple[Path, str, str]
+) -> None:
+    report, whole, lacking = uneven
+    viewer = _open(browser, report, f"#case={whole}&view=residual")
+    for _ in range(3):
+        _keys(viewer, "]")
+        _until_loaded(viewer)
+        told = viewer.find_element("id", "gallery-status").text
+        if _part(viewer, "case") == lacking:
+            assert told == "No sinogram of this case is kept: its image is shown." and "view=" not in _hash(viewer)
+        else:
+            assert told == "" and _part(viewer, "view") == "residual"
+    # Where it is asked for there, nothing else changes; and another choice is not overruled by the next case.
+    _go(viewer, f"case={lacking}&zoom=2&centre=0.5,0.5")
+    _keys(viewer, "n")
+    assert viewer.find_element("id", "gallery-status").text == "No sinogram of this case is kept."
+    assert _part(viewer, "zoom") == "2"
+    assert _go(viewer, f"case={lacking}&view=sinogram") == "No sinogram of this case is kept: its image is shown."
+    _keys(viewer, "e", "]")
+    _until_loaded(viewer)
+    assert _part(viewer, "view") == "error"
+    page = viewer.find_element("css selector", "main").get_attribute("textContent")
+    assert "Of 1 of the 3 cases here no sinogram is kept; a case without one shows its image" in page
+    assert browser.complaints(report) == []
+
+
+def test_a_case_that_is_not_there_is_told_once_and_nothing_to_save_is_told(
+    browser: Browser, uneven: tuple[Path, str, str]
+) -> None:
+    report, whole, lacking = uneven
+    viewer = _open(browser, report)
+    assert _go(viewer, "case=nowhere").startswith("There is no picture of the case nowhere here")
+    assert _go(viewer, f"case={lacking}") == ""
+    names = ("truth", "uncorrected", *(f"m{place}" for place in range(1, 10)))
+    _go(viewer, f"case={whole}&{'&'.join(f'hide={name}' for name in names)}")
+    assert _names(viewer) == []
+    _keys(viewer, "p")
+    assert viewer.find_element("id", "gallery-status").text == "There is nothing to save: no picture is chosen."
+    assert browser.complaints(report) == []
+
+
+def test_a_method_has_one_number_and_one_look_in_every_case_and_its_name_stands_whole(
+    browser: Browser, uneven: tuple[Path, str, str]
+) -> None:
+    report, whole, lacking = uneven
+    viewer = _open(browser, report)
+    curves = """return Object.fromEntries([...document.querySelectorAll("#profile-legend li")].map(
+      (item) => [item.querySelector("span").title, item.className]))"""
+    numbers = """return Object.fromEntries([...document.querySelectorAll(".pane")].map(
+      (pane) => [pane.querySelector(".pane-name").title, pane.querySelector("kbd").textContent]))"""
+    seen = []
+    for case in (whole, lacking):
+        _go(viewer, f"case={case}&line=20,10,50,54")
+        seen.append((viewer.execute_script(curves), viewer.execute_script(numbers)))
+    for all_of, some_of in zip(*seen, strict=True):
+        assert all_of.keys() - some_of.keys() == {LONG}
+        assert some_of.items() <= all_of.items()
+    assert (seen[1][0]["M9"], seen[1][1]["M9"]) == ("c0 d1", "9")
+    assert len(set(seen[0][0].values())) == 11
+    # Of two names each keeps its direction.
+    _go(viewer, f"case={whole}&layout=swipe&left=method+m2&right=method+m3")
+    assert [name.text for name in viewer.find_elements("css selector", ".pane-name bdi")] == ["שיטה", "M3"]
+    assert browser.complaints(report) == []
+
+
+_TELL = """const scores = document.createElement("span"); const [layout] = arguments;
+const measures = [["PSNR", "dB", 2], ["SSIM", "", 4], ["Noise error", "HU", 1]];
+const viewer = { data: { measures, together: 2 }, state: () => ({ view: "image", layout, roi: null }),
+  current: () => ({ scores: { nmar: [30, 0.9, 5] } }), referenceOf: () => null };
+marbenchGallery.makeTexts(viewer).tellScores({ scores }, { key: "method nmar", name: "nmar" }, null);
+return [scores.textContent, scores.title]"""
+
+
+def test_every_score_of_a_pane_can_be_read(viewer: Any) -> None:
+    ranking, every = "PSNR 30.00 dB · SSIM 0.9000", "PSNR 30.00 dB · SSIM 0.9000 · Noise error 5.0 HU"
+    for layout, shown in (("grid", ranking), ("flip", every)):
+        told = viewer.execute_script(_TELL, layout)
+        assert [text.replace("\xa0", " ") for text in told] == [shown, every]
+    # In narrow panes they wrap, and where all panes are to be seen at once, their lines have the room that they need.
+    cut = """return [...document.querySelectorAll(".pane-scores, .pane figcaption")].filter(
+      (part) => part.scrollWidth > part.clientWidth || part.scrollHeight > part.clientHeight + 1).length"""
+    case = viewer.execute_script("return document.getElementById('case').value")
+    for fragment in ("", "&columns=8", "&line=20,10,50,54"):
+        viewer.execute_script("location.hash = arguments[0]", f"case={case}{fragment}")
+        settle(viewer)
+        assert viewer.execute_script(cut) == 0
+
+
+_PRESS = "document.body.dispatchEvent(new KeyboardEvent('keydown', { ...arguments[0], bubbles: true }))"
+
+
+def test_letters_are_keys_with_caps_lock_and_in_any_script_until_they_are_switched_off(viewer: Any) -> None:
+    def press(key: str, code: str) -> str:
+        viewer.execute_script(_PRESS, {"key": key, "code": code})
+        settle(viewer)
+        _until_loaded(viewer)
+        return _hash(viewer)
+
+    assert "view=error" in press("E", "KeyE")  # Caps Lock
+    assert "view=" not in press("ш", "KeyI")  # Cyrillic: the place of I
+    # The letter, not the place, where a layout has it: on a French keyboard Z is where W is elsewhere.
+    assert "inset=" in press("z", "KeyW")
+    viewer.execute_script("document.getElementById('keys').click()")
+    settle(viewer)
+    assert "keys=0" in _hash(viewer)
+    assert "view=" not in press("e", "KeyE")
+    assert viewer.find_element("id", "keys").get_attribute("aria-pressed") == "false"
+    # What is no character acts still.
+    viewer.execute_script("document.querySelector('[name=layout][value=flip]').click()")
+    settle(viewer)
+    assert "layout" not in press("Escape", "Escape")

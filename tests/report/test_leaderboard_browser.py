@@ -123,9 +123,10 @@ def test_filters_hide_methods_and_rank_what_is_left(board: Any) -> None:
     assert [text.split("\n")[0] for text in _column(board, 0)] == ["1", "2", "3"]
     best = board.find_element("css selector", "tr[data-method=nmar] .all [data-measure=psnr]")
     assert "best" in best.get_attribute("class")
-    assert "Filtered: 3 of 7 methods" in board.find_element("id", "status").text
+    assert "Filtered: 3 of 7 methods; kind: classical. Ranks" in board.find_element("id", "status").text
     _choose(board, "search", "LI")
     assert _methods(board) == ["li"]
+    assert "1 of 7 methods; name contains: “LI”; kind: classical." in board.find_element("id", "status").text
 
 
 def test_filtered_cases_give_the_means_that_pandas_gives(board: Any, report: Path) -> None:
@@ -153,13 +154,21 @@ def test_filtered_cases_sort_by_how_many_went_well_and_say_nothing_of_failures_e
         bad = cell.find_element("css selector", ".bad")
         return cell.text.split("\n")[0], cell.get_attribute("data-value"), bad.is_displayed()
 
+    def rests(method: str) -> list[str]:
+        """What the means of all cases rest on, where that is less than the heading says."""
+        places = f"section.board:not([hidden]) tr[data-method='{method}'] :is(.all, .apart) .v small"
+        return [part.get_attribute("textContent") for part in board.find_elements("css selector", places)]
+
     assert cover() == ("160/200", "160", True)
+    assert (rests(HOSTILE), rests("li")) == (["160 cases"] * 4, [])
     _choose(board, "region", "thorax")
     went, total = (int(part) for part in cover()[0].split("/"))
     assert total < 200 and went == 0.8 * total
     assert cover()[1:] == (str(went), False)
+    assert (rests(HOSTILE), rests("li")) == ([f"{went} cases"] * 4, [])
     _choose(board, "region", "")
     assert cover() == ("160/200", "160", True)
+    assert rests(HOSTILE) == ["160 cases"] * 4
 
 
 def test_a_filter_that_no_case_meets_ranks_nobody(browser: Browser, large: Path) -> None:
@@ -328,11 +337,27 @@ def test_copies_say_what_the_table_says(board: Any, report: Path) -> None:
     assert "convention dudonet2019; spec" in latex.splitlines()[0]
     assert rf"{mean:.2f}" in latex
     assert r"\textbf{" in latex and r"\underline{" in latex and r"$^\dagger$" in latex
-    assert {line.count(" & ") for line in latex.splitlines() if line.endswith(r"\\")} == {7}
+
+    def table(text: str) -> list[list[str]]:
+        return [line.removesuffix(r" \\").split(" & ") for line in text.splitlines() if line.endswith(r"\\")]
+
+    head, *rows = table(latex)
+    assert head[-6:] == ["All", r"95 \% CI", "RMSE (HU)", "Time", "Params", "Cases"] and {len(row) for row in rows} == {
+        12
+    }
+    rmse = frame[frame["method"] == "dudonet"]["rmse_hu"].mean()
+    assert re.sub(r"[^\d.]", "", next(row for row in rows if row[0] == "DUDONET")[8].partition("f")[2]) == f"{rmse:.1f}"
+    # What is not seen is not copied.
+    for name in ("column-sizes", "column-time", "column-parameters", "view][value=rmse_hu"):
+        board.execute_script("document.querySelector(`[name=${arguments[0]}]`).click()", name)
+    head, *rows = table(copy("latex"))
+    assert head == ["Method", "All", r"95 \% CI", "Cases"] and {len(row) for row in rows} == {4}
+    assert f"{rmse:.1f}" in next(row for row in rows if row[0] == "DUDONET")[1]
+    board.execute_async_script(_RESTORE)
     assert next(line for line in latex.splitlines() if "(not ranked)" in line).startswith("<IMG SRC=X")
     markdown = copy("markdown")
     assert r"\<IMG SRC=X ONERROR=ALERT(1)\>" in markdown
-    assert {line.count("|") for line in markdown.splitlines() if line.startswith("|")} == {9}
+    assert {line.count("|") for line in markdown.splitlines() if line.startswith("|")} == {13}
     lines = copy("csv").splitlines()
     row = next(line for line in lines if line.startswith("dudonet,")).split(",")
     assert float(row[lines[0].split(",").index("psnr[dudonet2019] all")]) == pytest.approx(mean, rel=1e-12)
@@ -350,6 +375,18 @@ def test_the_board_opens_with_ranks_over_metal_size_that_tell_themselves(
     frame = frame[(frame["method"] != HOSTILE) & (frame["size_group"] == 1)]
     means = frame.groupby("method")["psnr[dudonet2019]"].mean().sort_values(ascending=False)
     points = {point.get_attribute("aria-label"): point for point in chart.find_elements("css selector", "[tabindex]")}
+    # One stop of Tab, and arrows along a line and from line to line.
+    assert [points[told].get_attribute("tabindex") for told in points].count("0") == 1
+    first = chart.find_element("css selector", "[tabindex='0']")
+    driver.execute_script("arguments[0].focus()", first)
+    best, second = (chart.find_elements("css selector", ".rank-line")[at] for at in (0, 1))
+    for key, line, at in (("\ue014", best, 1), ("\ue015", second, 1), ("\ue010", second, -1), ("\ue012", second, -2)):
+        driver.switch_to.active_element.send_keys(key)  # →, ↓, End, ←
+        assert driver.switch_to.active_element == line.find_elements("css selector", ".reading-point")[at]
+    assert [points[told].get_attribute("tabindex") for told in points].count("0") == 1
+    reading = driver.find_element("css selector", "figure.ranks .reading")
+    assert reading.text == driver.switch_to.active_element.get_attribute("aria-label")
+    assert reading.get_attribute("aria-live") == "off"  # it has just been heard
     for rank, (method, mean) in enumerate(means.items(), start=1):
         title = "DUDONET[VARIANT=F] [variant=F]" if "F" in method else method.upper()
         told = next(text for text in points if text.startswith(f"{title}, metal-size group 1: rank {rank} "))
@@ -367,14 +404,19 @@ def test_the_board_opens_with_ranks_over_metal_size_that_tell_themselves(
 
 def test_the_rows_on_show_are_downloaded_as_csv(board: Any) -> None:
     _choose(board, "kind", "classical")
+    _choose(board, "region", "thorax")
     name, text = board.execute_async_script(
         "const done = arguments[0]; const make = URL.createObjectURL; let blob;"
         "URL.createObjectURL = (each) => { blob = each; return make(each); };"
         "HTMLAnchorElement.prototype.click = function () { blob.text().then(text => done([this.download, text])) };"
         "document.getElementById('download').click()"
     )
-    assert name.startswith("leaderboard-") and name.endswith(".csv")
-    assert [line.split(",")[0] for line in text.splitlines()] == ["method", "nmar", "li", "none"]
+    assert name.startswith("leaderboard-") and name.endswith("-thorax-classical.csv")
+    head, *rows = (line.split(",") for line in text.splitlines())
+    assert head[0] == "method" and [row[0] for row in rows] == ["nmar", "li", "none"]
+    # Last, so that columns stay where they were.
+    assert head[-5:] == ["spec", "protocol", "region", "metal", "filter"]
+    assert {tuple(row[-3:]) for row in rows} == {("thorax", "", "kind: classical")}
     board.get("about:blank")  # with what was put in its place
 
 

@@ -343,6 +343,22 @@ def test_the_gallery_s_commands_name_what_ran_here_with_its_preset(tmp_path: Pat
     assert "--preset small" in asked[METHODS[1].label] and "--preset" not in asked[METHODS[2].label]
 
 
+def test_every_line_of_a_chart_has_a_look_and_a_name_of_its_own(tmp_path: Path) -> None:
+    methods = [Synthetic(f"m{at:02d}", 20 + at / 2, role="baseline" if at in (2, 10) else "") for at in range(32)]
+    titles = {method.label: {"title": f"{'降低伪影' * 6}{method.label}"} for method in methods}
+    page = render(write_run(tmp_path / "run", methods, slices=2, cards=titles)).read_text(encoding="utf-8")
+    css = (tmp_path / "run" / "report" / "assets" / "style.css").read_text(encoding="utf-8")
+    for width in ("wide", "narrow"):
+        drawing = page.split(f'<svg class="{width}"')[1].split("</svg>")[0]
+        looks = re.findall(r'<g class="rank-line (c\d) (d\d)">', drawing)
+        assert len(set(looks)) == 32
+        assert {f".{stroke} {{ --dash:" in css for _, stroke in looks if stroke != "d0"} == {True}
+        names = re.findall(r'<text x="([\d.]+)" y="[\d.]+">([^<]+)</text></g>', drawing)
+        whole = float(re.findall(r'viewBox="0 0 (\d+)', f"viewBox{drawing.split('viewBox', 1)[1]}")[0])
+        # A wide character of 12 px is 12 px wide.
+        assert all(float(x) + 12 * sum(sign > "z" for sign in name[:-1]) <= whole for x, name in names)
+
+
 def test_several_benchmarks_get_folders_of_their_own(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, METHODS[:2], spec=name, slices=1) for name in ("mini", "dudonet2019")]
     index = render(runs, tmp_path / "out")

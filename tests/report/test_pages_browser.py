@@ -108,15 +108,32 @@ def test_on_paper_pages_are_white_whole_and_without_what_only_a_screen_needs(
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
         assert driver.execute_script("return document.documentElement.scrollWidth") <= 1032, page
         assert driver.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-        for part in driver.find_elements("css selector", ".top, .tools, .hint, .status"):
+        for part in driver.find_elements("css selector", ".top, .tools, .hint"):
             assert not part.is_displayed(), (page, part.get_attribute("class"))
+
+
+@pytest.mark.parametrize(
+    ("page", "fragment", "told"),
+    [
+        ("index", "#kind=classical&search=l", ["Filtered: 1 of 7 methods; name contains: “l”; kind: classical."]),
+        ("explorer", "#status=failed&page=2", ["40 of 200 cases; outcome: Any method failed", "26–40 of 40 cases"]),
+    ],
+)
+def test_paper_tells_which_rows_it_holds(
+    browser: Browser, hostile_report: Path, page: str, fragment: str, told: list[str]
+) -> None:
+    driver = browser.open(hostile_report / f"{page}.html", fragment, width=1032)
+    until(driver, "document.querySelector('.status').textContent")
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    seen = [part.text for part in driver.find_elements("css selector", ".status, .pager") if part.is_displayed()]
+    assert [text.startswith(start) for text, start in zip(seen, told, strict=True)] == [True] * len(told)
 
 
 def test_what_is_chosen_can_be_told_where_the_system_chooses_all_colours(
     browser: Browser, pictured_report: Path
 ) -> None:
     driver = browser.open(pictured_report / "gallery.html", "#regions=1&line=20,10,50,54")
-    until(driver, "document.querySelector('.region i') && document.querySelector('.profile-legend i')")
+    until(driver, "document.querySelector('.region i') && document.querySelector('.profile-legend line')")
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "forced-colors", "value": "active"}]})
     assert driver.execute_script("return matchMedia('(forced-colors: active)').matches")
     told = driver.execute_script(
@@ -130,7 +147,7 @@ def test_what_is_chosen_can_be_told_where_the_system_chooses_all_colours(
           style(".film button[aria-current='true']").borderTopColor !== canvas,
           style(".film button[aria-current='false']").borderTopColor === canvas,
           back(".region i") === document.querySelector(".region i").style.backgroundColor,
-          new Set([...document.querySelectorAll(".profile-legend i")].map((i) => style(i).borderTopColor)).size > 2,
+          new Set([...document.querySelectorAll(".profile-legend line")].map((line) => style(line).stroke)).size > 2,
         ]"""
     )
     assert told == [True] * 8

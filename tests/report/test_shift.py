@@ -22,7 +22,7 @@ from marbench.errors import SpecError
 from marbench.machine.interrupts import Interrupts
 from marbench.method.request import parse_methods
 from marbench.metrics.measure import measures_of
-from marbench.report.shift import _column, shift_csv, shift_tables
+from marbench.report.shift import AxisTable, Cell, _column, shift_csv, shift_tables
 from marbench.results.paired import differences, other_cases, worst_cases
 from marbench.results.store import open_run
 from marbench.spec import Spec, load_spec
@@ -125,6 +125,18 @@ def test_a_case_that_could_not_be_made_at_a_point_is_the_reason_for_an_empty_cel
     assert cell.reason == "some case has no number"
 
 
+def test_why_there_is_no_number_names_points_and_methods() -> None:
+    axis = axes()["dose"]
+    unmade, failed = Cell(reason="not made"), Cell(reason="error: no convergence")
+    cells = {"a": (Cell(), failed, unmade), "b": (Cell(), Cell(), unmade), "c": (failed, failed, unmade)}
+    table = AxisTable(axis, tuple((point, "", False) for point in axis.points[:3]), cells)
+    first, second, third = (axis.named(point) for point in axis.points[:3])
+    assert table.reasons == {
+        "error: no convergence": {(second,): ("a",), (first, second): ("c",)},
+        "not made": {(third,): ("a", "b", "c")},
+    }
+
+
 def test_the_case_that_lost_most_is_in_the_gallery_that_is_linked(out: Path) -> None:
     page = (out / "index.html").read_text(encoding="utf-8")
     links = re.findall(r'<a href="([^"#]+)#case=([^"]+)" title="([^"]+)"', page)
@@ -171,6 +183,16 @@ def test_along_every_axis_nothing_else_changes() -> None:
             assert spec is base or spec.hash != base.hash
             named.add(spec.name)
     assert len(named) == 1 + sum(len(axis.points) - 1 for axis in axes().values())
+
+
+def test_the_true_mask_is_one_found_by_no_threshold() -> None:
+    content = load_spec("mini").model_dump(mode="json", by_alias=True, exclude_none=True)
+    found = Spec.model_validate(content | {"segmentation": {"threshold_hu": 2500, "grow_px": 1}})
+    axis = axes()["threshold"]
+    specs = {point.label: derive(found, axis, point) for point in axis.points}
+    assert specs["2500"] is found
+    assert specs["true"].segmentation.threshold_hu is None and specs["true"].segmentation.grow_px == 1
+    assert specs["true"].name == "mini-threshold-true"
 
 
 def test_truth_is_the_base_s_but_where_the_scanner_is_another(tiny: Spec) -> None:

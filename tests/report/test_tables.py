@@ -380,10 +380,76 @@ def test_what_is_reported_takes_the_place_of_nothing_that_was_run_here(tmp_path:
     one = [Synthetic("x", 30, version="a" * 16)]
     here = write_run(tmp_path / "a", one, slices=2)
     sent = write_run(tmp_path / "b", one, slices=3, change=reported, cards={"x": {"title": "Better than all"}})
-    rows = _gather(here, sent).rows
-    assert rows.groupby("evidence").size().to_dict() == {"run here": 20, "reported": 10}
-    assert rows.loc[rows["evidence"] == "run here", "rmse_hu"].gt(1).all()
-    assert _gather(here, sent).cards["x"]["title"] == "X"
+    benchmark = _gather(here, sent)
+    assert benchmark.rows.groupby("evidence").size().to_dict() == {"run here": 20}
+    assert benchmark.rows["rmse_hu"].gt(1).all()
+    assert benchmark.cards["x"]["title"] == "X"
+    assert _gather(sent).cases == 30  # where nothing was run here, nothing is to be protected
+
+
+def _sent(folder: Path, labels: str, change: Callable[[Row], Row | None], slices: int = 2, **options: object) -> Path:
+    """Write a run of which only somebody says how it went."""
+
+    def reported(row: Row) -> Row | None:
+        changed = change(row)
+        return changed and replace(changed, evidence="reported")
+
+    methods = [Synthetic(label, 40, version=label * 16) for label in labels]
+    return write_run(folder, methods, slices=slices, change=reported, **options)  # type: ignore[arg-type]
+
+
+def test_however_many_rows_are_reported_they_do_not_decide_which_data_a_case_has(tmp_path: Path) -> None:
+    def digest(row: Row, digits: str) -> Row:
+        return replace(row, case_digest=digits * 6)
+
+    own = [Synthetic("x", 30), Synthetic("y", 31)]
+    here = write_run(tmp_path / "a", own, slices=2, change=lambda row: digest(row, "0000000a"))
+    sent = _sent(tmp_path / "b", "pqr", lambda row: digest(row, "0000fffa"))
+    benchmark = _gather(here, sent)
+    assert benchmark.methods == ("x", "y") and standings(benchmark, "dudonet2019").unranked == ()
+    assert any("20 rows of p are refused: they were computed on other data" in text for text in benchmark.problems)
+
+
+def test_a_reported_case_that_nobody_has_leaves_no_method_incomplete(tmp_path: Path) -> None:
+    def invented(row: Row) -> Row:
+        return replace(row, case_id="an-easier-case") if row.case_index == 5 else row
+
+    here = write_run(tmp_path / "a", [Synthetic("x", 30), Synthetic("y", 31)], slices=2)
+    benchmark = _gather(here, _sent(tmp_path / "b", "p", invented))
+    board = standings(benchmark, "dudonet2019")
+    assert benchmark.cases == 20 and set(board.ranked) == {"x", "y"} and board.unranked == ("p",)
+    (problem,) = benchmark.problems
+    assert problem.startswith("1 row of p, only reported, left out: of cases that nothing was run on or scored on here")
+    rows = pd.concat([open_run(tmp_path / name).rows for name in "ab"])
+    assert Benchmark.of_rows(benchmark.spec, rows, {}).cases == 20  # in the terminal, too
+
+
+def test_a_reported_entry_of_another_version_displaces_nothing_that_was_run_here(tmp_path: Path) -> None:
+    here = write_run(tmp_path / "a", [Synthetic("x", 30, version="a" * 16)], slices=2)
+    sent = _sent(tmp_path / "b", "x", lambda row: row)
+    assert _gather(here, sent).versions == _gather(sent, here).versions == {"x": "a" * 16}
+
+
+def test_what_is_reported_of_a_case_gives_way_to_what_is_known_of_it(tmp_path: Path) -> None:
+    def forged(row: Row) -> Row:
+        return replace(row, patient_id="p999", size_group=1, metal_area_mm2=9e3, materials="cheese")
+
+    here = write_run(tmp_path / "a", [Synthetic("x", 30)], slices=2)
+    known, rows = _gather(here).rows, _gather(here, _sent(tmp_path / "b", "a", forged)).rows
+    for name in ("patient_id", "size_group", "metal_area_mm2", "materials", "metal_area_px"):
+        assert rows.loc[rows["method"] == "a", name].tolist() == known[name].tolist()
+
+
+def test_reported_rows_do_not_decide_where_a_slice_has_a_place_for_a_region(tmp_path: Path) -> None:
+    clinical = [each.id for each in measures_of("clinical") if each.convention]
+
+    def scored(row: Row, noise: float = 5.0) -> Row:
+        return replace(row, scores={**row.scores, **dict.fromkeys(clinical, 5.0), "noise[clinical]": noise})
+
+    here = write_run(tmp_path / "a", [Synthetic("x", 30), Synthetic("y", 31)], slices=2, change=scored)
+    benchmark = _gather(here, _sent(tmp_path / "b", "pqr", lambda row: scored(row, np.nan)))
+    board = standings(benchmark, "clinical")
+    assert set(board.ranked) == {"x", "y"} and board.scores["x", "noise[clinical]"][0].cases == 20
 
 
 def test_a_slice_without_a_place_for_a_region_costs_no_method_its_rank(tmp_path: Path) -> None:
@@ -404,6 +470,7 @@ def test_a_slice_without_a_place_for_a_region_costs_no_method_its_rank(tmp_path:
     of_a = benchmark.rows[(benchmark.rows["method"] == "a") & (benchmark.rows["slice_id"] != "s00001")]
     shown = board.scores["a", "noise[clinical]"][0]
     assert (shown.value, shown.cases) == (pytest.approx(of_a["noise[clinical]"].mean()), 110)
+    assert board.cases == (120, 24, 24, 24, 24, 24)
     assert np.isfinite(board.comparisons["noise[clinical]"].mean_interval).all()
     # Eleven numbers in a cell could not be told apart: the first has it to itself, the others have their columns.
     assert [each.id for each in board.views["both"]] == ["ct_number[clinical]"]
@@ -411,3 +478,9 @@ def test_a_slice_without_a_place_for_a_region_costs_no_method_its_rank(tmp_path:
     assert [each.id for each in standings(benchmark, "dudonet2019").apart] == ["rmse_hu"]
     page = render(tmp_path / "run").read_text(encoding="utf-8")
     assert re.search(r'<th[^>]*class="apart"[^>]*>Streak amplitude<small>HU</small>', page)
+    # A mean over fewer cases than its column has says so.
+    row = page.split('data-convention="clinical"')[1].split('data-method="a"')[1].split("</tr>")[0]
+    noise = re.findall(r'data-measure="noise" data-value="[^"]*">([^<]*)(?:<br><small>([^<]*)</small>)?</span>', row)
+    # Five groups of two metals, one of twelve slices without the region; then all cases, and the measure's own column.
+    assert [told for _, told in noise] == [*["22 cases"] * 5, "110 cases", "110 cases"]
+    assert "cases</small>" not in re.search(r'data-measure="streak.*?</span>', row)[0]  # type: ignore[index]

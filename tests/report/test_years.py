@@ -117,6 +117,26 @@ def test_the_labels_of_twenty_methods_do_not_cover_each_other(axis: object, widt
         assert near < 4 or (leader is not None and leader[:2] == (own.x, own.y))
 
 
+@pytest.mark.parametrize("higher", [True, False])
+def test_the_front_begins_at_the_worse_end_of_the_scores(higher: bool) -> None:
+    points = [
+        Point(str(score), year, score, False, False) for year, score in ((2000, 20.0), (2010, 30.0), (2020, 10.0))
+    ]
+    chart = scatter(points, year_axis, higher)
+    assert chart is not None
+    assert chart.worse == (chart.y.start if higher else chart.y.end)
+    # Up to what is better, and never back.
+    heights = [float(text) for text in re.findall(r"(?:M[\d.]+ |V)([\d.]+)", chart.front)]
+    assert heights == sorted(heights, reverse=higher) and heights[0] == chart.worse and len(heights) == 3
+
+
+def test_wide_characters_have_the_room_that_they_take() -> None:
+    (narrow,), (wide,) = (scatter([Point(name * 6, 2000, 1.0, False, False)], year_axis).marks for name in "N降")  # type: ignore[union-attr]
+    assert narrow.text == "NNNNNN" and wide.text == "降降降降降降"
+    (cut,) = scatter([Point("降" * 20, 2000, 1.0, False, False)], year_axis).marks  # type: ignore[union-attr]
+    assert cut.text == "降" * 13 + "…"
+
+
 def _box(x: float, baseline: float, anchor: str, letters: int) -> tuple[float, float, float, float]:
     left = x - {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor] * 6 * letters
     return left, baseline - 9, left + 6 * letters, baseline + 2
