@@ -13,7 +13,6 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Self, get_args, get_origin
@@ -26,9 +25,6 @@ from marbench.geometry import FanBeam, ImageGrid
 from marbench.mask_files import mask_digest
 from marbench.phantoms import IMPLANTS_VERSION, METALS_VERSION, PHANTOMS_VERSION
 from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
-from marbench.physics.beam_hardening import column_coefficients, turning_point, water_coefficients
-from marbench.physics.bowtie import Bowtie, thickness_at
-from marbench.physics.low_signal import SIGNAL_FLOOR
 from marbench.physics.materials import METALS, Material, find_material, materials_digest
 from marbench.physics.spectrum import spectrum_digest
 from marbench.resources import resource_folder
@@ -66,9 +62,6 @@ _REFERENCE_GRID = 416
 _REFERENCE_WIDTHS = (0.1, 1.5)
 _COARSEST = 25
 _FEWEST_BINS = 7
-_THICKNESSES = 9
-# One photon of 5·10⁸: no scanner measures larger line integrals. More photons in a benchmark are a scan without noise.
-_LARGEST_MEASURED = 20.0
 
 
 class Spec(Section):
@@ -177,52 +170,17 @@ class Spec(Section):
 
     @model_validator(mode="after")
     def _detector_fits(self) -> Self:
-        section, fan = self.physics.bowtie, self.geometry
+        bowtie, fan = self.physics.bowtie, self.geometry
         if self.physics.low_signal == "smoothed" and fan.bins < _FEWEST_BINS:
             raise ValueError(f'physics.low_signal = "smoothed" takes {_FEWEST_BINS} bins or more. Got {fan.bins}')
-        if section is None:
-            return self
-        self._known("physics.bowtie.material", section.material)
-        outermost = math.degrees(float(np.abs(fan.gamma).max()))
-        if section.thickness[-1][0] < outermost - 1e-6:
-            raise ValueError(
-                f"physics.bowtie.thickness ends at {section.thickness[-1][0]:g}°, but the fan reaches {outermost:.4g}° "
-                "from its central ray. Say how thick the bowtie is there"
-            )
-        bowtie = self.bowtie
-        assert bowtie is not None  # there is a section
-        fewest = self.physics.photons * float(bowtie.transmission().min())
-        if fewest < 1:
-            raise ValueError(
-                f"behind the bowtie {fewest:.2g} of {self.physics.photons:g} photons are left at its thickest place, "
-                "less than one: make it thinner (physics.bowtie.thickness is in cm), or give more physics.photons"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _water_correction_rises(self) -> Self:
-        if self.recorded is not None:
-            return self  # what is read is corrected
-        physics, bowtie = self.physics, self.bowtie
-        fit = physics.water_order, physics.water_cm
         if bowtie is None:
-            air = np.array([physics.photons])
-            coefficients = np.array(water_coefficients(physics.beam, physics.reference_kev, *fit))[:, None]
-        else:
-            # Columns differ in the thickness alone, and little from one to the next: of a thousand a few tell.
-            low, high = min(bowtie.thickness), max(bowtie.thickness)
-            few = replace(bowtie, thickness=tuple(np.linspace(low, high, _THICKNESSES).tolist()))
-            air, coefficients = physics.photons * few.transmission().numpy(), column_coefficients(few, *fit).numpy()
-        # What is replaced by the preparation has the largest line integral, if scatter does not leave more.
-        replaced = air * SIGNAL_FLOOR if physics.low_signal == "smoothed" else 1.0
-        highest = np.log(air / np.maximum(replaced, physics.fewest_counts)).clip(0, _LARGEST_MEASURED)
-        if (turn := turning_point(coefficients, highest)) is not None:
+            return self
+        self._known("physics.bowtie.material", bowtie.material)
+        outermost = math.degrees(float(np.abs(fan.gamma).max()))
+        if bowtie.thickness[-1][0] < outermost - 1e-6:
             raise ValueError(
-                f"the correction of hardening by water, of physics.water_order = {fit[0]} and fitted to "
-                f"physics.water_cm = {fit[1]:g}, rises only up to a line integral of {turn:.3g}, but up to "
-                f"{highest.max():.3g} are measured: of more metal it would make less. Use a larger physics.water_cm, "
-                "another physics.water_order (2 rises furthest), a higher physics.reference_kev, or fewer "
-                "physics.photons"
+                f"physics.bowtie.thickness ends at {bowtie.thickness[-1][0]:g}°, but the fan reaches {outermost:.4g}° "
+                "from its central ray. Say how thick the bowtie is there"
             )
         return self
 
@@ -259,14 +217,6 @@ class Spec(Section):
     def grid(self) -> ImageGrid:
         """The image grid."""
         return ImageGrid(self.grid_section.size, self.grid_section.size, self.grid_section.pixel_cm)
-
-    @property
-    def bowtie(self) -> Bowtie | None:
-        """The filter between tube and patient; None where there is none."""
-        if (section := self.physics.bowtie) is None:
-            return None
-        thickness = thickness_at(section.thickness, self.geometry.gamma)
-        return Bowtie(self.material(section.material), thickness, self.physics.beam, self.physics.reference_kev)
 
     @property
     def data_name(self) -> str:

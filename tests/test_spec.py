@@ -1,5 +1,4 @@
 import math
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -369,47 +368,6 @@ def test_faults_are_named_with_file_key_and_what_is_allowed(tmp_path: Path, text
 )
 def test_what_a_scanner_could_be_is_accepted(tmp_path: Path, text: str) -> None:
     assert load_spec(write(tmp_path, 'extends = "mini"\n' + text)).hash != load_spec("mini").hash
-
-
-SCATTER = "patient_scatter = { amount = 0.03, kernel = [[0, 1], [4, 0.4]] }\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "turn"),
-    [
-        ("water_cm = 5", 9.06),
-        ("reference_kev = 20", 11.7),
-        # More photons than any scanner has stand for a scan without noise.
-        ("photons = 1e18\nscatter = 0", None),
-        ("photons = 1e18\nscatter = 0\nwater_cm = 20", 15.1),
-        ("water_order = 2\nwater_cm = 5", None),
-        # Where the preparation replaces what is less than e⁻¹³, or scatter is never less, nothing larger is measured.
-        ("water_order = 5\nwater_cm = 31.25", 13.5),
-        ("water_order = 5\nwater_cm = 31.25\nlow_signal = 'smoothed'\nphotons = 1e18", None),
-        ("water_order = 5\nwater_cm = 20\nlow_signal = 'smoothed'", 10.8),
-        ("water_cm = 20", 15.1),
-        ("water_cm = 20\nnoise = false", None),
-        ("water_cm = 5\nscatter = 1e4", None),
-        ("water_cm = 5\nscatter = 1e4\nelectronic_noise = 2e3", 9.06),
-        (f"water_cm = 5\nscatter = 1e4\n{SCATTER}{SCATTER.replace('patient_scatter', 'scatter_correction')}", 9.06),
-        # What a bowtie hardens bends less, and what it weakens leaves fewer photons: the thinnest column tells.
-        ("water_order = 5\nwater_cm = 20\nbowtie.thickness = [[0, 3], [10, 0.3], [28, 3]]", 12.5),
-        ("water_order = 5\nwater_cm = 20\nbowtie.thickness = [[0, 3], [10, 1], [28, 3]]", None),
-    ],
-)
-def test_the_water_correction_rises_up_to_all_that_is_measured(tmp_path: Path, text: str, turn: float | None) -> None:
-    path = write(tmp_path, f'extends = "mini"\n[physics]\n{text}\n')
-    if turn is None:
-        load_spec(path)
-        return
-    with pytest.raises(SpecError, match=r"up to a line integral of .*Use a larger physics\.water_cm") as caught:
-        load_spec(path)
-    assert float(re.findall(r"line integral of ([0-9.]+)", str(caught.value))[0]) == pytest.approx(turn, rel=5e-3)
-
-
-def test_what_is_recorded_is_corrected_already(tmp_path: Path) -> None:
-    text = '[recorded]\npath = "here"\n[recorded.sinogram]\nfile = "{case}.npy"\n[recorded.mask]\nfile = "{case}.npz"\n'
-    load_spec(write(tmp_path, f'extends = "mini"\n[physics]\nwater_cm = 5\n{text}'))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,16 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from marbench.physics.beam_hardening import apply_polynomial, column_coefficients, water_coefficients
+from marbench.errors import SpecError
+from marbench.physics.beam_hardening import (
+    apply_polynomial,
+    column_coefficients,
+    turning_point,
+    water_coefficients,
+)
+from marbench.physics.bowtie import Bowtie, thickness_at
 from marbench.physics.crosstalk import crosstalk
-from marbench.physics.low_signal import smoothed
+from marbench.physics.low_signal import SIGNAL_FLOOR, smoothed
 from marbench.physics.materials import Material
 from marbench.physics.scatter import Scatter
 from marbench.physics.transmission import count, polychromatic
@@ -19,6 +26,9 @@ from marbench.spec_physics import ScatterSection
 
 __all__ = ["Measurement"]
 
+# One photon of 5·10⁸: no scanner measures larger line integrals. More photons in a benchmark are a scan without noise.
+_LARGEST_MEASURED = 20.0
+
 
 class Measurement:
     """What a scanner makes of paths through materials.
@@ -26,11 +36,22 @@ class Measurement:
     In this order: the bowtie and the object weaken the beam, the object's scatter is added, cells hand photons on to
     their neighbours, and are counted; then the scatter is subtracted, the air scan divided out, what is too little
     replaced, and the hardening by water corrected.
+
+    Raises
+    ------
+    SpecError
+        A bowtie lets nothing through, or the correction turns over below what is measured.
     """
 
     def __init__(self, spec: Spec, device: torch.device) -> None:
         self.spec, self.physics, self.device = spec, spec.physics, device
-        self.bowtie = spec.bowtie
+        self.bowtie: Bowtie | None = None
+        if (chosen := self.physics.bowtie) is not None:
+            thickness = thickness_at(chosen.thickness, spec.geometry.gamma)
+            self.bowtie = Bowtie(
+                spec.material(chosen.material), thickness, self.physics.beam, self.physics.reference_kev
+            )
+        self._hold_to_physics()
 
     @cached_property
     def photons(self) -> torch.Tensor:
@@ -76,12 +97,37 @@ class Measurement:
 
     def corrected(self, line_integrals: torch.Tensor) -> torch.Tensor:
         """Apply the water correction, which behind a bowtie is another one in every column."""
-        physics = self.physics
+        correction = self._correction
+        return apply_polynomial(
+            line_integrals, correction.to(line_integrals) if isinstance(correction, torch.Tensor) else correction
+        )
+
+    @cached_property
+    def _correction(self) -> tuple[float, ...] | torch.Tensor:
+        physics, fit = self.physics, (self.physics.water_order, self.physics.water_cm)
         if self.bowtie is None:
-            uniform = water_coefficients(physics.beam, physics.reference_kev, physics.water_order, physics.water_cm)
-            return apply_polynomial(line_integrals, uniform)
-        by_column = column_coefficients(self.bowtie, physics.water_order, physics.water_cm)
-        return apply_polynomial(line_integrals, by_column.to(line_integrals))
+            return water_coefficients(physics.beam, physics.reference_kev, *fit)
+        return column_coefficients(self.bowtie, *fit)
+
+    def _hold_to_physics(self) -> None:
+        # Here and not where the spec is read, which pages do without torch.
+        physics, photons, name = self.physics, self.photons.cpu().numpy(), self.spec.name
+        if photons.min() < 1:
+            raise SpecError(
+                f"{name}: behind the bowtie {photons.min():.2g} of {physics.photons:g} photons are left at its thickest "
+                "place, less than one: make it thinner (physics.bowtie.thickness is in cm), or give more physics.photons"
+            )
+        # What is replaced by the preparation has the largest line integral, if scatter does not leave more.
+        replaced = photons * SIGNAL_FLOOR if physics.low_signal == "smoothed" else 1.0
+        highest = np.log(photons / np.maximum(replaced, physics.fewest_counts)).clip(0, _LARGEST_MEASURED)
+        if (turn := turning_point(np.asarray(self._correction), highest)) is not None:
+            raise SpecError(
+                f"{name}: the correction of hardening by water (physics.water_order = {physics.water_order}, fitted to "
+                f"physics.water_cm = {physics.water_cm:g}) rises only up to a line integral of {turn:.3g}, but up to "
+                f"{highest.max():.3g} are measured: of more metal it would make less. Use a larger physics.water_cm, "
+                "another physics.water_order (2 rises furthest), a higher physics.reference_kev, or fewer "
+                "physics.photons"
+            )
 
     def _prepared(self, counts: torch.Tensor) -> torch.Tensor:
         physics = self.physics

@@ -123,7 +123,7 @@ def figure_panels(
         elif methods:
             raise MethodError(
                 f"The run keeps no image of {method!r} for {case_id} (of the version in its tables). "
-                f"{' '.join([*notes, 'Run it again with: marbench run --images all'])}"
+                f"{' '.join([*notes, 'Give the command of the run again, with --images all.'])}"
             )
     return tuple(panels)
 
@@ -167,7 +167,7 @@ def _stored(findings: Findings, case_id: str) -> StoredCase:
         few = f"Cases with images: {', '.join(sorted(kept)[:5])}{' …' if len(kept) > 5 else ''}. " if kept else ""
         raise StoreError(
             f"The run keeps no images of {case_id}. {' '.join([*notes, few])}"
-            "To keep those of all cases: marbench run --images all"
+            "To keep those of all cases give the command of the run again, with --images all."
         )
     return case
 

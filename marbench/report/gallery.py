@@ -86,8 +86,10 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
 def _commands(benchmark: Benchmark) -> tuple[str, ...]:
     """Return the commands after which every case has its pictures on this page, as far as methods ran here."""
     run = clean_line(pasted_folder(benchmark.folders[-1]))
-    # The spec as the run keeps it: of any benchmark, and without a path of whoever made it.
-    spec, out = shlex.quote(f"{run}/spec.toml"), shlex.quote(run)
+    # The spec as the run keeps it: of any benchmark, and without a path of whoever made it. Where it has CT data of
+    # files the run does not know where these are: its reader does.
+    drawn = benchmark.spec.recorded is None and benchmark.spec.anatomy.source == "procedural"
+    spec, out = shlex.quote(f"{run}/spec.toml") if drawn else "BENCHMARK.toml", shlex.quote(run)
     ran = benchmark.rows[benchmark.rows["evidence"] == "run here"].drop_duplicates("method")
     runs = []
     for preset, own in ran.groupby("preset", sort=False):

@@ -1,6 +1,7 @@
 """The chain from paths to corrected line integrals, with everything that a scanner may have in it."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from marbench.anatomy.slices import Slice
 from marbench.cases.measurement import Measurement
 from marbench.cases.simulator import Simulator
+from marbench.cases.suite import Suite
 from marbench.errors import SpecError
 from marbench.physics.materials import mass_attenuation, relative_attenuation
 from marbench.spec import Spec, load_spec
@@ -197,7 +199,43 @@ def test_photons_are_counted_in_front_of_the_bowtie(spec: Spec) -> None:
 def test_what_makes_no_sense_is_refused(tmp_path: Path, was: str, becomes: str, said: str) -> None:
     assert was in WHOLE
     with pytest.raises(SpecError, match=said):
-        spec_of(tmp_path, WHOLE.replace(was, becomes))
+        Suite(spec_of(tmp_path, WHOLE.replace(was, becomes)))
+
+
+SCATTER = "patient_scatter = { amount = 0.03, kernel = [[0, 1], [4, 0.4]] }\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "turn"),
+    [
+        ("water_cm = 5", 9.06),
+        ("reference_kev = 20", 11.7),
+        # More photons than any scanner has stand for a scan without noise.
+        ("photons = 1e18\nscatter = 0", None),
+        ("photons = 1e18\nscatter = 0\nwater_cm = 20", 15.1),
+        ("water_order = 2\nwater_cm = 5", None),
+        # Where the preparation replaces what is less than e⁻¹³, or scatter is never less, nothing larger is measured.
+        ("water_order = 5\nwater_cm = 31.25", 13.5),
+        ("water_order = 5\nwater_cm = 31.25\nlow_signal = 'smoothed'\nphotons = 1e18", None),
+        ("water_order = 5\nwater_cm = 20\nlow_signal = 'smoothed'", 10.8),
+        ("water_cm = 20", 15.1),
+        ("water_cm = 20\nnoise = false", None),
+        ("water_cm = 5\nscatter = 1e4", None),
+        ("water_cm = 5\nscatter = 1e4\nelectronic_noise = 2e3", 9.06),
+        (f"water_cm = 5\nscatter = 1e4\n{SCATTER}{SCATTER.replace('patient_scatter', 'scatter_correction')}", 9.06),
+        # What a bowtie hardens bends less, and what it weakens leaves fewer photons: the thinnest column tells.
+        ("water_order = 5\nwater_cm = 20\nbowtie.thickness = [[0, 3], [10, 0.3], [28, 3]]", 12.5),
+        ("water_order = 5\nwater_cm = 20\nbowtie.thickness = [[0, 3], [10, 1], [28, 3]]", None),
+    ],
+)
+def test_the_water_correction_rises_up_to_all_that_is_measured(tmp_path: Path, text: str, turn: float | None) -> None:
+    spec = spec_of(tmp_path, f'extends = "mini"\n[physics]\n{text}\n')
+    if turn is None:
+        Measurement(spec, torch.device("cpu"))
+        return
+    with pytest.raises(SpecError, match=r"up to a line integral of .*Use a larger physics\.water_cm") as caught:
+        Suite(spec)  # before any case is made
+    assert float(re.findall(r"line integral of ([0-9.]+)", str(caught.value))[0]) == pytest.approx(turn, rel=5e-3)
 
 
 def test_the_bowtie_s_material_is_part_of_a_benchmark_and_may_be_ones_own(tmp_path: Path) -> None:

@@ -187,6 +187,15 @@ def test_every_case_with_pictures_is_shown_and_the_page_tells_how_to_get_the_oth
     assert again == ["marbench", "report", report.parent.name]
 
 
+def test_of_ct_data_the_reader_names_the_benchmark_file(tmp_path: Path) -> None:
+    (benchmark,) = gather([open_run(write_run(tmp_path / "run", METHODS[:1], slices=2, pictures=1))])
+    anatomy = benchmark.spec.anatomy.model_copy(update={"source": "dicom"})
+    own = replace(benchmark, spec=benchmark.spec.model_copy(update={"anatomy": anatomy}))
+    content = PAGE.build(Findings(own), Output(tmp_path / "gallery"))
+    assert content is not None
+    assert content["more_commands"][0].startswith("marbench run --spec BENCHMARK.toml --methods ")
+
+
 def test_names_of_plugins_cannot_leave_their_strings(report: Path) -> None:
     for path in (report / "gallery.html", report / "explorer.html", *report.glob("*/**/*.js")):
         text = path.read_text()
