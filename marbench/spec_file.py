@@ -54,7 +54,8 @@ def read_spec(folder: Path) -> Spec | None:
         content = tomllib.loads(read_file(path, _FILE_BYTES).decode("utf-8-sig"))
         if "extends" in content:
             raise StoreError("spec.toml extends another file; that of a results folder stands alone")
-        if named := files_named(content):
+        # Without a place of CT data, too: a folder may come from anyone, and must not say what is read here.
+        if named := [*files_named(content), *_places_in(content, PLACES)]:
             raise StoreError(f"spec.toml names a file in {', '.join(named)}; that of a results folder stands alone")
         return load_spec(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -101,6 +102,17 @@ def _difference(stored: Spec, spec: Spec) -> str:
         f": its {spec.data_name} are others (digest {str(there)[:12]} there, {str(here)[:12]} here). A benchmark is "
         "what its files hold: once one is mended or replaced, all methods have to run anew, in a folder of their own"
     )
+
+
+def _places_in(content: Any, places: Any, above: str = "") -> list[str]:
+    """Return the keys of a spec file that say where data lie, as in `PLACES`."""
+    found = []
+    for name in places if isinstance(content, dict) else ():
+        below = places[name] if isinstance(places, dict) else True
+        if name in content:
+            key = f"{above}{name}"
+            found += [key] if below is True else _places_in(content[name], below, f"{key}.")
+    return found
 
 
 def _stored(folder: Path) -> Spec | None:

@@ -52,7 +52,7 @@ def summary_table(rows: pd.DataFrame, spec: Spec, cards: Mapping[str, Mapping[st
     for group in benchmark.groups:
         table.add_column(str(group), justify="right")
     table.add_column("all", justify="right")
-    good = rows[rows["status"] == "ok"]
+    good = benchmark.rows[benchmark.rows["status"] == "ok"]
     listed = [method for method in ranking.shown if ranking.coverage[method].good]
     # Where every case went well there is nothing to tell, and names have more room.
     told = any(ranking.coverage[method].good < ranking.coverage[method].total for method in listed)

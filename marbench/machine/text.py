@@ -15,16 +15,22 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # CSI and OSC sequences whole (ECMA-48), so that no remains of them are left as text.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 # Of a path the last part stays. An absolute path is one wherever it begins; backslashes make one only after a drive or
-# a host, since elsewhere they are escapes. Within quotes blanks belong to a path, without them they end it.
+# a host, since elsewhere they are escapes. Within quotes blanks belong to a path, without them they end it. A colon may
+# stand before it, as after a host or in a list of folders; with // behind it, it belongs to the address of a page.
 _START = r"""(?:file:(?=/)|~[\w.-]*(?=/)|\$\{?\w+\}?(?=[/\\])|[A-Za-z]:(?=[/\\])|\.{1,2}(?=/)|(?=/)|(?=\\\\\w))"""
 _QUOTED = re.compile(rf"""(?P<quote>["'`])(?P<path>{_START}[/\\][^"'`\n]*)(?P=quote)""")
-_BARE = re.compile(rf"""(?<![\w./\\:<]){_START}(?:[/\\]+[^\s/\\:;,"'`<>()\[\]{{}}|]+)+[/\\]?""")
-# A relative path is recognised by its folders and the suffix of its file: "3/4" and "HU/cm" are none.
-_RELATIVE = re.compile(r"""(?<![\w./\\:<~-])[\w.@+-]+(?:/[\w.@+-]+)*/(?P<name>[\w.@+-]+\.\w{1,12})(?![\w/])""")
+_BARE = re.compile(rf"""(?<![\w./\\<])(?:(?<!:)|(?!//)){_START}(?:[/\\]+[^\s/\\:;,"'`<>()\[\]{{}}|]+)+[/\\]?""")
+# A relative path is recognised by its folders and the suffix of its file: "3/4" and "HU/cm" are none. Digits after a
+# colon are a port, a time or a DOI.
+_RELATIVE = re.compile(
+    r"""(?<![\w./\\<~-])(?:(?<!:)|(?!\d+[./]))[\w.@+-]+(?:/[\w.@+-]+)*/(?P<name>[\w.@+-]+\.\w{1,12})(?![\w/])"""
+)
 
 
 def clean(text: str, limit: int | None = None) -> str:
-    """Return text without machine paths, control characters, terminal escapes, bidi marks and lone surrogates.
+    """Return text without machine paths, terminal escapes and what is no character to print.
+
+    That is: control characters, bidi marks, lone surrogates and the code points that Unicode keeps free for ever.
 
     Of a path the last part stays: ``/home/jane/doe_1975/atlas.npy`` becomes ``atlas.npy``. Line breaks and tabs stay.
 
@@ -68,6 +74,12 @@ def _last(path: str) -> str:
 
 def _printable(character: str) -> str:
     # Cc: control, Cs: lone surrogates, Cf: bidi overrides, zero-width joiners and the like.
-    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cs", "Cf"):
+    if character in "\n\t":
         return character
-    return _REPLACEMENT
+    unprintable = unicodedata.category(character) in ("Cc", "Cs", "Cf") or _is_noncharacter(ord(character))
+    return _REPLACEMENT if unprintable else character
+
+
+def _is_noncharacter(code: int) -> bool:
+    # Unicode 16, 23.7. XML has no way to write U+FFFE and U+FFFF: a feed that held one could not be read.
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import importlib.util
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from marbench.errors import MethodError, MethodUnavailable, nearest
+from marbench.machine.text import clean
 from marbench.method.card import ParameterValue
 from marbench.method.discovery import Discovery, MethodEntry, discover, entry_of_file, import_method
 from marbench.method.fingerprint import fingerprint
@@ -38,19 +40,28 @@ __all__ = [
 ]
 
 
+_DIGITS = 6
+"""Of a path's digest, in a label."""
+
+
 @dataclass(frozen=True)
 class MethodRequest:
-    """A method as a user asked for it: an entry, parameters that differ from the defaults, a preset."""
+    """A method as a user asked for it: an entry, parameters that differ from the defaults, a preset.
+
+    ``by_all``: it was not named, but is one of all. Whoever asks for all asks for those that can run.
+    """
 
     entry: MethodEntry
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     preset: str | None = None
+    by_all: bool = field(default=False, compare=False)
 
     @property
     def label(self) -> str:
         """The canonical text, e.g. ``nmar[prior=raw]``: what tables and results call it.
 
         It names the parameters that differ from the defaults, and those that were set back to them against the preset.
+        Of a path the last part stays, with a digest that tells it from others: labels are published.
         """
         defaults, without = self.entry.card.defaults(), self._preset_values()
         changed = {
@@ -78,19 +89,20 @@ class MethodRequest:
         """Return the method with the weights that fit a benchmark, and with the preset that they are for.
 
         Where no preset was asked for, those of the card are tried in turn, first for weights that were trained on
-        exactly this benchmark.
+        exactly this benchmark, then for some from a folder that ``MARBENCH_WEIGHTS`` names.
         """
         from marbench.method.weights import find_weights
 
         presets = [self.preset] if self.preset else [None, *self.entry.card.presets]
         candidates = [replace(self, preset=preset) for preset in presets]
-        folder, declared = self.entry.folder, self.entry.card.weights
+        where = self.entry.folder, self.entry.card.weights, self.entry.plugins
         fitted = [
-            FittedMethod(each, find_weights(each.label, each.preset, each.values(), spec, folder, declared))
+            FittedMethod(each, find_weights(each.label, each.preset, each.values(), spec, *where))
             for each in candidates
         ]
 
-        return min(fitted, key=lambda candidate: candidate.found.misfit)  # the first of the best
+        # The first of the best, but what the user named goes before what ships.
+        return min(fitted, key=lambda candidate: (candidate.found.misfit, not candidate.found.is_named))
 
 
 @dataclass(frozen=True)
@@ -163,7 +175,8 @@ def parse_methods(
         if part == "all":
             # Of all methods those take the preset that have it; of one that was named it is a mistake not to have it.
             chosen = [
-                _request(entry, "", preset if preset in entry.card.presets else None) for entry in entries.values()
+                replace(_request(entry, "", preset if preset in entry.card.presets else None), by_all=True)
+                for entry in entries.values()
             ]
         else:
             chosen = [_parse(part, found, preset)]
@@ -174,6 +187,8 @@ def parse_methods(
                     f"Two methods would be called {request.label!r} in the results: {other.entry.module} and "
                     f"{request.entry.module}. Rename one of the files, or run them into folders of their own."
                 )
+            if other.by_all:
+                requests[request.label] = request
     if not requests:
         raise MethodError(f"No method named. {nearest('', entries)}")
     if preset is not None and all(request.preset != preset for request in requests.values()):
@@ -331,4 +346,8 @@ def _request(entry: MethodEntry, parameters: str, preset: str | None) -> MethodR
 
 
 def _text(value: ParameterValue) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if clean(text) == text:
+        return text
+    last = re.split(r"[/\\]", text.rstrip("/\\"))[-1]
+    return f"{clean(last)}~{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:_DIGITS]}"

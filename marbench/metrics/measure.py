@@ -17,7 +17,11 @@ from marbench.metrics.hallucination import HALLUCINATION
 from marbench.metrics.places import AbsentRegion
 from marbench.metrics.published import PUBLISHED
 
-__all__ = ["Measure", "Need", "measure", "measures_of", "stored_measures"]
+__all__ = ["LARGEST", "Measure", "Need", "measure", "measures_of", "stored_measures"]
+
+LARGEST = 1e39
+"""What no score exceeds: the RMSE of a float32 image stays below it, and sums of millions of them below the largest
+float64."""
 
 _CLINICAL = {"clinical": CLINICAL, "aapm2024": AAPM, "hallucination": HALLUCINATION}
 
@@ -150,6 +154,7 @@ def _of_convention(name: str) -> tuple[Measure, ...]:
 
 
 def _clinical(one: Clinical, convention: str) -> Measure:
+    low, high = one.bounds
     return Measure(
         f"{one.name}[{convention}]",
         one.title,
@@ -159,7 +164,8 @@ def _clinical(one: Clinical, convention: str) -> Measure:
         needs=one.needs,
         compute=partial(_where_there_is_a_place, compute=one.compute),
         convention=convention,
-        bounds=one.bounds,
+        # What is no part of a whole has no bound but that of numbers: a method may diverge.
+        bounds=(low, high if high <= 1 else LARGEST),
     )
 
 
@@ -204,5 +210,5 @@ _RMSE = Measure(
     needs=frozenset({"truth"}),
     compute=_rmse,
     definition="Root-mean-square error in HU over all pixels without metal. Nothing is clipped.",
-    bounds=(0, 1e6),
+    bounds=(0, LARGEST),
 )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from marbench.machine.text import counted
 from marbench.metrics.measure import Measure, stored_measures
-from marbench.results.admission import admit
+from marbench.results.admission import admit, agree
 from marbench.results.rows import PROOFS, TIMING_SCHEMA
 from marbench.results.store import Run
 from marbench.spec import PROTOCOL, Spec
@@ -43,7 +43,7 @@ class Benchmark:
     hosts, cards : mapping
         Host id → description; method label → card.
     folders : tuple of Path
-        The runs, oldest first.
+        The runs, the worst proven first, of equals the oldest.
     problems : tuple of str
         What a reader must know: skipped files, foreign specs.
     replaced : tuple of str
@@ -73,10 +73,11 @@ class Benchmark:
     @classmethod
     def of_rows(cls, spec: Spec, rows: pd.DataFrame, cards: Mapping[str, Mapping[str, Any]]) -> Benchmark:
         """Return rows of one benchmark, one per (method, case), with label → card, as what can be ranked."""
-        order = _apart(rows)[0].sort_values(["method", "case_id"], kind="stable").reset_index(drop=True)
+        proven, refused = _of_proven_cases(_apart(rows)[0])
+        order = proven.sort_values(["method", "case_id"], kind="stable").reset_index(drop=True)
         untimed = TIMING_SCHEMA.empty_table().to_pandas()
         order = _without_strays(order)
-        return cls(spec, spec.hash, PROTOCOL, order, timings=untimed, hosts={}, cards=cards, folders=())
+        return cls(spec, spec.hash, PROTOCOL, order, untimed, {}, cards, folders=(), problems=tuple(refused))
 
     @property
     def slug(self) -> str:
@@ -158,7 +159,10 @@ def gather(runs: Sequence[Run]) -> list[Benchmark]:
     """Sort the rows of runs into benchmarks; where a method was run more than once, its newest valid entry counts.
 
     An entry is all rows of one method hash, wherever they lie. It is valid when every case went well; of valid entries
-    the one in the last-named run is the newest. Without a valid one the most complete counts. Entries are never mixed.
+    the best proven counts, and of these the one in the last-named run is the newest. Without a valid one the best
+    proven counts, and of these the most complete. Entries are never mixed.
+
+    What is only reported decides nothing about what was run here: not which data a case has, nor which cases there are.
     """
     keys = {
         (str(spec_hash), int(protocol)): None
@@ -172,12 +176,15 @@ def gather(runs: Sequence[Run]) -> list[Benchmark]:
 
 
 def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
-    parts = [(run, _of(run.rows.assign(_created=run.created), spec_hash, protocol)) for run in runs]
+    # What comes later counts: no card, machine or picture of an archive takes the place of what was run here.
+    ordered = sorted(runs, key=lambda run: run.proof)
+    parts = [(run, _of(run.rows.assign(_created=run.created), spec_hash, protocol)) for run in ordered]
     parts = [(run, rows) for run, rows in parts if len(rows) or (run.rows.empty and run.spec.hash == spec_hash)]
     own = [run for run, _ in parts]
     rows = pd.concat([part.assign(_run=index) for index, (_, part) in enumerate(parts)], ignore_index=True)
     rows, unmade = _apart(rows)
     rows, refused = admit(rows)
+    rows, unproven = _of_proven_cases(agree(rows))
     rows, replaced = _newest_entries(rows)
     rows = _without_strays(rows)
     created = rows.pop("_created").to_numpy(np.int64)
@@ -193,17 +200,13 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
         timings=timings,
         hosts=_merged(run.hosts for run in own),
         # Another version's title and links are not theirs.
-        cards=_merged(run.cards_of(dict(shown.itertuples(index=False))) for run in sorted(own, key=_proof)),
+        cards=_merged(run.cards_of(dict(shown.itertuples(index=False))) for run in own),
         folders=tuple(run.folder for run in own),
-        problems=tuple(dict.fromkeys([*unmade, *(text for run in own for text in run.problems), *refused])),
+        problems=tuple(dict.fromkeys([*unmade, *(text for run in own for text in run.problems), *refused, *unproven])),
         replaced=tuple(replaced),
         commands=tuple(dict.fromkeys(text for run in own for text in run.commands)),
         notices=tuple(dict.fromkeys(text for run in own for text in run.notices)),
     )
-
-
-def _proof(run: Run) -> int:
-    return max(map(PROOFS.index, run.rows["evidence"].unique()), default=0)
 
 
 def _of(frame: pd.DataFrame, spec_hash: str, protocol: int) -> pd.DataFrame:
@@ -226,6 +229,24 @@ def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     ]
 
 
+def _of_proven_cases(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of cases that more is known of than what somebody says, and a note on the others.
+
+    A single reported row of one more case, which may not exist, would leave every method that ran here incomplete.
+    Where nothing ran here there is nothing to protect, and all cases count.
+    """
+    if not (rows["evidence"] == "run here").any():
+        return rows, []
+    known = rows["case_id"].isin(rows.loc[rows["evidence"] != "reported", "case_id"])
+    notes = [
+        f"{counted(len(part), 'row')} of {method}, only reported, left out: of cases that nothing was run on or scored "
+        f"on here ({part['case_id'].iloc[0]}{' …' if len(part) > 1 else ''}). Run a method on these cases, or report "
+        "that run alone."
+        for method, part in rows[~known].groupby("method", observed=True)
+    ]
+    return rows[known], notes
+
+
 def _newest_entries(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Keep one entry per method, and of each (method, case) one row: a good one where there is one, else the newest."""
     # What an archive reports of a version takes the place of nothing that was run here, or scored from its pictures.
@@ -233,10 +254,11 @@ def _newest_entries(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     rows = rows.assign(_ok=rows["status"] == _OK, _proof=proof)
     rows = rows.sort_values(["method", "case_id", "method_hash", "_ok", "_proof", "_run"], kind="stable")
     rows = rows.drop_duplicates(["method", "case_id", "method_hash"], keep="last")
-    entries = rows.groupby(["method", "method_hash"], sort=True).agg(good=("_ok", "sum"), run=("_run", "max"))
-    entries = entries.reset_index()
+    # An entry is as well proven as its weakest row.
+    told = {"good": ("_ok", "sum"), "proof": ("_proof", "min"), "run": ("_run", "max")}
+    entries = rows.groupby(["method", "method_hash"], sort=True).agg(**told).reset_index()
     entries["valid"] = entries["good"] == max(rows["case_id"].nunique(), 1)
-    entries = entries.sort_values(["method", "valid", "good", "run", "method_hash"], kind="stable")
+    entries = entries.sort_values(["method", "valid", "proof", "good", "run", "method_hash"], kind="stable")
     kept = entries.drop_duplicates("method", keep="last")
     dropped = entries.drop(kept.index)
     notes = [
@@ -251,12 +273,15 @@ def _newest_entries(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _without_strays(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows without numbers that at most half of the methods have of a case.
 
-    Whether a slice has a place for a region is a matter of the case: one method alone must not decide it.
+    Whether a slice has a place for a region is a matter of the case: one method alone must not decide it, nor what is
+    less well proven than others.
     """
-    good = (rows["status"] == _OK).groupby(rows["case_id"]).transform("sum")
+    proof = rows["evidence"].map(PROOFS.index).where(rows["status"] == _OK)
+    heard = proof == proof.groupby(rows["case_id"]).transform("max")
+    good = heard.groupby(rows["case_id"]).transform("sum")
     for measure in stored_measures(rows.columns):
         if "region" in measure.needs:
-            told = rows.groupby("case_id")[measure.id].transform("count")
+            told = (rows[measure.id].notna() & heard).groupby(rows["case_id"]).transform("sum")
             rows[measure.id] = rows[measure.id].where(2 * told > good)
     return rows
 

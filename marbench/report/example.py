@@ -57,9 +57,11 @@ def write_example(findings: Findings, output: Output) -> Example | None:
     case_id, told = chosen
     case = findings.shown[case_id].stored
     corrected = method_images(findings, case_id, case.truth.shape, findings.corrections(findings.methods))
-    images = {"truth": case.truth, "uncorrected": case.uncorrected, **corrected}
+    # Any method may be called truth, or uncorrected.
+    named = {f"method {method}": image for method, image in corrected.items()}
+    images = {"truth": case.truth, "uncorrected": case.uncorrected, **named}
     output.write(SHARE_FILE, _preview(case, next(iter(corrected.values()), case.truth)))
-    titles = {method: entry.title for method, entry in findings.entries.items()}
+    titles = {f"method {method}": entry.title for method, entry in findings.entries.items()}
     facts = findings.cases.facts.loc[case_id]
     rows, columns = case.truth.shape
     top, bottom, left, right = body_frame(case)

@@ -42,6 +42,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     measures = [measure for measure in (board.measures if board else ()) if measure.convention]
     scores = {measure: table.scores(measure.id) for measure in measures}
     titles = {method: findings.entries[method].title for method in methods}
+    panel_titles = {f"method {method}": title for method, title in titles.items()}
     days = benchmark.days("case_id")
     cases = []
     for case_id, chosen in findings.shown.items():
@@ -60,9 +61,10 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
             method: [float(f"{scores[measure][row, at]:.6g}") for measure in measures]
             for row, method in enumerate(benchmark.methods)
         }
-        # For readers without scripts.
-        all_images = {"truth": chosen.stored.truth, "uncorrected": chosen.stored.uncorrected, **images}
-        panels = write_panels(case_id, chosen.stored, all_images, titles, output) if chosen.reasons else ()
+        # For readers without scripts. Any method may be called truth, or uncorrected.
+        named = {f"method {method}": image for method, image in images.items()}
+        all_images = {"truth": chosen.stored.truth, "uncorrected": chosen.stored.uncorrected, **named}
+        panels = write_panels(case_id, chosen.stored, all_images, panel_titles, output) if chosen.reasons else ()
         cases.append(case | {"panels": panels})
     data = {
         "title": benchmark.spec.title,

@@ -86,10 +86,11 @@ def _pictures(findings: Findings, output: Output) -> tuple[str, tuple[int, ...],
     case_id, chosen = list(findings.shown.items())[len(findings.shown) // 2]
     stored = chosen.stored
     corrected = method_images(findings, case_id, stored.truth.shape, findings.corrections(findings.methods))
-    images = {"uncorrected": stored.uncorrected, **corrected}
-    panels = write_panels(case_id, stored, images, {}, output)
-    files = {method: file for method, (_, file) in zip(images, panels, strict=True)}
-    return case_id, stored.truth.shape, files | dict.fromkeys(findings.benchmark.uncorrected, files["uncorrected"])
+    # Any method may be called uncorrected.
+    images = {"uncorrected": stored.uncorrected, **{f"method {method}": image for method, image in corrected.items()}}
+    (_, raw), *panels = write_panels(case_id, stored, images, {}, output)
+    files = {method: file for method, (_, file) in zip(corrected, panels, strict=True)}
+    return case_id, stored.truth.shape, files | dict.fromkeys(findings.benchmark.uncorrected, raw)
 
 
 def _build(findings: Findings, output: Output) -> Mapping[str, Any]:

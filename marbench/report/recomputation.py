@@ -20,6 +20,7 @@ from marbench.cases.digest import case_digest, digests_agree
 from marbench.cases.sources import CaseSource
 from marbench.errors import MarbenchError, StoreError
 from marbench.machine.files import find_files
+from marbench.machine.text import clean, counted
 from marbench.method.discovery import discover
 from marbench.method.request import FittedMethod, parse_methods
 from marbench.metrics.fidelity import Mask
@@ -28,18 +29,24 @@ from marbench.metrics.scoring import Scorer
 from marbench.report.verdict import Check, found
 from marbench.results.images import stored_case
 from marbench.results.pictures import CASE_FILE, StoredCase, image_file, load_case, load_image
+from marbench.results.rows import properties
 from marbench.results.store import Run
 
-__all__ = ["recomputed"]
+__all__ = ["ALIKE", "recomputed"]
+
+ALIKE = 1e-3
+"""By what part of itself a property of a case may differ that another machine summed up."""
 
 # By how many steps of the printed digits a score may differ from another machine's, and by how many times what further
 # roundings move it. Of measures that count pixels above a threshold a single one may happen to move nothing.
-_STEPS, _ROUNDINGS, _TRIES = 2, 6, 4
+_STEPS, _ROUNDINGS, _TRIES, _SINGLE = 2, 6, 4, 1e-6
 # Rounded HU and thousandths of two machines may fall on either side of a step.
 _APART = 2
 # What part of a region's pixels, or of a trace's rays, may be others there: thresholds cut its edge.
 _EDGE = 0.02
 _PICTURES = ("truth", "uncorrected", "sinogram", "truth_sinogram")
+# A call that ends so may go well elsewhere: it is a matter of time, memory, packages or hardware.
+_OF_THE_MACHINE = ("timeout", "oom", "crashed", "unavailable")
 
 Row = Mapping[Any, Any]
 
@@ -88,10 +95,15 @@ def recomputed(
 
 
 def _other_case(case: Case, rows: Sequence[Row]) -> Iterator[str]:
-    digest = case_digest(case)
+    digest, known = case_digest(case), properties(case.info)
     for row in rows:
         if not digests_agree(row["case_digest"], digest):
             yield f"{case.id}: {row['method']} was given other data (digest {row['case_digest'] or 'missing'})"
+        for name, value in known.items():
+            told = row[name]
+            # Texts are read without what must not be shown.
+            if told != clean(value) if isinstance(value, str) else not math.isclose(told, value, rel_tol=ALIKE):
+                yield f"{case.id}: {row['method']} says {name} = {told}, and it is {value}"
 
 
 def _other_pictures(run: Run, case: Case, rows: Sequence[Row], proved: set[tuple[str, str]]) -> Iterator[str]:
@@ -116,9 +128,16 @@ def _other_pictures(run: Run, case: Case, rows: Sequence[Row], proved: set[tuple
                 continue
             if version != row["method_hash"] or image.shape != case.scan.image.shape[1:]:
                 yield f"{case.id}: the picture of {row['method']} is of another version, or another shape"
-            else:
+            elif not _is_cut(image, case):
                 proved.add((row["method"], case.id))
                 yield _other_scores(image.astype(np.float32), row, scorer)
+
+
+def _is_cut(image: np.ndarray[Any, Any], case: Case) -> bool:
+    """Tell whether an image went beyond what a picture holds: its scores cannot be told from the picture."""
+    limits = np.iinfo(image.dtype)
+    scored = image[~case.known_truth.metal[0].cpu().numpy()]
+    return bool(((scored == limits.min) | (scored == limits.max)).any())
 
 
 def _same_case(stored: StoredCase, case: Case) -> bool:
@@ -157,7 +176,8 @@ def _other_scores(image: np.ndarray[Any, Any], row: Row, scorer: Scorer) -> str:
 
 def _apart(kind: Measure, told: float, value: float, moved: float) -> str:
     """Return what is wrong with a number that is said to be so much; ``moved`` is how far rounding moves it."""
-    room = _STEPS * 10.0**-kind.digits + _ROUNDINGS * moved
+    # The last digits of huge numbers, as of a method that diverged, are those of float32.
+    room = _STEPS * 10.0**-kind.digits + _ROUNDINGS * moved + _SINGLE * abs(value)
     if abs(told - value) <= room or (math.isnan(told) and math.isnan(value)):
         return ""
     return f"{kind.id} is said to be {told:.{kind.digits}f}, and is {value:.{kind.digits}f}"
@@ -174,7 +194,7 @@ def _run_again(run: Run, suite: CaseSource, positions: Sequence[int], progress: 
     attempts = {each.label: 1 for each in fitted}
     tasks = tuple(Task(position, suite.case_keys[position], attempts) for position in positions)
     told = {(row["method"], row["case_id"]): row for row in run.rows.to_dict("records")}
-    results: list[str] = []
+    results: list[str | None] = []
     progress.begin("Running again", len(tasks) * len(fitted))
     try:
         for event in do(Work(session.conditions, Unit(0, tasks)), session):
@@ -183,8 +203,13 @@ def _run_again(run: Run, suite: CaseSource, positions: Sequence[int], progress: 
                 progress.advance()
     finally:
         session.close()
-    words = f"{len(results)} results came out the same, of {', '.join(attempts)}"
-    yield found("methods", [each for each in results if each], words, bool(results))
+    if left := results.count(None):
+        words = f"{counted(left, 'result')} came out otherwise, for which the machine may be the reason"
+        yield Check("methods", "not checked", words)
+    alike = [each for each in results if each is not None]
+    if alike or not left:
+        words = f"{len(alike)} results came out the same, of {', '.join(attempts)}"
+        yield found("methods", [each for each in alike if each], words, bool(alike))
 
 
 def _at_hand(run: Run, suite: CaseSource) -> list[FittedMethod]:
@@ -204,14 +229,14 @@ def _at_hand(run: Run, suite: CaseSource) -> list[FittedMethod]:
     return fitted
 
 
-def _other_result(event: Result, told: Row) -> str:
+def _other_result(event: Result, told: Row) -> str | None:
+    """Return what is wrong with a result, an empty text where nothing is; None where that cannot be told here."""
     row = event.row
     what = f"{row.method} on {row.case_id}"
     if row.status != told["status"]:
-        return (
-            f"{what} is said to be {told['status']}, and is {row.status}"
-            if "ok" in (row.status, told["status"])
-            else ""
-        )
+        # Who tells of a failure may have had less memory or time; who tells of a score must have had an image.
+        if told["status"] != "ok" or row.status in _OF_THE_MACHINE:
+            return None
+        return f"{what} is said to be ok, and is {row.status}"
     apart = (_apart(measure(name), told[name], value, 0.0) for name, value in row.scores.items())
     return next((f"{what}: {words}" for words in apart if words), "")

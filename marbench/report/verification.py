@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 import tempfile
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
@@ -11,22 +12,22 @@ from marbench.bench.options import Progress
 from marbench.cases.info import CaseKey
 from marbench.cases.opening import open_cases
 from marbench.errors import MarbenchError, SpecError, StoreError
-from marbench.machine.files import writable_folder
+from marbench.machine.files import find_files, writable_folder, write_atomically
 from marbench.machine.text import clean_line, counted
 from marbench.metrics.measure import measures_of
 from marbench.report.archive import Manifest, unpack
-from marbench.report.recomputation import recomputed
+from marbench.report.recomputation import ALIKE, recomputed
 from marbench.report.verdict import Check, Verdict, found
-from marbench.results.part_file import records
-from marbench.results.parts import write_part
-from marbench.results.rows import ROW_SCHEMA
+from marbench.results.part_file import encode, records, table_of
+from marbench.results.parts import read_parts
+from marbench.results.pictures import CASE_FILE, image_file
+from marbench.results.rows import KEY_COLUMNS, PROPERTY_COLUMNS, ROW_SCHEMA
 from marbench.results.store import Run, open_run
 from marbench.spec import Spec
 
 __all__ = ["verify"]
 
 _PIXELS, _RAYS, _SLICES = 1024, 2**22, 20_000
-_KEY = ("patient_id", "slice_id", "metal_id", "size_group")
 
 
 def verify(archive: Path, progress: Progress, cases: int = 3, out: Path | None = None) -> Verdict:
@@ -42,7 +43,7 @@ def verify(archive: Path, progress: Progress, cases: int = 3, out: Path | None =
         version are run on them.
     out : Path, optional
         Where the run goes if nothing is wrong with it; a new folder. The evidence of its rows is ``recomputed from
-        images`` where that was done, and else ``reported``.
+        images`` where that was done, and else ``reported``. Pictures that no result went with are left out.
 
     Raises
     ------
@@ -76,10 +77,22 @@ def _mark(run: Run, proved: Container[tuple[str, str]]) -> None:
     """Write the rows of an unpacked run with what is now known of them: nothing of them ran here."""
     keys = zip(run.rows["method"], run.rows["case_id"], strict=True)
     evidence = ["recomputed from images" if key in proved else "reported" for key in keys]
-    for path in (run.folder / "results").iterdir():
+    for path in (*(run.folder / "results").iterdir(), *_unscored(run)):
         path.unlink()
-    # A name of its own, by which a merge tells the rows of two archives apart.
-    write_part(run.folder / "results", "results", run.spec.hash, records(run.rows.assign(evidence=evidence)))
+    # Nobody knows when they were computed: so they are older than what was. A name of its own, by which a merge tells
+    # the rows of two archives apart.
+    table = table_of("results", records(run.rows.assign(evidence=evidence)))
+    path = run.folder / "results" / f"0-{secrets.token_hex(8)}.parquet"
+    write_atomically(path, encode("results", run.spec.hash, 0, table))
+
+
+def _unscored(run: Run) -> Iterator[Path]:
+    """Yield the pictures of methods on cases that no result went with, as a killed run leaves them."""
+    good = run.rows[run.rows["status"] == "ok"]
+    scored = {f"{case_id}/{image_file(label)}" for label, case_id in zip(good["method"], good["case_id"], strict=True)}
+    for path in find_files(run.folder, "images/*/*.npz").files:
+        if path.name != CASE_FILE and f"{path.parent.name}/{path.name}" not in scored:
+            yield path
 
 
 def _looked_at(run: Run, manifest: Manifest) -> Iterator[Check]:
@@ -95,8 +108,11 @@ def _looked_at(run: Run, manifest: Manifest) -> Iterator[Check]:
         yield Check("rows", "wrong", (run.problems or ["there are none"])[0])
     else:
         yield Check("rows", "ok", f"{len(run.rows)} of {counted(run.rows['method'].nunique(), 'method')}")
-    implausible = list(_implausible(run))
+    implausible = [*_implausible(run), *_contradictory(run)]
     yield found("plausibility", implausible, "numbers are in the range of their measures")
+    yield found("contents", list(_strays(run, manifest)), "pictures, cards and timings are of what has rows")
+    if left := len(list(_unscored(run))):
+        yield Check("images", "not checked", f"{counted(left, 'picture')} without a result, left out")
 
 
 def _implausible(run: Run) -> Iterator[str]:
@@ -119,6 +135,36 @@ def _implausible(run: Run) -> Iterator[str]:
     for row in run.rows.drop_duplicates("method").to_dict("records"):
         if run.cards.get(row["method"], row).get("method_hash") != row["method_hash"]:
             yield f"{row['method']}: its card is of another version than its rows"
+
+
+def _contradictory(run: Run) -> Iterator[str]:
+    """Yield where rows of one case say different things of it."""
+    for name in (*KEY_COLUMNS, *PROPERTY_COLUMNS):
+        known = run.rows[run.rows["metal_area_px"].notna()] if name in PROPERTY_COLUMNS else run.rows
+        told = known.groupby("case_id")[name].agg(["min", "max"])
+        apart = told["max"] != told["min"]
+        if told["max"].dtype.kind in "if":
+            apart &= told["max"] - told["min"] > ALIKE * told["max"].abs()
+        if apart.any():
+            case_id = told.index[apart][0]
+            yield f"{case_id}: {name} is {told['min'][case_id]} in one row, and {told['max'][case_id]} in another"
+
+
+def _strays(run: Run, manifest: Manifest) -> Iterator[str]:
+    """Yield what lies in an archive without a row that it belongs to: `pack` takes none, and a merge would keep it."""
+    versions = run.rows[["method", "method_hash"]].drop_duplicates()
+    methods, cases = set(versions["method"]), set(run.rows["case_id"])
+    pictures = {CASE_FILE, *map(image_file, methods)}
+    for name in manifest.files:
+        kind, *rest = name.split("/")
+        if kind == "images" and not (rest[0] in cases and rest[1] in pictures):
+            yield f"{rest[0][:60]} has the picture {rest[1][:60]}, of a case or method without rows"
+    for label in sorted(run.cards.keys() - methods):
+        yield f"{clean_line(label, 60)} has a card and no rows"
+    # Of all versions: the run as it is read has those of its rows alone.
+    timings = read_parts(run.folder / "timing", "timing", run.spec.hash).table[["method", "method_hash"]]
+    for label, version in set(timings.itertuples(index=False)) - set(versions.itertuples(index=False)):
+        yield f"{clean_line(label, 60)} ({clean_line(version, 12)}) has timings and no rows"
 
 
 def _compared(run: Run, progress: Progress, cases: int, proved: set[tuple[str, str]]) -> Iterator[Check]:
@@ -156,5 +202,5 @@ def _strange(run: Run, keys: Sequence[CaseKey]) -> Iterator[str]:
         position, key = known.get(row["case_id"], (-1, None))
         if key is None:
             yield f"{row['case_id']} is no case of the benchmark"
-        elif row["case_index"] not in (-1, position) or any(row[name] != getattr(key, name) for name in _KEY):
+        elif row["case_index"] not in (-1, position) or any(row[name] != getattr(key, name) for name in KEY_COLUMNS):
             yield f"{row['case_id']} has the properties of another case"

@@ -7,12 +7,14 @@ whose digests differ were computed on other slices, other implants or another si
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pandas as pd
 
 from marbench.cases.digest import digests_agree
+from marbench.results.rows import KEY_COLUMNS, PROOFS, PROPERTY_COLUMNS
 
-__all__ = ["admit"]
+__all__ = ["admit", "agree"]
 
 _SHOWN = 3
 
@@ -20,16 +22,18 @@ _SHOWN = 3
 def admit(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows of which all rows of a case agree on its data, and a line for each method that has others.
 
-    Of every case the digest counts with which most of its rows agree; of equally many, the one that was stored first.
-    Rows without a digest, of cases that were not simulated, are kept.
+    Of every case the digest counts with which most of its best proven rows agree; of equally many, the one that was
+    stored first. Rows without a digest, of cases that were not simulated, are kept.
     """
-    known = rows.loc[rows["case_digest"] != "", ["case_id", "case_digest"]]
+    known = rows.loc[rows["case_digest"] != "", ["case_id", "case_digest", "evidence"]]
     kinds = known.groupby("case_id", sort=False, observed=True)["case_digest"].nunique()
     # Equal texts are the rule, and need no comparison digit by digit: of a million rows few cases remain.
     doubtful = known[known["case_id"].isin(kinds.index[kinds > 1])]
     refused: list[int] = []
-    for _, digests in doubtful.groupby("case_id", sort=False, observed=True)["case_digest"]:
-        others = _others(Counter(map(str, digests)))
+    for _, part in doubtful.groupby("case_id", sort=False, observed=True):
+        digests, proof = part["case_digest"].astype(str), part["evidence"].astype(str).map(PROOFS.index)
+        # However many rows somebody sends, they decide nothing about what was run here.
+        others = _others(digests, Counter(digests[proof == proof.max()]))
         refused += digests.index[digests.isin(others)].tolist()
     if not refused:
         return rows, []
@@ -39,17 +43,31 @@ def admit(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         cases = part["case_id"].unique().tolist()
         few = f"{', '.join(map(str, cases[:_SHOWN]))}{' …' if len(cases) > _SHOWN else ''}"
         problems.append(
-            f"{len(part)} rows of {method} are refused: they were computed on other data than most rows of these cases "
-            f"({few}). Run {method} again on this benchmark's data."
+            f"{len(part)} rows of {method} are refused: they were computed on other data than most of the best proven "
+            f"rows of these cases ({few}). Run {method} again on this benchmark's data."
         )
     return rows.drop(index=bad.index), problems
 
 
-def _others(digests: Counter[str]) -> list[str]:
-    """Return the digests that are not of the case that most of them are of. Rounding may tell equal cases apart."""
+def agree(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with what the best proven row of each case says of it; of equally proven ones the first.
+
+    Properties of rows whose case was not simulated stay unknown.
+    """
+    told = rows[["case_id", *KEY_COLUMNS, *PROPERTY_COLUMNS]].assign(_proof=rows["evidence"].map(PROOFS.index))
+    told = told.sort_values("_proof", ascending=False, kind="stable")
+    agreed: dict[str, pd.Series[Any]] = {}
+    for columns, known in ((KEY_COLUMNS, told["case_id"].notna()), (PROPERTY_COLUMNS, told["metal_area_px"].notna())):
+        best = told[known].drop_duplicates("case_id").set_index("case_id")
+        agreed |= {name: rows[name].where(~known, rows["case_id"].map(best[name])) for name in columns}
+    return rows.assign(**agreed)
+
+
+def _others(digests: pd.Series[str], heard: Counter[str]) -> list[str]:
+    """Return the digests that are not of the case that most of those heard are of. Rounding may tell cases apart."""
     votes = {
-        one: sum(count for other, count in digests.items() if digests_agree(one, other))
-        for one in digests  # in the order in which they were stored
+        one: sum(count for other, count in heard.items() if digests_agree(one, other))
+        for one in heard  # in the order in which they were stored
     }
     elected = max(votes, key=lambda digest: votes[digest])
-    return [digest for digest in digests if not digests_agree(elected, digest)]
+    return [digest for digest in digests.unique() if not digests_agree(elected, digest)]

@@ -13,6 +13,7 @@ from typing import Any, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from marbench.metrics.measure import LARGEST
 from marbench.results.part_file import Kind
 from marbench.results.rows import Evidence, Status
 from marbench.spec import PROTOCOL
@@ -24,10 +25,12 @@ _NAME, _TEXT = 1_000, 100_000
 _TEXTS = frozenset({"message", "trace", "error_kind", "region", "materials"})
 _FILLED = frozenset({"case_id"})
 _CHOICES = {"status": get_args(Status), "evidence": get_args(Evidence)}
-# A name is one line: no control characters, no line separators, no direction marks that reorder what follows.
-_UNPRINTABLE = r"[\p{Cc}\p{Zl}\p{Zp}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2066}-\x{2069}]"
-# The RMSE of a float32 image stays below 1e39, and so do sums of millions of them below the largest float64.
-_SCORE = 1e39
+# A name is one line: no control characters, no line separators, no direction marks that reorder what follows, and none
+# of the code points that are no characters, see `marbench.machine.text`.
+_NONCHARACTERS = "".join(rf"\x{{{plane:X}FFFE}}\x{{{plane:X}FFFF}}" for plane in range(17)) + r"\x{FDD0}-\x{FDEF}"
+_UNPRINTABLE = (
+    rf"[\p{{Cc}}\p{{Zl}}\p{{Zp}}\x{{200E}}\x{{200F}}\x{{202A}}-\x{{202E}}\x{{2066}}-\x{{2069}}{_NONCHARACTERS}]"
+)
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def _rules(column: pa.Field, values: Any, kind: Kind, spec_hash: str) -> Iterato
     elif name == "protocol":
         yield f"rows of another protocol are refused: expected {PROTOCOL}", pc.equal(values, PROTOCOL)
     else:
-        bounds = _NUMBERS.get(name, _Bounds(-_SCORE, _SCORE, optional=pa.types.is_floating(column.type)))
+        bounds = _NUMBERS.get(name, _Bounds(-LARGEST, LARGEST, optional=pa.types.is_floating(column.type)))
         low, high = (_bound(value, column.type) for value in (bounds.low, bounds.high))
         inside = pc.and_(pc.greater_equal(values, low), pc.less_equal(values, high))
         if bounds.optional:

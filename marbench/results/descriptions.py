@@ -47,8 +47,12 @@ def plain_json(value: Any, depth: int = _DEPTH) -> Any:
 
 def description(content: Mapping[str, Any]) -> bytes:
     """Return the content of a file that describes a machine or a method: JSON of what `plain_json` leaves."""
+    told = plain_json(content)
+    # By its label a card is found, and rows have it as it is.
+    if isinstance(label := content.get("label"), str) and label.isprintable():
+        told["label"] = label
     # NaN, as of a network that was not validated, is no JSON: a file that held it would be skipped.
-    text = json.dumps(plain_json(content), indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    text = json.dumps(told, indent=1, ensure_ascii=False, sort_keys=True, allow_nan=False)
     return f"{text}\n".encode()
 
 

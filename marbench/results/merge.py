@@ -28,6 +28,7 @@ from marbench.results.descriptions import COMMANDS, NOTICES, description
 from marbench.results.part_file import Kind, Piece, encode, join
 from marbench.results.parts import usable_pieces
 from marbench.results.pictures import CASE_FILE, encode_case, encode_image, image_file, load_case, load_image
+from marbench.results.rows import PROOFS
 from marbench.results.store import Run, open_run
 from marbench.spec import PROTOCOL, Spec
 from marbench.spec_file import spec_toml
@@ -40,8 +41,8 @@ _KINDS: tuple[Kind, ...] = ("results", "timing")
 def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
     """Write the union of runs into a new folder, and return what a reader has to know of it.
 
-    The folder appears at once, when everything is in it. Where a method was run in several versions, that of the
-    last-named run counts, and the rows of the others stay beside it.
+    The folder appears at once, when everything is in it. Where a method was run in several versions, the best proven
+    one counts, of equals that of the last-named run, and the rows of the others stay beside it.
 
     Parameters
     ----------
@@ -64,6 +65,8 @@ def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
         _refuse_other_rules(run)
     _refuse_other_benchmark(runs)
     _refuse_other_cases(runs)
+    # What comes later counts: no card, machine or picture of an archive takes the place of what was run here.
+    runs.sort(key=lambda run: run.proof)
     # Beside the target, so that one rename puts everything in place.
     staging = out.parent / f".{out.name}.{secrets.token_hex(4)}.merging"
     try:
@@ -180,7 +183,7 @@ def _named(piece: Piece) -> Piece:
 
 
 def _pictures(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
-    """Yield the pictures of the cases and of the versions that count, each from the newest run that has it whole."""
+    """Yield the pictures of the cases and of the versions that count, each from the last run that has it whole."""
     versions = _versions(runs)
     done: set[str] = set()
     for run in reversed(runs):
@@ -208,12 +211,15 @@ def _pictures(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
 
 
 def _versions(runs: Sequence[Run]) -> dict[str, str]:
-    """Return label → hash of the version that counts: of the last-named run that has it."""
-    found: dict[str, str] = {}
+    """Return label → hash of the version that counts: the best proven one, of equals that of the last-named run."""
+    found: dict[str, tuple[int, str]] = {}
     for run in runs:
-        rows = run.rows.drop_duplicates("method")
-        found |= {str(label): str(version) for label, version in zip(rows["method"], rows["method_hash"], strict=True)}
-    return found
+        for label, rows in run.rows.groupby("method", observed=True):
+            # A version is as well proven as its weakest row.
+            proof = min(map(PROOFS.index, rows["evidence"].unique()))
+            if proof >= found.get(str(label), (0, ""))[0]:
+                found[str(label)] = (proof, str(rows["method_hash"].iloc[0]))
+    return {label: version for label, (_, version) in found.items()}
 
 
 def _other_versions(runs: Sequence[Run]) -> list[str]:
@@ -224,6 +230,7 @@ def _other_versions(runs: Sequence[Run]) -> list[str]:
             if version != versions[str(label)]:
                 others[str(label)].append(f"{len(rows)} rows of {run.folder.name}")
     return [
-        f"{label} was run in several versions: that of the last-named run counts, and {' and '.join(parts)} do not."
+        f"{label} was run in several versions: the best proven one counts, of equals that of the last-named run, and "
+        f"{' and '.join(parts)} do not."
         for label, parts in others.items()
     ]

@@ -15,8 +15,10 @@ from marbench.metrics.measure import measures_of
 
 __all__ = [
     "FINAL",
+    "KEY_COLUMNS",
     "PLAN_COLUMNS",
     "PROOFS",
+    "PROPERTY_COLUMNS",
     "ROW_SCHEMA",
     "TIMING_SCHEMA",
     "Evidence",
@@ -169,7 +171,16 @@ def _schema(row: type[Row] | type[TimingRow]) -> pa.Schema:
 
 
 ROW_SCHEMA = _schema(Row)
-PLAN_COLUMNS = ("method", "method_hash", "case_id", "patient_id", "case_digest", "status", "attempt", "message")
+PLAN_COLUMNS = (
+    *("method", "method_hash", "case_id", "patient_id", "case_digest"),
+    *("status", "attempt", "message", "evidence"),
+)
 """What a run must know of the rows that are there: all columns of a million rows take gigabytes."""
+
+KEY_COLUMNS = ("patient_id", "slice_id", "metal_id", "size_group")
+"""What is known of a case before it is simulated, besides its id."""
+
+PROPERTY_COLUMNS = ("metal_area_px", "metal_area_mm2", "region", "materials", "window_low", "window_high")
+"""What is known of it afterwards, see `properties`."""
 
 TIMING_SCHEMA = _schema(TimingRow)

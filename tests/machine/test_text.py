@@ -14,6 +14,11 @@ from marbench.machine.text import clean, clean_line
         ("hosp/DOE_JANE_1975-03-02/IM003.dcm", "IM003.dcm"),
         ("$HOME/DOE/x.npy", "x.npy"),
         (r"\\server\DOE\x.dcm", "x.dcm"),
+        ("cannot open nas:/volume1/patients/DOE_JANE/IM003.dcm", "cannot open nas:IM003.dcm"),
+        ("error:/home/jane/doe/x.npy", "error:x.npy"),
+        ("LD=/opt/clinic/lib:/home/jane/bin:~/DOE/x:../DOE/y", "LD=lib:bin:x:y"),
+        ("error:C:/Users/jane/x.dcm", "error:x.dcm"),
+        ("scp nas:patients/DOE_JANE/IM003.dcm", "scp nas:IM003.dcm"),
         ('"/tmp/Jane Doe/with blanks.npy" is missing', '"with blanks.npy" is missing'),
     ],
 )
@@ -25,7 +30,17 @@ def test_of_a_path_only_the_file_name_is_kept(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["HU/cm", "3/4", "train/val/test", "1/cm", "and/or", "https://doi.org/10.1109/x", r"\x00 \n", r"bad \udcff"]
+    "text",
+    [
+        *("HU/cm", "3/4", "train/val/test", "1/cm", "and/or", "https://doi.org/10.1109/x", r"\x00 \n", r"bad \udcff"),
+        *(
+            "http://localhost:8080/a/b.html",
+            "see:https://x.org/a/b.c",
+            "doi:10.1118/1.3484090",
+            "my.py:Echo",
+            "0:05/1.5",
+        ),
+    ],
 )
 def test_what_is_no_path_stays(text):
     assert clean(f"a {text} b") == f"a {text} b"
@@ -35,6 +50,11 @@ def test_terminal_escapes_controls_and_surrogates_are_made_harmless():
     cleaned = clean("\x1b[31mred\x1b[0m \x1b]0;title\x07 a\x00b\u202ec\udcffd\n\te")
     assert cleaned == "red  a\ufffdb\ufffdc\ufffdd\n\te"
     cleaned.encode()
+
+
+def test_what_is_no_character_is_replaced_since_xml_cannot_hold_it():
+    assert clean("a\ufffeb\uffffc\U0001fffed\ufdd0") == "a\ufffdb\ufffdc\ufffdd\ufffd"
+    assert clean("\ufffd\U0001f600\ufdcf\ufdf0") == "\ufffd\U0001f600\ufdcf\ufdf0"
 
 
 def test_limits_are_kept():

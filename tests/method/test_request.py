@@ -8,6 +8,7 @@ import torch
 
 from marbench.cases.suite import Suite
 from marbench.errors import MethodError, MethodUnavailable
+from marbench.machine.text import clean
 from marbench.method.discovery import discover, methods
 from marbench.method.request import load_method, parse_methods
 from marbench.spec import load_spec
@@ -104,8 +105,31 @@ def test_labels_name_only_what_differs_from_the_defaults() -> None:
     assert requests[0].for_spec(mini).hash != requests[1].for_spec(mini).hash
 
 
+ATLAS = """
+[parameters.atlas]
+default = ""
+[parameters.unit]
+default = "HU"
+"""
+
+
+def test_labels_name_no_folder_and_tell_two_files_of_one_name_apart(tmp_path: Path) -> None:
+    plugin(tmp_path, "pm", SOURCE, ATLAS)
+    paths = ("/data/DOE_JANE/atlas.npy", "/data/DOE_JIM/atlas.npy", "nas:/data/DOE/atlas.npy", r"C:\DOE\JANE\atlas.npy")
+    requests = parse_methods(",".join(f"pm[atlas={path}]" for path in paths), [tmp_path])
+    labels = [request.label for request in requests]
+    assert len(set(labels)) == len(paths)
+    assert all(re.fullmatch(r"pm\[atlas=atlas\.npy~[0-9a-f]{6}\]", label) for label in labels), labels
+    assert [request.values()["atlas"] for request in requests] == list(paths)
+    assert all(clean(label) == label for label in labels)  # as texts have it
+    for asked in ("pm[unit=HU/cm]", "pm[atlas=atlas.npy]", "pm[atlas=https://doi.org/10.1109/x]", "nmar[prior=raw]"):
+        assert parse_methods(asked, [tmp_path])[0].label == asked
+
+
 def test_all_means_every_method() -> None:
     assert {request.label for request in parse_methods("all")} == set(methods())
+    named = parse_methods("nmar[prior=raw],all,li")
+    assert {request.label for request in named if not request.by_all} == {"nmar[prior=raw]", "li"}
 
 
 @pytest.mark.parametrize(

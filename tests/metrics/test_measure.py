@@ -15,7 +15,7 @@ from marbench.cases.info import CaseInfo, CaseKey
 from marbench.errors import MetricError
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.metrics.fidelity import psnr, rmse, ssim
-from marbench.metrics.measure import measure, measures_of, stored_measures
+from marbench.metrics.measure import LARGEST, measure, measures_of, stored_measures
 from marbench.metrics.scoring import Scorer, score_image
 
 RNG = np.random.default_rng(0)
@@ -32,6 +32,19 @@ def _case(window: tuple[float, float] = (-160.0, 240.0), metal: np.ndarray = MET
     scan = Scan(sinogram, mask, sinogram > 0, image)
     info = CaseInfo(CaseKey("c", "p", "s", "m", 1), int(metal.sum()), 1.0, ("gold",), "thorax", window)
     return Case(scan, Truth(image, sinogram, mask), info)
+
+
+def test_only_parts_of_a_whole_have_bounds_that_a_diverging_method_cannot_leave() -> None:
+    for each in measures_of(CONVENTIONS):
+        if each.unit in ("HU", "%"):
+            assert each.bounds == (0, LARGEST), each.id
+        else:
+            assert each.bounds[1] in (1, 100, LARGEST), each.id
+    image = np.where(METAL, TRUTH, np.float32(3e38))
+    scores = score_image(image, _case(), measures_of([*BOTH, "clinical"]))
+    assert scores["rmse_hu"] > 1e38 and not math.isnan(scores["psnr[dudonet2019]"])
+    for each in measures_of([*BOTH, "clinical"]):
+        assert math.isnan(scores[each.id]) or each.bounds[0] <= scores[each.id] <= each.bounds[1], each.id
 
 
 def test_an_image_is_scored_as_the_single_functions_do() -> None:

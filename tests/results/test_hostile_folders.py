@@ -20,12 +20,13 @@ from marbench.errors import StoreError
 from marbench.results.part_file import encode, table_of
 from marbench.results.rows import Row
 from marbench.results.store import Store, open_run
-from marbench.spec import Spec
+from marbench.spec import Spec, load_spec
+from marbench.spec_file import _value, read_spec, spec_toml
 
 ABSURD: dict[str, tuple[object, ...]] = {
     "spec_hash": ("", "f" * 64),
     "protocol": (0, -1, 2**62),
-    "method": ("two\nlines", "\u202egnp", "x" * 1001),
+    "method": ("two\nlines", "\u202egnp", "x" * 1001, "no\uffff", "no\U0010fffe", "no\ufdd0"),
     "case_id": ("", "a\x00b", "\u2028", "y" * 1001),
     "patient_id": ("\x1b[31m",),
     "size_group": (0, -5, 2**62, 1001),
@@ -225,6 +226,12 @@ def test_a_card_keeps_known_keys_with_finite_numbers_and_clean_texts_only(folder
     assert "secret" not in read
 
 
+def test_a_card_is_found_by_its_label_whatever_that_looks_like(folder, tiny):
+    label = "li[atlas=/data/clinic/atlas.npy]"  # as runs of early versions have it
+    fill(folder, tiny, row(tiny, label, "good")).write_method(label, {"method_hash": "h", "title": "Li"})
+    assert open_run(folder).cards[label] == {"label": label, "method_hash": "h", "title": "Li"}
+
+
 def test_a_host_is_described_by_known_keys_only(folder, tiny):
     Store(folder, tiny).write_host("abc", {"cpu": "Some CPU", "user": "jane", "hostname": "ward-7"})
     (folder / "hosts" / "..json").write_text('{"cpu": "x"}')
@@ -261,6 +268,31 @@ def test_a_spec_that_does_not_stand_alone_or_is_none_is_refused(folder, tiny, te
         open_run(folder)
     with pytest.raises(StoreError, match="Choose another --out"):
         Store(folder, tiny)
+
+
+PLACES = {
+    "anatomy.path": {"anatomy": {"source": "dicom", "path": "/"}},
+    "anatomy.pattern": {"anatomy": {"source": "nifti", "path": "/", "pattern": "*"}},
+    "recorded.path": {"recorded": {"format": "syndeeplesion", "path": "/"}},
+    "recorded.mask.file": {"recorded": {"data": "a" * 64, "sinogram": {}, "mask": {"file": "etc/passwd.npy"}}},
+}
+
+
+@pytest.mark.parametrize("key", PLACES)
+def test_a_spec_that_names_a_place_of_data_is_refused(tmp_path, tiny, key):
+    """Whoever verifies an archive must not read a folder of theirs because of what stands in it."""
+    spec = Spec.model_validate({**tiny.model_dump(by_alias=True), **PLACES[key]})
+    bound = {name: section | {"data": "a" * 64} for name, section in PLACES[key].items()}
+    text = spec_toml(Spec.model_validate({**tiny.model_dump(by_alias=True), **bound}))
+    (tmp_path / "spec.toml").write_text(text, encoding="utf-8")
+    assert read_spec(tmp_path) is not None  # as a run writes it
+    for name, section in spec.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(bound)).items():
+        text = re.sub(rf"\n\[{name}\]\n(.+\n)*", "\n", text)
+        text += f"[{name}]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in section.items())
+    (tmp_path / "spec.toml").write_text(text, encoding="utf-8")
+    assert load_spec(tmp_path / "spec.toml") == spec
+    with pytest.raises(StoreError, match=f"names a file in .*{re.escape(key)}"):
+        read_spec(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link to nothing", "folder", "link"])

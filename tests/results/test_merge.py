@@ -9,6 +9,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -18,8 +19,9 @@ from running import run, table
 from marbench.cli import main
 from marbench.errors import StoreError
 from marbench.results import merge
+from marbench.results.images import Gallery
 from marbench.results.merge import merge_runs
-from marbench.results.pictures import load_image
+from marbench.results.pictures import StoredCase, encode_case, encode_image, load_case, load_image
 from marbench.results.store import open_run
 from marbench.spec import Spec
 
@@ -86,6 +88,24 @@ def test_the_card_is_that_of_the_version_that_counts(tmp_path, tiny):
         read = open_run(tmp_path / order)
         assert set(read.rows.loc[read.rows["method"] == "m", "method_hash"]) == {version}
         assert (read.cards["m"]["method_hash"], read.cards["m"].get("title")) == (version, title)
+
+
+def test_what_was_run_here_counts_before_an_archive_that_is_named_last(tmp_path, tiny):
+    for name, version, evidence in (("a", "1", "run here"), ("b", "1", "reported"), ("c", "2", "reported")):
+        store = fill(tmp_path / name, tiny, row(tiny, method_hash=version, evidence=evidence))
+        store.write_method("m", {"method_hash": version, "title": f"M of {name}"})
+        store.write_host("h", {"cpu": f"of {name}"})
+        shade = np.full((4, 4), ord(name), np.int16)
+        case = StoredCase(shade, shade, shade == 0, (-100.0, 100.0))
+        pictures = Gallery(tmp_path / name / "images", frozenset())
+        pictures.write({"c/_case.npz": encode_case(case), "c/m.npz": encode_image(shade, "m", version)})
+    for order in ("ab", "ba", "ac", "ca"):
+        merge_runs([tmp_path / name for name in order], tmp_path / order)
+        read = open_run(tmp_path / order)
+        assert read.rows[["method_hash", "evidence"]].values.tolist() == [["1", "run here"]]
+        assert (read.cards["m"]["title"], read.hosts["h"]["cpu"]) == ("M of a", "of a")
+        assert (load_image(tmp_path / order / "images/c/m.npz")[0] == ord("a")).all()
+        assert (load_case(tmp_path / order / "images/c/_case.npz").truth == ord("a")).all()
 
 
 def refusal(tmp_path: Path) -> str:

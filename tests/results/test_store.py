@@ -244,6 +244,15 @@ def test_of_two_processes_that_claim_a_folder_for_two_benchmarks_one_is_told(tmp
         assert open_run(folder).spec.hash == (tiny if codes[0] == 0 else other).hash
 
 
+def test_a_row_that_took_long_is_written_at_once_and_one_that_did_not_with_others(tmp_path, tiny):
+    store = Store(tmp_path, tiny)
+    store.prepare()
+    store.add(row(tiny, case="quick", seconds=0.1))
+    assert open_run(tmp_path).rows.empty
+    store.add(row(tiny, case="slow", seconds=3600.0))
+    assert set(open_run(tmp_path).rows["case_id"]) == {"quick", "slow"}
+
+
 def test_a_command_is_kept_once_it_has_brought_something(tmp_path, tiny):
     store = Store(tmp_path, tiny)
     store.prepare()
