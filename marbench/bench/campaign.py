@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,8 @@ from marbench.cases.sources import CaseSource
 from marbench.errors import DataError, MethodError, nearest
 from marbench.machine.devices import device_of
 from marbench.machine.host import describe_host, host_id
-from marbench.method.request import FittedMethod, MethodRequest
+from marbench.method.discovery import Discovery
+from marbench.method.request import FittedMethod, MethodRequest, parse_methods
 from marbench.metrics.measure import measures_of
 from marbench.results.images import Gallery, ImageChoice, gallery_cases
 from marbench.results.representative import telling_of_run
@@ -55,9 +57,7 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
         )
     fitted = tuple(request.for_spec(suite.spec) for request in requests)
     hashes = {each.label: each.hash for each in fitted}
-    for label in options.force:
-        if label not in hashes:
-            raise MethodError(f"--force takes methods of this run. Got {label!r}; {nearest(label, hashes)}")
+    options = replace(options, force=_forced(options.force, [each.request for each in fitted]))
     # The first ones, of an order, so that a larger limit later adds to what is there.
     every = suite.case_keys[: options.limit]
     places = tuple(range(len(every))) if options.spread is None else spread(every, options.spread)
@@ -68,6 +68,29 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
     where = options.device if options.dask else str(device)
     conditions = Conditions(suite.spec, fitted, where, options.limits, options.isolation, gallery.cases)
     return Campaign(options, Store(folder, suite.spec), suite, keys, places, hashes, conditions, gallery)
+
+
+def _forced(texts: Sequence[str], requests: Sequence[MethodRequest]) -> tuple[str, ...]:
+    """Return the labels that ``--force`` means: it takes methods as ``--methods`` does, and of a name alone all."""
+    forced: dict[str, None] = {}
+    for text in texts:
+        # As results call them; of a single file they do not tell the folder, in which it would be looked for.
+        own = [each.label for each in requests if text in (each.label, each.entry.name)]
+        try:
+            asked = [] if own else parse_methods(text, Discovery({each.entry.name: each.entry for each in requests}))
+        except MethodError:
+            asked = []
+        # With the preset of the run: a label leaves out what is as the preset has it.
+        own += [
+            each.label
+            for one, each in product(asked, requests)
+            if one.entry == each.entry and (not one.parameters or replace(one, preset=each.preset).label == each.label)
+        ]
+        if not own:
+            labels = [each.label for each in requests]
+            raise MethodError(f"--force takes methods of this run. Got {text!r}; {nearest(text, labels)}")
+        forced |= dict.fromkeys(own)
+    return tuple(forced)
 
 
 def _wanted_images(suite: CaseSource, keys: Sequence[CaseKey], choice: ImageChoice) -> frozenset[str]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter
 
-from marbench.bench.calls import call_method
+from marbench.bench.calls import call_method, seed_generators, seed_of
 from marbench.bench.limits import limit_memory
 from marbench.bench.outcome import Failure, Outcome, describe
 from marbench.bench.parameters import parameter_count
@@ -78,6 +78,8 @@ def serve(channel: Channel) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = opening["scratch"]
     fitted, device = fitted_from(opening["method"]), torch.device(opening["device"])
     try:
+        # What a method draws while it loads is the same in every process that it ever has.
+        seed_generators(seed_of(fitted.label, ""))
         loaded = load_method(fitted, Spec.model_validate(opening["spec"]), device)
     except BaseException as error:  # sys.exit() in a plugin is a failure to load, not an end in order
         _answer(channel, own_pid, {"failure": dataclasses.asdict(describe_load(error, fitted))})

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from marbench.anatomy.slices import Split
+from marbench.bench.calls import own_state, seed_of
 from marbench.bench.limits import Limits
 from marbench.bench.options import RunOptions
 from marbench.bench.outcome import describe
@@ -206,12 +207,13 @@ def _loaded(method: Any, spec: Spec, device: torch.device) -> LoadedMethod:
     named = kind if issubclass(kind, Method) and kind is not FunctionMethod else getattr(method, "function", method)
     name = getattr(named, "__name__", type(named).__name__)
     try:
-        if isinstance(method, type):
-            method = method()
-        elif not isinstance(method, Method):
-            method = FunctionMethod(method)
-        assert isinstance(method, Method)  # seen above
-        method.load(Context(spec, device, operators_of(spec)))
+        with own_state(seed_of(name, "")):
+            if isinstance(method, type):
+                method = method()
+            elif not isinstance(method, Method):
+                method = FunctionMethod(method)
+            assert isinstance(method, Method)  # seen above
+            method.load(Context(spec, device, operators_of(spec)))
     except Exception as error:
         raise MethodError(f"{name} cannot be loaded: {describe(error).message}") from error
     # Not validated: a lambda is called "<lambda>", which no plugin may be.

@@ -24,7 +24,7 @@ class Limits:
     seconds : float or None
         Wall time of import and load together, and of every call; None sets no limit.
     memory_gb : float or None
-        Memory beyond what an idle process has, 10⁹ bytes; None takes nine tenths of the machine's.
+        Memory beyond what an idle process has, 10⁹ bytes; None takes nine tenths of the machine's. On Linux alone.
     threads : int
         Threads of torch. One by default: sums in another order, as other numbers of threads take them, differ in the
         last bits, so that results would depend on how many workers share the cores.
@@ -37,6 +37,8 @@ class Limits:
     def __post_init__(self) -> None:
         _check("--timeout", self.seconds, "seconds", _LONGEST)
         _check("--memory", self.memory_gb, "GB", 1e6)
+        if self.memory_gb is not None and sys.platform != "linux":
+            raise MarbenchError("Only on Linux can a process be held to --memory: drop it.")
         cores = os.cpu_count() or 1
         if not 1 <= self.threads <= 16 * cores:
             raise MarbenchError(f"--threads takes 1 … {16 * cores} on this machine. Got {self.threads}.")

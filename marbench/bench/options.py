@@ -48,9 +48,9 @@ class RunOptions:
     retry_failed : bool
         Try everything again that is not ok.
     force : tuple of str
-        Labels of methods to run again, whatever is stored.
+        Methods to run again, whatever is stored; a name without parameters means all that the run has of it.
     workers : int, optional
-        Processes that share the work; by default as many as pay.
+        Processes that share the work; by default as many as pay, and this one alone where ``isolation`` is ``inline``.
     dask : str
         Address of a Dask scheduler that has the workers; empty for this machine.
     timing : bool

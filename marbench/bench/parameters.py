@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import nn
 
 from marbench.method.contract import Method
 from marbench.method.learned import LearnedMethod
 
-__all__ = ["parameter_count"]
+__all__ = ["believable_count", "parameter_count"]
+
+_MOST = 2**53  # what results may hold, see marbench.results.checks
 
 
 def parameter_count(method: Method) -> int | None:
@@ -25,6 +28,11 @@ def parameter_count(method: Method) -> int | None:
     # By identity: networks may share weights.
     parameters = {id(parameter): parameter for module in modules for parameter in module.parameters()}
     return sum(parameter.numel() for parameter in parameters.values()) or None
+
+
+def believable_count(told: Any) -> int | None:
+    """Return a number of parameters as a plugin's process tells it; None for what can be none."""
+    return told if isinstance(told, int) and not isinstance(told, bool) and 0 <= told <= _MOST else None
 
 
 def _modules(value: object) -> list[nn.Module]:

@@ -17,19 +17,20 @@ from typing import Any, Protocol, get_args
 import numpy as np
 import torch
 
-from marbench.bench.calls import call_method, seed_of
+from marbench.bench.calls import call_method, own_state, seed_of
 from marbench.bench.child import FIELDS, describe_load, fitted_message
 from marbench.bench.environments import interpreter_of
 from marbench.bench.limits import Limits
 from marbench.bench.outcome import MESSAGE_LIMIT, TRACE_LIMIT, Failure, Outcome, describe
-from marbench.bench.parameters import parameter_count
+from marbench.bench.parameters import believable_count, parameter_count
 from marbench.cases.case import Case
-from marbench.errors import MarbenchError
+from marbench.errors import MarbenchError, MethodError
 from marbench.machine.channel import ChannelClosed, ChannelError, ChannelTimeout
-from marbench.machine.forkserver import Child, ForkServer, start_interpreter
+from marbench.machine.forkserver import Child, ForkServer
 from marbench.machine.interrupts import Interrupted, Overdue, time_limit
 from marbench.machine.memory import release_free_memory
 from marbench.machine.text import clean
+from marbench.method.fingerprint import code_digest
 from marbench.method.images import check_image
 from marbench.method.request import FittedMethod, LoadedMethod, load_method
 from marbench.results.rows import Status
@@ -39,8 +40,9 @@ __all__ = ["ISOLATIONS", "InlineProducer", "Isolation", "ProcessProducer", "Prod
 
 Isolation = str
 ISOLATIONS = ("auto", "process", "inline")
-"""``auto`` as the method's card says; ``inline`` and ``process`` for all methods."""
+"""``auto`` as `producer_of` says; ``inline`` and ``process`` for all methods."""
 
+_TARGET = "marbench.bench.child:serve"
 # A clock that a plugin has changed is not believed: what it reports may miss this much of what passed here.
 _CLOCK_SLACK = 0.05
 _FAILURES: tuple[Status, ...] = tuple(each for each in get_args(Status) if each != "ok")
@@ -113,8 +115,9 @@ class InlineProducer:
         if self.is_open:
             return
         try:
-            self._loaded = load_method(self._fitted, self._spec, self._device)
-            self.parameters = parameter_count(self._loaded.method)
+            with own_state(seed_of(self._fitted.label, "")):
+                self._loaded = load_method(self._fitted, self._spec, self._device)
+            self.parameters = believable_count(parameter_count(self._loaded.method))
         except Interrupted:
             raise
         except BaseException as error:  # a plugin may even call sys.exit() while it is imported
@@ -171,6 +174,7 @@ class ProcessProducer:
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._calls = 0
         self._was_open = False
+        self._code = ""
         self.failure: Failure | None = None
         self.parameters: int | None = None
 
@@ -192,6 +196,7 @@ class ProcessProducer:
     def _open(self) -> None:
         self.failure = None
         try:
+            self._hold_to_code()
             self._child = self._start()
         except (MarbenchError, OSError) as error:
             said = describe(error)
@@ -204,12 +209,20 @@ class ProcessProducer:
             self._child.channel.send({**self._opening, "scratch": self._scratch.name}, deadline=deadline)
             answer, _ = self._child.channel.receive(limit=0, deadline=deadline)
             self.failure = _failure_of(answer.get("failure"))
-            parameters = answer.get("parameters")
-            self.parameters = parameters if isinstance(parameters, int) else None
+            self.parameters = believable_count(answer.get("parameters"))
         except ChannelError as error:
             self.failure = self._ended("load", error)
         if self.failure is not None:
             self.close()
+
+    def _hold_to_code(self) -> None:
+        """Refuse code that was changed since it was first loaded: its results would count as those of the old."""
+        entry = self._fitted.request.entry
+        code = code_digest(entry.module, entry.folder) if entry.module.is_file() else ""
+        self._code = self._code or code
+        if code != self._code:
+            again = "The same command runs the new version."
+            raise MethodError(f"{self._fitted.label}: its code was changed during this run. {again}")
 
     def produce(self, case: Case, tidy: bool = False) -> Outcome:
         """See `Producer`. A call whose process was ended from outside is made once more."""
@@ -237,7 +250,7 @@ class ProcessProducer:
             if answer.get("call") != self._calls:
                 raise ChannelError("the answer belongs to another call")
             passed = time.perf_counter() - began
-            return _outcome_of(answer, images, tuple(scan.image.shape[1:]), passed)
+            outcome = _outcome_of(answer, images, tuple(scan.image.shape[1:]), passed)
         except ChannelError as error:
             passed = time.perf_counter() - began
             outcome = Outcome(None, self._ended("reduce", error), passed)
@@ -246,6 +259,9 @@ class ProcessProducer:
         except BaseException:
             self.close()  # interrupted: an answer that comes later would belong to no call
             raise
+        if outcome.failure is not None and outcome.failure.status == "oom":
+            self.close()  # what fills its memory may be what earlier calls have left, and would fail all later ones
+        return outcome
 
     def close(self) -> None:
         """See `Producer`."""
@@ -277,6 +293,11 @@ class ProcessProducer:
         how, kind = _ending(status)
         if kind == "SIGKILL":
             return Failure("oom", kind, f"its process was killed by the system during {what}: out of memory", trace)
+        if what == "load" and kind.startswith("exit code") and self._fitted.request.entry.card.own_interpreter:
+            # One that lacks what marbench needs ends so, and all that it can say is what it has printed.
+            said = next((line for line in reversed(trace.splitlines()) if line.strip()), "it said nothing")
+            how = clean(f"its interpreter ended during {what}: {how}: {said}", MESSAGE_LIMIT)
+            return Failure("unavailable", kind, how, trace)
         return Failure("crashed", kind, f"its process ended during {what}: {how}", trace)
 
 
@@ -288,29 +309,28 @@ def producer_of(
     Parameters
     ----------
     isolation : str
-        ``auto``: a process for each method of somebody else, and for all where a limit is set.
+        ``auto``: a process for each method of somebody else, whatever its card asks for, and for all where a limit is
+        set.
     server : ForkServer
-        Starts the processes that use this interpreter.
+        Starts the processes.
     """
     # A process costs some milliseconds a case, which shipped methods, being our own code, need not pay.
     entry = fitted.request.entry
     card = entry.card
-    wanted = card.isolation if isolation == "auto" else isolation
-    if isolation == "auto" and wanted in ("auto", "inline"):
-        # A card takes no limit off its method: within this process nobody could hold it to one.
-        asked = wanted == "inline" or entry.origin == "shipped"
+    wanted = isolation
+    if wanted == "auto":
+        # The truth is in this process: who lets a method of somebody else in is the user, not its card. Nor does a card
+        # take a limit off its method: within this process nobody could hold it to one.
+        asked = entry.origin == "shipped" and card.isolation in ("auto", "inline")
         wanted = "inline" if asked and not limits.need_processes else "process"
     if card.own_interpreter:
         # Another interpreter is never in this process, whatever was asked for.
-        return ProcessProducer(fitted, spec, device, limits, lambda: start_interpreter(*_interpreter(fitted)))
+        return ProcessProducer(
+            fitted, spec, device, limits, lambda: server.fork(_TARGET, interpreter_of(fitted.request))
+        )
     if wanted == "inline" or not hasattr(os, "fork"):
         return InlineProducer(fitted, spec, device, seconds=limits.seconds)
-    return ProcessProducer(fitted, spec, device, limits, lambda: server.fork("marbench.bench.child:serve"))
-
-
-def _interpreter(fitted: FittedMethod) -> tuple[str, str, list[str]]:
-    python, path = interpreter_of(fitted.request)
-    return python, "marbench.bench.child:serve", path
+    return ProcessProducer(fitted, spec, device, limits, lambda: server.fork(_TARGET))
 
 
 def _outcome_of(

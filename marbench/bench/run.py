@@ -146,7 +146,8 @@ def _executor(options: RunOptions, conditions: Conditions, units: int, progress:
         if units:
             cluster.connect()  # or fail before anything has begun
         return cluster
-    count = options.workers or default_workers(conditions, units)
+    # A worker is a process as well, in which no debugger is.
+    count = options.workers or (1 if options.isolation == "inline" else default_workers(conditions, units))
     if count > 1 and not conditions.device.startswith("cpu"):
         progress.note(f"{count} workers share the device {conditions.device}.")
     return LocalWorkers(count) if count > 1 else ThisProcess()

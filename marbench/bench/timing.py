@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import pandas as pd
 
@@ -45,10 +46,11 @@ def time_method(label: str, cases: Sequence[Case], session: Session) -> list[Tim
     Per case: one call to warm up, one to take the peak of memory, and up to five that are timed. The memory and the
     parameters are repeated in every row.
     """
-    # In the process that the method has in a run, so that what is timed is what was scored.
-    producer, fitted = session.producer(label), session.method(label)
+    fitted = session.method(label)
     rows: list[TimingRow] = []
-    with threads(session.conditions.limits.threads):
+    # In the process that the method has in a run, so that what is timed is what was scored. It ends with the timing:
+    # what it leaves running would take time from the next one.
+    with threads(session.conditions.limits.threads), closing(session.producer(label)) as producer:
         producer.open()
         for case in cases:
             # Cases one after another and never in a batch: what a scanner would wait for.

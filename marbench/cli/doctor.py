@@ -142,7 +142,9 @@ def _methods(plugins: tuple[Path, ...], spec: str) -> Iterator[Finding]:
             yield Finding(what, True, "can run")
         elif failure.status == "unavailable" and is_untrained(fitted) and not fitted.found.problems:
             # Nothing is wrong with a network that nobody has trained here.
-            command = training_command(request.label, resolved.name, fitted.request.to_train().preset)
+            command = training_command(
+                request.label, resolved.name, fitted.request.to_train().preset, fitted.found.plugins
+            )
             yield Finding(what, True, "has no weights for this benchmark", f"to train it: {command}")
         else:
             yield Finding(what, False, failure.message, "mend it, or leave it out of --methods")

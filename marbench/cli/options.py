@@ -103,7 +103,7 @@ limit_option = click.option("--limit", type=click.IntRange(min=1), metavar="N", 
 timeout_option = click.option(
     "--timeout", type=float, metavar="SECONDS", help="Limit of one call of a method, and of loading it."
 )
-memory_option = click.option("--memory", type=float, metavar="GB", help="Memory that a method may use.")
+memory_option = click.option("--memory", type=float, metavar="GB", help="Memory that a method may use (Linux).")
 
 
 def _set_threads(_ctx: click.Context, _option: click.Parameter, threads: int | None) -> int | None:

@@ -109,12 +109,12 @@ def command(
 
         click.echo(f"Page: {options.shown(render(folder))}")
     failed = finished.rows[finished.rows["status"] != "ok"]
-    if methods == "all":
-        # Whoever asks for all methods asks for those that can run here: without its weights, say, one has not failed.
-        absent = failed[(failed["status"] == "unavailable") & (failed["error_kind"] == MethodUnavailable.__name__)]
-        for message in absent["message"].unique():
-            click.echo(f"Not run: {message}")
-        failed = failed.drop(absent.index)
+    # Whoever asks for all methods asks for those that can run here: without its weights, say, one has not failed.
+    by_all = failed["method"].isin([request.label for request in requests if request.by_all])
+    is_absent = (failed["status"] == "unavailable") & (failed["error_kind"] == MethodUnavailable.__name__)
+    for message in failed.loc[by_all & is_absent, "message"].unique():
+        click.echo(f"Not run: {message}")
+    failed = failed[~(by_all & is_absent)]
     if len(failed):
         click.echo("Some results failed; the page says why. Once mended, repeat the command with --retry-failed.")
     if len(finished.faults):

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from marbench.bench.calls import own_state, seed_of
 from marbench.bench.limits import Limits
 from marbench.bench.outcome import Failure, Outcome, describe
 from marbench.bench.producers import Producer, producer_of
 from marbench.bench.work import PRELOAD
-from marbench.conformance.inside import CHECKS, Image, check_inside, difference, tolerance
+from marbench.conformance.inside import CHECKS, Image, check_inside, difference, guarded, tolerance
 from marbench.conformance.learned import check_training, check_weights, untrained
 from marbench.conformance.plausible import check_plausible
 from marbench.conformance.specimens import Specimens
@@ -30,7 +31,7 @@ _ADVICE = {
     "invalid": "return one image per scan, (batch, rows, columns), in HU",
     "timeout": "wait longer with --timeout, or do less in a call",
     "oom": "use less memory: marbench calls it with one case at a time",
-    "crashed": "run it with --isolation inline under a debugger",
+    "crashed": "marbench run --isolation inline keeps it in marbench's process, for a debugger",
     "error": "mend the line that it names",
 }
 
@@ -58,7 +59,7 @@ class Examination:
         yield self._card()
         fitted, producer = self._opened(self._request.for_spec(self._home.spec), self._home)
         if producer.failure is not None:
-            yield _failed("load", producer.failure)
+            yield self._failed("load", producer.failure)
             return
         yield ok("load", "in a process of its own")
         yield check_weights(fitted, self._home.spec, self._is_trained)
@@ -84,6 +85,12 @@ class Examination:
     def _in_this_interpreter(self) -> bool:
         return not self._request.entry.card.own_interpreter
 
+    def _failed(self, check: str, failure: Failure) -> Finding:
+        advice = _ADVICE[failure.status]
+        if failure.status == "crashed" and not self._in_this_interpreter:
+            advice = "try its code in that interpreter by hand"
+        return failed(check, f"{failure.status}: {failure.message}", advice)
+
     def _card(self) -> Finding:
         card = self._request.entry.card
         if self._request.entry.folder is None:
@@ -101,7 +108,7 @@ class Examination:
         if not lacks or fitted.found.file is not None or not self._in_this_interpreter:
             return fitted, producer
         try:
-            begun = untrained(self._request, where.spec, self._folder)
+            begun = untrained(self._request, where.spec, self._folder, self._limits.seconds)
         except Exception as error:
             producer.failure = describe(error, self._request.entry.folder)
             return fitted, producer
@@ -124,7 +131,7 @@ class Examination:
             if outcome.failure is not None
         ]
         case_id, first = failures[0]
-        finding = _failed("image", first)
+        finding = self._failed("image", first)
         return failed("image", f"{len(failures)} of {len(outcomes)} cases; {case_id}: {finding.found}", finding.advice)
 
     def _plausible(self, images: Sequence[Image]) -> Finding:
@@ -151,11 +158,12 @@ class Examination:
             yield from (skipped(name, _ELSEWHERE) for name in CHECKS)
             return
         try:
-            loaded = load_method(fitted, self._home.spec, self._device)
+            with guarded(self._limits.seconds), own_state(seed_of(fitted.label, "")):
+                loaded = load_method(fitted, self._home.spec, self._device)
         except Exception as error:
             yield failed("isolation", f"cannot be loaded here, but in its own process: {error}", _ADVICE["error"])
             return
-        yield from check_inside(loaded, self._home.cases, images, self._device)
+        yield from check_inside(loaded, self._home.cases, images, self._device, self._limits.seconds)
 
     def _other_geometry(self, home: FittedMethod) -> Finding:
         """Try it where nothing has the size that it has at home."""
@@ -185,12 +193,12 @@ class Examination:
             return skipped(name, "there is no GPU here")
         producer = self._start(fitted, self._home, other)
         if producer.failure is not None:
-            return _failed(name, producer.failure)
+            return self._failed(name, producer.failure)
         case = self._home.cases[-1]
         outcome = producer.produce(case)
         if outcome.image is None:
             assert outcome.failure is not None  # there is one of the two
-            return _failed(name, outcome.failure)
+            return self._failed(name, outcome.failure)
         # Random numbers and rounding differ from device to device: images are not compared, but looked at.
         finding = check_plausible([case], [outcome.image]) if self._is_trained else ok(name, "")
         if finding.outcome == "failed":
@@ -200,11 +208,7 @@ class Examination:
     def _training(self) -> Finding:
         if not self._in_this_interpreter:
             return skipped("training", _ELSEWHERE)
-        return check_training(self._request, self._home.spec, self._home.cases[-2:])
-
-
-def _failed(check: str, failure: Failure) -> Finding:
-    return failed(check, f"{failure.status}: {failure.message}", _ADVICE[failure.status])
+        return check_training(self._request, self._home.spec, self._home.cases[-2:], self._limits.seconds)
 
 
 def _cost(outcomes: Sequence[Outcome]) -> Finding:

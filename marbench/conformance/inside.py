@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
@@ -15,11 +17,13 @@ from marbench.bench.outcome import describe
 from marbench.cases.batch import collate
 from marbench.cases.case import Case, Scan
 from marbench.conformance.verdict import Finding, failed, ok, skipped
+from marbench.errors import MethodError
+from marbench.machine.interrupts import Overdue, time_limit
 from marbench.machine.threads import threads
 from marbench.method.images import check_image
 from marbench.method.request import LoadedMethod
 
-__all__ = ["CHECKS", "check_inside", "difference", "tolerance"]
+__all__ = ["CHECKS", "check_inside", "difference", "guarded", "tolerance"]
 
 CHECKS = ("result", "scan", "isolation", "batch")
 Image = NDArray[np.float32]
@@ -35,15 +39,42 @@ def difference(one: Image, other: Image) -> float:
     return float(np.abs(one.astype(np.float64) - other).max())
 
 
+@contextmanager
+def guarded(seconds: float | None) -> Iterator[None]:
+    """Let a method in this process end no more than a check, and hold it to a limit of time as far as `time_limit` can.
+
+    Raises
+    ------
+    MethodError
+        It has taken longer, or raised what is no `Exception`: sys.exit() would end all checks, with the exit code of
+        its choice.
+    """
+    # In another thread nobody could hold it to the limit.
+    in_main = threading.current_thread() is threading.main_thread()
+    try:
+        with time_limit(seconds if in_main else None):
+            yield
+    except Overdue:
+        raise MethodError(f"took longer than {seconds:g} s") from None
+    except (Exception, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise MethodError(f"{type(error).__name__}: {error}") from error
+
+
 def check_inside(
-    loaded: LoadedMethod, cases: Sequence[Case], images: Sequence[Image], device: torch.device
+    loaded: LoadedMethod,
+    cases: Sequence[Case],
+    images: Sequence[Image],
+    device: torch.device,
+    seconds: float | None = None,
 ) -> Iterator[Finding]:
     """Compare what a method gives here with ``images``, which it gave in a process of its own, case by case."""
     first, seed = cases[0], seed_of(loaded.label, cases[0].id)
     own = first.scan.copy_to(device)
     try:
-        raw = _reduce(loaded, own, seed)
-        here = check_image(raw, tuple(own.image.shape))[0]
+        raw, image = _reduce(loaded, own, seed, seconds)
+        here = image[0]
     except Exception as error:
         said = f"raised here, though not in its own process: {_told(loaded, error)}"
         yield failed("isolation", said, "see what differs between processes: files, environment, the main module")
@@ -56,12 +87,15 @@ def check_inside(
         yield failed("isolation", found, "let it depend on the scan alone: no clock, process id or global state")
     else:
         yield ok("isolation", "the same image in its own process as in marbench's")
-    yield _check_batch(loaded, cases, images, device, other=_other_seed(loaded, first, device))
+    yield _check_batch(loaded, cases, images, device, seconds, other=_other_seed(loaded, first, device, seconds))
 
 
-def _reduce(loaded: LoadedMethod, scan: Scan, seed: int) -> Any:
-    with threads(1), own_state(seed):
-        return loaded.method.reduce(scan)
+def _reduce(loaded: LoadedMethod, scan: Scan, seed: int, seconds: float | None) -> tuple[Any, Image]:
+    """Return what a method gives for a scan, as it is and as an image."""
+    shape = tuple(scan.image.shape)
+    with guarded(seconds), threads(1), own_state(seed), torch.no_grad():
+        raw = loaded.method.reduce(scan)
+        return raw, check_image(raw, shape)
 
 
 def _told(loaded: LoadedMethod, error: BaseException) -> str:
@@ -91,26 +125,30 @@ def _check_scan(before: Scan, after: Scan) -> Finding:
     return ok("scan", "left as it was")
 
 
-def _other_seed(loaded: LoadedMethod, case: Case, device: torch.device) -> Image | None:
+def _other_seed(loaded: LoadedMethod, case: Case, device: torch.device, seconds: float | None) -> Image | None:
     """Return the image under another seed; None where there is none."""
+    seed = seed_of(loaded.label, f"{case.id} again")
     try:
-        raw = _reduce(loaded, case.scan.copy_to(device), seed_of(loaded.label, f"{case.id} again"))
-        image: Image = check_image(raw, tuple(case.scan.image.shape))[0]
+        image: Image = _reduce(loaded, case.scan.copy_to(device), seed, seconds)[1][0]
     except Exception:
         return None
     return image
 
 
 def _check_batch(
-    loaded: LoadedMethod, cases: Sequence[Case], images: Sequence[Image], device: torch.device, other: Image | None
+    loaded: LoadedMethod,
+    cases: Sequence[Case],
+    images: Sequence[Image],
+    device: torch.device,
+    seconds: float | None,
+    other: Image | None,
 ) -> Finding:
     if other is None or difference(other, images[0]) > tolerance(device):
         return skipped("batch", "it draws random numbers, which differ with the place in a batch")
     scan = collate(cases).scan.copy_to(device)
     advice = "every tensor of a scan has a batch axis: treat the cases along it each by itself"
     try:
-        raw = _reduce(loaded, scan, 0)
-        together = check_image(raw, tuple(scan.image.shape))
+        together = _reduce(loaded, scan, 0, seconds)[1]
     except Exception as error:
         return failed("batch", f"{len(cases)} scans at once: {_told(loaded, error)}", advice)
     apart = max(difference(one, alone) for one, alone in zip(together, images, strict=True))

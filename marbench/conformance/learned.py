@@ -7,44 +7,44 @@ from pathlib import Path
 
 import torch
 
+from marbench.bench.calls import own_state
 from marbench.bench.outcome import describe
 from marbench.cases.batch import collate
 from marbench.cases.case import Case
+from marbench.conformance.inside import guarded
 from marbench.conformance.verdict import Finding, failed, ok, skipped
 from marbench.errors import MethodError
 from marbench.learning.artefact import encode, identity_of, write_card
 from marbench.method.learned import Batch, LearnedMethod, build_untrained
 from marbench.method.request import FittedMethod, MethodRequest, context_for, instantiate
-from marbench.method.weights import NO_WEIGHTS, WeightsSearch, declared_files, no_weights, read_weights, scan_of
+from marbench.method.weights import WeightsSearch, declared_files, no_weights, read_weights, scan_of
 from marbench.spec import Spec
 
 __all__ = ["check_training", "check_weights", "untrained"]
 
 
-def untrained(request: MethodRequest, spec: Spec, folder: Path) -> FittedMethod | None:
+def untrained(request: MethodRequest, spec: Spec, folder: Path, seconds: float | None = None) -> FittedMethod | None:
     """Return a learned method with the weights that its networks begin with, as files in ``folder``.
 
-    None for a method that does not learn.
+    None for a method that does not learn. It is held to a limit of time here, see `guarded`.
     """
     chosen = request.to_train()
-    method = instantiate(chosen)
-    if not isinstance(method, LearnedMethod):
-        return None
-    torch.manual_seed(0)
-    build_untrained(method, context_for(chosen, spec))
-    content = encode(method.networks(), {}, rounded=False)
+    with guarded(seconds), own_state(0):
+        method = instantiate(chosen)
+        if not isinstance(method, LearnedMethod):
+            return None
+        build_untrained(method, context_for(chosen, spec))
+        content = encode(method.networks(), {}, rounded=False)
     path = folder / f"{spec.hash[:16]}.safetensors"
     path.write_bytes(content)
     file = write_card(path, content, scan=scan_of(spec), **identity_of(chosen, spec))
-    return FittedMethod(chosen, WeightsSearch(file, misfit=0))
+    return FittedMethod(chosen, WeightsSearch(file, misfit=0, plugins=request.entry.plugins))
 
 
 def check_weights(fitted: FittedMethod, spec: Spec, is_trained: bool) -> Finding:
     """See whether the files that a card declares are what it says, and which one serves."""
     entry, problems = fitted.request.entry, list[str]()
     folder, declared = entry.folder or Path(), entry.card.weights
-    if entry.origin == "shipped":  # a wheel of marbench leaves those of an ablation out
-        declared = tuple(each for each in declared if (folder / each.file).exists())
     files = declared_files(entry.folder, declared, problems)
     for file in files:
         told = next(each for each in declared if folder / each.file == file.path)
@@ -60,7 +60,7 @@ def check_weights(fitted: FittedMethod, spec: Spec, is_trained: bool) -> Finding
         return failed("weights", "; ".join(problems), advice)
     used = fitted.found.file
     if not is_trained:
-        return skipped("weights", no_weights(fitted.label, spec.name, fitted.request.preset, NO_WEIGHTS))
+        return skipped("weights", no_weights(fitted.label, spec.name, fitted.request.preset, fitted.found))
     if used is None:
         return skipped("weights", "it has none")
     same = "this benchmark" if used.card.spec_hash == spec.hash else f"{used.card.spec}, with the same scan"
@@ -68,19 +68,19 @@ def check_weights(fitted: FittedMethod, spec: Spec, is_trained: bool) -> Finding
     return ok("weights", f"{used.path.name}, trained on {same}" + (f", {count:,} parameters" if count else ""))
 
 
-def check_training(request: MethodRequest, spec: Spec, cases: Sequence[Case]) -> Finding:
+def check_training(request: MethodRequest, spec: Spec, cases: Sequence[Case], seconds: float | None = None) -> Finding:
     """Let a learned method take one step on a batch of cases, from its first weights."""
     chosen = request.to_train()
     batch = collate(cases)
     assert batch.truth is not None  # specimens have truths
     advice = "see marbench.method.learned for what marbench train asks for"
     try:
-        method = instantiate(chosen)
-        if not isinstance(method, LearnedMethod):
-            return skipped("training", "it does not learn")
-        torch.manual_seed(0)
-        build_untrained(method, context_for(chosen, spec))
-        losses = _step(method, Batch(batch.scan, batch.truth))
+        with guarded(seconds), own_state(0):
+            method = instantiate(chosen)
+            if not isinstance(method, LearnedMethod):
+                return skipped("training", "it does not learn")
+            build_untrained(method, context_for(chosen, spec))
+            losses = _step(method, Batch(batch.scan, batch.truth))
     except Exception as error:
         entry = chosen.entry
         return failed("training", describe(error, entry.folder or entry.module.parent).message, advice)

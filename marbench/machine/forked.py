@@ -36,17 +36,18 @@ def serve(descriptor: int, preload: Sequence[str], parent: int) -> None:
     _plain_signals()
     import_for_life(preload)
     _adopt()
+    _outlive_parent()
     control, children = socket.socket(fileno=descriptor), set[int]()
     while True:
         try:
             mark, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+            request = read_frame(control) if mark else {}
         except OSError:
             mark = b""
         if not mark:
             _end(children)
             _end_all_but(set())
             os._exit(0)
-        request = read_frame(control)
         if "wait" in request:
             try:
                 answer = {"status": os.waitpid(int(request["wait"]), 0)[1]}
@@ -66,7 +67,8 @@ def serve(descriptor: int, preload: Sequence[str], parent: int) -> None:
                 answer = {"pid": pid}
             for each in descriptors:
                 os.close(each)
-        write_frame(control, answer)
+        with contextlib.suppress(OSError):  # whoever asked is gone, and the next look tells
+            write_frame(control, answer)
 
 
 def write_frame(control: socket.socket, message: Mapping[str, Any]) -> None:
@@ -93,7 +95,7 @@ def _exactly(control: socket.socket, count: int) -> bytes:
 
 
 def _become_child(request: Mapping[str, Any], descriptors: Sequence[int], parent: int) -> None:
-    """Turn this fork of the server into a child of its own session, and never return."""
+    """Turn this fork of the server into a child of its own session, or another interpreter, and never return."""
     channel, output = descriptors
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -104,12 +106,33 @@ def _become_child(request: Mapping[str, Any], descriptors: Sequence[int], parent
     os.environ.update(request["environment"])
     with contextlib.suppress(OSError):
         os.chdir(request["folder"])
+    if request["python"]:
+        _become_interpreter(request, channel, parent)
     run(request["fork"], channel, parent)
+
+
+def _become_interpreter(request: Mapping[str, Any], channel: int, parent: int) -> None:
+    python, path = request["python"]
+    code = (
+        f"import sys; sys.path[:] = [p for p in sys.path if p] + {path!r}; "
+        f"from marbench.machine.forked import run; run({request['fork']!r}, {channel}, {parent})"
+    )
+    os.set_inheritable(channel, True)
+    try:
+        os.execv(python, [python, "-c", code])
+    except BaseException:
+        os.write(2, traceback.format_exc().encode(errors="backslashreplace"))  # `sys.stderr` may be the server's
+    finally:
+        os._exit(1)
 
 
 def run(target: str, channel: int, parent: int) -> None:
     """Call the target, then end without what other code has registered for the end of the interpreter."""
     _die_with(parent)
+    # What a plugin leaves running stays below this process, so that it ends with it, and with no other one.
+    _adopt()
+    # A program that a plugin leaves running would hold the channel open, and nobody would see this process end.
+    os.set_inheritable(channel, False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     _plain_signals()
@@ -168,11 +191,15 @@ def _plain_signals() -> None:
 
 
 def _adopt() -> None:
-    """Become the parent of whatever children leave behind, and outlive the caller by as long as it takes to end it."""
+    """Become the parent of whatever children leave behind."""
     if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
-        libc.prctl(_PR_SET_PDEATHSIG, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _outlive_parent() -> None:
+    """Undo `_die_with`: by as long as it takes to end what this process has started."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, 0)
 
 
 def _end_all_but(children: set[int]) -> None:

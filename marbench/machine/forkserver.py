@@ -27,7 +27,7 @@ from marbench.errors import MarbenchError
 from marbench.machine.channel import Channel
 from marbench.machine.forked import close_all_but, fork, import_for_life, read_frame, serve, write_frame
 
-__all__ = ["Child", "ForkServer", "shared_server", "start_interpreter"]
+__all__ = ["Child", "ForkServer", "shared_server"]
 
 _TAIL_BYTES = 16_384
 # How long a server may take to end what it has started, and how long it answers nothing until it is woken.
@@ -69,8 +69,10 @@ class Child:
             for end in (os.killpg, os.kill):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     end(self.pid, signal.SIGKILL)
-            self._status = self._wait(self.pid)
-            self.channel.close()
+            try:
+                self._status = self._wait(self.pid)
+            finally:
+                self.channel.close()
             self._reader.join(timeout=1.0)
         return self._status
 
@@ -142,8 +144,15 @@ class ForkServer:
         other.close()
         self._process, self._socket = pid, own
 
-    def fork(self, target: str) -> Child:
+    def fork(self, target: str, interpreter: tuple[str, Sequence[str]] | None = None) -> Child:
         """Start a process that calls ``module:function`` with its `Channel`.
+
+        Parameters
+        ----------
+        target : str
+        interpreter : (str, sequence of str), optional
+            Another Python than the server's, which imports everything itself, and what to add at the end of its
+            `sys.path`.
 
         Raises
         ------
@@ -154,12 +163,15 @@ class ForkServer:
             for attempt in range(2):
                 self.start()
                 try:
-                    return self._fork(target)
+                    return self._fork(target, interpreter)
                 except (OSError, ValueError) as error:
                     # Somebody may have killed the server: a plugin, or the system for lack of memory.
                     self.close()
                     if attempt:
                         raise MarbenchError(f"No process can be started for a method: {error}.") from error
+                except BaseException:
+                    self.close()  # Ctrl-C: an answer that comes later would be taken for that to another question
+                    raise
         raise AssertionError("unreachable")
 
     def close(self) -> None:
@@ -188,13 +200,18 @@ class ForkServer:
             with contextlib.suppress(OSError):
                 os.kill(process if isinstance(process, int) else process.pid, signal.SIGCONT)
 
-    def _fork(self, target: str) -> Child:
+    def _fork(self, target: str, interpreter: tuple[str, Sequence[str]] | None) -> Child:
         assert self._socket is not None
         own, other = socket.socketpair()
         reading, writing = os.pipe()
         try:
             # The child is to meet the world as it is now, not as it was when the server started.
-            world = {"fork": target, "folder": _current_folder(), "environment": dict(os.environ)}
+            world = {
+                "fork": target,
+                "python": interpreter,
+                "folder": _current_folder(),
+                "environment": dict(os.environ),
+            }
             socket.send_fds(self._socket, [b"+"], [other.fileno(), writing])
             write_frame(self._socket, world)
             pid = int(self._answer()["pid"])
@@ -210,13 +227,18 @@ class ForkServer:
 
     def _wait(self, pid: int) -> int | None:
         """Return the status of a killed child, which stays a zombie, and its number its own, until it is asked for."""
-        with self._lock, contextlib.suppress(OSError, ValueError, KeyError):
+        with self._lock:
             if self._socket is None:
                 return None
-            self._socket.sendall(b".")
-            write_frame(self._socket, {"wait": pid})
-            return int(self._answer()["status"])
-        return None
+            try:
+                self._socket.sendall(b".")
+                write_frame(self._socket, {"wait": pid})
+                return int(self._answer()["status"])
+            except (OSError, ValueError, KeyError):
+                return None
+            except BaseException:
+                self.close()  # as in `fork`
+                raise
 
     def _answer(self) -> dict[str, int]:
         assert self._socket is not None
@@ -274,51 +296,3 @@ def _current_folder() -> str:
         return str(Path.cwd())
     except OSError:  # it was removed
         return "/"
-
-
-def start_interpreter(python: str, target: str, path: Sequence[str], isolated: bool = False) -> Child:
-    """Start another interpreter that calls ``module:function`` with its `Channel`.
-
-    Parameters
-    ----------
-    python : str
-        The interpreter.
-    target : str
-    path : sequence of str
-        What to add to its `sys.path`, at the end.
-    isolated : bool
-        Leave out what the environment says of Python (PYTHONPATH and the like).
-
-    Raises
-    ------
-    OSError
-        It cannot be started.
-    """
-    own, other = socket.socketpair()
-    reading, writing = os.pipe()
-    code = (
-        f"import sys; sys.path[:] = [p for p in sys.path if p] + {list(path)!r}; "
-        f"from marbench.machine.forked import run; run({target!r}, {other.fileno()}, {os.getpid()})"
-    )
-    try:
-        process = subprocess.Popen(
-            [python, *(["-E"] if isolated else []), "-c", code],
-            pass_fds=[other.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=writing,
-            stderr=writing,
-            start_new_session=True,
-        )
-    except OSError:
-        own.close()
-        os.close(reading)
-        raise
-    finally:
-        other.close()
-        os.close(writing)
-
-    def wait(_pid: int) -> int:
-        code = process.wait()
-        return -code if code < 0 else code << 8
-
-    return Child(process.pid, Channel(own), reading, wait)

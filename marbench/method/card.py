@@ -159,9 +159,9 @@ class MethodCard(_Section):
     """Requirements as pip takes them; under ``isolation = "venv"`` they are installed, else they must be there."""
     isolation: Literal["auto", "inline", "process", "venv"] = "auto"
     """Where the method runs: "inline" with marbench, "process" in a process of its own, "venv" in an environment of its
-    own. "auto" is "process", and "inline" for methods that ship with marbench."""
+    own. "auto" is "process", and "inline" for methods that ship with marbench, which alone may ask for it."""
     python: str = ""
-    """The interpreter that runs the method; empty for the one of marbench."""
+    """The interpreter that runs the method, which needs what marbench requires; empty for the one of marbench."""
     parameters: dict[str, Parameter] = {}
     presets: dict[str, dict[str, ParameterValue]] = {}
     """Sets of parameters with a name, ``[presets.NAME]``: sizes in which a network is trained."""

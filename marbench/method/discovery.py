@@ -71,6 +71,11 @@ class MethodEntry:
         """The name by which users call it."""
         return self.alias or self.card.name
 
+    @property
+    def plugins(self) -> Path | None:
+        """What ``--plugins`` has to name so that it is found; None where it is found without."""
+        return self.folder if self.origin == "folder" else None
+
 
 @dataclass(frozen=True)
 class Discovery:
@@ -215,7 +220,7 @@ def _raise(error: MethodError) -> MethodEntry:
 
 
 def _describe_entry_point(point: importlib.metadata.EntryPoint) -> MethodEntry:
-    """Describe a method of an installed package. The card stands beside the module, or else beside the package."""
+    """Describe a method of an installed package. Its card stands beside its module; without one it has a plain one."""
     said = f"the entry point {point.name!r} of {ENTRY_POINTS}"
     try:
         module, package = _locate(point.module)

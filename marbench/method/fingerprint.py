@@ -28,12 +28,17 @@ from pydantic import ValidationError
 from marbench.method.card import ParameterValue
 from marbench.method.weights import WeightsCard
 
-__all__ = ["code_without_prose", "fingerprint"]
+__all__ = ["code_digest", "code_without_prose", "fingerprint"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _TOOLBOX = "marbench.toolbox"
-# Written by tools beside the code; none of them is part of it.
-_CACHES = re.compile(r"__pycache__|\..*|.*\.(pyc|pyo|egg-info|dist-info)|venv|node_modules")
+# Written by tools beside the code; none of them is part of it. Other files whose names begin with a dot are a plugin's.
+_CACHES = re.compile(
+    r"__pycache__|.*\.(pyc|pyo|egg-info|dist-info)|venv|node_modules"
+    r"|\.(git|github|hg|svn|venv|tox|nox|idea|vscode|eggs|cache|[a-z]+_cache|hypothesis|ipynb_checkpoints|coverage)"
+    r"|\.(git(ignore|attributes|modules|keep)|editorconfig|pre-commit-config\.yaml|python-version|DS_Store|directory)"
+    r"|\._.*|\.#.*|\.nfs.*|\..*\.sw[a-z]"  # of macOS, Emacs, NFS and Vim, while a file is open
+)
 # What stands at the head of a run, and of a training. A plugin may have files of these names.
 _OUTPUTS = {"spec.toml": b"# marbench protocol", "recipe.json": b'"spec_hash": "'}
 _HEAD = 4096
@@ -74,17 +79,30 @@ def fingerprint(
     return digest.hexdigest()[:16]
 
 
+def code_digest(module: Path, folder: Path | None) -> str:
+    """Return a digest of a method's own code alone: of other files a method may write some itself while it runs."""
+    own = [(module.name, module)] if folder is None else list(_files(folder))
+    digest = hashlib.sha256()
+    for name, path in own:
+        if path.suffix == ".py":
+            digest.update(f"\0{name}\0".encode("utf-8", "surrogateescape"))
+            digest.update(_content(path))
+    return digest.hexdigest()
+
+
 def code_without_prose(source: str) -> str:
     """Return Python code without comments, docstrings and blank lines; code that does not parse stays as it is.
 
     >>> code_without_prose("def f(x):  # doubles\\n    'Double.'\\n\\n    return 2 * x\\n")
     'def f(x):\\n    return 2 * x'
     """
+    # As Python itself reads a file; then all that follows counts the same lines.
+    source = io.StringIO(source, newline=None).read()
     try:
         spans = [*_comments(source), *_docstrings(ast.parse(source))]
     except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
         return source
-    lines = source.encode().splitlines()
+    lines = [line.encode() for line in _lines(source)]
     for (row, start), (end_row, end) in sorted(spans, reverse=True):
         # Columns of the syntax tree count bytes.
         lines[row - 1 : end_row] = [lines[row - 1][:start] + lines[end_row - 1][end:]]
@@ -94,8 +112,13 @@ def code_without_prose(source: str) -> str:
 Span = tuple[tuple[int, int], tuple[int, int]]
 
 
+def _lines(source: str) -> list[str]:
+    # Not str.splitlines: a form feed, say, ends no line of Python.
+    return source.split("\n")
+
+
 def _comments(source: str) -> Iterator[Span]:
-    lines = source.splitlines(keepends=True)
+    lines = _lines(source)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
@@ -121,7 +144,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     seen: set[str] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(root)
-        if real in seen or (Path(root) != folder and _is_output(Path(root))):
+        if real in seen or (Path(root) != folder and (_is_output(Path(root)) or _is_environment(Path(root)))):
             folders.clear()
             continue
         seen.add(real)
@@ -130,6 +153,10 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
             path = Path(root) / name
             if path.is_file() and not _uncounted(path):
                 yield path.relative_to(folder).as_posix(), path
+
+
+def _is_environment(folder: Path) -> bool:
+    return (folder / "pyvenv.cfg").is_file()  # PEP 405; whatever it is called
 
 
 def _is_output(folder: Path) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
@@ -20,6 +21,7 @@ from safetensors import SafetensorError
 
 from marbench.errors import MethodError
 from marbench.method.card import DeclaredWeights, ParameterValue, Sha256
+from marbench.resources import resource_folder
 from marbench.spec import Spec, builtin_specs
 from marbench.spec_sections import Section
 
@@ -57,7 +59,7 @@ class WeightsCard(BaseModel):
     parameters : dict
         Every parameter of the method as it was trained: defaults, preset and what the user asked for.
     scan : dict
-        Geometry, grid and physics of the benchmark, see `scan_of`.
+        Geometry, grid, physics and reconstruction of the benchmark, see `scan_of`.
     networks : dict
         Network → number of parameters.
     hours : float
@@ -74,7 +76,7 @@ class WeightsCard(BaseModel):
     parameters: dict[str, ParameterValue]
     spec: str
     spec_hash: Sha256
-    scan: dict[Literal["geometry", "grid", "physics"], dict[str, Any]]
+    scan: dict[Literal["geometry", "grid", "physics", "reconstruction"], dict[str, Any]]
     sha256: Sha256
     networks: dict[str, int] = {}
     seed: int = 0
@@ -98,22 +100,43 @@ class WeightsFile:
 
 @dataclass(frozen=True)
 class WeightsSearch:
-    """What a search came to: the file that fits best, if any, why others could not be considered, and its `misfit`."""
+    """What a search came to.
+
+    Attributes
+    ----------
+    file : WeightsFile or None
+        The one that fits best.
+    problems : tuple of str
+        Why others could not be considered.
+    misfit : float
+        Of the file, see `misfit`.
+    is_named : bool
+        Whether it lies in a folder that ``MARBENCH_WEIGHTS`` names.
+    plugins : Path or None
+        What ``--plugins`` has to name where the method is to be trained; None where it is found without.
+    """
 
     file: WeightsFile | None
     problems: tuple[str, ...] = ()
     misfit: float = math.inf
+    is_named: bool = False
+    plugins: Path | None = None
 
 
 NO_WEIGHTS = WeightsSearch(None)
 
 
 def scan_of(spec: Spec) -> dict[str, dict[str, Any]]:
-    """Return what a network's input looks like, by its values: geometry, grid and physics as in the benchmark's file.
+    """Return what a network's input looks like, by its values: tables of the benchmark's file.
 
     Values, not a digest of them: to an option that a later release adds, an older card owes its default.
     """
-    sections = {"geometry": spec.geometry_section, "grid": spec.grid_section, "physics": spec.physics}
+    sections = {
+        "geometry": spec.geometry_section,
+        "grid": spec.grid_section,
+        "physics": spec.physics,
+        "reconstruction": spec.reconstruction,
+    }
     return {name: section.model_dump(mode="json", exclude_none=True) for name, section in sections.items()}
 
 
@@ -121,7 +144,8 @@ def misfit(card: WeightsCard, spec: Spec, spec_hash: str | None = None) -> int |
     """Return how far a benchmark is from that which weights were trained on; None where they cannot be used.
 
     0: it is the same. 1: the same scan; other patients, metals or measures. 2: the same geometry and grid, but another
-    spectrum or dose. So one network can be tried on all of these; another geometry or grid is none that it knows.
+    spectrum or dose. 3: images and truth are reconstructed in another way. 4: both. So one network can be tried on all
+    of these; another geometry or grid is none that it knows.
 
     Parameters
     ----------
@@ -134,10 +158,11 @@ def misfit(card: WeightsCard, spec: Spec, spec_hash: str | None = None) -> int |
         return 0
     if not (_same(card, "geometry", spec.geometry_section) and _same(card, "grid", spec.grid_section)):
         return None
-    return 1 if _same(card, "physics", spec.physics) else 2
+    other_physics = not _same(card, "physics", spec.physics)
+    return 1 + other_physics + 2 * (not _same(card, "reconstruction", spec.reconstruction))
 
 
-def _same(card: WeightsCard, name: Literal["geometry", "grid", "physics"], section: Section) -> bool:
+def _same(card: WeightsCard, name: Literal["geometry", "grid", "physics", "reconstruction"], section: Section) -> bool:
     """Compare a table of a card with a benchmark's, after the defaults of today are filled in."""
     try:
         return type(section).model_validate(card.scan.get(name, {})) == section
@@ -157,6 +182,7 @@ def find_weights(
     spec: Spec,
     folder: Path | None = None,
     declared: Sequence[DeclaredWeights] = (),
+    plugins: Path | None = None,
 ) -> WeightsSearch:
     """Look for the weights of a method, trained with the same preset and parameters.
 
@@ -175,6 +201,8 @@ def find_weights(
         The plugin's folder.
     declared : sequence of DeclaredWeights
         What its ``method.toml`` declares.
+    plugins : Path, optional
+        See `WeightsSearch`.
 
     Raises
     ------
@@ -187,8 +215,9 @@ def find_weights(
     for path in named:
         if not path.is_dir():
             raise MethodError(f"{WEIGHTS_VARIABLE} names {path}, which is no folder.")
+    from_named = _files_in(named, problems)
     files = [
-        *_files_in(named, problems),
+        *from_named,
         *declared_files(folder, declared, problems),
         *_files_in([user_weights_folder()], problems),
     ]
@@ -202,7 +231,7 @@ def find_weights(
     ranked = [(rank, file) for file in fitting if (rank := misfit(file.card, spec, spec_hash)) is not None]
     # The first of the best: files that are looked through earlier come first.
     distance, file = min(ranked, key=lambda pair: pair[0], default=(math.inf, None))
-    return WeightsSearch(file, tuple(problems), distance)
+    return WeightsSearch(file, tuple(problems), distance, file in from_named, plugins)
 
 
 def read_weights(file: WeightsFile) -> dict[str, torch.Tensor]:
@@ -266,13 +295,18 @@ def assign_weights(networks: Mapping[str, nn.Module], state: Mapping[str, torch.
 def no_weights(label: str, spec: str, preset: str | None, found: WeightsSearch) -> str:
     """Return what to say where a search found no weights."""
     problems = "".join(f" ({problem})" for problem in found.problems)
-    command = training_command(label, spec, preset)
+    command = training_command(label, spec, preset, found.plugins)
     return f"{label} has no weights for this benchmark: train it with `{command}`.{problems}"
 
 
-def training_command(label: str, spec: str, preset: str | None) -> str:
-    """Return a command line that trains a method. Of a benchmark of the user's own the file is not known."""
-    words = ["marbench", "train", label, "--spec", spec if spec in builtin_specs() else f"{spec}.toml"]
+def training_command(label: str, spec: str, preset: str | None, plugins: Path | None = None) -> str:
+    """Return a command line that trains a method. Of a benchmark of the user's own the file is not known: FILE."""
+    words = ["marbench", "train", label]
+    if plugins is not None:
+        with contextlib.suppress(OSError, ValueError):  # as a user would write it
+            plugins = plugins.relative_to(Path.cwd())
+        words += ["--plugins", str(plugins)]
+    words += ["--spec", spec if spec in builtin_specs() else "FILE"]
     return shlex.join([*words, *(["--preset", preset] if preset else []), "--hours", "2"])
 
 
@@ -285,11 +319,16 @@ def declared_files(folder: Path | None, declared: Sequence[DeclaredWeights], pro
     """Return the declared files. What ``method.toml`` says of the hash counts, not the card beside the file."""
     if folder is None:
         return []
+    is_shipped = folder.parent == resource_folder("methods")
     files = []
     for entry in declared:
+        path = folder / entry.file
+        # A wheel of marbench leaves the weights of an ablation out.
+        if is_shipped and not path.exists() and not path.with_suffix(".json").exists():
+            continue
         files += [
             WeightsFile(file.path, file.card.model_copy(update={"sha256": entry.sha256}))
-            for file in _with_cards([folder / entry.file], problems)
+            for file in _with_cards([path], problems)
         ]
     return files
 

@@ -78,9 +78,10 @@ class InFlight:
         self._write()
 
     def end(self, key: Key) -> None:
-        """It has ended."""
-        # The file is left as it is until the next call begins: an ended call in it does no more than repeat it.
-        self._calls.pop(key, None)
+        """It has ended, and no end of the process is laid to it from now on."""
+        if key in self._calls:
+            del self._calls[key]
+            self._write()
 
     def _write(self) -> None:
         if self._file is None:

@@ -96,6 +96,11 @@ class Run:
     faults: pd.DataFrame = field(default_factory=pd.DataFrame)
     created: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
+    @property
+    def proof(self) -> int:
+        """How well its best proven result is, by its place in `PROOFS`."""
+        return max(map(PROOFS.index, self.rows["evidence"].unique()), default=0)
+
     def cards_of(self, versions: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         """Return the cards but those of another version than that of their label; without one a card fits any."""
         return {
@@ -106,7 +111,7 @@ class Run:
 
 
 class Store:
-    """The writing side of a results folder. Rows are kept in memory for some seconds at most.
+    """The writing side of a results folder. Rows wait in memory for others, but none that took more than some seconds.
 
     Parameters
     ----------
@@ -154,9 +159,9 @@ class Store:
         return _read(self.folder, merge=True)
 
     def add(self, row: Row) -> None:
-        """Take a row; write it now if the last writing is some seconds ago."""
+        """Take a row; write it now if the last writing is some seconds ago, or the row has cost more than these."""
         self._rows.append(row)
-        if time.monotonic() - self._flushed > FLUSH_SECONDS:
+        if row.seconds > FLUSH_SECONDS or time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 from running import run, table
 
+from marbench.bench.campaign import prepare
+from marbench.bench.options import RunOptions
 from marbench.bench.plan import Shard
 from marbench.cases.placement import Pose
 from marbench.cases.suite import Suite
@@ -41,7 +43,8 @@ def test_calls_in_flight_are_on_disk_while_their_process_lives_and_are_told_once
         assert unfinished(tmp_path) == Counter()  # it is alive
     assert not (tmp_path / "running").exists()  # and it ended in order
     code = "import os, sys; from pathlib import Path; from marbench.results.inflight import InFlight, Key\n"
-    code += "InFlight(Path(sys.argv[1])).__enter__().begin(Key('a', '1', 'c')); os.kill(os.getpid(), 9)"
+    code += "calls = InFlight(Path(sys.argv[1])).__enter__(); done = Key('a', '1', 'd')\n"
+    code += "calls.begin(Key('a', '1', 'c')); calls.begin(done); calls.end(done); os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
     assert unfinished(tmp_path) == Counter({key: 1})
     forget_unfinished(tmp_path, {"a"}, {"c"})
@@ -125,6 +128,24 @@ def test_force_runs_a_method_again_and_no_other(tmp_path, tiny):
     pd.testing.assert_frame_equal(table(first.rows), table(forced.rows))
     with pytest.raises(MethodError, match=r"Got 'non'; did you mean 'none'"):
         run(tiny, tmp_path, "none,li", force=("non",))
+
+
+@pytest.mark.parametrize(
+    ("force", "labels"),
+    [
+        ("nmar", {"nmar", "nmar[prior=raw]"}),
+        ("NMAR", {"nmar", "nmar[prior=raw]"}),
+        ("nmar[ prior = raw ]", {"nmar[prior=raw]"}),
+        ("nmar[prior=li]", {"nmar"}),
+        ("nmar,li", {"nmar", "nmar[prior=raw]", "li"}),
+        ("own.py:same", {"own.py:same"}),
+    ],
+)
+def test_force_takes_methods_as_they_are_asked_for_and_of_a_name_alone_all(tmp_path, tiny, force, labels):
+    (tmp_path / "own.py").write_text("def same(scan):\n    return scan.image\n")
+    requests = parse_methods(f"nmar,nmar[prior=raw],{tmp_path / 'own.py'}:same,li")
+    chosen = prepare(tiny, requests, tmp_path / "out", RunOptions(force=(force,)))
+    assert set(chosen.options.force) == labels
 
 
 @pytest.mark.parametrize("images", ["gallery", "none"])

@@ -205,3 +205,8 @@ def test_no_process_is_left_of_a_run_that_is_interrupted(endless, tmp_path):
     log = (tmp_path / "log").read_text()
     assert "the same command goes on" in log
     assert "Traceback" not in log
+
+
+def test_in_line_means_in_this_process_unless_workers_are_asked_for(tiny, tmp_path):
+    assert run(tiny, tmp_path / "one", isolation="inline", workers=None).workers == 1
+    assert run(tiny, tmp_path / "two", isolation="inline", workers=2, limit=1).workers == 2

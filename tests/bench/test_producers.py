@@ -1,7 +1,9 @@
 """Methods in processes and interpreters of their own, whatever they do there. Real processes, one server for all."""
 
+import random
 import sys
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -9,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+import marbench
+from marbench import Method
 from marbench.bench.environments import environment_for
 from marbench.bench.limits import Limits
 from marbench.bench.producers import InlineProducer, ProcessProducer, producer_of
@@ -64,7 +68,9 @@ def alive(pid):
 def test_who_gets_a_process(producer, tiny):
     assert isinstance(producer(), ProcessProducer)
     assert isinstance(producer(isolation="inline"), InlineProducer)
-    assert isinstance(producer(card='isolation = "inline"\n'), InlineProducer)
+    # The truth is in this process: a card lets nobody in.
+    assert isinstance(producer(card='isolation = "inline"\n'), ProcessProducer)
+    assert isinstance(producer(card='isolation = "inline"\n', isolation="inline"), InlineProducer)
     device, server = torch.device("cpu"), shared_server(PRELOAD)
     shipped = parse_methods("li")[0].for_spec(tiny)
     assert isinstance(producer_of(shipped, tiny, device, Limits(), "auto", server), InlineProducer)
@@ -114,6 +120,12 @@ if not os.path.exists(once):
     {}
 return scan.image
 """
+
+
+@pytest.mark.parametrize("card", ["", f"python = {sys.executable!r}\n"])
+def test_a_program_that_outlives_its_process_does_not_hide_that_it_has_ended(producer, cases, card):
+    one = producer(ONCE.format("os.system('sleep 1000 &'); os._exit(3)"), card=card, limits=Limits(seconds=120))
+    assert one.produce(cases[0]).failure.error_kind == "exit code 3"
 
 
 @pytest.mark.parametrize(
@@ -168,6 +180,22 @@ def test_a_method_that_cannot_be_loaded_again_once_fails_on_that_case_alone(prod
     assert "load took longer" in failures[1].message
 
 
+def test_code_that_was_changed_is_not_loaded_again_and_a_comment_may_be(producer, cases, tmp_path):
+    one = producer(ONCE.format("os._exit(3)") + "  # as it was")
+    assert one.produce(cases[0]).failure.status == "crashed"
+    file = next(tmp_path.glob("plugin*")) / "method.py"
+    code = file.read_text()
+    file.write_text(code.replace("# as it was", "# said otherwise"))
+    assert one.produce(cases[0]).failure is None
+    one.close()
+    file.write_text(code.replace("return scan.image", "return scan.image + 1"))
+    failure = one.produce(cases[0]).failure
+    assert failure.status == "unavailable"
+    assert "its code was changed during this run" in failure.message
+    file.write_text(code)
+    assert one.produce(cases[0]).failure is None
+
+
 @pytest.mark.parametrize("where", ["before", "load", "body"])
 def test_the_limit_holds_for_import_load_and_calls_and_leaves_no_process(producer, cases, tmp_path, where):
     told = tmp_path / "pid"
@@ -189,6 +217,33 @@ def test_too_much_memory_is_an_outcome(producer, cases, body):
     assert one.produce(cases[1]).failure is None
 
 
+def test_what_fills_the_memory_bit_by_bit_costs_the_call_in_which_it_is_full(producer, cases):
+    one = producer("KEPT.append(bytearray(600_000_000))\nreturn scan.image", "KEPT = []", limits=Limits(memory_gb=1))
+    failures = [one.produce(cases[0]).failure for _ in range(4)]
+    assert [failure and failure.status for failure in failures] == [None, "oom", None, "oom"]
+
+
+@pytest.mark.parametrize("isolation", ["auto", "inline"])
+def test_a_number_of_parameters_that_can_be_none_is_not_believed(producer, isolation):
+    for told in (-1, 10**30):
+        many = "class Many(torch.nn.Linear):\n    def parameters(self): return [self]\n"
+        many += f"    def numel(self): return {told}\n"
+        one = producer(before=many, load="self.network = Many(1, 1)", isolation=isolation)
+        one.open()
+        assert (one.failure, one.parameters) == (None, None)
+
+
+@pytest.mark.parametrize("isolation", ["auto", "inline"])
+def test_what_is_drawn_while_loading_is_the_same_each_time(producer, cases, isolation):
+    drawn = "self.drawn = torch.rand(()) + float(np.random.rand())"
+    images = []
+    for _ in range(2):
+        one = producer("return scan.image + 100 * self.drawn", load=drawn, isolation=isolation)
+        images.append(one.produce(cases[0]).image)
+        torch.rand(3)
+    assert np.array_equal(*images)
+
+
 def test_copies_that_a_plugin_forks_answer_nothing(producer, cases):
     one = producer("os.fork()\nreturn scan.image")
     for case in (*cases, *cases):
@@ -199,6 +254,62 @@ def test_copies_that_a_plugin_forks_answer_nothing(producer, cases):
 def test_a_clock_that_a_plugin_has_changed_is_not_believed(producer, cases):
     one = producer("time.sleep(0.3)\nreturn scan.image", load="time.perf_counter = lambda: 0.0")
     assert one.produce(cases[0]).seconds >= 0.3
+
+
+def test_what_a_result_puts_off_until_it_is_read_counts_as_time(producer, cases):
+    lazy = (
+        "class Lazy(torch.Tensor):\n    def detach(self):\n        time.sleep(0.1)\n        return super().detach()\n"
+    )
+    for isolation in ("auto", "inline"):
+        one = producer("return scan.image.as_subclass(Lazy)", lazy, isolation=isolation)
+        assert one.produce(cases[0]).seconds >= 0.1
+
+
+SWITCHES = """
+import random, warnings
+random.random(); np.random.rand(); torch.rand(3)
+torch.set_default_dtype(torch.float64)
+torch.use_deterministic_algorithms(True, warn_only=True)
+torch.set_float32_matmul_precision("medium")
+torch.set_grad_enabled(False)
+np.seterr(all="ignore")
+warnings.simplefilter("ignore")
+"""
+
+
+def world():
+    """Return what methods in this process share with everybody else."""
+    random_numbers = random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()  # noqa: NPY002
+    deterministic = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    switches = torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_float32_matmul_precision()
+    return *random_numbers, *deterministic, *switches, np.geterr(), list(warnings.filters)
+
+
+def test_a_method_in_this_process_leaves_the_world_as_it_was(producer, cases, tiny):
+    before = world()
+    one = producer(f"{SWITCHES}\nreturn scan.image.float()", SWITCHES, SWITCHES, isolation="inline")
+    assert one.produce(cases[0]).failure is None
+    assert world() == before
+
+    class Own(Method):
+        def load(self, context):
+            exec(SWITCHES)
+
+        def reduce(self, scan):
+            exec(SWITCHES)
+            return scan.image
+
+    assert set(marbench.evaluate(Own, tiny, limit=1)["status"]) == {"ok"}
+    assert world() == before
+
+
+def test_warnings_are_not_repeated_for_each_call(producer, cases, recwarn):
+    one = producer("import warnings\nwarnings.warn('once')\nreturn scan.image", isolation="inline")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        for case in (*cases, *cases):
+            one.produce(case)
+    assert len(recwarn) == 1
 
 
 def test_what_a_process_printed_is_told_where_it_crashed(producer, cases):
@@ -268,6 +379,15 @@ def test_a_method_can_name_its_interpreter(producer, cases):
     assert (failure.status, "/no/such" in failure.message) == ("unavailable", False)
 
 
+def test_an_interpreter_without_what_marbench_needs_says_what_it_lacks(producer, cases, tmp_path):
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')
+    bare.chmod(0o755)
+    failure = producer(card=f'python = "{bare}"\n').produce(cases[0]).failure
+    assert failure.status == "unavailable"
+    assert "exit code 1: ModuleNotFoundError: No module named " in failure.message
+
+
 @pytest.mark.parametrize(
     "limits", [{"seconds": float("inf")}, {"seconds": float("nan")}, {"seconds": 0}, {"seconds": 1e20}]
 )
@@ -276,3 +396,10 @@ def test_limits_that_limit_nothing_are_refused(limits):
         Limits(**limits)
     with pytest.raises(MarbenchError, match="--threads takes"):
         Limits(threads=10**8)
+
+
+def test_where_no_memory_can_be_limited_no_limit_of_it_is_taken(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(MarbenchError, match="Only on Linux"):
+        Limits(memory_gb=8)
+    assert Limits(seconds=8).memory_gb is None

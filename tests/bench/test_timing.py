@@ -8,7 +8,7 @@ from running import Notes, run
 from torch import nn
 
 from marbench.bench.options import RunOptions
-from marbench.bench.parameters import parameter_count
+from marbench.bench.parameters import believable_count, parameter_count
 from marbench.bench.run import time_benchmark
 from marbench.bench.timing import REPEATS, timing_cases
 from marbench.machine.host import describe_host, host_id
@@ -64,6 +64,16 @@ def test_a_method_that_fails_while_it_is_timed_is_told_and_costs_no_other(tmp_pa
     assert set(open_run(tmp_path / "out").timings["method"]) == {"none"}
 
 
+def test_while_a_method_is_timed_no_other_one_has_a_process(tmp_path, tiny, plugin):
+    note = tmp_path / "pid"
+    folder = plugin("first", f"import os\nopen({str(note)!r}, 'w').write(str(os.getpid()))\nreturn scan.image")
+    gone = f"os.kill(int(open({str(note)!r}).read()), 0)\nexcept ProcessLookupError:\n    return scan.image"
+    plugin("second", f"import os\ntry:\n    {gone}")
+    requests, notes = parse_methods("first,second", [folder]), Notes()
+    timed = time_benchmark(tiny, requests, tmp_path / "out", RunOptions(limit=1), notes, Interrupts())
+    assert set(timed["method"]) == {"first", "second"}, notes.notes
+
+
 def test_a_method_that_worked_before_and_cannot_be_loaded_now_is_not_timed(tmp_path, tiny, plugin, monkeypatch):
     source = "import os\nif 'GONE' in os.environ: raise OSError('gone')\n"
     source += "from marbench import Method\nclass P(Method):\n    def reduce(self, scan): return scan.image\n"
@@ -101,6 +111,14 @@ def test_parameters_are_counted_once_and_only_of_networks():
     method.network = shared
     method.stages = [shared, nn.Linear(2, 2)]
     assert parameter_count(method) == 3 * 4 + 4 + 2 * 2 + 2
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [(0, 0), (2**53, 2**53), (2**53 + 1, None), (-1, None), (True, None), (3.0, None), ("3", None), (None, None)],
+)
+def test_a_number_of_parameters_is_one_that_tables_can_hold(told, kept):
+    assert believable_count(told) == kept
 
 
 def test_networks_that_only_help_in_training_are_not_counted():

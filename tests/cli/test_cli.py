@@ -277,5 +277,9 @@ def test_all_methods_means_those_that_can_run_here(tmp_path, tiny_file):
     result = marbench("run", "--spec", tiny_file, *options)
     assert result.exit_code == 0, result.output
     assert "Not run: dudonet has no weights" in result.output
-    result = marbench("run", "--spec", tiny_file, *options, "--methods", "li,dudonet")
-    assert result.exit_code == 1
+    (tmp_path / "own.py").write_text("def same(scan):\n    return scan.image\n")
+    result = marbench("run", "--spec", tiny_file, *options, "--methods", f"all,{tmp_path / 'own.py'}:same")
+    assert result.exit_code == 0, result.output
+    for named in ("li,dudonet", "all,dudonet"):
+        result = marbench("run", "--spec", tiny_file, *options, "--methods", named)
+        assert result.exit_code == 1

@@ -5,15 +5,18 @@ import os
 import re
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 import marbench
 from marbench.cli import main
+from marbench.conformance.inside import check_inside
+from marbench.conformance.learned import check_training
 from marbench.conformance.specimens import Specimens
 from marbench.errors import MarbenchError
 from marbench.learning.artefact import encode, write_card
 from marbench.method.discovery import methods
-from marbench.method.request import context_for, instantiate, parse_methods
+from marbench.method.request import context_for, instantiate, load_method, parse_methods
 from marbench.method.starter import write_plugin
 from marbench.method.weights import scan_of
 
@@ -83,6 +86,11 @@ WRONG = {
         f"import os\nreturn scan.image + (os.getpid() == {os.getpid()})",
         "isolation",
         "by up to 1 HU",
+    ),
+    "ends all checks": (
+        f"import os, sys\nif os.getpid() == {os.getpid()}: sys.exit(0)\nreturn scan.image",
+        "isolation",
+        "raised here, though not in its own process: SystemExit: 0",
     ),
     "mixes the batch": ("return scan.image + scan.image.std() / 50", "batch", "3 scans at once, images differ"),
     "one at a time": ("return scan.image[0].reshape(1, 32, -1)[:, :, :32]", "batch", r"got shape \(1, 32, 32\)"),
@@ -251,12 +259,27 @@ def test_weights_that_are_not_what_the_card_declares_are_a_finding(check, learne
         (("self.reduce(batch.scan)", "self.reduce(batch.scan).detach()"), "does not require grad"),
         (('{"image": self.network}', '{"image": nn.Conv2d(1, 1, 1)}'), "no objective has a gradient for any weight"),
         (("def objectives", "def objective"), "must define objectives(self, batch)"),
+        (("loss = error", "raise SystemExit(0)\n        loss = error"), "SystemExit: 0"),
     ],
 )
 def test_a_method_that_cannot_be_trained_is_found(check, learned, change, said):
     verdict = check(learned(change))
     assert "training" in verdict.failed, str(verdict)
     assert said in said_of(verdict, "training").found
+
+
+def test_a_method_that_hangs_in_this_process_is_ended_there(specimens, plugin, learned):
+    home = specimens[0]
+    loaded = load_method("none", home.spec)
+    images = [loaded(case.scan)[0].numpy() for case in home.cases]
+    plugins = plugin("hangs", "while True: pass")
+    hangs = load_method(parse_methods("hangs", [plugins])[0], home.spec)
+    (finding,) = check_inside(hangs, home.cases, images, torch.device("cpu"), seconds=0.1)
+    assert (finding.check, finding.outcome) == ("isolation", "failed")
+    assert "took longer than 0.1 s" in finding.found
+    endless = parse_methods("net", [learned(("loss = error", "while True: loss = error"))])[0]
+    finding = check_training(endless, home.spec, home.cases[-2:], seconds=0.5)
+    assert (finding.outcome, finding.found) == ("failed", "took longer than 0.5 s")
 
 
 def marbench_check(*arguments):

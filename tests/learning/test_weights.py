@@ -276,7 +276,9 @@ def test_a_harmed_file_is_refused(
     harm(file.path)
     with pytest.raises(MethodError, match=r"damaged or foreign: expected SHA-256|has no weights") as caught:
         load_method(request_, spec)
-    assert "marbench train tinynet --spec FILE --preset small --hours 2" in str(caught.value)
+    said = str(caught.value)
+    assert "marbench train tinynet " in said
+    assert " --spec FILE --preset small --hours 2" in said
 
 
 def test_a_file_that_is_no_safetensors_is_refused_even_if_its_hash_is_right(

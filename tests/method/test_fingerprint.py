@@ -39,7 +39,8 @@ def hash_of(folder: Path, **parameters: object) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["method.py", "part.py", "gain.txt", "config.json", "deep/table.csv", "net.safetensors"]
+    "name",
+    ["method.py", "part.py", "gain.txt", "config.json", "deep/table.csv", "net.safetensors", ".env", ".data/gain.json"],
 )
 def test_every_file_counts(folder, name):
     before = hash_of(folder)
@@ -57,6 +58,10 @@ def test_every_file_counts(folder, name):
         ("method.toml", 'name = "m"\ntitle = "A better title"'),
         ("__pycache__/method.cpython-311.pyc", "x"),
         (".git/HEAD", "x"),
+        (".mypy_cache/CACHEDIR.TAG", "x"),
+        (".DS_Store", "x"),
+        (".env/pyvenv.cfg", "home = /usr/bin"),
+        (".method.py.swp", "x"),
         ("method.py", CODE.replace("# HU", "# in HU").replace("class M:", 'class M:\n    """A class."""\n')),
     ],
 )
@@ -169,6 +174,9 @@ def test_links_are_what_they_lead_to_and_circles_end(folder, tmp_path):
         ("x = 1\n\n\n# only\ny = 2\n", "x = 1\ny = 2"),
         ('x = """\n# text\n\n"""\n', 'x = """\n# text\n"""'),
         ("def broken(:\n", "def broken(:\n"),
+        ("a = '\x0c'\nx = 12  # twelve\n", "a = '\x0c'\nx = 12"),
+        ("a = '\u2028'\nx = 12  # twelve\n", "a = '\u2028'\nx = 12"),
+        ("x = 1  # one\r\ny = 2  # two\rz = 3  # three\n", "x = 1\ny = 2\nz = 3"),
     ],
 )
 def test_code_without_prose(source, left):

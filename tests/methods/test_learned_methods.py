@@ -77,7 +77,7 @@ def test_without_weights_a_method_says_how_to_train_it(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.delenv("MARBENCH_WEIGHTS", raising=False)
-    with pytest.raises(MethodUnavailable, match=f"marbench train {name} --spec tiny.toml") as caught:
+    with pytest.raises(MethodUnavailable, match=f"marbench train {name} --spec FILE") as caught:
         load_method(name, tiny)
     program, verb, *words = shlex.split(re.findall("`(.*)`", str(caught.value))[0])
     assert (program, verb) == ("marbench", "train")

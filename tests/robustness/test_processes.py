@@ -1,9 +1,11 @@
 """Methods in processes of their own share a server, and nothing that one does to it is told of another."""
 
 import os
+import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from running import run, table
 
 INNOCENT = "return scan.image + torch.rand(scan.image.shape)"
@@ -47,17 +49,24 @@ def test_what_a_method_does_to_its_server_or_answers_changes_no_other_row(tmp_pa
         pd.testing.assert_frame_equal(table(rows[rows["method"] == "y"]), table(alone), check_dtype=False)
 
 
-def test_what_a_method_leaves_running_ends_with_it(tmp_path, tiny, plugin):
+@pytest.mark.parametrize("card", ["", f"python = {sys.executable!r}\n"])
+def test_what_a_method_leaves_running_ends_with_it_and_with_no_other(tmp_path, tiny, plugin, card):
     note = tmp_path / "pids"
     body = (
-        "import os\nif not os.fork():\n    os.setsid()\n    if not os.fork():\n"
+        f"import os\nif os.path.exists({str(note)!r}):\n    os.kill(int(open({str(note)!r}).read()), 0)\n"
+        "elif not os.fork():\n    os.setsid()\n    if not os.fork():\n"
         f"        open({str(note)!r}, 'a').write(f'{{os.getpid()}}\\n')\n        time.sleep(600)\n    os._exit(0)\n"
         f"while not os.path.exists({str(note)!r}): time.sleep(0.01)\nreturn scan.image"
     )
-    rows = run(tiny, tmp_path / "out", "leaves", plugin("leaves", body), limit=1).rows
-    assert set(rows["status"]) == {"ok"}
+    plugins = plugin("leaves", body)
+    with (plugins / "leaves" / "method.toml").open("a") as file:
+        file.write(card)
+    plugin("x-ends", "import os\nos._exit(3)")
+    rows = run(tiny, tmp_path / "out", "leaves,x-ends", plugins, limit=2).rows
+    own = rows[rows["method"] == "leaves"]
+    assert set(own["status"]) == {"ok"}, own["message"].tolist()
     pids = [int(line) for line in note.read_text().split()]
-    assert pids
+    assert len(pids) == 1
     assert not any(_runs(pid) for pid in pids)
 
 
