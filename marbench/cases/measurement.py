@@ -114,8 +114,8 @@ class Measurement:
         physics, photons, name = self.physics, self.photons.cpu().numpy(), self.spec.name
         if photons.min() < 1:
             raise SpecError(
-                f"{name}: behind the bowtie {photons.min():.2g} of {physics.photons:g} photons are left, "
-                "less than one, at its thickest place: make it thinner (physics.bowtie.thickness is in cm), or give more "
+                f"{name}: behind the bowtie {photons.min():.2g} of {physics.photons:g} photons are left, less "
+                "than one, at its thickest place: make it thinner (physics.bowtie.thickness is in cm), or give more "
                 "physics.photons"
             )
         # What is replaced by the preparation has the largest line integral, if scatter does not leave more.
