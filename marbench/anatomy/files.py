@@ -14,6 +14,9 @@ from marbench.errors import DataError
 
 __all__ = ["Files", "files_below", "matching"]
 
+_OF_THE_SYSTEM = frozenset({"lost+found", "system volume information", "$recycle.bin"})
+"""Folders at the root of a disk, in lower case, that a user may not read or has thrown away."""
+
 
 @dataclass(frozen=True)
 class Files:
@@ -62,7 +65,8 @@ def files_below(folder: Path, pattern: str | None = None) -> Files:
 def matching(folder: Path, pattern: str) -> list[Path]:
     """Return what lies below a folder and matches a pattern, as `Path.glob`, which passes over what it cannot read.
 
-    Links are followed. Names that begin with a dot are passed over where the pattern does not write the dot out.
+    Links are followed. Names that begin with a dot are passed over where the pattern does not write the dot out, and
+    so are folders that a system keeps at the root of a disk.
 
     Parameters
     ----------
@@ -92,7 +96,7 @@ def _names(folder: Path, part: str) -> list[str]:
     if not has_magic(part):
         return [part] if (folder / part).exists() else []
     try:
-        names = [path.name for path in folder.iterdir()]
+        names = [path.name for path in folder.iterdir() if path.name.lower() not in _OF_THE_SYSTEM]
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [name for name in names if fnmatch.fnmatchcase(name, part) and name.startswith(".") <= part.startswith(".")]

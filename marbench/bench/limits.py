@@ -37,11 +37,14 @@ class Limits:
     def __post_init__(self) -> None:
         _check("--timeout", self.seconds, "seconds", _LONGEST)
         _check("--memory", self.memory_gb, "GB", 1e6)
-        if self.memory_gb is not None and sys.platform != "linux":
-            raise MarbenchError("Only on Linux can a process be held to --memory: drop it.")
         cores = os.cpu_count() or 1
         if not 1 <= self.threads <= 16 * cores:
             raise MarbenchError(f"--threads takes 1 … {16 * cores} on this machine. Got {self.threads}.")
+
+    def hold_here(self) -> None:
+        """Raise MarbenchError where no process of this machine can be held to them."""
+        if self.memory_gb is not None and sys.platform != "linux":
+            raise MarbenchError("Only on Linux can a process be held to --memory: drop it.")
 
     @property
     def need_processes(self) -> bool:

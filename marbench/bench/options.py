@@ -83,5 +83,7 @@ class RunOptions:
         for name, known in choices.items():
             if (value := getattr(self, name)) not in known:
                 raise MarbenchError(f"{name} cannot be {value!r}; {nearest(str(value), known)}")
+        if not self.dask:  # else the machines of the cluster are meant
+            self.limits.hold_here()
         if self.isolation == "inline" and self.limits.memory_gb is not None:
             raise MarbenchError("Only a process of its own can be held to --memory: drop it, or --isolation inline.")

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from marbench.bench.options import Progress, RunOptions
 from marbench.bench.run import run_benchmark
 from marbench.bench.shift_axes import ShiftAxis, ShiftPoint, derive
+from marbench.cases.measurement import Measurement
 from marbench.errors import SpecError
 from marbench.machine.interrupts import Interrupts
 from marbench.method.availability import why_unavailable
@@ -138,6 +140,7 @@ def run_shift(
         # A point that a benchmark cannot have costs that point, not the night of the others.
         try:
             spec = derive(base, axis, point)
+            Measurement(spec, torch.device("cpu"))  # refuses impossible physics
         except SpecError as error:
             shift.stations[axis.name, point.name] = str(error)
             continue

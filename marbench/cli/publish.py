@@ -18,7 +18,8 @@ __all__ = ["command"]
 def command(runs: tuple[Path, ...], site: Path, url: str) -> None:
     """Add runs to a site with a leaderboard per benchmark.
 
-    Of every method the newest valid entry is shown; every run keeps a page of its own. The site is plain files.
+    Of every method the best proven valid entry is shown, of equals the
+    newest; every run keeps a page of its own. The site is plain files.
     """
     from marbench.report.site import publish
 

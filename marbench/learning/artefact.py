@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from safetensors.torch import save as save_safetensors
 from torch import nn
 
+from marbench.errors import MethodError
 from marbench.machine.files import safe_name, write_atomically
 from marbench.method.request import MethodRequest
-from marbench.method.weights import SCALE, WeightsCard, WeightsFile, user_weights_folder
+from marbench.method.weights import SCALE, WeightsCard, WeightsFile, read_weights, user_weights_folder
 from marbench.spec import Spec
 
 __all__ = ["artefact_name", "encode", "identity_of", "install", "installed", "stanza", "write_card"]
@@ -97,14 +98,28 @@ def install(file: WeightsFile) -> Path:
 
 
 def installed(file: WeightsFile) -> WeightsFile | None:
-    """Return the weights that `install` would replace, of the same networks and benchmark, if there are any."""
+    """Return the weights that `install` would replace, if there are any whose scores can be held against these.
+
+    They can be read, and are of the same networks, code and benchmark, and scored on the same validation cases.
+    """
     place = _place_of(file)
     try:
-        card = WeightsCard.model_validate_json(place.with_suffix(".json").read_bytes())
-    except (OSError, ValidationError):
+        there = WeightsFile(place, WeightsCard.model_validate_json(place.with_suffix(".json").read_bytes()))
+        read_weights(there)
+    except (OSError, ValidationError, MethodError):
         return None
-    same = (card.spec_hash, card.parameters) == (file.card.spec_hash, file.card.parameters)
-    return WeightsFile(place, card) if same and place.is_file() else None
+    return there if _comparable(there.card, file.card) else None
+
+
+def _comparable(card: WeightsCard, other: WeightsCard) -> bool:
+    # What an older release did not note may be anything.
+    noted = all(card.recipe.get(key) for key in ("method_hash", "validation_key"))
+    return noted and _scored_as(card) == _scored_as(other)
+
+
+def _scored_as(card: WeightsCard) -> tuple[object, ...]:
+    recipe = card.recipe
+    return card.spec_hash, card.parameters, card.networks, recipe.get("method_hash"), recipe.get("validation_key")
 
 
 def _place_of(file: WeightsFile) -> Path:

@@ -69,7 +69,7 @@ def read_outcome(out: Path, recipe: Recipe) -> WeightsFile:
 
 
 def install_unless_worse(file: WeightsFile, judge: Judge) -> str:
-    """Install weights, unless those that they would replace are better on the validation cases; return what to tell."""
+    """Install weights, unless those that they would replace are better on the same cases; return what to tell."""
     out, before = file.path.parent, installed(file)
     scores = before.card.validation.get("scores", {}) if before else {}
     if before and judge.is_worse(file.card.validation["scores"], scores):

@@ -17,7 +17,7 @@ from marbench.learning.trainer import Trainer
 from marbench.learning.validation import validation_key
 from marbench.machine.files import writable_folder
 from marbench.machine.interrupts import Interrupts
-from marbench.machine.locks import locked
+from marbench.machine.locks import locked_where_possible
 from marbench.method.request import MethodRequest
 from marbench.method.weights import WeightsFile
 from marbench.spec import Spec
@@ -101,11 +101,11 @@ def _alone(out: Path) -> Iterator[None]:
     writable_folder(out)
     with ExitStack() as held:
         try:
-            held.enter_context(locked(out / ".training.lock", _LOCK_SECONDS))
+            held.enter_context(locked_where_possible(out / ".training.lock", _LOCK_SECONDS))
         except StoreError as error:
-            # Where the file system has no locks there is a cause, and the training goes without.
-            if error.__cause__ is None:
-                raise StoreError(
-                    f"{out}: another training is at work in this folder. Wait for it, or choose another --out."
-                ) from None
+            if error.__cause__ is not None:  # the lock file cannot be made
+                raise
+            raise StoreError(
+                f"{out}: another training is at work in this folder. Wait for it, or choose another --out."
+            ) from None
         yield

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from marbench.errors import StoreError
 
-__all__ = ["locked"]
+__all__ = ["locked", "locked_where_possible"]
 
 _POLL_SECONDS = 0.05
 # A lock is another's (on Windows EACCES), or its file was removed meanwhile.
@@ -43,6 +43,28 @@ def locked(path: Path, seconds: float = 600.0) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def locked_where_possible(path: Path, seconds: float = 600.0) -> Iterator[None]:
+    """Hold a lock file as `locked` does; where the file system has no locks, the block runs without.
+
+    Raises
+    ------
+    StoreError
+        Another process held the lock for so long, or the file cannot be made.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(path, seconds))
+        except _NoLocks:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        yield
+
+
+class _NoLocks(StoreError):
+    """The file system has no locks."""
+
+
 def _take(path: Path) -> int | None:
     """Return the descriptor of a lock file that is ours now, or None while it is another's."""
     try:
@@ -58,7 +80,7 @@ def _take(path: Path) -> int | None:
         os.close(descriptor)
         if error.errno in _BUSY:
             return None
-        raise StoreError(
+        raise _NoLocks(
             f"{path} cannot be locked: {error.strerror}. "
             "Choose a folder on a disk of this machine, or where the file system has locks."
         ) from error

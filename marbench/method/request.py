@@ -336,6 +336,8 @@ def _request(entry: MethodEntry, parameters: str, preset: str | None) -> MethodR
         name, separator, text = (piece.strip() for piece in part.partition("="))
         if not separator or name not in card.parameters:
             raise MethodError(f"{entry.name} has no parameter {name!r}; {nearest(name, card.parameters)}")
+        if re.fullmatch(rf"[^/\\]*~[0-9a-f]{{{_DIGITS}}}", text):
+            raise MethodError(f"{entry.name}[{name}]: {text} is how tables name a path. Give the path itself.")
         try:
             values[name] = card.parameters[name].parse(text)
         except (ValueError, OverflowError) as error:

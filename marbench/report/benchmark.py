@@ -233,11 +233,12 @@ def _of_proven_cases(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows of cases that more is known of than what somebody says, and a note on the others.
 
     A single reported row of one more case, which may not exist, would leave every method that ran here incomplete.
-    Where nothing ran here there is nothing to protect, and all cases count.
+    Where nothing ran here, or on a part of the cases only, there is nothing to protect, and all cases count.
     """
-    if not (rows["evidence"] == "run here").any():
-        return rows, []
+    ran = rows["case_id"].isin(rows.loc[rows["evidence"] == "run here", "case_id"])
     known = rows["case_id"].isin(rows.loc[rows["evidence"] != "reported", "case_id"])
+    if rows.loc[ran, "case_id"].nunique() <= rows.loc[~known, "case_id"].nunique():
+        return rows, []
     notes = [
         f"{counted(len(part), 'row')} of {method}, only reported, left out: of cases that nothing was run on or scored "
         f"on here ({part['case_id'].iloc[0]}{' …' if len(part) > 1 else ''}). Run a method on these cases, or report "

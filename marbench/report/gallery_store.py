@@ -24,7 +24,7 @@ Note = Callable[[str], None]
 
 
 def stored_cases(benchmark: Benchmark, note: Note = lambda _: None) -> dict[str, tuple[Path, ...]]:
-    """Return case id → the folders with its images, those of the newest run first. Links are not followed."""
+    """Return case id → the folders with its images, the best proven run first. Links are not followed."""
     known = set(map(str, benchmark.rows["case_id"].unique())) - {""}
     found: dict[str, tuple[Path, ...]] = {}
     for run in reversed(benchmark.folders):

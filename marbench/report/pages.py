@@ -38,8 +38,8 @@ def render(
 ) -> Path:
     """Write the pages of one run, or of several, and return the path of their ``index.html``.
 
-    Runs of one benchmark share their tables, and the newest valid entry of a method counts. Every further benchmark
-    gets a folder of its own, and ``index.html`` lists them. The same runs give the same bytes.
+    Runs of one benchmark share their tables, and of a method the best proven valid entry counts, of equals the newest.
+    Every further benchmark gets a folder of its own, and ``index.html`` lists them. The same runs give the same bytes.
 
     Parameters
     ----------

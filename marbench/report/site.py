@@ -6,7 +6,7 @@
     index.json                 the same for machines; what the next publication builds upon
     feed.xml                   the runs as an Atom feed
     assets/
-    benchmarks/<slug>/         the pages of a benchmark: of every method the newest valid entry
+    benchmarks/<slug>/         the pages of a benchmark: of every method the best proven valid entry
     runs/<id>/                 what was published of a results folder, and a page that says what it says
 
 Pages and pictures are those of the benchmark: a run has data, and `marbench report runs/<id>` makes all pages of it.

@@ -90,9 +90,12 @@ def apply_methods(
 
     Raises
     ------
+    MarbenchError
+        This machine can hold no process to the limits.
     DataError
         A slice cannot be read, most are not in HU, or none of them has metal within the field of view.
     """
+    asked.limits.hold_here()
     set_threads(asked.limits.threads)
     found = find_metal(series, asked.metal, range(len(series))[asked.first - 1 : asked.last], progress)
     with replacing(out) as output:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from marbench.errors import StoreError
 from marbench.machine.files import read_file, within, writable_folder
-from marbench.machine.locks import locked
+from marbench.machine.locks import locked_where_possible
 from marbench.report.page import Output
 
 __all__ = ["replacing"]
@@ -39,14 +39,17 @@ def replacing(out: Path) -> Iterator[Output]:
     Raises
     ------
     StoreError
-        The folder cannot be written, another process works in it, or files of somebody else are in the way.
+        The folder, or one in it with earlier files, cannot be written, another process works in it, or files of
+        somebody else are in the way.
     """
     staging, new = within(out, f"{_STAGING}/{_MANIFEST}").parent, not out.exists()
     writable_folder(out)
     try:
-        with locked(out / _LOCK, _PATIENCE):
+        with locked_where_possible(out / _LOCK, _PATIENCE):
             earlier = _earlier(out)
-            _refuse_others(out, (_PAGE, _FIGURES), earlier)  # now, and not when all is done
+            # Now, and not when all is done.
+            _refuse_others(out, (_PAGE, _FIGURES), earlier)
+            _refuse_fixed(out, earlier or {})
             shutil.rmtree(staging, ignore_errors=True)  # of a call that was killed
             try:
                 output = Output(staging)
@@ -78,9 +81,20 @@ def _refuse_others(out: Path, names: Collection[str], earlier: Mapping[str, str]
             raise StoreError(f"{path} was not written by marbench. Choose another --out, or remove it.")
 
 
+def _refuse_fixed(out: Path, names: Iterable[str]) -> None:
+    """Raise StoreError where earlier files lie in a folder out of which they cannot be removed."""
+    for folder in sorted({(out / name).parent for name in names}):
+        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+            raise StoreError(
+                f"{folder} cannot be written, and files of an earlier result are in it. Choose another --out, or "
+                "mend its permissions."
+            )
+
+
 def _swap(staging: Path, out: Path, names: Collection[str], earlier: Mapping[str, str] | None) -> None:
     """Put the files of a call in the place of the earlier ones; the page goes first and comes last."""
     _refuse_others(out, names, earlier)
+    _refuse_fixed(out, earlier or {})
     old = [name for name, digest in (earlier or {}).items() if _is_ours(out, name, digest)]
     moved: list[str] = []
     try:

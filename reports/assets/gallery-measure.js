@@ -50,14 +50,31 @@
 
   // In the columns asked for, else so that all panes are seen at once, as large as can be.
   /** @type {Gallery["arrangePanes"]} */
-  const arrangePanes = (box, panes, { aspect, columns, grid, below }) => {
+  const arrangePanes = (box, panes, { aspect, columns, grid, below, captions }) => {
     const width = box.clientWidth;
     if (!width || !panes.length) return;
     const above = box.getBoundingClientRect().top + (document.fullscreenElement ? 0 : window.scrollY);
     const height = Math.max(260, window.innerHeight - above - GAP - below);
-    for (const pane of panes) pane.canvas.style.aspectRatio = String(aspect);
+    for (const pane of panes) {
+      pane.canvas.style.aspectRatio = String(aspect);
+      pane.caption.style.minHeight = "";
+    }
+    const captionNow = () => Math.max(...panes.map((pane) => pane.root.offsetHeight - pane.canvas.offsetHeight));
     if (!grid) {
-      box.style.gridTemplateColumns = `minmax(0, ${Math.round(Math.min(width, (height - CAPTION) * aspect))}px)`;
+      const [{ caption }] = panes;
+      // One on another in the place of the scores: the tallest makes the room that all of them have.
+      const ghosts = captions.map((text) => G.element("span", "pane-scores", text));
+      caption.append(...ghosts);
+      let [room, needed] = [0, CAPTION];
+      // A smaller picture may need more lines.
+      for (let tries = 0; needed > room && tries < 4; tries += 1) {
+        room = needed;
+        const seen = Math.max(below ? SMALLER : SMALLEST, (height - room) * aspect);
+        box.style.gridTemplateColumns = `minmax(0, ${Math.round(Math.min(width, seen))}px)`;
+        needed = captionNow();
+      }
+      caption.style.minHeight = captions.length ? `${caption.offsetHeight}px` : "";
+      for (const ghost of ghosts) ghost.remove();
       return;
     }
     /** @type {(count: number) => number} */
@@ -75,7 +92,7 @@
     };
     arrange(CAPTION);
     // Scores that need another line in panes of this width take its height from all of them.
-    const needed = Math.max(...panes.map((pane) => pane.root.offsetHeight - pane.canvas.offsetHeight));
+    const needed = captionNow();
     if (needed > CAPTION) arrange(needed);
   };
 

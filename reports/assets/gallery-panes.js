@@ -42,7 +42,7 @@
     const value = element("output", "pane-probe");
     caption.append(title, scores, value);
     root.append(canvas, caption);
-    return { key: "", root, canvas, number, name, scores, value };
+    return { key: "", root, canvas, caption, number, name, scores, value };
   };
 
   /** @type {Gallery["sizeOf"]} */

@@ -1,5 +1,5 @@
 // @ts-check
-// What is on show, as the fragment of the page's address: a link shows the same again.
+// What is on show, as the fragment of the page's address: a link shows the same again. The switch of the keys is the reader's.
 "use strict";
 (() => {
   /** @type {State} */
@@ -7,6 +7,16 @@
     case: "", view: "image", layout: "grid", window: null, zoom: 1, x: 0.5, y: 0.5,
     pick: "", left: "", right: "", at: 0.5, contour: true, regions: false, inset: false, insetAt: null, probe: null, hide: [],
     columns: 0, field: "body", against: "truth", range: 0, colours: "light", roi: null, profile: null, keys: true,
+  };
+  const KEYS = "marbench-keys";
+  let keys = DEFAULTS.keys;
+  // Some browsers refuse storage to files.
+  try { keys = localStorage.getItem(KEYS) !== "off"; } catch { /* as they are by default */ }
+  /** @type {Gallery["keepKeys"]} */
+  const keepKeys = (on) => {
+    keys = on;
+    try { localStorage.setItem(KEYS, on ? "on" : "off"); } catch { /* the choice lasts for this page */ }
+    return on;
   };
   /** @type {View[]} */
   const VIEWS = ["image", "error", "sinogram", "residual"];
@@ -53,7 +63,7 @@
       contour: query.get("contour") !== "0",
       regions: query.has("regions"),
       hide: query.getAll("hide"),
-      keys: query.get("keys") !== "0",
+      keys,
       columns: Math.round(number(query.get("columns"), 0, 8, 0)),
       field: oneOf(query.get("field"), ["body", "whole"], DEFAULTS.field),
       against: query.get("against") || DEFAULTS.against,
@@ -90,7 +100,6 @@
     }
     if (state.roi) query.set("roi", state.roi.join(","));
     if (state.profile) query.set("line", state.profile.join(","));
-    if (!state.keys) query.set("keys", "0");
     for (const name of state.hide) query.append("hide", name);
     return `#${query}`;
   };
@@ -117,5 +126,5 @@
     return item.sinograms ? "" : asked;
   };
 
-  Object.assign(window.marbenchGallery, { UNPLACED, ownWindow, fitView, readState, writeState, between, short, isSinogram, isDifference, unitOf });
+  Object.assign(window.marbenchGallery, { UNPLACED, ownWindow, fitView, readState, writeState, keepKeys, between, short, isSinogram, isDifference, unitOf });
 })();

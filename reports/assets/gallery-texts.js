@@ -52,6 +52,9 @@
       else G.tell(pane.scores, scoresOf(entry, layout === "flip"), scoresOf(entry, true));
     };
 
+    /** @type {Texts["captions"]} */
+    const captions = () => (state().layout === "flip" ? viewer.listed().map((entry) => scoresOf(entry, true)) : []);
+
     /** @type {Texts["factsOf"]} */
     const factsOf = (item) => {
       const absent = data.methods.filter((_, index) => !item.has.includes(index)).map((name) => data.titles[name]);
@@ -74,7 +77,7 @@
       return { low: print(low / scale, digits), high: `${G.isDifference(view) ? "+" : ""}${print(high / scale, digits)}`, about };
     };
 
-    return { tellScores, valueAt, factsOf, scaleText };
+    return { tellScores, captions, valueAt, factsOf, scaleText };
   };
 
   Object.assign(window.marbenchGallery, { makeTexts });

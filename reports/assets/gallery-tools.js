@@ -149,7 +149,7 @@
       "zoom-in": () => zoomBy(1.25), "zoom-out": () => zoomBy(0.8), reset: viewer.reset, metal: viewer.zoomToMetal,
       previous: () => step(-1), next: () => step(1), fold, full: viewer.fullScreen, save: viewer.save,
       roi: viewer.toggleRoi, "roi-more": () => viewer.growRoi(1.25), "roi-less": () => viewer.growRoi(0.8), "profile-toggle": viewer.toggleProfile,
-      keys: () => change({ keys: !state().keys }),
+      keys: () => change({ keys: G.keepKeys(!state().keys) }),
     };
     for (const [id, act] of Object.entries(buttons)) find(id).addEventListener("click", act);
     /** @type {Record<string, (value: string) => Partial<State>>} */

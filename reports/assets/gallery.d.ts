@@ -17,7 +17,7 @@ type Transform = Box;
 /** A square of a pane, in its own pixels, that magnifies what is about a place of the picture. */
 interface Inset { x: number; y: number; left: number; top: number; side: number; inner: Transform }
 
-/** What is on show: all of it stands in the address of the page. */
+/** What is on show: all of it stands in the address of the page, but for the reader's switch of the keys. */
 interface State {
   case: string; view: View; layout: Layout;
   /** Display window, low and high; null is the case's own. */
@@ -37,7 +37,7 @@ interface State {
   roi: [number, number, number] | null;
   /** Row and column of both ends. */
   profile: Box | null;
-  /** Whether letters, digits and signs are keys. */
+  /** Whether letters, digits and signs are keys: the browser keeps it. */
   keys: boolean;
 }
 
@@ -83,7 +83,7 @@ interface Picture extends Entry {
 }
 
 interface Pane {
-  key: string; root: HTMLElement; canvas: HTMLCanvasElement; number: HTMLElement; name: HTMLElement;
+  key: string; root: HTMLElement; canvas: HTMLCanvasElement; caption: HTMLElement; number: HTMLElement; name: HTMLElement;
   scores: HTMLElement; value: HTMLElement;
 }
 
@@ -123,6 +123,8 @@ type Viewer = Basis & Moves;
 interface Texts {
   /** Say below a pane what is known of its picture; null where that is still to come. */
   tellScores(pane: Pane, entry: Entry, picture: Picture | null): void;
+  /** What flip says below one picture or another; none in other layouts. */
+  captions(): string[];
   valueAt(picture: Picture, place: Pair): string; factsOf(item: GalleryCase): string;
   scaleText(): { low: string; high: string; about: string };
 }
@@ -146,6 +148,8 @@ interface Gallery {
   fitView(state: State, item: GalleryCase, wanted: View | ""): View | "";
   readState(): State;
   writeState(state: State): string;
+  /** Keep the switch of the keys in this browser, or while the page lasts; return it. */
+  keepKeys(on: boolean): boolean;
   /** What a sidecar file of a case holds: a mask, and arrays by their names. The last few files are kept. */
   fetchArrays(item: GalleryCase, kind: "images" | "sinograms"): Promise<Map<string, Values>>;
   outline(mask: Values): Edge[];
@@ -168,7 +172,7 @@ interface Gallery {
   /** Root mean square of a difference where a mask is 0. */
   rmsOutside(array: Values, reference: Values, mask: Values): number;
   extent(edges: Edge[], size: { rows: number; columns: number }): Box;
-  arrangePanes(box: HTMLElement, panes: Pane[], how: { aspect: number; columns: number; grid: boolean; below: number }): void;
+  arrangePanes(box: HTMLElement, panes: Pane[], how: { aspect: number; columns: number; grid: boolean; below: number; captions: string[] }): void;
   savePng(panes: Pane[], about: string[], name: string): void;
   /** Values along a line, by bilinear interpolation; a reference is taken off. */
   along(array: Values, line: Box, reference: Values | null, count: number): Float64Array;

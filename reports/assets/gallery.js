@@ -124,7 +124,7 @@
   const arrange = () => {
     const [, , width, height] = frameNow();
     const aspect = G.isSinogram(state.view) ? 1 : (width * current.size[1]) / (height * current.size[0]);
-    G.arrangePanes(panesBox, panes, { aspect, columns: state.columns, grid: state.layout === "grid", below: state.profile ? PROFILE_HEIGHT : 0 });
+    G.arrangePanes(panesBox, panes, { aspect, columns: state.columns, grid: state.layout === "grid", below: state.profile ? PROFILE_HEIGHT : 0, captions: texts.captions() });
   };
 
   /** @type {(key: string) => Picture | null} */

@@ -24,7 +24,7 @@ window.marbench = window.marbench || {};
       best: (text) => `\\textbf{${text}}`,
       second: (text) => `\\underline{${text}}`,
       tied: (text) => `${text}$^\\dagger$`,
-      number: (text) => text.replace("∞", "$\\infty$").replace("−", "$-$").replace(MISSING, "--"),
+      number: (text) => text.replaceAll("∞", "$\\infty$").replaceAll("−", "$-$").replaceAll(MISSING, "--"),
     };
     /** @type {Style} */
     const markdown = {

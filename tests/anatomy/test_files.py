@@ -82,3 +82,17 @@ def test_a_folder_that_cannot_be_read_and_a_link_to_nowhere_are_named(tmp_path, 
     monkeypatch.setattr(Path, "iterdir", refuse)  # root may read everything
     with pytest.raises(DataError, match=r"p2 cannot be read: Permission denied\. Mend its permissions"):
         matching(tmp_path, "*/a*.npy")
+
+
+def test_folders_of_the_system_at_the_root_of_a_disk_are_passed_over(tmp_path, monkeypatch):
+    system = "lost+found", "System Volume Information", "$RECYCLE.BIN", "$Recycle.Bin"
+    make(tmp_path, "p1/a.npy", *(f"{name}/a.npy" for name in system))
+    iterdir = Path.iterdir
+
+    def refuse(path):
+        if path.name in system:
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # root may read everything
+    assert matching(tmp_path, "*/*.npy") == matching(tmp_path, "*/a.npy") == [tmp_path / "p1" / "a.npy"]

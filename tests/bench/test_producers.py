@@ -15,6 +15,7 @@ import marbench
 from marbench import Method
 from marbench.bench.environments import environment_for
 from marbench.bench.limits import Limits
+from marbench.bench.options import RunOptions
 from marbench.bench.producers import InlineProducer, ProcessProducer, producer_of
 from marbench.bench.work import PRELOAD
 from marbench.cases.suite import Suite
@@ -401,5 +402,6 @@ def test_limits_that_limit_nothing_are_refused(limits):
 def test_where_no_memory_can_be_limited_no_limit_of_it_is_taken(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(MarbenchError, match="Only on Linux"):
-        Limits(memory_gb=8)
-    assert Limits(seconds=8).memory_gb is None
+        RunOptions(limits=Limits(memory_gb=8))
+    RunOptions(limits=Limits(memory_gb=8), dask="tcp://10.0.0.1:8786")  # its machines are others
+    RunOptions(limits=Limits(seconds=8))

@@ -1,11 +1,13 @@
 import errno
 import fcntl
 import itertools
+import json
 import math
 import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -234,6 +236,18 @@ def test_weights_that_are_worse_than_those_installed_do_not_take_their_place(
     assert told.startswith(f"not installed: {there.path} is better, validation psnr")
     assert f"MARBENCH_WEIGHTS={tmp_path / 'bad'}" in told
     assert there.path.read_bytes() == good.path.read_bytes()
+    # What is damaged, or was scored in another way, does not count.
+    card, content = there.path.with_suffix(".json"), there.path.read_bytes()
+    kept = json.loads(card.read_text())
+    others = {"method_hash": "0" * 64}, {"validation_key": "0" * 16}, {"validation_key": ""}
+    for other in ({"networks": {"net": 1}}, *({"recipe": kept["recipe"] | setting} for setting in others)):
+        card.write_text(json.dumps(kept | other))
+        assert installed(good) is None
+    card.write_text(json.dumps(kept))
+    unnoted = replace(good, card=good.card.model_copy(update={"recipe": {}}))
+    assert installed(good) == there and installed(unnoted) is None
+    there.path.write_bytes(content[:-1])
+    assert installed(good) is None
     # As the note says.
     there.path.unlink()
     assert trained("bad", 1e3)[1].startswith("installed in")
@@ -259,6 +273,7 @@ def test_a_training_does_without_a_lock_where_there_are_none(
     request = request_for(plugins)
     file = train(request, spec, recipe_for(request, spec, steps=1), tmp_path, installed=False, note=silent)
     assert file.path.is_file()
+    assert not (tmp_path / ".training.lock").exists()
 
 
 def test_a_training_goes_on_in_its_own_world_alone(

@@ -21,7 +21,7 @@ from marbench.machine.files import (
     write_atomically,
     write_once,
 )
-from marbench.machine.locks import locked
+from marbench.machine.locks import locked, locked_where_possible
 
 
 def claim(path: str, number: int, barrier: object) -> None:
@@ -211,6 +211,21 @@ def test_who_waits_too_long_for_a_lock_is_told(tmp_path):
 def test_a_file_system_without_locks_is_not_taken_for_another_process(tmp_path, monkeypatch, number, why):
     monkeypatch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
     with pytest.raises(StoreError, match=why), locked(tmp_path / ".lock", seconds=0.1):
+        pass
+
+
+def test_where_there_are_no_locks_work_may_go_on_without_but_not_beside_another(tmp_path, monkeypatch):
+    path = tmp_path / ".lock"
+    with locked_where_possible(path):
+        assert path.exists()
+        with pytest.raises(StoreError, match="Another process"), locked_where_possible(path, seconds=0.1):
+            pass
+    monkeypatch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOTSUP, "Not supported")))
+    with locked_where_possible(path, seconds=0.1):
+        (tmp_path / "done").write_text("")
+    assert [each.name for each in tmp_path.iterdir()] == ["done"]
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="cannot be written"), locked_where_possible(path):
         pass
 
 

@@ -35,6 +35,7 @@ def _open(browser: Browser, report: Path, fragment: str = "", **frame: Any) -> A
 _RESTORE = """document.activeElement.blur();
 if (document.getElementById("fold").ariaExpanded === "true") document.getElementById("fold").click();
 document.getElementById("drag-pan").click();
+if (document.getElementById("keys").ariaPressed === "false") document.getElementById("keys").click();
 scrollTo(0, 0);
 location.hash = "case=" + document.getElementById("case").options[0].value;"""
 
@@ -736,10 +737,56 @@ def test_every_score_of_a_pane_can_be_read(viewer: Any) -> None:
         assert viewer.execute_script(cut) == 0
 
 
+# The page with eleven measures with long names, before its scripts read them.
+_MANY = """new MutationObserver((_, seen) => {
+if (!document.querySelector("script[src$='assets/gallery-pixels.js']")) return;
+seen.disconnect();
+const data = JSON.parse(document.getElementById("gallery-data").textContent);
+const many = Array.from({ length: 11 }, (_, place) => [`A measure of noise ${place}`, "HU", 1]);
+data.measures = many;
+for (const item of data.cases) for (const name of Object.keys(item.scores)) item.scores[name] = many.map(() => 12345.6);
+document.getElementById("gallery-data").textContent = JSON.stringify(data);
+}).observe(document, { childList: true, subtree: true });"""
+
+_PLACES = """const [pane] = document.querySelectorAll(".pane"), [scores] = document.querySelectorAll(".pane-scores");
+const top = (part) => Math.round(part.getBoundingClientRect().top + scrollY);
+return [[pane.querySelector("canvas").offsetWidth, pane.offsetHeight, top(document.getElementById("film"))],
+  Math.round(pane.getBoundingClientRect().bottom + scrollY), scores.textContent.length,
+  document.querySelectorAll(".pane-scores").length]"""
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_flipping_moves_nothing_and_all_of_a_picture_and_its_scores_is_seen(
+    browser: Browser, report: Path, width: int
+) -> None:
+    added = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _MANY})
+    try:
+        driver = _open(browser, report, "#layout=flip&pick=truth", width=width)
+        places = []
+        for key in ("t", "1", "u", "2", "t"):
+            _keys(driver, key)
+            places.append(driver.execute_script(_PLACES))
+        truth, method, *_ = places
+        assert [place[0] for place in places] == [truth[0]] * 5
+        assert truth[2] == 0 and method[2] > 200 and {place[3] for place in places} == {1}
+        if width > 600:
+            assert method[1] <= 900
+        # Two pictures with a divider have no scores, and no room for any.
+        _keys(driver, "s")
+        canvas = "return document.querySelector('.pane canvas').offsetHeight"
+        assert driver.execute_script(_PLACES)[0][1] - driver.execute_script(canvas) < 50
+        assert browser.complaints(report) == []
+    finally:
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+        browser.driver.get("about:blank")
+
+
 _PRESS = "document.body.dispatchEvent(new KeyboardEvent('keydown', { ...arguments[0], bubbles: true }))"
 
 
-def test_letters_are_keys_with_caps_lock_and_in_any_script_until_they_are_switched_off(viewer: Any) -> None:
+def test_letters_are_keys_with_caps_lock_and_in_any_script_until_they_are_switched_off(
+    browser: Browser, viewer: Any, report: Path
+) -> None:
     def press(key: str, code: str) -> str:
         viewer.execute_script(_PRESS, {"key": key, "code": code})
         settle(viewer)
@@ -752,10 +799,36 @@ def test_letters_are_keys_with_caps_lock_and_in_any_script_until_they_are_switch
     assert "inset=" in press("z", "KeyW")
     viewer.execute_script("document.getElementById('keys').click()")
     settle(viewer)
-    assert "keys=0" in _hash(viewer)
+    assert "keys" not in _hash(viewer)
     assert "view=" not in press("e", "KeyE")
+    # The next link, and the page when it comes again, keep what the reader set; a link carries it to nobody.
+    case = viewer.execute_script("return document.getElementById('case').value")
+    _go(viewer, f"case={case}&contour=0&keys=1")
     assert viewer.find_element("id", "keys").get_attribute("aria-pressed") == "false"
+    _open(browser, report)
+    assert viewer.find_element("id", "keys").get_attribute("aria-pressed") == "false"
+    assert "view=" not in press("e", "KeyE")
     # What is no character acts still.
     viewer.execute_script("document.querySelector('[name=layout][value=flip]').click()")
     settle(viewer)
     assert "layout" not in press("Escape", "Escape")
+    viewer.execute_script("document.getElementById('keys').click()")
+    assert "view=error" in press("e", "KeyE")
+
+
+def test_where_a_browser_keeps_nothing_keys_are_off_while_the_page_lasts(browser: Browser, report: Path) -> None:
+    refused = (
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError'); } })"
+    )
+    added = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": refused})
+    try:
+        driver = _open(browser, report)
+        pressed = driver.find_element("id", "keys")
+        assert pressed.get_attribute("aria-pressed") == "true"
+        driver.execute_script("arguments[0].click()", pressed)
+        _go(driver, "contour=0")
+        assert pressed.get_attribute("aria-pressed") == "false"
+        assert browser.complaints(report) == []
+    finally:
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+        browser.driver.get("about:blank")

@@ -347,6 +347,17 @@ def test_copies_say_what_the_table_says(board: Any, report: Path) -> None:
     }
     rmse = frame[frame["method"] == "dudonet"]["rmse_hu"].mean()
     assert re.sub(r"[^\d.]", "", next(row for row in rows if row[0] == "DUDONET")[8].partition("f")[2]) == f"{rmse:.1f}"
+    # Of an interval both ends are printed so; what the page says of it is put back.
+    span = "document.querySelector('section.board:not([hidden]) td.interval .v:not(.aside)').firstChild"
+    kept = board.execute_script(f"return {span}.data")
+    for told, printed in (
+        ("−∞–−1.2", r"$-$$\infty$--$-$1.2"),
+        ("1.5–∞", r"1.5--$\infty$"),
+        ("−∞–∞", r"$-$$\infty$--$\infty$"),
+    ):
+        board.execute_script(f"{span}.data = arguments[0]", told)
+        assert printed in copy("latex")
+    board.execute_script(f"{span}.data = arguments[0]", kept)
     # What is not seen is not copied.
     for name in ("column-sizes", "column-time", "column-parameters", "view][value=rmse_hu"):
         board.execute_script("document.querySelector(`[name=${arguments[0]}]`).click()", name)

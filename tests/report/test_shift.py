@@ -158,6 +158,20 @@ def test_what_the_folders_hold_is_not_done_again(out: Path, six: Path) -> None:
     assert shift_csv(shift_tables(shift)) == (out / "shift.csv").read_text(encoding="utf-8")
 
 
+def test_a_point_that_leaves_no_photons_behind_a_bowtie_costs_that_point_alone(six: Path, tmp_path: Path) -> None:
+    path = six.with_name("bowtie.toml")
+    thickness = "material = 'aluminum'\nthickness = [[0, 0.1], [8, 0.1], [40, 20]]"
+    path.write_text(
+        f'extends = "{six.as_posix()}"\nname = "bowtie"\n[physics]\nphotons = 300\n[physics.bowtie]\n{thickness}\n',
+        encoding="utf-8",
+    )
+    options, requests = RunOptions(timing=False, workers=1, spread=1), parse_methods("none", [])
+    shift = run_shift(load_spec(path), chosen_axes("dose"), requests, tmp_path, options, Notes(), Interrupts())
+    assert [one.spec.name for one in shift.runs] == ["bowtie", "bowtie-dose-4th"]
+    refused = shift.stations["dose", "16th"]
+    assert isinstance(refused, str) and refused.startswith("bowtie-dose-16th: behind the bowtie")
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (375, "dark")])
 def test_the_page_works_from_disk_and_fits_the_window(out: Path, browser: Browser, width: int, scheme: str) -> None:
     driver = browser.open(out / "index.html", width=width, scheme=scheme)

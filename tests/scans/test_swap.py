@@ -1,5 +1,8 @@
 """Results that take the place of earlier ones: as a whole, whatever comes between."""
 
+import errno
+import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -108,3 +111,32 @@ def test_two_calls_do_not_work_in_one_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("marbench.scans.swap._PATIENCE", 0.0)
     with locked(tmp_path / ".marbench-lock"), pytest.raises(StoreError, match="Another process"):
         write(tmp_path, FIRST)
+
+
+def test_where_there_are_no_locks_a_result_is_written_without(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    write(tmp_path, FIRST)
+    write(tmp_path, SECOND)
+    assert contents(tmp_path) == SECOND
+
+
+@pytest.mark.parametrize("when", ["before the work", "during the work"])
+def test_a_folder_out_of_which_nothing_can_be_removed_is_told_before_anything_is(tmp_path, monkeypatch, when):
+    write(tmp_path, FIRST)
+    access = os.access  # root may write everywhere
+
+    def colleague():
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "li" and access(path, mode))
+
+    if when == "before the work":
+        colleague()
+    said = r"li cannot be written, and files of an earlier result are in it"
+    with pytest.raises(StoreError, match=said), replacing(tmp_path) as output:
+        assert when == "during the work"
+        colleague()
+        for name in ("index.html", "measures.json"):
+            output.write(name, "B")
+    assert contents(tmp_path) == FIRST
