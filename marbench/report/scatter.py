@@ -118,7 +118,7 @@ def _place(points: Sequence[Point], front: Sequence[Point], x: Axis, y: Axis, ed
     found = {}
     for point in (*front, *(point for point in points if point not in front)):
         text, others = cut(point.label, _LONGEST), [drawn[other] for other in points if other != point]
-        labels = (_Label.at(drawn[point], place, _CHARACTER * text_width(text), others) for place in _PLACES)
+        labels = (_Label.at(drawn[point], place, _room(text), others) for place in _PLACES)
         label = min(labels, key=lambda label: (label.cost([*taken, *lines], limits), label.leader is not None))
         free = label.cost(taken, limits) == 0
         taken += label.boxes if free else ()
@@ -126,6 +126,11 @@ def _place(points: Sequence[Point], front: Sequence[Point], x: Axis, y: Axis, ed
         text, leader = (text, label.leader) if free else ("", None)
         found[point] = Mark(point, *drawn[point], text, label.x, label.y, label.anchor, leader, point in front)
     return tuple(found[point] for point in points)
+
+
+def _room(text: str) -> float:
+    # Names of methods have many capitals, which are wider by two fifths.
+    return _CHARACTER * (text_width(text) + 0.4 * sum(map(str.isupper, text)))
 
 
 def _lines(front: Sequence[Point], x: Axis, y: Axis) -> list[Box]:
