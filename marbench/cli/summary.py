@@ -113,7 +113,7 @@ def _remarks(benchmark: Benchmark, ranking: Ranking, titles: Mapping[str, str]) 
     """Yield why methods are not ranked, and that ranks are worth little where the patients are too few for any test."""
     from marbench.machine.text import counted
     from marbench.report.failures import reasons
-    from marbench.report.stats import can_differ
+    from marbench.report.stats import can_differ, comparisons
 
     for method, reason in reasons(benchmark, ranking).items():
         if ranking.coverage[method].good:
@@ -122,7 +122,7 @@ def _remarks(benchmark: Benchmark, ranking: Ranking, titles: Mapping[str, str]) 
     if without:
         yield escape(f"Without any result: {', '.join(without)}. The page tells why.")
     patients, methods = benchmark.patients, len(ranking.ranked)
-    if methods > 1 and not can_differ(patients, methods - 1):
+    if methods > 1 and not can_differ(patients, comparisons(methods)):
         yield f"{counted(patients, 'patient')}: too few to tell {methods} methods apart."
 
 

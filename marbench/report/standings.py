@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark
 from marbench.report.ranking import Ranking, rank_methods
-from marbench.report.stats import LEVEL, Comparison, bootstrap_means, can_differ, compare, decides, paired_test
+from marbench.report.stats import (
+    LEVEL,
+    Comparison,
+    bootstrap_means,
+    can_differ,
+    compare,
+    comparisons,
+    decides,
+    paired_test,
+)
 from marbench.report.tables import Coverage, ScoreTable, case_scores, score_table
 
 __all__ = ["Score", "Standings", "standings"]
@@ -105,7 +114,7 @@ class Standings:
     @property
     def decides(self) -> bool:
         """Whether the patients suffice to tell the ranked methods apart; where not, no test and no rank counts."""
-        return can_differ(self.patients, len(self.ranked) - 1)
+        return can_differ(self.patients, comparisons(len(self.ranked)))
 
     def rank(self, method: str) -> int | None:
         """Return the rank of a method; None where it is not ranked."""

@@ -26,6 +26,7 @@ __all__ = [
     "can_differ",
     "case_means",
     "compare",
+    "comparisons",
     "decides",
     "holm",
     "interval",
@@ -86,7 +87,7 @@ class Comparison:
     @property
     def decides(self) -> bool:
         """Whether any difference to the best could be significant, see `can_differ`; where not, p says nothing."""
-        return can_differ(self.patients, len(self.mean) - 1)
+        return can_differ(self.patients, comparisons(len(self.mean)))
 
     @property
     def spreads(self) -> bool:
@@ -149,15 +150,20 @@ def ranks(means: Floats) -> NDArray[np.int64]:
     return 1 + np.stack(better, axis=-1) if better else np.empty(known.shape, np.int64)
 
 
-def can_differ(patients: int, comparisons: int) -> bool:
+def comparisons(methods: int) -> float:
+    """Return by what every p against the best of so many methods is multiplied, see `paired_test`."""
+    return max(1.0, (methods - 1) / 2)
+
+
+def can_differ(patients: int, tests: float) -> bool:
     """Tell whether any of several methods could differ significantly from the best of them.
 
-    Of n patients the smallest two-sided p of a sign-flip test is 2/2ⁿ, and the comparisons multiply it.
+    Of n patients the smallest two-sided p of a sign-flip test is 2/2ⁿ, and the number of tests multiplies it.
 
     >>> can_differ(5, 1), can_differ(6, 1), can_differ(6, 2), can_differ(12, 20)
     (False, True, False, True)
     """
-    return max(1, comparisons) * 0.5 ** (patients - 1) < 1 - LEVEL
+    return max(1, tests) * 0.5 ** (patients - 1) < 1 - LEVEL
 
 
 def decides(values: Floats, patients: Integers) -> bool:
@@ -165,7 +171,7 @@ def decides(values: Floats, patients: Integers) -> bool:
 
     Patients in whom nobody has a number do not count.
     """
-    return can_differ(_patients_told(values, patients), len(values) - 1)
+    return can_differ(_patients_told(values, patients), comparisons(len(values)))
 
 
 def _patients_told(values: Floats, patients: Integers) -> int:
@@ -219,10 +225,11 @@ def paired_test(values: Floats, patients: Integers, best: int, seed: int = 0) ->
     ``|Σ s_p D_p| ≥ |Σ D_p|``. Exact for up to `EXACT_PATIENTS` patients; of more, `RESAMPLES` exchanges are drawn, and
     what was observed counts as one of them (Phipson & Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39).
 
-    Of k methods every p is multiplied by k − 1. For the truly best one to be left out of those above 5 %, one of k − 1
-    others must lie ahead of it by a test at 5 %/(k − 1): that happens in 5 % of all benchmarks at most, although the
-    best row is chosen by the same data (subset selection: Gupta, Technometrics 7 (1965) 225; Hsu, Ann. Stat. 9 (1981)
-    1026). Steps after Holm have no such bound, for they ease with every method that falls behind.
+    Of k methods every p is multiplied by (k − 1)/2, and at least by 1. For the truly best one to be left out of those
+    above 5 %, one of k − 1 others must lie ahead of it, on that one side, by a test at 5 %/(k − 1): that happens in 5 %
+    of all benchmarks at most, although the best row is chosen by the same data (subset selection: Gupta, Technometrics
+    7 (1965) 225; Hsu, Ann. Stat. 9 (1981) 1026). Steps after Holm have no such bound, for they ease with every method
+    that falls behind.
 
     Parameters
     ----------
@@ -235,7 +242,7 @@ def paired_test(values: Floats, patients: Integers, best: int, seed: int = 0) ->
     """
     others = np.arange(len(values)) != best
     p = np.ones(len(values))
-    p[others] = _sign_flip_p(_patient_sums(values, values[best], patients)[others], seed) * others.sum()
+    p[others] = _sign_flip_p(_patient_sums(values, values[best], patients)[others], seed) * comparisons(len(values))
     return np.minimum(p, 1.0)
 
 
