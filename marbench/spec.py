@@ -231,7 +231,12 @@ class Spec(Section):
     @property
     def is_bound(self) -> bool:
         """Whether nothing is left to be known of the benchmark's data: they are drawn, or known by their digest."""
-        return self.data is not None or (self.recorded is None and self.anatomy.source == "procedural")
+        return self.data is not None or self.is_drawn
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether all cases are drawn, and none is read from files."""
+        return self.recorded is None and self.anatomy.source == "procedural"
 
     def identity(self) -> dict[str, Any]:
         """Return what defines the benchmark's numbers.

@@ -112,6 +112,23 @@ def tiny(tiny_file: Path) -> Spec:
 
 
 @pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let a method of `Path` fail for some names, as where a user may not read: root may read everything."""
+
+    def refuse_names(method: str, *names: str) -> None:
+        original = getattr(Path, method)
+
+        def refuse(path: Path) -> object:
+            if path.name in names:
+                raise PermissionError(13, "Permission denied", str(path))
+            return original(path)
+
+        monkeypatch.setattr(Path, method, refuse)
+
+    return refuse_names
+
+
+@pytest.fixture
 def plugin(tmp_path: Path) -> Callable[..., Path]:
     """Write a plugin whose ``reduce`` has this body (or whose file has this source); return the plugins' folder."""
 

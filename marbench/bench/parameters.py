@@ -9,10 +9,9 @@ from torch import nn
 
 from marbench.method.contract import Method
 from marbench.method.learned import LearnedMethod
+from marbench.results.rows import LARGEST_INTEGER
 
 __all__ = ["believable_count", "parameter_count"]
-
-_MOST = 2**53  # what results may hold, see marbench.results.checks
 
 
 def parameter_count(method: Method) -> int | None:
@@ -32,7 +31,7 @@ def parameter_count(method: Method) -> int | None:
 
 def believable_count(told: Any) -> int | None:
     """Return a number of parameters as a plugin's process tells it; None for what can be none."""
-    return told if isinstance(told, int) and not isinstance(told, bool) and 0 <= told <= _MOST else None
+    return told if isinstance(told, int) and not isinstance(told, bool) and 0 <= told <= LARGEST_INTEGER else None
 
 
 def _modules(value: object) -> list[nn.Module]:

@@ -128,7 +128,7 @@ def bind(spec: Spec, source: SliceSource | None = None) -> Spec:
     DataError
         The benchmark has the digest already, and the files are others.
     """
-    if spec.recorded is None and spec.anatomy.source == "procedural":
+    if spec.is_drawn:
         return spec
     opened = source or open_source(spec)
     assert isinstance(opened, SliceCollection)  # as all sources of files are

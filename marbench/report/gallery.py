@@ -82,7 +82,8 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     judged = [findings.entries[method].title for method in findings.judged] if board else []
     context = {"data": data, "cases": cases, "judged": judged, "board": board, "error_range": ERROR_RANGE_HU}
     context["most_with_sinograms"] = MOST_WITH_SINOGRAMS
-    return context | {"all_cases": len(table.ids), "more_commands": _commands(benchmark)}
+    context |= {"all_cases": len(table.ids), "is_drawn": benchmark.spec.is_drawn}
+    return context | {"more_commands": _commands(benchmark)}
 
 
 def _commands(benchmark: Benchmark) -> tuple[str, ...]:
@@ -90,8 +91,8 @@ def _commands(benchmark: Benchmark) -> tuple[str, ...]:
     run = clean_line(pasted_folder(benchmark.folders[-1]))
     # The spec as the run keeps it: of any benchmark, and without a path of whoever made it. Where it has CT data of
     # files the run does not know where these are: its reader does.
-    drawn = benchmark.spec.recorded is None and benchmark.spec.anatomy.source == "procedural"
-    spec, out = shlex.quote(f"{run}/spec.toml") if drawn else "BENCHMARK.toml", shlex.quote(run)
+    spec = shlex.quote(f"{run}/spec.toml") if benchmark.spec.is_drawn else "BENCHMARK.toml"
+    out = shlex.quote(run)
     ran = benchmark.rows[benchmark.rows["evidence"] == "run here"].drop_duplicates("method")
     runs = []
     for preset, own in ran.groupby("preset", sort=False):

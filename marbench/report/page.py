@@ -18,9 +18,10 @@ from marbench.errors import StoreError
 from marbench.machine.files import read_file, within, write_atomically
 from marbench.report.findings import Findings
 
-__all__ = ["Output", "Page", "Place"]
+__all__ = ["MANIFEST", "Output", "Page", "Place", "is_as_written", "remove"]
 
-_MANIFEST = "files.json"
+MANIFEST = "files.json"
+"""What a folder of pages says of its files."""
 _KIND = "marbench report 1"
 _MANIFEST_BYTES = 2**26
 
@@ -35,6 +36,8 @@ class Output:
     Attributes
     ----------
     folder : Path
+    earlier : dict or None
+        What an earlier rendering wrote, name → SHA-256; None where there was none.
     files : dict
         Name → SHA-256 of what was written.
     notices : list of str
@@ -51,8 +54,7 @@ class Output:
     notices: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        earlier = _read_manifest(self.folder / _MANIFEST)
-        self._earlier, self._new = earlier or {}, earlier is None
+        self.earlier = _read_manifest(self.folder / MANIFEST)
         self._written: list[str] = []
 
     def write(self, name: str, content: str | bytes) -> str:
@@ -60,7 +62,7 @@ class Output:
         data = content.encode(errors="replace") if isinstance(content, str) else content
         path = within(self.folder, name)
         if not _holds(path, data):
-            if self._new and name not in self.files and name != _MANIFEST:
+            if self.earlier is None and name not in self.files and name != MANIFEST:
                 self._claim(path)
             write_atomically(path, data)
             self._written.append(name)
@@ -69,7 +71,7 @@ class Output:
 
     def _claim(self, path: Path) -> None:
         """Leave a manifest, for a rendering that is cut short; but not where a file is in the way."""
-        manifest = self.folder / _MANIFEST
+        manifest = self.folder / MANIFEST
         if path.exists() and not path.is_symlink():
             for name in self._written:  # and no file of the user's that happens to be the same
                 self.discard(name)
@@ -80,8 +82,9 @@ class Output:
 
     def discard(self, name: str) -> None:
         """Remove a file that was written, after all."""
-        with contextlib.suppress(OSError):  # other files are in its folder
-            _remove(self.folder, name, self.files.pop(name))
+        if is_as_written(self.folder, name, self.files.pop(name)):
+            with contextlib.suppress(OSError):
+                remove(self.folder, name)
 
     def note(self, text: str) -> None:
         """Take a notice, once."""
@@ -90,11 +93,12 @@ class Output:
 
     def close(self) -> None:
         """Remove the files of an earlier rendering that are no longer part of the report."""
-        for name in self._earlier.keys() - self.files.keys():
-            with contextlib.suppress(OSError, ValueError, StoreError):  # changed, gone or behind a link: not ours
-                _remove(self.folder, name, self._earlier[name])
+        for name, digest in (self.earlier or {}).items():
+            if name not in self.files and is_as_written(self.folder, name, digest):
+                with contextlib.suppress(OSError):
+                    remove(self.folder, name)
         content = {"kind": _KIND, "files": dict(sorted(self.files.items()))}
-        self.write(_MANIFEST, json.dumps(content, indent=0) + "\n")
+        self.write(MANIFEST, json.dumps(content, indent=0) + "\n")
 
 
 def _read_manifest(path: Path) -> dict[str, str] | None:
@@ -116,14 +120,27 @@ def _read_manifest(path: Path) -> dict[str, str] | None:
     return files
 
 
-def _remove(folder: Path, name: str, digest: str) -> None:
-    """Remove a file of these bytes, and the folders that it leaves empty."""
-    path = within(folder, name)
-    if hashlib.sha256(read_file(path)).hexdigest() != digest:
-        return
-    path.unlink()
-    for parent in path.relative_to(folder).parents[:-1]:
-        (folder / parent).rmdir()
+def is_as_written(folder: Path, name: str, digest: str) -> bool:
+    """Tell whether a file is there as it was written: one that has changed since, or lies behind a link, is not ours.
+
+    It is read in pieces: volumes are large.
+    """
+    try:
+        path = within(folder, name)
+        if path.is_symlink() or not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+    except (OSError, ValueError, StoreError):
+        return False
+
+
+def remove(folder: Path, name: str) -> None:
+    """Remove a file, if it is there, and the folders that it leaves empty."""
+    (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # other files are in them
+        for parent in PurePosixPath(name).parents[:-1]:
+            (folder / parent).rmdir()
 
 
 def _holds(path: Path, data: bytes) -> bool:

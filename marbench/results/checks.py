@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from marbench.metrics.measure import LARGEST
 from marbench.results.part_file import Kind
-from marbench.results.rows import Evidence, Status
+from marbench.results.rows import LARGEST_INTEGER, Evidence, Status
 from marbench.spec import PROTOCOL
 
 __all__ = ["faulty_rows"]
@@ -53,7 +53,7 @@ _NUMBERS = {
     "peak_mb": _Bounds(0, 1e9, optional=True),
     "attempt": _Bounds(1, 1_000_000),
     "repeat": _Bounds(0, _MANY),
-    "parameters": _Bounds(0, 2**53, optional=True),
+    "parameters": _Bounds(0, LARGEST_INTEGER, optional=True),
     "threads": _Bounds(1, _MANY),
 }
 

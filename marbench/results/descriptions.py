@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from marbench.machine.files import find_files, read_file
 from marbench.machine.text import clean, clean_line
 from marbench.method.card import MethodCard
+from marbench.results.rows import LARGEST_INTEGER
 
 __all__ = ["COMMANDS", "HOST_KEYS", "NOTICES", "description", "plain_json", "read_cards", "read_hosts", "read_lines"]
 
@@ -32,9 +33,8 @@ def plain_json(value: Any, depth: int = _DEPTH) -> Any:
     """Return a JSON value as it may be shown and published: clean text, finite numbers, of bounded size and depth."""
     if isinstance(value, str):
         return clean(value, _TEXT)
-    # Scripts of the pages read numbers as float64, which beyond 2⁵³ are other numbers.
     if isinstance(value, int):  # booleans included
-        return value if abs(value) <= 2**53 else None
+        return value if abs(value) <= LARGEST_INTEGER else None
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping) and depth:

@@ -16,6 +16,7 @@ from marbench.metrics.measure import measures_of
 __all__ = [
     "FINAL",
     "KEY_COLUMNS",
+    "LARGEST_INTEGER",
     "PLAN_COLUMNS",
     "PROOFS",
     "PROPERTY_COLUMNS",
@@ -176,6 +177,9 @@ PLAN_COLUMNS = (
     *("status", "attempt", "message", "evidence"),
 )
 """What a run must know of the rows that are there: all columns of a million rows take gigabytes."""
+
+LARGEST_INTEGER = 2**53
+"""Beyond it float64, as which scripts of the pages read numbers, has not every whole one."""
 
 KEY_COLUMNS = ("patient_id", "slice_id", "metal_id", "size_group")
 """What is known of a case before it is simulated, besides its id."""

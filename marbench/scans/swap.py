@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -12,16 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from marbench.errors import StoreError
-from marbench.machine.files import read_file, within, writable_folder
+from marbench.machine.files import within, writable_folder
 from marbench.machine.locks import locked_where_possible
-from marbench.report.page import Output
+from marbench.report.page import MANIFEST, Output, is_as_written, remove
 
 __all__ = ["replacing"]
 
 _PAGE, _FIGURES = "index.html", "measures.json"
 """What every result has."""
 
-_MANIFEST = "files.json"
 _STAGING, _LOCK = ".marbench-unfinished", ".marbench-lock"
 """Names that nobody else has: both are removed."""
 _PATIENCE = 5.0
@@ -42,11 +39,11 @@ def replacing(out: Path) -> Iterator[Output]:
         The folder, or one in it with earlier files, cannot be written, another process works in it, or files of
         somebody else are in the way.
     """
-    staging, new = within(out, f"{_STAGING}/{_MANIFEST}").parent, not out.exists()
+    staging, new = within(out, f"{_STAGING}/{MANIFEST}").parent, not out.exists()
     writable_folder(out)
     try:
         with locked_where_possible(out / _LOCK, _PATIENCE):
-            earlier = _earlier(out)
+            earlier = Output(out).earlier
             # Now, and not when all is done.
             _refuse_others(out, (_PAGE, _FIGURES), earlier)
             _refuse_fixed(out, earlier or {})
@@ -62,15 +59,6 @@ def replacing(out: Path) -> Iterator[Output]:
         if new:
             with contextlib.suppress(OSError):  # there are results in it
                 out.rmdir()
-
-
-def _earlier(out: Path) -> dict[str, str] | None:
-    """Return what an earlier call wrote, name → SHA-256; None where there was none."""
-    Output(out)  # refuses a manifest of somebody else
-    try:
-        return dict(json.loads(read_file(out / _MANIFEST))["files"])
-    except (FileNotFoundError, NotADirectoryError):
-        return None
 
 
 def _refuse_others(out: Path, names: Collection[str], earlier: Mapping[str, str] | None) -> None:
@@ -95,14 +83,14 @@ def _swap(staging: Path, out: Path, names: Collection[str], earlier: Mapping[str
     """Put the files of a call in the place of the earlier ones; the page goes first and comes last."""
     _refuse_others(out, names, earlier)
     _refuse_fixed(out, earlier or {})
-    old = [name for name, digest in (earlier or {}).items() if _is_ours(out, name, digest)]
+    old = [name for name, digest in (earlier or {}).items() if is_as_written(out, name, digest)]
     moved: list[str] = []
     try:
         for name in names:
             (out / name).parent.mkdir(parents=True, exist_ok=True)
         for name in sorted(old, key=lambda name: name != _PAGE):
             (out / name).unlink()
-        for name in sorted(names, key=lambda name: (name != _MANIFEST, name == _PAGE)):
+        for name in sorted(names, key=lambda name: (name != MANIFEST, name == _PAGE)):
             (staging / name).replace(out / name)
             moved.append(name)
     except BaseException as error:  # an interrupt, too: a part of a series must not be filed
@@ -115,25 +103,6 @@ def _swap(staging: Path, out: Path, names: Collection[str], earlier: Mapping[str
 
 
 def _remove(out: Path, names: Iterable[str]) -> None:
-    """Remove files as far as they are there, and the folders that they leave empty."""
     with contextlib.suppress(OSError):
         for name in names:
-            (out / name).unlink(missing_ok=True)
-            for parent in (out / name).relative_to(out).parents[:-1]:
-                with contextlib.suppress(OSError):  # others are in it
-                    (out / parent).rmdir()
-
-
-def _is_ours(out: Path, name: str, digest: str) -> bool:
-    """Tell whether a file is there as it was written: one that has changed since, or lies behind a link, is not ours.
-
-    It is read in pieces, unlike by `Output`: volumes are large.
-    """
-    try:
-        path = within(out, name)
-        if path.is_symlink() or not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == digest
-    except (OSError, StoreError):
-        return False
+            remove(out, name)

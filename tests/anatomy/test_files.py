@@ -1,7 +1,5 @@
 """Which files below a folder are read."""
 
-from pathlib import Path
-
 import pytest
 
 from marbench.anatomy.files import files_below, matching
@@ -65,34 +63,20 @@ def test_what_matches_a_pattern_is_found_through_links_and_without_hidden_names(
     assert found("none/*.npz") == found("test/none.npz") == found("notes/*") == []
 
 
-def test_a_folder_that_cannot_be_read_and_a_link_to_nowhere_are_named(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_read_and_a_link_to_nowhere_are_named(tmp_path, refused):
     make(tmp_path, "p1/a.npy", "p2/a.npy")
     (tmp_path / "p3").symlink_to(tmp_path / "gone")
     for pattern in ("*/a*.npy", "*/a.npy"):
         with pytest.raises(DataError, match=r"p3 cannot be read: No such file"):
             matching(tmp_path, pattern)
     (tmp_path / "p3").unlink()
-    iterdir = Path.iterdir
-
-    def refuse(path):
-        if path.name == "p2":
-            raise PermissionError(13, "Permission denied", str(path))
-        return iterdir(path)
-
-    monkeypatch.setattr(Path, "iterdir", refuse)  # root may read everything
+    refused("iterdir", "p2")
     with pytest.raises(DataError, match=r"p2 cannot be read: Permission denied\. Mend its permissions"):
         matching(tmp_path, "*/a*.npy")
 
 
-def test_folders_of_the_system_at_the_root_of_a_disk_are_passed_over(tmp_path, monkeypatch):
+def test_folders_of_the_system_at_the_root_of_a_disk_are_passed_over(tmp_path, refused):
     system = "lost+found", "System Volume Information", "$RECYCLE.BIN", "$Recycle.Bin"
     make(tmp_path, "p1/a.npy", *(f"{name}/a.npy" for name in system))
-    iterdir = Path.iterdir
-
-    def refuse(path):
-        if path.name in system:
-            raise PermissionError(13, "Permission denied", str(path))
-        return iterdir(path)
-
-    monkeypatch.setattr(Path, "iterdir", refuse)  # root may read everything
+    refused("iterdir", *system)
     assert matching(tmp_path, "*/*.npy") == matching(tmp_path, "*/a.npy") == [tmp_path / "p1" / "a.npy"]

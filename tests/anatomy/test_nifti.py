@@ -3,7 +3,6 @@
 import itertools
 import subprocess
 import sys
-from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -154,17 +153,10 @@ def test_a_truncated_volume_is_an_error_that_names_it(tmp_path, name, kept):
         load_all(tmp_path)
 
 
-def test_of_volumes_of_one_size_the_one_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+def test_of_volumes_of_one_size_the_one_that_cannot_be_read_is_named(tmp_path, refused):
     for name in ("one.nii", "two.nii"):
         write(tmp_path / name)
-    read = Path.read_bytes
-
-    def refuse(path):
-        if path.name == "two.nii":
-            raise PermissionError(13, "Permission denied", str(path))
-        return read(path)
-
-    monkeypatch.setattr(Path, "read_bytes", refuse)  # root may read everything
+    refused("read_bytes", "two.nii")
     with pytest.raises(DataError, match=r"two\.nii: the file cannot be read \(Permission denied\)"):
         NiftiFolder(tmp_path, ALL_TEST, seed=0)
 

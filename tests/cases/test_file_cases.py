@@ -449,23 +449,15 @@ def test_two_files_whose_names_make_one_id_are_refused(sinogram: str, names, sha
         listed(section, section.arrays(), "test", (None, None))
 
 
-def test_hidden_files_are_no_cases_and_folders_that_cannot_be_read_are_named(tmp_path: Path, monkeypatch) -> None:
+def test_hidden_files_are_no_cases_and_folders_that_cannot_be_read_are_named(tmp_path: Path, refused) -> None:
     section = scans(tmp_path, "{patient}/{slice}.npy", "p1/2.npy", "p1/._2.npy", "p2/3.npy", "._p2/3.npy", "mask.npy")
     found = listed(section, section.arrays(), "test", (None, None))
     assert [entry.case_id for entry in found] == ["p1_2", "p2_3"]
-    iterdir, is_file = Path.iterdir, Path.is_file
-
-    def refuse(path: Path, what: Callable[[Path], Any], name: str) -> Any:
-        if path.name == name:
-            raise PermissionError(13, "Permission denied", str(path))
-        return what(path)
-
-    # Root may read everything.
-    with monkeypatch.context() as patched, pytest.raises(DataError, match=r"p2 cannot be read: Permission denied"):
-        patched.setattr(Path, "iterdir", lambda path: refuse(path, iterdir, "p2"))
-        listed(section, section.arrays(), "test", (None, None))
-    monkeypatch.setattr(Path, "is_file", lambda path: refuse(path, is_file, "mask.npy"))
+    refused("is_file", "mask.npy")
     with pytest.raises(DataError, match=r"mask\.npy cannot be read: Permission denied"):
+        listed(section, section.arrays(), "test", (None, None))
+    refused("iterdir", "p2")
+    with pytest.raises(DataError, match=r"p2 cannot be read: Permission denied"):
         listed(section, section.arrays(), "test", (None, None))
 
 
