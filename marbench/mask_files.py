@@ -9,7 +9,8 @@ import base64
 import binascii
 import hashlib
 import io
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from marbench.anatomy.nifti_volume import affine_of, nibabel, turn_of
+from marbench.anatomy.nifti_volume import affine_of, nibabel, pixel_of, turn_of
 from marbench.errors import DataError
 from marbench.machine.files import read_file
 from marbench.masks import area_fractions
@@ -26,22 +27,26 @@ __all__ = ["decode_mask", "encode_mask", "mask_digest", "read_mask"]
 
 _FILE_BYTES = 2**26
 _LONGEST_SIDE = 4096
+_ALIKE = 0.02
+"""Sizes of pixels, rounded in headers, that are the same."""
 _PREFIX = "data:image/png;base64,"
 
 
-def read_mask(path: Path) -> NDArray[np.float32]:
+def read_mask(path: Path, pixel_cm: float | None = None) -> NDArray[np.float32]:
     """Return the mask in a file: the share of each pixel's area, ``(rows, columns)``.
 
     A PNG is grey, or has labels with a palette of colours, of which 0 is the darkest; a NIfTI volume has one axial
     slice that is not empty, and is turned so that rows run to posterior and columns to the patient's left, as slices of
-    CT are shown. See `area_fractions` for the values.
+    CT are shown, and has to have pixels of ``pixel_cm``, if that is given: others would be an implant of another size.
+    See `area_fractions` for the values.
 
     Raises
     ------
     DataError
-        The file cannot be read, is of another kind, or holds no mask.
+        The file cannot be read, is of another kind, or holds no mask, or one of other pixels.
     """
-    kinds = {".png": _png, ".npy": _npy, ".nii": _nifti, ".gz": _nifti}
+    nifti = partial(_nifti, pixel_cm=pixel_cm)
+    kinds: dict[str, Callable[[Path], NDArray[Any]]] = {".png": _png, ".npy": _npy, ".nii": nifti, ".gz": nifti}
     if path.suffix.lower() not in kinds:
         raise DataError(f"{path}: masks are read from .png, .npy, .nii and .nii.gz")
     try:
@@ -117,12 +122,18 @@ def _npy(path: Path) -> NDArray[Any]:
     return array
 
 
-def _nifti(path: Path) -> NDArray[Any]:
+def _nifti(path: Path, pixel_cm: float | None) -> NDArray[Any]:
     volume = nibabel().load(path)
     try:
-        turn = turn_of(affine_of(volume))
+        turn, sides = turn_of(affine_of(volume)), pixel_of(volume)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+    if pixel_cm is not None and not np.allclose(sides, pixel_cm, rtol=_ALIKE, atol=0):
+        high, wide = (f"{side:.4g}" for side in sides)
+        raise DataError(
+            f"{path} has pixels of {high} × {wide} cm, of which pixel_cm = {pixel_cm:g} says something else. Give the "
+            "size in the file, or resample the mask to square pixels."
+        )
     stored = np.asarray(volume.dataobj)
     columns_rows_slices = nibabel().orientations.apply_orientation(stored.reshape((*stored.shape, 1, 1)[:3]), turn)
     filled = np.flatnonzero(columns_rows_slices.any(axis=(0, 1)))

@@ -36,9 +36,11 @@ def resolve_paths(content: dict[str, Any], path: Path) -> None:
         table[name] = str(_resolved(path, key, table[name]))
     for key, table, name in _spectra(content):
         table[name] = _spectrum(path, key, table[name])
-    for key, table, name in _masks(content):
+    for key, metal, name in _masks(content):
+        side = metal.get("pixel_cm") if isinstance(metal.get("pixel_cm"), int | float) else None
         try:
-            table[name] = encode_mask(read_mask(_resolved(path, key, table[name])))
+            mask = read_mask(_resolved(path, key, metal["masks"][name]), side)
+            metal["masks"][name] = encode_mask(mask)
         except DataError as error:
             raise SpecError(f"{path}: {key}: {error}") from None
 
@@ -95,7 +97,7 @@ def _masks(content: dict[str, Any]) -> list[_Place]:
         masks = metal.get("masks") if isinstance(metal, dict) else None
         if isinstance(masks, dict):
             named = [name for name, mask in masks.items() if isinstance(mask, str) and not mask.startswith("data:")]
-            places += [(f"metals.own.{number}.masks.{name}", masks, name) for name in named]
+            places += [(f"metals.own.{number}.masks.{name}", metal, name) for name in named]
     return places
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from marbench.errors import DataError
 
-__all__ = ["Volume", "affine_of", "axes_of", "nibabel", "open_volume", "turn_of"]
+__all__ = ["Volume", "affine_of", "axes_of", "nibabel", "open_volume", "pixel_of", "turn_of"]
 
 CM_PER_UNIT = {0: 0.1, 1: 100.0, 2: 0.1, 3: 1e-4}
 """Of xyzt_units & 7: unknown, which everybody takes for mm, metre, mm, µm."""
@@ -64,13 +64,11 @@ def _read_volume(file: Path, modified: int, size: int) -> Volume:
     except Exception as error:  # the decompressors raise many kinds
         raise DataError(f"the voxels cannot be read ({error}). Replace the file or remove it.") from error
     affine, orientations, unit = affine_of(volume), nibabel().orientations, _unit(volume)
-    sizes = nibabel().affines.voxel_sizes(affine) * unit
-    column, row, _ = axes_of(affine)
     return Volume(
         orientations.apply_orientation(stored.reshape(stored.shape[:3]), turn_of(affine)),
         float(volume.dataobj.slope),
         float(volume.dataobj.inter),
-        (float(sizes[row]), float(sizes[column])),
+        pixel_of(volume),
         turn_of(affine),
         np.diag([unit, unit, unit, 1.0]) @ affine @ orientations.inv_ornt_aff(turn_of(affine), stored.shape[:3]),
     )
@@ -115,6 +113,14 @@ def affine_of(volume: Any) -> NDArray[np.float64]:
         f"expected an affine that can be inverted, without which left and right are unknown; {found}. Set the sform "
         "(nibabel: image.set_sform(affine, 1)), or take the file out of the folder."
     )
+
+
+def pixel_of(volume: Any) -> tuple[float, float]:
+    """Return how high and how wide the pixels of axial slices are, in cm."""
+    affine = affine_of(volume)
+    column, row, _ = axes_of(affine)
+    sizes = nibabel().affines.voxel_sizes(affine) * _unit(volume)
+    return float(sizes[row]), float(sizes[column])
 
 
 def _unit(volume: Any) -> float:

@@ -16,9 +16,9 @@ from marbench.bench.work import PRELOAD, Began, Conditions, Ended, Event, Result
 from marbench.bench.worker import UnitDone, WorkerError, receive, send
 from marbench.errors import MarbenchError
 from marbench.machine.channel import ChannelError
+from marbench.machine.cores import usable_cores
 from marbench.machine.forkserver import Child, shared_server
 from marbench.machine.memory import available_memory
-from marbench.machine.threads import usable_cores
 
 __all__ = ["Executor", "LocalWorkers", "ThisProcess", "default_workers"]
 

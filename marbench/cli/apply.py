@@ -33,8 +33,7 @@ __all__ = ["command"]
     "--metal-threshold",
     type=options.FiniteRange(min=500),
     metavar="HU",
-    default=2000,
-    show_default=True,
+    show_default="2000",
     help="Above it lies metal.",
 )
 @click.option(
@@ -59,7 +58,7 @@ def command(
     methods: str,
     out: Path,
     spec: str,
-    metal_threshold: float,
+    metal_threshold: float | None,
     metal_mask: Path | None,
     slices: str,
     series: str,

@@ -65,7 +65,7 @@ def _software() -> Iterator[Finding]:
 def _threads() -> Iterator[Finding]:
     import torch
 
-    from marbench.machine.threads import usable_cores
+    from marbench.machine.cores import usable_cores
 
     usable = usable_cores()
     threads = torch.get_num_threads()

@@ -83,8 +83,8 @@ def command(
     from marbench.learning.recipe import STATISTICS_UNTIL, Recipe, faster_precision, pool_sizes, stored_recipe
     from marbench.learning.start import named_start, starting_weights
     from marbench.learning.training import train
+    from marbench.machine.cores import usable_cores
     from marbench.machine.devices import device_of
-    from marbench.machine.threads import usable_cores
     from marbench.spec import load_spec
 
     place = device_of(device)

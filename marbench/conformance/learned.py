@@ -63,7 +63,8 @@ def check_weights(fitted: FittedMethod, spec: Spec, is_trained: bool) -> Finding
         return skipped("weights", no_weights(fitted.label, spec.name, fitted.request.preset, fitted.found))
     if used is None:
         return skipped("weights", "it has none")
-    same = "this benchmark" if used.card.spec_hash == spec.hash else f"{used.card.spec}, with the same scan"
+    common = {0: "this benchmark", 1: f"{used.card.spec}, with the same scan"}
+    same = common.get(int(fitted.found.misfit), f"{used.card.spec}, with the same geometry and grid")
     count = sum(used.card.networks.values())
     return ok("weights", f"{used.path.name}, trained on {same}" + (f", {count:,} parameters" if count else ""))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from marbench.machine.threads import usable_cores
+from marbench.machine.cores import usable_cores
 from marbench.version import __version__
 
 __all__ = ["PACKAGES", "describe_host", "device_name", "host_id"]

@@ -6,19 +6,21 @@ import ctypes
 import gc
 import math
 import sys
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import torch
+
+from marbench.machine.control_groups import control_groups, lines_of
 
 __all__ = ["PeakMemory", "available_memory", "release_free_memory"]
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
-# Control groups of versions 2 and 1 by their controller (cgroups(7)): where they are, the files of the limit and of
-# what is used, and the line of ``memory.stat`` with what of that is a mere copy of files.
-_GROUPS = {
-    "": ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
-    "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+# Of control groups by their version: the files of the limit and of what is used, and the line of ``memory.stat`` with
+# what of that is a mere copy of files.
+_FILES = {
+    2: ("memory.max", "memory.current", "inactive_file"),
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 }
 
 
@@ -65,15 +67,10 @@ def available_memory(root: Path = Path("/")) -> float:
     root : Path
         Where ``proc`` and ``sys`` are.
     """
-    left = [1024 * float(line.split()[1]) for line in _lines(root / "proc/meminfo") if line.startswith("MemAvailable:")]
-    for line in _lines(root / "proc/self/cgroup"):
-        _, controller, name = line.split(":", 2)
-        if controller in _GROUPS:
-            place, *files = _GROUPS[controller]
-            # A limit of any group above holds, too.
-            groups = (PurePosixPath(name), *PurePosixPath(name).parents)
-            left += [_left(root / place / group.relative_to("/"), *files) for group in groups]
-    return min(left, default=math.inf)
+    lines = [line for line in lines_of(root / "proc/meminfo") if line.startswith("MemAvailable:")]
+    machine = [1024 * float(line.split()[1]) for line in lines]
+    groups = [_left(group, *_FILES[version]) for version, group in control_groups("memory", root)]
+    return min([*machine, *groups], default=math.inf)
 
 
 def _left(group: Path, limit: str, used: str, cache: str) -> float:
@@ -81,7 +78,7 @@ def _left(group: Path, limit: str, used: str, cache: str) -> float:
     try:
         most, now = (int((group / name).read_text()) for name in (limit, used))
         # Files that were read count as used until the memory is wanted: a long job would seem to have none left.
-        cached = int(dict(line.split() for line in _lines(group / "memory.stat")).get(cache, 0))
+        cached = int(dict(line.split() for line in lines_of(group / "memory.stat")).get(cache, 0))
     except (OSError, ValueError):  # no limit is "max", and the topmost group has no such files
         return math.inf
     return most - now + cached
@@ -98,12 +95,4 @@ def _reset_high_water_mark() -> bool:
 
 def _resident(field: str) -> float:
     """Return a field of /proc/self/status in bytes; NaN where there is none."""
-    return next((float(line.split()[1]) * 1024 for line in _lines(_STATUS) if line.startswith(field)), math.nan)
-
-
-def _lines(path: Path) -> list[str]:
-    """Return the lines of a file of the system; none where it has no such file."""
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []
+    return next((float(line.split()[1]) * 1024 for line in lines_of(_STATUS) if line.startswith(field)), math.nan)

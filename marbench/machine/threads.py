@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -10,12 +9,7 @@ from functools import lru_cache
 import torch
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["set_threads", "threads", "usable_cores"]
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use: a job of a cluster has some of the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+__all__ = ["set_threads", "threads"]
 
 
 def set_threads(count: int) -> None:

@@ -48,12 +48,17 @@ class MetalChoice:
         Both are given.
     """
 
-    threshold: float = DEFAULT_THRESHOLD_HU
+    given_threshold: float | None = None
     masks: Sequence[NDArray[np.bool_]] | None = None
 
     def __post_init__(self) -> None:
-        if self.masks is not None and self.threshold != DEFAULT_THRESHOLD_HU:
+        if self.masks is not None and self.given_threshold is not None:
             raise DataError("expected either --metal-threshold or --metal-mask, which says where metal is. Got both.")
+
+    @property
+    def threshold(self) -> float:
+        """In HU, `DEFAULT_THRESHOLD_HU` where none is given."""
+        return DEFAULT_THRESHOLD_HU if self.given_threshold is None else self.given_threshold
 
     @property
     def text(self) -> str:

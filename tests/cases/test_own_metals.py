@@ -94,6 +94,26 @@ def test_a_nifti_mask_is_shown_as_slices_are(tmp_path: Path) -> None:
         read_mask(tmp_path / "unturned.nii")
 
 
+@pytest.mark.parametrize(
+    ("pixel_mm", "fits"), [((1, 1), True), ((1.001, 1), True), ((0.5, 0.5), False), ((1, 2), False)]
+)
+def test_the_pixels_of_a_nifti_mask_are_those_that_the_benchmark_names(
+    pixel_mm: tuple[float, float], fits: bool, tmp_path: Path
+) -> None:
+    import nibabel
+
+    volume = nibabel.Nifti1Image(DISC[..., None].astype(np.uint8), np.diag([*pixel_mm, 1, 1]))
+    nibabel.save(volume, tmp_path / "disc.nii")
+    (tmp_path / "own.toml").write_text(
+        'extends = "mini"\n[[metals.own]]\nid = "a"\npixel_cm = 0.1\nmasks = { gold = "disc.nii" }\n', encoding="utf-8"
+    )
+    if fits:
+        assert load_spec(tmp_path / "own.toml").metals.own[0].pixel_cm == 0.1
+    else:
+        with pytest.raises(SpecError, match=r"own\.toml: .* of which pixel_cm = 0\.1 says something else"):
+            load_spec(tmp_path / "own.toml")
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_palette_is_looked_up_whatever_its_order(order: int, tmp_path: Path) -> None:
     labels = DISC.astype(np.uint8)

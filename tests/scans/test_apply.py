@@ -411,9 +411,10 @@ def test_wrong_use_is_told(series, tiny_file, tmp_path):
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 1), np.uint8), np.eye(4)), tmp_path / "a.nii")
     for scan in ((tmp_path / "a.nii",), ("--sinogram", tmp_path / "a.nii")):
         assert "--series chooses one of a folder of DICOM" in apply(*scan, *options, "--series", "5", code=2)
-    both = ("--metal-threshold", "1700", "--metal-mask", tmp_path / "mask.nii")
     nibabel.save(nibabel.Nifti1Image(np.ones((64, 64, 4), np.uint8), np.eye(4)), tmp_path / "mask.nii")
-    assert "either --metal-threshold or --metal-mask" in apply(series[0], *options, *both, code=2)
+    for threshold in ("1700", "2000"):  # the second is what it would be without being said
+        both = ("--metal-threshold", threshold, "--metal-mask", tmp_path / "mask.nii")
+        assert "either --metal-threshold or --metal-mask" in apply(series[0], *options, *both, code=2)
 
 
 @pytest.mark.parametrize("turn", [[[0, 1], [1, 1], [2, 1]], [[1, -1], [2, 1], [0, -1]]])
