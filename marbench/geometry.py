@@ -135,14 +135,14 @@ class FanBeam:
         self._check_angles()
 
     def _check_angles(self) -> None:
+        # A list, as from JSON, could not be hashed, and an array is neither true nor false.
+        object.__setattr__(self, "angles", tuple(map(float, self.angles)))
         if not self.angles:
             if not (math.isfinite(self.start) and 0 < self.arc <= 2 * math.pi * (1 + 1e-12)):
                 raise GeometryError(
                     f"FanBeam arc lies between 0 and 2π radians, 360°. Got {self.arc!r}: {math.degrees(self.arc):g}°."
                 )
             return
-        # A list, as from JSON, could not be hashed.
-        object.__setattr__(self, "angles", tuple(map(float, self.angles)))
         object.__setattr__(self, "start", 0.0)
         object.__setattr__(self, "arc", 0.0)
         if len(self.angles) != self.views:

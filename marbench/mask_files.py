@@ -9,27 +9,30 @@ import base64
 import binascii
 import hashlib
 import io
+import math
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from marbench.anatomy.nifti_volume import affine_of, nibabel, pixel_of, turn_of
+from marbench.anatomy.nifti_volume import affine_of, check_stream, nibabel, pixel_of, turn_of
 from marbench.errors import DataError
 from marbench.machine.files import read_file
+from marbench.machine.text import said_by
 from marbench.masks import area_fractions
 
-__all__ = ["decode_mask", "encode_mask", "mask_digest", "read_mask"]
+__all__ = ["decode_mask", "encode_mask", "mask_digest", "mask_pixels", "read_mask"]
 
 _FILE_BYTES = 2**26
 _LONGEST_SIDE = 4096
 _ALIKE = 0.02
 """Sizes of pixels, rounded in headers, that are the same."""
 _PREFIX = "data:image/png;base64,"
+_Read = TypeVar("_Read")
 
 
 def read_mask(path: Path, pixel_cm: float | None = None) -> NDArray[np.float32]:
@@ -54,8 +57,7 @@ def read_mask(path: Path, pixel_cm: float | None = None) -> NDArray[np.float32]:
     except DataError:
         raise
     except Exception as error:  # the readers raise a dozen kinds
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-        raise DataError(f"{path} cannot be read: {said}") from None
+        raise DataError(f"{path} cannot be read: {said_by(error)}") from None
     return _bounded(area_fractions(array, str(path)), str(path))
 
 
@@ -66,7 +68,18 @@ def encode_mask(fractions: NDArray[np.float32]) -> str:
     return _PREFIX + base64.b64encode(buffer.getvalue()).decode()
 
 
-@lru_cache(maxsize=64)
+def mask_pixels(text: str) -> int:
+    """Return how many pixels the mask of a text has, by its header: a picture of 4096 × 4096 may take 3 kB of text.
+
+    Raises
+    ------
+    DataError
+        The text holds no mask.
+    """
+    return _of_text(text, _pixels)
+
+
+@lru_cache(maxsize=8)  # of 64 MB at most
 def decode_mask(text: str) -> NDArray[np.float32]:
     """Return the mask that a text holds, read-only.
 
@@ -75,13 +88,7 @@ def decode_mask(text: str) -> NDArray[np.float32]:
     DataError
         It holds none.
     """
-    if not text.startswith(_PREFIX):
-        raise DataError(f"a mask is named by its file in a spec file (.png, .npy, .nii, .nii.gz). Got {text[:60]!r}")
-    try:
-        levels = _grey(io.BytesIO(base64.b64decode(text.removeprefix(_PREFIX), validate=True)))
-    except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"the text of a mask is damaged: {error}") from None
-    fractions = _bounded(np.asarray(levels / 255, dtype=np.float32), "the mask")
+    fractions = _bounded(np.asarray(_of_text(text, _grey) / 255, dtype=np.float32), "the mask")
     fractions.flags.writeable = False
     return fractions
 
@@ -90,6 +97,20 @@ def mask_digest(text: str) -> str:
     """Return the SHA-256 of a mask's pixels, however they are compressed."""
     levels = np.rint(decode_mask(text) * 255).astype(np.uint8)
     return hashlib.sha256(repr(levels.shape).encode() + levels.tobytes()).hexdigest()
+
+
+def _of_text(text: str, read: Callable[[io.BytesIO], _Read]) -> _Read:
+    if not text.startswith(_PREFIX):
+        raise DataError(f"a mask is named by its file in a spec file (.png, .npy, .nii, .nii.gz). Got {text[:60]!r}")
+    try:
+        return read(io.BytesIO(base64.b64decode(text.removeprefix(_PREFIX), validate=True)))
+    except (binascii.Error, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"the text of a mask is damaged: {error}") from None
+
+
+def _pixels(content: io.BytesIO) -> int:
+    with Image.open(content, formats=["PNG"]) as image:
+        return math.prod(image.size)
 
 
 def _png(path: Path) -> NDArray[Any]:
@@ -125,6 +146,7 @@ def _npy(path: Path) -> NDArray[Any]:
 def _nifti(path: Path, pixel_cm: float | None) -> NDArray[Any]:
     volume = nibabel().load(path)
     try:
+        check_stream(path)
         turn, sides = turn_of(affine_of(volume)), pixel_of(volume)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None

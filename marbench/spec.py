@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
@@ -22,6 +21,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from marbench.errors import DataError, MarbenchError, SpecError, nearest
 from marbench.geometry import FanBeam, ImageGrid
+from marbench.machine.text import counted
+from marbench.machine.toml import parse_toml
 from marbench.mask_files import mask_digest
 from marbench.phantoms import IMPLANTS_VERSION, METALS_VERSION, PHANTOMS_VERSION
 from marbench.phantoms.implants.metal import MATERIALS as IMPLANT_MATERIALS
@@ -62,6 +63,7 @@ _REFERENCE_GRID = 416
 _REFERENCE_WIDTHS = (0.1, 1.5)
 _COARSEST = 25
 _FEWEST_BINS = 7
+_FAULTS, _KEY = 20, 200
 
 
 class Spec(Section):
@@ -346,7 +348,7 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if resolved in seen:
         raise SpecError(f"{path}: 'extends' runs in a circle: {' → '.join(p.name for p in (*seen, resolved))}")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = parse_toml(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SpecError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, tables nested 1,000 deep
@@ -394,11 +396,11 @@ def _unset(content: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tup
 
 
 def _explain(path: Path, error: ValidationError) -> str:
-    """Return one line per fault: file, key, what is wrong, what is allowed."""
+    """Return one line for each of the first faults: file, key, what is wrong, what is allowed."""
     lines = []
-    for fault in error.errors():
+    for fault in error.errors()[:_FAULTS]:
         location = [str(part) for part in fault["loc"]]
-        key = ".".join(location) or "(file)"
+        key = ".".join(location)[:_KEY] or "(file)"
         if fault["type"] == "extra_forbidden":
             lines.append(f"{path}: unknown key {shown(key)}; {nearest(location[-1], _keys_at(location[:-1]))}")
         elif fault["type"] == "missing":
@@ -407,6 +409,8 @@ def _explain(path: Path, error: ValidationError) -> str:
             message = fault["msg"].removeprefix("Value error, ")
             got = "" if isinstance(fault["input"], dict) else f" (got {shown(fault['input'])})"
             lines.append(f"{path}: {key}: {message}{got}")
+    if (more := error.error_count() - _FAULTS) > 0:
+        lines.append(f"{path}: and {counted(more, 'more fault')}")
     return "\n".join(lines)
 
 

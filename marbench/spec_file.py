@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import tomllib
+import re
 from pathlib import Path
 from typing import Any
 
 from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import read_file, write_once
+from marbench.machine.text import few
+from marbench.machine.toml import parse_toml
 from marbench.spec import PLACES, PROTOCOL, Spec, load_spec
 from marbench.spec_inputs import files_named
 
-__all__ = ["hold_to_spec", "read_spec", "spec_toml"]
+__all__ = ["hold_to_spec", "read_spec", "refuse_other_rules", "spec_toml"]
 
 _FILE_BYTES = 2**22
 
@@ -51,12 +53,12 @@ def read_spec(folder: Path) -> Spec | None:
     """
     path = folder / "spec.toml"
     try:
-        content = tomllib.loads(read_file(path, _FILE_BYTES).decode("utf-8-sig"))
+        content = parse_toml(read_file(path, _FILE_BYTES).decode("utf-8-sig"))
         if "extends" in content:
             raise StoreError("spec.toml extends another file; that of a results folder stands alone")
         # Without a place of CT data, too: a folder may come from anyone, and must not say what is read here.
         if named := [*files_named(content), *_places_in(content, PLACES)]:
-            raise StoreError(f"spec.toml names a file in {', '.join(named)}; that of a results folder stands alone")
+            raise StoreError(f"spec.toml names a file in {few(named, 3)}; that of a results folder stands alone")
         return load_spec(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -68,6 +70,23 @@ def read_spec(folder: Path) -> Spec | None:
         ) from error
 
 
+def refuse_other_rules(folder: Path, spec: Spec, remedy: str) -> None:
+    """Raise StoreError, with what to do, where a folder was filled under rules or from tables that are others now.
+
+    ``spec`` is its benchmark. What it holds was computed before, its pictures included, and does not compare.
+    """
+    head = read_file(folder / "spec.toml", _FILE_BYTES)[:200].decode(errors="replace")
+    stated = re.match(r"# marbench protocol (\d+), hash (\w+)", head)
+    # Written by hand, it states nothing, and only the hash of what stands in it counts.
+    if stated is None or stated[2] == spec.hash:
+        return
+    if int(stated[1]) != PROTOCOL:
+        what = f"protocol {stated[1]}, and this marbench has {PROTOCOL}: the simulation or a measure"
+    else:
+        what = f"the hash {stated[2][:12]}, which is {spec.hash[:12]} here: the patients, implants or tables"
+    raise StoreError(f"{folder} was filled under {what} changed between them. {remedy}")
+
+
 def hold_to_spec(folder: Path, spec: Spec, write: bool = True) -> None:
     """See that a folder belongs to a benchmark; claim it for the benchmark where it belongs to none.
 
@@ -76,7 +95,7 @@ def hold_to_spec(folder: Path, spec: Spec, write: bool = True) -> None:
     Raises
     ------
     StoreError
-        The folder holds another benchmark, or cannot be written.
+        The folder holds another benchmark, was filled under other rules, or cannot be written.
     """
     stored = _stored(folder)
     if stored is None and folder.exists() and not folder.is_dir():
@@ -88,6 +107,8 @@ def hold_to_spec(folder: Path, spec: Spec, write: bool = True) -> None:
             f"{folder} holds results of the benchmark {stored.name!r} (hash {stored.hash[:12]}), which is not this "
             f"{spec.name!r} (hash {spec.hash[:12]}){_difference(stored, spec)}. Choose another --out."
         )
+    if stored is not None:
+        refuse_other_rules(folder, spec, "Choose another --out.")
 
 
 def _difference(stored: Spec, spec: Spec) -> str:

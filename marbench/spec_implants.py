@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from marbench.errors import DataError
-from marbench.mask_files import decode_mask, encode_mask
+from marbench.mask_files import decode_mask, encode_mask, mask_pixels
 from marbench.masks import area_fractions
 from marbench.phantoms.implants.metal import Site
 from marbench.physics.composition import Fractions, Material, element_fractions, formula_fractions
@@ -93,24 +94,30 @@ class OwnMetalSection(Section):
         return None if value == "any" else value
 
     @model_validator(mode="after")
-    def _is_an_implant(self) -> Self:
+    def _has_one_place(self) -> Self:
         if self.site is not None and self.centre_cm is not None:
             raise ValueError("a metal takes a site, where a place is found for it, or centre_cm, its place")
-        try:
+        return self
+
+    def pixels(self) -> int:
+        """Return how many pixels its masks have together, none of them unpacked; ValueError where one is no mask."""
+        with _told_of(self.id):
+            return sum(mask_pixels(text) for text in self.masks.values())
+
+    def hold_together(self) -> None:
+        """Raise ValueError where the masks are not those of one implant."""
+        with _told_of(self.id):
             masks = {name: decode_mask(text) for name, text in self.masks.items()}
-        except DataError as error:
-            raise ValueError(str(error)) from None
         shapes = {name: mask.shape for name, mask in masks.items()}
         if len(set(shapes.values())) > 1:
-            raise ValueError(f"the masks of one metal have the same shape. Got {shapes}")
+            raise ValueError(f"{self.id}: the masks of one metal have the same shape. Got {shapes}")
         total = np.sum(list(masks.values()), axis=0)
         # Each mask is rounded to 255ths.
         if total.max() > 1 + len(masks) / 255:
             raise ValueError(
-                f"the masks overlap: together they cover {int((total > 1 + len(masks) / 255).sum())} pixels by more "
-                f"than all of their area, {total.max():.2f} times at most. A place holds one material"
+                f"{self.id}: the masks overlap: together they cover {int((total > 1 + len(masks) / 255).sum())} pixels "
+                f"by more than all of their area, {total.max():.2f} times at most. A place holds one material"
             )
-        return self
 
     def hold_within(self, field_of_view: tuple[float, float]) -> None:
         """Raise ValueError where the metal reaches beyond an image so many cm high and wide."""
@@ -132,6 +139,14 @@ class OwnMetalSection(Section):
         left, right = columns[0] - width / 2, columns[-1] + 1 - width / 2
         top, bottom = height / 2 - rows[0], height / 2 - rows[-1] - 1
         return left * self.pixel_cm, bottom * self.pixel_cm, right * self.pixel_cm, top * self.pixel_cm
+
+
+@contextlib.contextmanager
+def _told_of(metal: str) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise ValueError(f"{metal}: {error}") from None
 
 
 def _fractions(formula: str) -> Fractions:

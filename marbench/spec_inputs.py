@@ -12,6 +12,7 @@ from typing import Any
 
 from marbench.errors import DataError, SpecError
 from marbench.machine.files import read_file
+from marbench.machine.text import said_by
 from marbench.mask_files import encode_mask, read_mask
 from marbench.physics.spectrum import parse_spectrum
 
@@ -57,8 +58,7 @@ def path_of(text: str, base: Path) -> Path:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.stat()
     except (OSError, RuntimeError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise SpecError(f"{shown(text)} cannot be a path: {why}") from None
+        raise SpecError(f"{shown(text)} cannot be a path: {said_by(error)}") from None
     return path
 
 

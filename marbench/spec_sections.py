@@ -48,7 +48,8 @@ Distance = Annotated[float, Field(gt=0, le=1e4)]
 MOST_PHOTONS = 1e18
 """NumPy draws Poisson numbers up to about 9.2e18, the largest of 63 bits; photons and scatter add up."""
 
-_MASK_TEXT = 2**21
+# Of all masks of a benchmark together.
+_MASK_TEXT, _MASK_PIXELS = 2**21, 2**24
 
 WATER_TOLERANCE = 0.01
 """How far µ of water may lie from the tables at the reference energy: published simulators take 0.192 for 0.1929."""
@@ -310,12 +311,17 @@ class MetalsSection(Section):
 
     @field_validator("own")
     @classmethod
-    def _distinct(cls, value: tuple[OwnMetalSection, ...]) -> tuple[OwnMetalSection, ...]:
+    def _can_be_made(cls, value: tuple[OwnMetalSection, ...]) -> tuple[OwnMetalSection, ...]:
         if len({metal.id for metal in value}) < len(value):
             raise ValueError("two metals have one id")
         size = sum(len(text) for metal in value for text in metal.masks.values())
         if size > _MASK_TEXT:
             raise ValueError(f"the masks take {size:,} characters, {_MASK_TEXT:,} at most: crop them to the metal")
+        # Before any is unpacked: a picture of nothing else than metal takes next to no text.
+        if (pixels := sum(metal.pixels() for metal in value)) > _MASK_PIXELS:
+            raise ValueError(f"the masks have {pixels:,} pixels, {_MASK_PIXELS:,} at most: crop them to the metal")
+        for metal in value:
+            metal.hold_together()
         return value
 
 

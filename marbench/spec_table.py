@@ -6,9 +6,12 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Name", "Section"]
+__all__ = ["NAME_LENGTH", "Name", "Section"]
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
+NAME_LENGTH = 64
+"""The most characters of a name, which is that of a folder, too."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=NAME_LENGTH)]
 
 
 class Section(BaseModel):

@@ -15,7 +15,7 @@ from detectability import cut, scanned, share, with_photons
 from marbench.anatomy.slices import Slice
 from marbench.cases.simulator import Simulator
 from marbench.cases.suite import Suite
-from marbench.method.request import LoadedMethod, load_method
+from marbench.method.request import LoadedMethod, load_method, split_list
 from marbench.metrics.annex_gg import ANNEX_GG, AnnexGG, Grid, grid, improvement
 from marbench.metrics.places import Disc
 from marbench.spec import Spec, load_spec
@@ -99,7 +99,7 @@ def main() -> None:
     if position is None:
         position = next(at for at in range(len(suite)) if suite[at].info.region == "thorax")
     found = study(
-        suite, position, {name: load_method(name, suite.spec) for name in options.methods.split(",")}, ANNEX_GG
+        suite, position, {name: load_method(name, suite.spec) for name in split_list(options.methods)}, ANNEX_GG
     )
     print(f"{suite.case_keys[position].case_id}: {len(ANNEX_GG.doses)} doses × {len(ANNEX_GG.contrasts)} contrasts")
     print(f"{'':14}AUC   95 %              at the highest contrast   ΔAUC  p")

@@ -16,10 +16,10 @@ import torch
 
 from marbench.anatomy.slices import Slice
 from marbench.cases.case import Scan
-from marbench.cases.own_metals import draw
+from marbench.cases.own_metals import MaskMetal, draw, made_of
 from marbench.cases.simulator import MetalFree, Simulator
 from marbench.cases.suite import Suite
-from marbench.method.request import LoadedMethod, load_method
+from marbench.method.request import LoadedMethod, load_method, split_list
 from marbench.metrics.detectability import Detectability, detectability
 from marbench.metrics.places import Disc, SlicePlaces
 from marbench.phantoms.metals import mask
@@ -58,9 +58,7 @@ def anatomy(suite: Suite, position: int) -> tuple[Slice, Areas]:
     metal = suite.metals_of(key.patient_id, key.slice_id)[position % len(suite.metals)]
     lies = suite.pose_of(metal, one)
     areas = draw(metal, spec.grid, spec.metals.reference_pixel_cm, lies.shift, lies.angle, mirror=lies.mirror)
-    if spec.metals.material != "own":
-        areas = {spec.metals.material: np.sum(list(areas.values()), axis=0, dtype=np.float32)}
-    return one, areas
+    return one, made_of(areas, spec.metals, own=isinstance(metal, MaskMetal))
 
 
 def scanned(simulator: Simulator, free: MetalFree, areas: Mapping[str, np.ndarray], rng: np.random.Generator) -> Scan:
@@ -132,7 +130,7 @@ def main() -> None:
     parser.add_argument("--photons", type=float, help="of each ray; default: the benchmark's")
     options = parser.parse_args()
     suite = Suite(with_photons(load_spec(options.spec), options.photons))
-    methods = {name: load_method(name, suite.spec) for name in options.methods.split(",")}
+    methods = {name: load_method(name, suite.spec) for name in split_list(options.methods)}
     found = look(suite, options.case, methods, options.diameter, options.contrast, options.scans)
     print(f"{suite.case_keys[options.case].case_id}: a lesion of {options.diameter:g} mm, {options.contrast:g} HU")
     print(f"{'':16}AUC   95 %            d'  contrast recovered  invented at the mirrored place (HU)")

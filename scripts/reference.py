@@ -25,7 +25,7 @@ from marbench.method.card import MethodCard
 from marbench.method.discovery import discover
 from marbench.method.learned import LearnedMethod
 from marbench.method.request import MethodRequest, context_for, instantiate, parse_methods
-from marbench.method.weights import WeightsCard
+from marbench.method.weights import WeightsFile
 from marbench.spec import Spec, load_spec
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -64,8 +64,8 @@ def weights() -> str:
     tables: dict[str, list[str]] = {}
     for name, entry in sorted(discover().entries.items()):
         for file in [each.file for each in entry.card.weights if each.preset != "ablation"]:
-            path = (entry.folder or Path()) / file
-            card = WeightsCard.model_validate_json(path.with_suffix(".json").read_bytes())
+            path = entry.home / file
+            card = WeightsFile.of(path).card
             baseline, score = (card.validation[key]["psnr[dudonet2019]"] for key in ("linear_interpolation", "scores"))
             if card.spec not in tables:
                 columns = (

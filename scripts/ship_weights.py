@@ -10,7 +10,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from marbench.method.weights import WeightsCard
+from marbench.method.weights import WeightsFile
 
 
 def ship(training: Path, methods: Path) -> None:
@@ -18,7 +18,7 @@ def ship(training: Path, methods: Path) -> None:
     stanza = (training / "weights.toml").read_text(encoding="utf-8")
     name = Path(tomllib.loads(stanza)["weights"][0]["file"]).name
     weights = training / name
-    card = WeightsCard.model_validate_json(weights.with_suffix(".json").read_bytes())
+    card = WeightsFile.of(weights).card
     folder = methods / card.method
     (folder / "weights").mkdir(exist_ok=True)
     for path in (weights, weights.with_suffix(".json")):

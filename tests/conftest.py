@@ -3,7 +3,8 @@
 import gc
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -112,14 +113,34 @@ def tiny(tiny_file: Path) -> Spec:
 
 
 @pytest.fixture
+def other_defaults() -> Callable[[], AbstractContextManager[None]]:
+    """Return what lets torch make float64 on a device without memory where nobody asks for anything else."""
+
+    @contextmanager
+    def switched() -> Iterator[None]:
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            with torch.device("meta"):
+                yield
+        finally:
+            torch.set_default_dtype(before)
+
+    return switched
+
+
+@pytest.fixture
 def refused(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Let a method of `Path` fail for some names, as where a user may not read: root may read everything."""
+    """Let a method of `Path` fail for some names, and for what lies in folders of these names.
+
+    As where a user may not read: root may read everything.
+    """
 
     def refuse_names(method: str, *names: str) -> None:
         original = getattr(Path, method)
 
         def refuse(path: Path) -> object:
-            if path.name in names:
+            if path.name in names or path.parent.name in names:
                 raise PermissionError(13, "Permission denied", str(path))
             return original(path)
 

@@ -2,9 +2,16 @@
 
 import fnmatch
 import io
+import re
+import subprocess
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
+
+import pytest
+
+from marbench.method.starter import write_plugin
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -39,3 +46,23 @@ def test_classifiers_say_which_python_and_that_it_is_typed():
     assert PROJECT["project"]["requires-python"] == ">=3.11"
     said = {text.rpartition(" :: ")[2] for text in PROJECT["project"]["classifiers"]}
     assert {"3.11", "3.12", "3.13", "Typed"} <= said
+
+
+def test_a_method_is_packaged_whole_as_the_manual_says(tmp_path):
+    pytest.importorskip("setuptools", minversion="70.1")  # the first that makes wheels by itself
+    (project,) = re.findall(
+        r"```toml\n(\[project\].*?)```", (ROOT / "docs" / "methods.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    (tmp_path / "pyproject.toml").write_text(project, encoding="utf-8")
+    folder = write_plugin("mymethod", "learned", tmp_path)
+    for name in ("__init__.py", "weights/mini.safetensors", "weights/mini.json", "deep/er/table.csv", "deep/part.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    whole = {path.relative_to(tmp_path).as_posix() for path in folder.rglob("*.*")}
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "method.cpython-311.pyc").touch()
+    build = "import setuptools.build_meta as backend; backend.build_wheel('dist')"
+    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, check=True, capture_output=True)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        assert {name for name in packed.namelist() if name.startswith("mymethod/")} == whole

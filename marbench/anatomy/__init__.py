@@ -1,1 +1,1 @@
-"""Where slices come from: procedural patients, DICOM, NIfTI, DeepLesion; and the metal library."""
+"""Where slices of real patients come from, DICOM, NIfTI, DeepLesion; which of them serve, and in which split."""

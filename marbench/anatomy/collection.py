@@ -261,7 +261,7 @@ class SliceCollection(ABC):
                 slice_id += f".{uses}"
             # Where the whole picture is fitted, patients have no size of their own.
             smallest = SMALLEST_BODY_CM2 if self.fit == "physical" else 0.0
-            reason = native.doubt or unfit(native.image, native.spacing, smallest)
+            reason = native.doubt or native.clipped or unfit(native.image, native.spacing, smallest)
             region, extent = native.region, (0.0, 0.0)
             if reason is None:
                 region = region_of_slice(region, native.image, native.spacing)

@@ -65,7 +65,9 @@ def pydicom() -> ModuleType:
 def naming(path: Path) -> Iterator[None]:
     """Raise UnreadableFile, which names the file, for whatever is wrong with a header that is read in this context."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of text in other characters than it says, for one
+            yield
     except DataError as error:
         raise UnreadableFile(path, str(error)) from error
     except Exception as error:  # pydicom raises many kinds, most of them only when a value is asked for

@@ -11,7 +11,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from marbench.anatomy.proof import doubt, unlikely_size
+from marbench.anatomy.proof import clipped, doubt, unlikely_size
 from marbench.anatomy.resample import AIR_HU
 from marbench.errors import DataError
 
@@ -36,6 +36,8 @@ class NativeSlice:
     region : str
     doubt : str, optional
         Why it is no picture in HU, or not of a scanner: then no part of it may be used.
+    clipped : str, optional
+        The same of a picture whose highest value fills a part of it: bone that a window cut off, unless it is metal.
     """
 
     image: NDArray[np.float32]
@@ -43,6 +45,7 @@ class NativeSlice:
     window: tuple[float, float] = DEFAULT_WINDOW
     region: str = "unknown"
     doubt: str | None = None
+    clipped: str | None = None
 
     @classmethod
     def of(
@@ -66,8 +69,9 @@ class NativeSlice:
         """
         outside = np.zeros(image.shape, dtype=bool) if padding is None else padding
         why = unlikely_size(spacing, image.shape) or doubt(image, outside)
+        cut = None if why else clipped(image, outside)
         image[outside] = AIR_HU
-        return cls(np.maximum(image, np.float32(AIR_HU)), spacing, window, region, why)
+        return cls(np.maximum(image, np.float32(AIR_HU)), spacing, window, region, why, cut)
 
     @cached_property
     def digest(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marbench.errors import DataError
+from marbench.machine.text import said_by
 
-__all__ = ["Volume", "affine_of", "axes_of", "nibabel", "open_volume", "pixel_of", "turn_of"]
+__all__ = ["Volume", "affine_of", "axes_of", "check_stream", "nibabel", "open_volume", "pixel_of", "turn_of"]
 
 CM_PER_UNIT = {0: 0.1, 1: 100.0, 2: 0.1, 3: 1e-4}
 """Of xyzt_units & 7: unknown, which everybody takes for mm, metre, mm, µm."""
@@ -59,6 +62,7 @@ class Volume:
 @lru_cache(maxsize=VOLUMES_IN_MEMORY)
 def _read_volume(file: Path, modified: int, size: int) -> Volume:
     volume = open_volume(file)
+    check_stream(file)
     try:
         stored = np.asarray(volume.dataobj.get_unscaled())
     except Exception as error:  # the decompressors raise many kinds
@@ -72,6 +76,18 @@ def _read_volume(file: Path, modified: int, size: int) -> Volume:
         turn_of(affine),
         np.diag([unit, unit, unit, 1.0]) @ affine @ orientations.inv_ornt_aff(turn_of(affine), stored.shape[:3]),
     )
+
+
+def check_stream(file: Path) -> None:
+    """Raise DataError where a compressed file is not what was written: nibabel stops before its checksum."""
+    if file.suffix.lower() != ".gz":
+        return
+    try:
+        with gzip.open(file) as stream:
+            while stream.read(2**20):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"the file is damaged ({said_by(error)}). Copy it again.") from error
 
 
 def open_volume(file: Path) -> Any:

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from marbench.anatomy.screening import METAL_HU
 
-__all__ = ["doubt", "unlikely_size"]
+__all__ = ["LOWEST_AIR_HU", "clipped", "doubt", "unlikely_size"]
 
 PIXEL_CM = (0.005, 1.0)
 """From finer than photon-counting and dental scanners (0.08 mm) to the coarsest attenuation maps of SPECT (9 mm)."""
@@ -82,6 +82,20 @@ def doubt(image: Image, padding: NDArray[np.bool_]) -> str | None:
     return None if why is None else f"not in HU: {why}; it runs from {low:g} to {high:g}"
 
 
+def clipped(image: Image, padding: NDArray[np.bool_]) -> str | None:
+    """Say that the highest value of a picture without another `doubt` is the end of a window, or return None.
+
+    Where there is metal it may as well be metal at the end of a scale; above 3000 HU it is.
+    """
+    scanned = image[~padding]
+    body, top = scanned[scanned > BODY_HU], scanned.max()
+    highest = np.count_nonzero(body == top)
+    if top > METAL_HU or highest < max(20, 10 * _density_below(body, top)) or _share_of_commonest(body) >= PHANTOM:
+        return None
+    runs = f"it runs from {scanned.min():g} to {top:g}"
+    return f"not in HU: the highest value, {top:g}, fills {highest} pixels: clipped to a window; {runs}"
+
+
 def unlikely_size(spacing: tuple[float, float], shape: tuple[int, ...]) -> str | None:
     """Say why no scanner has pixels of this (row, column) size in cm, or return None where one may."""
     low, high = PIXEL_CM
@@ -144,12 +158,6 @@ def _faults_of_tissue(seen: Image) -> Iterator[str]:
     first, middle, last = np.percentile(body, (1, 50, 99))
     if middle < LEANEST_HU or 0 < last - first < FLATTEST_HU:
         yield f"the body lies at {middle:.4g}, from {first:.4g} to {last:.4g}, and is no fat, muscle and bone"
-    top = seen.max()
-    if top > METAL_HU:
-        return  # where metal begins, and the scale of many a scanner ends
-    highest = np.count_nonzero(body == top)
-    if highest >= max(20, 10 * _density_below(body, top)) and _share_of_commonest(body) < PHANTOM:
-        yield f"the highest value, {top:g}, fills {highest} pixels: clipped to a window"
 
 
 def _known_tissue(seen: Image) -> bool:
@@ -170,7 +178,10 @@ def _share_of_commonest(values: Image) -> float:
 
 
 def _filling(image: Image, padding: NDArray[np.bool_]) -> float | None:
-    """Return the one value, not air, of a region that begins in a corner or, where there is noise, lies anywhere."""
+    """Return the one value, not air, of a region that begins in a corner or, where there is noise, lies anywhere.
+
+    The highest value counts in corners alone: elsewhere it may be metal, see `clipped`.
+    """
     for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
         value = float(image[row, column])
         if not padding[row, column] and value > HIGHEST_AIR_HU:
@@ -178,7 +189,8 @@ def _filling(image: Image, padding: NDArray[np.bool_]) -> float | None:
             if np.count_nonzero(labels == labels[row, column]) >= max(9, CORNER * image.size):
                 return value
     inner = image[1:-1, 1:-1]
-    flat = (inner > HIGHEST_AIR_HU) & (inner < METAL_HU) & ~padding[1:-1, 1:-1]
+    highest = min(METAL_HU, float(image[~padding].max()))
+    flat = (inner > HIGHEST_AIR_HU) & (inner < highest) & ~padding[1:-1, 1:-1]
     body = inner[flat]
     for row, column in ((0, 1), (2, 1), (1, 0), (1, 2)):
         flat &= inner == image[row : row + inner.shape[0], column : column + inner.shape[1]]

@@ -1,1 +1,1 @@
-"""Running a benchmark: what is still to do (plan), doing it (execute), keeping it (store), and timing it."""
+"""Running a benchmark: what is still to do (plan), doing it (executors, work), keeping it (keeper), and timing it."""

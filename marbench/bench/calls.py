@@ -16,12 +16,13 @@ import torch
 
 from marbench.bench.outcome import Outcome, describe
 from marbench.cases.case import Scan
+from marbench.machine.generators import seed_generators
 from marbench.machine.interrupts import Interrupted, Overdue
 from marbench.machine.memory import PeakMemory
 from marbench.method.contract import Method
 from marbench.method.images import check_image, check_unit
 
-__all__ = ["call_method", "own_state", "seed_generators", "seed_of"]
+__all__ = ["call_method", "own_state", "seed_of"]
 
 
 def seed_of(label: str, case_id: str) -> int:
@@ -98,13 +99,6 @@ def own_state(seed: int) -> Iterator[None]:
         torch.set_rng_state(generators[2])
         if on_gpu:
             torch.cuda.set_rng_state_all(on_gpu)
-
-
-def seed_generators(seed: int) -> None:
-    """Seed all generators: whichever a plugin uses, its numbers depend on the method's name and the case alone."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 (plugins use the legacy generator)
-    torch.manual_seed(seed)
 
 
 def _determinism() -> tuple[bool, bool]:

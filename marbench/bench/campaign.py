@@ -15,20 +15,20 @@ from marbench.bench.spread import spread
 from marbench.bench.work import Conditions
 from marbench.cases.info import CaseKey
 from marbench.cases.opening import open_cases
-from marbench.cases.sources import CaseSource
+from marbench.cases.sources import CaseSource, check_cases
 from marbench.errors import DataError, MethodError, nearest
 from marbench.machine.devices import device_of
 from marbench.machine.host import describe_host, host_id
 from marbench.method.discovery import Discovery
 from marbench.method.request import FittedMethod, MethodRequest, parse_methods
 from marbench.metrics.measure import measures_of
-from marbench.results.images import Gallery, ImageChoice, gallery_cases
+from marbench.results.images import Gallery, wanted_cases
 from marbench.results.representative import telling_of_run
 from marbench.results.rows import Key
 from marbench.results.store import Store
 from marbench.spec import Spec
 
-__all__ = ["Campaign", "pending", "pending_pictures", "prepare", "register", "rows_of", "with_telling_cases", "without"]
+__all__ = ["Campaign", "pending", "pending_pictures", "prepare", "register", "rows_of", "with_telling_cases"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,7 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
     # Of the devices of a cluster only its workers know.
     device = device_of("cpu" if options.dask else options.device)
     suite = open_cases(spec, device=device)
+    check_cases(suite)
     if not suite.has_truth:
         raise DataError(
             f"{suite.spec.name}: its files hold no truth of the kind truth.image = {suite.spec.truth.image!r}, so "
@@ -62,7 +63,7 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
     every = suite.case_keys[: options.limit]
     places = tuple(range(len(every))) if options.spread is None else spread(every, options.spread)
     keys = tuple(every[place] for place in places)
-    gallery = Gallery(folder / "images", _wanted_images(suite, keys, options.images) | options.pictures)
+    gallery = Gallery(folder / "images", wanted_cases(options.images, suite, keys) | options.pictures)
     # A picture that is there is made anew with its number, though it was drawn of a case that is not wanted by now.
     gallery = replace(gallery, cases=gallery.cases | gallery.holding(keys, options.force))
     where = options.device if options.dask else str(device)
@@ -91,12 +92,6 @@ def _forced(texts: Sequence[str], requests: Sequence[MethodRequest]) -> tuple[st
             raise MethodError(f"--force takes methods of this run. Got {text!r}; {nearest(text, labels)}")
         forced |= dict.fromkeys(own)
     return tuple(forced)
-
-
-def _wanted_images(suite: CaseSource, keys: Sequence[CaseKey], choice: ImageChoice) -> frozenset[str]:
-    if choice == "all":
-        return frozenset(case.case_id for case in keys)
-    return gallery_cases(suite.case_keys, suite.spec.report.gallery_slices) if choice == "gallery" else frozenset()
 
 
 def pending(campaign: Campaign, stored: Stored) -> list[Unit]:
@@ -137,43 +132,29 @@ def pending_pictures(campaign: Campaign, rows: pd.DataFrame) -> list[Unit]:
     methods = {key.method: key.method_hash for key in good}
     missing = campaign.gallery.missing(good)
     planned = plan(campaign.keys, methods, stored, without_image=missing, places=campaign.places)
-    units = (_only_good(unit, missing, methods) for unit in planned)
+    # What has no good result is planned as well, and has no picture to draw.
+    units = (
+        unit.only(lambda task, label: Key(label, methods[label], task.case.case_id) in missing) for unit in planned
+    )
     return [unit for unit in units if unit.tasks]
 
 
-def _only_good(unit: Unit, missing: frozenset[Key], methods: Mapping[str, str]) -> Unit:
-    """Return a unit without what has no good result: it has no picture to draw."""
-    tasks = []
-    for task in unit.tasks:
-        left = {
-            label: each
-            for label, each in task.attempts.items()
-            if Key(label, methods[label], task.case.case_id) in missing
-        }
-        if left:
-            tasks.append(replace(task, attempts=left))
-    return replace(unit, tasks=tuple(tasks))
+def register(campaign: Campaign, new_rows: bool, table: pd.DataFrame) -> None:
+    """Write who runs what, where; first see whether rows can be written, if there will be any.
 
-
-def without(unit: Unit, done: frozenset[tuple[str, str]]) -> Unit:
-    """Return a unit without what has its row by now, as (label, case id)."""
-    tasks = []
-    for task in unit.tasks:
-        left = {label: each for label, each in task.attempts.items() if (label, task.case.case_id) not in done}
-        if left:
-            tasks.append(replace(task, attempts=left))
-    return replace(unit, tasks=tuple(tasks))
-
-
-def register(campaign: Campaign, new_rows: bool) -> None:
-    """Write who runs what, where; first see whether rows can be written, if there will be any."""
+    ``table`` are the rows of the folder, as of `Store.stored`.
+    """
     if new_rows:
         campaign.store.prepare()  # before hours of work that could not be kept
     # This machine may add no rows itself, as of a cluster, but it is where the run was asked for.
     host = describe_host()
     campaign.store.write_host(host_id(host), host)
+    # Of a version that may prove unable to run here, the card takes the place of none whose results are there.
+    good = set(table.loc[table["status"] == "ok", "method"])
+    ran = set(table.loc[table["status"] != "unavailable", ["method", "method_hash"]].itertuples(index=False, name=None))
     for fitted in campaign.conditions.methods:
-        campaign.store.write_method(fitted.label, _card(fitted))
+        is_open = fitted.label in good and (fitted.label, fitted.hash) not in ran
+        campaign.store.write_method(fitted.label, _card(fitted), with_rows=is_open)
     campaign.store.write_notices(campaign.suite.notices)
     if campaign.options.command:
         campaign.store.write_command(campaign.options.command)
@@ -190,7 +171,7 @@ def _card(fitted: FittedMethod) -> dict[str, object]:
 
 
 def rows_of(campaign: Campaign) -> pd.DataFrame:
-    """Return the rows that were asked for."""
-    rows = campaign.store.run().rows
+    """Return the rows that were asked for, of the versions that were, whichever others the folder shows."""
+    rows = campaign.store.run(campaign.hashes).rows
     cases = {case.case_id for case in cases_of(campaign.keys, campaign.options.shard)}
     return rows[rows["method"].isin(campaign.hashes) & rows["case_id"].isin(cases)].reset_index(drop=True)

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter
 
-from marbench.bench.calls import call_method, seed_generators, seed_of
+from marbench.bench.calls import call_method, seed_of
 from marbench.bench.limits import limit_memory
 from marbench.bench.outcome import Failure, Outcome, describe
 from marbench.bench.parameters import parameter_count
 from marbench.cases.case import Scan
 from marbench.errors import MethodError
 from marbench.machine.channel import Channel, ChannelClosed
+from marbench.machine.generators import seed_generators
 from marbench.machine.interrupts import Interrupted
 from marbench.machine.memory import release_free_memory
 from marbench.machine.threads import set_threads
@@ -30,7 +31,7 @@ from marbench.method.weights import WeightsSearch
 from marbench.results.rows import Status
 from marbench.spec import Spec
 
-__all__ = ["describe_load", "fitted_from", "fitted_message", "serve"]
+__all__ = ["FIELDS", "describe_load", "fitted_from", "fitted_message", "serve"]
 
 FIELDS = ("sinogram", "metal_mask", "metal_trace", "image")
 
@@ -59,8 +60,7 @@ def describe_load(error: BaseException, fitted: FittedMethod) -> Failure:
     """Return why a method could not be loaded."""
     # What the plugin raised says more than what was made of it, but for messages that were written for the user.
     cause = error.__cause__ if isinstance(error, MethodError) and error.__cause__ else error
-    entry = fitted.request.entry
-    said = describe(cause, entry.folder or entry.module.parent)
+    said = describe(cause, fitted.request.entry.home)
     status: Status = "oom" if said.status == "oom" else "unavailable"
     message = describe(error).message if isinstance(error, MethodError) else said.message
     return Failure(status, said.error_kind, message, said.trace)
@@ -110,8 +110,7 @@ def _parameters(loaded: LoadedMethod) -> int | None:
 
 
 def _call(loaded: LoadedMethod, device: torch.device, seed: int, arrays: dict[str, np.ndarray[Any, Any]]) -> Outcome:
-    entry = loaded.fitted.request.entry
-    home = entry.folder or entry.module.parent
+    home = loaded.fitted.request.entry.home
     try:
         scan = Scan(*(torch.from_numpy(arrays[name]) for name in FIELDS))
         return call_method(loaded.method, scan, device, seed, home)

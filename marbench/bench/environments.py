@@ -7,7 +7,6 @@ takes from marbench's own, so that torch is not installed twice.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import json
@@ -23,6 +22,7 @@ from pathlib import Path
 import platformdirs
 
 from marbench.errors import MethodUnavailable
+from marbench.machine.locks import locked
 from marbench.machine.text import clean
 from marbench.method.request import MethodRequest
 
@@ -46,7 +46,7 @@ def interpreter_of(request: MethodRequest) -> tuple[str, list[str]]:
     python = Path(card.python).expanduser()
     # Relative to the plugin, so that a folder with its environment beside it can be moved.
     if not python.is_absolute():
-        python = (request.entry.folder or request.entry.module.parent) / python
+        python = request.entry.home / python
     if not os.access(python, os.X_OK) or python.is_dir():
         raise MethodUnavailable(
             f"{request.label} asks for the interpreter {python.name!r}, which does not exist: mend `python` in its "
@@ -62,25 +62,38 @@ def environment_for(request: MethodRequest) -> Path:
     ------
     MethodUnavailable
         Something cannot be installed; the message has the end of what pip said.
+    StoreError
+        The user's cache cannot be written, or another process has been making the environment for hours.
     """
     requires = sorted(request.entry.card.requires)
-    # Of another Python, or beside another marbench, the same requirements are another environment.
-    key = hashlib.sha256(json.dumps([requires, sys.version, sys.prefix, str(_PACKAGE)]).encode()).hexdigest()[:16]
+    paths = [request.entry.home / each for each in requires]
+    files = {str(path): written for path in paths if (written := _written(path)) is not None}
+    # Of another Python, or beside another marbench, the same requirements are another environment; so are other files.
+    made_of = [requires, files, sys.version, sys.prefix, _shared_folders()]
+    key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
     root = Path(platformdirs.user_cache_dir("marbench", appauthor=False)) / "environments"
     folder, ready = root / key, root / key / "ready"
     python = folder / "bin" / "python"
     root.mkdir(parents=True, exist_ok=True)
-    # Several runs may want it at once; a lock is released with its process, however that ends.
-    with (root / f"{key}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Several runs may want it at once; one that makes it gives up after a while.
+    with locked(root / f"{key}.lock", 2 * _INSTALL_SECONDS):
         if not ready.is_file():
             shutil.rmtree(folder, ignore_errors=True)
-            _make(folder, python, requires, request.label)
+            _make(folder, python, request)
             ready.write_text("\n".join(requires))
     return python
 
 
-def _make(folder: Path, python: Path, requires: list[str], label: str) -> None:
+def _written(path: Path) -> int | None:
+    """Return when a file was written; None where there is none, as of requirements that are no paths."""
+    try:
+        return path.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return None
+
+
+def _make(folder: Path, python: Path, request: MethodRequest) -> None:
+    label, requires = request.label, request.entry.card.requires
     # A copy of pip in each environment would take longer than most requirements.
     own_pip = importlib.util.find_spec("pip") is not None
     venv.EnvBuilder(with_pip=not own_pip, symlinks=True).create(folder)
@@ -90,10 +103,14 @@ def _make(folder: Path, python: Path, requires: list[str], label: str) -> None:
     (own / "marbench-environment.pth").write_text("\n".join(_shared_folders()) + "\n")
     if not requires:
         return
-    pip = [sys.executable, "-m", "pip", "--python", str(python)] if own_pip else [str(python), "-m", "pip"]
+    # From the plugin's folder, in which paths are meant; with -P, for a types.py of it is no module of pip's.
+    pip = [sys.executable, "-P", "-m", "pip", "--python", str(python)] if own_pip else [str(python), "-P", "-m", "pip"]
     command = [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-input", *requires]
+    home = request.entry.home
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_SECONDS, errors="replace")
+        done = subprocess.run(
+            command, cwd=home, capture_output=True, text=True, timeout=_INSTALL_SECONDS, errors="replace"
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MethodUnavailable(f"{label}: its environment cannot be made: {clean(str(error))}") from None
     if done.returncode:
@@ -103,9 +120,11 @@ def _make(folder: Path, python: Path, requires: list[str], label: str) -> None:
 
 def _shared_folders() -> list[str]:
     """Return the folders of packages that an environment falls back upon: marbench's, then what it needs."""
+    # Into the user's own packages an environment never looks by itself; marbench does, and before all others.
+    users = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
+    installed = [*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     # marbench itself last, and alone: in a checkout it stands beside its tests.
-    folders = [*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), str(_alone())]
-    return list(dict.fromkeys(folders))
+    return list(dict.fromkeys([*users, *installed, str(_alone())]))
 
 
 def _alone() -> Path:

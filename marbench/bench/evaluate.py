@@ -23,6 +23,7 @@ from marbench.cases.case import Case, Scan
 from marbench.cases.opening import open_cases
 from marbench.cases.scanner import operators_of
 from marbench.errors import MethodError
+from marbench.machine.defaults import standard_tensors
 from marbench.machine.devices import device_of
 from marbench.method.card import MethodCard
 from marbench.method.contract import Context, FunctionMethod, Method
@@ -207,7 +208,7 @@ def _loaded(method: Any, spec: Spec, device: torch.device) -> LoadedMethod:
     named = kind if issubclass(kind, Method) and kind is not FunctionMethod else getattr(method, "function", method)
     name = getattr(named, "__name__", type(named).__name__)
     try:
-        with own_state(seed_of(name, "")):
+        with own_state(seed_of(name, "")), standard_tensors():
             if isinstance(method, type):
                 method = method()
             elif not isinstance(method, Method):

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from marbench.bench.plan import Task
 from marbench.bench.work import PRELOAD, Began, Conditions, Ended, Event, Result, Session, Work, do
 from marbench.bench.worker import UnitDone, WorkerError, receive, send
 from marbench.errors import MarbenchError
@@ -99,13 +98,9 @@ class _Worker:
 
     def left(self) -> Work:
         """Return what of its unit is not done."""
-        tasks = []
-        for task in self.work.unit.tasks:
-            attempts = {label: each for label, each in task.attempts.items() if (task.index, label) not in self.done}
-            # A case that could not be made has a row without a method, and nothing is left of it.
-            if attempts and (task.index, "") not in self.done:
-                tasks.append(Task(task.index, task.case, attempts))
-        return replace(self.work, unit=replace(self.work.unit, tasks=tuple(tasks)))
+        # A case that could not be made has a row without a method, and nothing is left of it.
+        left = self.work.unit.only(lambda task, label: self.done.isdisjoint([(task.index, label), (task.index, "")]))
+        return replace(self.work, unit=left)
 
 
 class LocalWorkers:

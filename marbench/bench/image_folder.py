@@ -11,28 +11,23 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from marbench.bench.options import Progress
 from marbench.cases.digest import case_digest
 from marbench.cases.image_files import SUFFIXES, read_image, suffix_of
-from marbench.cases.info import CaseKey
-from marbench.cases.sources import CaseSource
+from marbench.cases.sources import CaseSource, check_cases
 from marbench.errors import DataError, nearest
 from marbench.machine.files import find_files
 from marbench.method.card import MethodCard
+from marbench.method.images import Image
 from marbench.metrics.lints import Fault, faults
 from marbench.metrics.measure import measures_of
 from marbench.metrics.scoring import Scorer
-from marbench.results.images import Gallery, ImageChoice, case_picture, gallery_cases, method_picture
+from marbench.results.images import Gallery, ImageChoice, case_picture, method_picture, wanted_cases
 from marbench.results.rows import Key, Row, properties
 from marbench.results.store import Store
 from marbench.spec import PROTOCOL
 
 __all__ = ["match_cases", "score_folder"]
-
-Image = NDArray[np.float32]
 
 _NUMBER = r"\d{1,9}"
 # So many faulty images tell what is wrong; a user who waits for it waits for nothing more.
@@ -41,7 +36,7 @@ _ENOUGH = 8
 _PASSED_OVER = frozenset({".txt", ".csv", ".json", ".toml", ".md", ".log", ".m", ".py", ".hdr"})
 
 
-def match_cases(folder: Path, keys: Sequence[CaseKey]) -> dict[int, Path]:
+def match_cases(folder: Path, source: CaseSource) -> dict[int, Path]:
     """Return position of a case → file of its image, in the order of the cases.
 
     A file is named by the case id, which may stand among other words (``mine_<case_id>.npy``), or by the number that
@@ -50,15 +45,18 @@ def match_cases(folder: Path, keys: Sequence[CaseKey]) -> dict[int, Path]:
     Raises
     ------
     DataError
-        The folder holds no images, files of no case or of an unknown format, two for one case, or numbers from 1 on;
-        each is named.
+        The benchmark has no cases; or the folder holds no images, files of no case or of an unknown format, two for one
+        case, or numbers from 1 on; each is named.
     """
+    check_cases(source)
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder. Name the one that holds an image for each case.")
     found = find_files(folder, "*")
     # Folders are passed over; a link in place of an image is told, since somebody meant it to count.
     wrong = [f"{path.name}: {why}" for path, why in found.strange.items() if not path.is_dir()]
+    keys = source.case_keys
     positions = {key.case_id: position for position, key in enumerate(keys)}
+    places = {place: position for position, place in enumerate(source.places)}
     files: dict[int, list[Path]] = defaultdict(list)
     counted: list[int] = []
     for path in found.files:
@@ -66,14 +64,14 @@ def match_cases(folder: Path, keys: Sequence[CaseKey]) -> dict[int, Path]:
         if not suffix and path.suffix.lower() in _PASSED_OVER:
             continue
         stem = path.name[: len(path.name) - len(suffix)]
-        position = _position(stem, positions)
+        position = _position(stem, positions, places)
         if not suffix:
             wrong.append(f"{path.name}: unknown format. Known: {', '.join(SUFFIXES)}")
         elif position is None:
-            wrong.append(f"{path.name}: unknown case; {_cases(stem, positions)}")
+            wrong.append(f"{path.name}: unknown case; {_cases(stem, positions, places)}")
         else:
             files[position].append(path)
-            counted += [position] if _is_number(stem, positions) else []
+            counted += [source.places[position]] if _is_number(stem, positions) else []
     wrong += [
         f"duplicate: {' and '.join(path.name for path in paths)} are all of {keys[position].case_id}. Keep one."
         for position, paths in sorted(files.items())
@@ -120,10 +118,10 @@ def score_folder(
     DataError
         Images are no pictures of their cases: the message groups what is wrong by its name. Or a truth is not known.
     """
-    files, keys = match_cases(folder, source.case_keys), source.case_keys
+    files, keys = match_cases(folder, source), source.case_keys
     # What a method is made of whose code is elsewhere: all that is known of it are its images.
     version = _digest(folder, {keys[position].case_id: path for position, path in files.items()}, source, offset)
-    method, wanted = Key(card.name, version, ""), _wanted(source, images)
+    method, wanted = Key(card.name, version, ""), wanted_cases(images, source, keys)
     with tempfile.TemporaryDirectory() as place:
         # Pictures of thousands of cases do not fit into memory, and belong into the run only if all images are sound.
         drawn = Gallery(Path(place) / "images", wanted)
@@ -210,7 +208,7 @@ def _row(source: CaseSource, position: int, method: Key, **known: Any) -> Row:
         method_hash=method.method_hash,
         preset="",
         **asdict(source.case_keys[position]),
-        case_index=position,
+        case_index=source.places[position],
         device="",  # nothing ran here
         evidence="recomputed from images",
         **known,
@@ -228,19 +226,12 @@ def _refuse_faulty(folder: Path, files: Mapping[int, Path], scored: Sequence[_Sc
         raise _refusal(folder, [f"{len(one)} of {len(scored)} images, {one[0]}" for one in examples.values()])
 
 
-def _wanted(source: CaseSource, images: ImageChoice) -> frozenset[str]:
-    """Return the cases whose pictures are kept."""
-    if images == "gallery":
-        return gallery_cases(source.case_keys, source.spec.report.gallery_slices)
-    return frozenset(key.case_id for key in source.case_keys) if images == "all" else frozenset()
-
-
-def _position(stem: str, positions: Mapping[str, int]) -> int | None:
-    """Return the case that a name means; None where it means none."""
+def _position(stem: str, positions: Mapping[str, int], places: Mapping[int, int]) -> int | None:
+    """Return the case that a name means, an id or the place in the benchmark; None where it means none."""
     if stem in positions:
         return positions[stem]
     if _is_number(stem, positions):
-        return int(stem) if int(stem) < len(positions) else None
+        return places.get(int(stem))
     # The longest one: an id may be the beginning of another.
     inside = [
         case_id
@@ -255,10 +246,10 @@ def _is_number(stem: str, positions: Mapping[str, int]) -> bool:
     return stem not in positions and re.fullmatch(_NUMBER, stem) is not None
 
 
-def _cases(stem: str, positions: Mapping[str, int]) -> str:
+def _cases(stem: str, positions: Mapping[str, int], places: Mapping[int, int]) -> str:
     """Return which cases there are, for a name that means none."""
     if _is_number(stem, positions):
-        return f"numbers are those of cases.csv, 0 to {len(positions) - 1}"
+        return f"numbers are those of cases.csv, {min(places)} to {max(places)}"
     return f"{nearest(stem, positions)[:200]} …"
 
 

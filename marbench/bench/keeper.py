@@ -21,7 +21,7 @@ from marbench.machine.interrupts import Interrupts
 from marbench.results.inflight import InFlight, unfinished
 from marbench.results.rows import Key, Row
 
-__all__ = ["Keeper", "given_up"]
+__all__ = ["Keeper", "given_up", "hold_to_patients"]
 
 _ENDINGS = 3
 """How often a run may end during one call until the call is given up."""
@@ -41,7 +41,8 @@ class Keeper:
         interrupts: Interrupts,
     ) -> None:
         self._campaign, self._stored = campaign, stored
-        self._digests, self._patients = _known(table, "case_digest"), _known(table, "patient_id")
+        known = table.loc[table["case_digest"] != "", ["case_id", "case_digest"]].drop_duplicates("case_id")
+        self._digests = dict(zip(known["case_id"].tolist(), known["case_digest"].tolist(), strict=True))
         self._calls, self._stopwatch, self._progress, self._interrupts = calls, stopwatch, progress, interrupts
         self.new = 0
         self.faults: list[Row] = []
@@ -105,15 +106,7 @@ class Keeper:
             self._campaign.gallery.write(result.files)
 
     def _hold_to_data(self, row: Row) -> None:
-        """Refuse to add results to those of other data, or of patients under other names."""
-        # The statistics count patients: under two names one patient would be two.
-        patient = self._patients.setdefault(row.case_id, row.patient_id)
-        if patient != row.patient_id:
-            raise StoreError(
-                f"{self._campaign.store.folder} names the patient of the case {row.case_id} {patient}, here it is "
-                f"{row.patient_id}: names are made with another salt. Set MARBENCH_SALT to the one of that run, or "
-                "choose another --out."
-            )
+        """Refuse to add results to those of other data."""
         if not row.case_digest:
             return
         # Equal up to rounding: rows of other processors are of the same case.
@@ -132,6 +125,20 @@ class Keeper:
         if known is None or known.status != row.status:
             return False
         return not row.method or (row.status == "unavailable" and row.message == known.message)
+
+
+def hold_to_patients(campaign: Campaign, table: pd.DataFrame) -> None:
+    """Raise StoreError where rows of a folder, of whichever cases, are of patients under other names than here."""
+    # The statistics count patients: under two names one patient would be two.
+    patients = {key.case_id: key.patient_id for key in campaign.suite.case_keys}
+    stored = table[["case_id", "patient_id"]].drop_duplicates()
+    for case_id, patient in stored.itertuples(index=False):
+        if patient != patients.get(case_id, patient):
+            raise StoreError(
+                f"{campaign.store.folder} names the patient of the case {case_id} {patient}, here it is "
+                f"{patients[case_id]}: names are made with another salt. Set MARBENCH_SALT to the one of that run, or "
+                "choose another --out."
+            )
 
 
 def given_up(campaign: Campaign, units: Sequence[Unit], keeper: Keeper) -> frozenset[str]:
@@ -156,9 +163,3 @@ def given_up(campaign: Campaign, units: Sequence[Unit], keeper: Keeper) -> froze
         keeper.take(Result(row_of(pending[label, case_id], methods[label], Outcome(failure=failure), **where)))
     keeper.done = frozenset(often)
     return frozenset(key.method for key in endings)
-
-
-def _known(table: pd.DataFrame, column: str) -> dict[str, str]:
-    """Return what stands of each case in a column, the first that is not empty."""
-    known = table.loc[table[column] != "", ["case_id", column]].drop_duplicates("case_id")
-    return dict(zip(known["case_id"].tolist(), known[column].tolist(), strict=True))

@@ -8,7 +8,7 @@ from typing import Protocol, get_args
 
 from marbench.bench.limits import NO_LIMITS, Limits
 from marbench.bench.plan import Shard
-from marbench.bench.producers import ISOLATIONS, Isolation
+from marbench.bench.producers import Isolation
 from marbench.errors import MarbenchError, nearest
 from marbench.results.images import ImageChoice
 from marbench.results.rows import Row
@@ -79,7 +79,7 @@ class RunOptions:
         # −1 would be all but the last.
         if self.limit is not None and not (isinstance(self.limit, Integral) and self.limit >= 1):
             raise MarbenchError(f"A limit is a number of cases, at least 1; None takes all. Got {self.limit!r}.")
-        choices = {"images": get_args(ImageChoice), "isolation": ISOLATIONS}
+        choices = {"images": get_args(ImageChoice), "isolation": get_args(Isolation)}
         for name, known in choices.items():
             if (value := getattr(self, name)) not in known:
                 raise MarbenchError(f"{name} cannot be {value!r}; {nearest(str(value), known)}")

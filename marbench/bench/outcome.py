@@ -14,7 +14,7 @@ from marbench.machine.text import clean
 from marbench.method.images import Image, InvalidImage
 from marbench.results.rows import Status
 
-__all__ = ["Failure", "Outcome", "describe"]
+__all__ = ["MESSAGE_LIMIT", "TRACE_LIMIT", "Failure", "Outcome", "describe"]
 
 MESSAGE_LIMIT, TRACE_LIMIT = 2_000, 20_000
 

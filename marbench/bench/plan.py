@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -106,6 +106,14 @@ class Unit:
     def results(self) -> int:
         """How many results the unit will give."""
         return sum(len(task.attempts) for task in self.tasks)
+
+    def only(self, wanted: Callable[[Task, str], bool]) -> Unit:
+        """Return the unit with the calls, of a case and a label, that are wanted; a case without any is left out."""
+        tasks = (
+            replace(task, attempts={label: each for label, each in task.attempts.items() if wanted(task, label)})
+            for task in self.tasks
+        )
+        return replace(self, tasks=tuple(task for task in tasks if task.attempts))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from marbench.bench.parameters import believable_count, parameter_count
 from marbench.cases.case import Case
 from marbench.errors import MarbenchError, MethodError
 from marbench.machine.channel import ChannelClosed, ChannelError, ChannelTimeout
+from marbench.machine.defaults import standard_tensors
 from marbench.machine.forkserver import Child, ForkServer
 from marbench.machine.interrupts import Interrupted, Overdue, time_limit
 from marbench.machine.memory import release_free_memory
@@ -36,10 +37,9 @@ from marbench.method.request import FittedMethod, LoadedMethod, load_method
 from marbench.results.rows import Status
 from marbench.spec import PLACES, Spec
 
-__all__ = ["ISOLATIONS", "InlineProducer", "Isolation", "ProcessProducer", "Producer", "producer_of"]
+__all__ = ["InlineProducer", "Isolation", "ProcessProducer", "Producer", "producer_of"]
 
-Isolation = str
-ISOLATIONS = ("auto", "process", "inline")
+Isolation = Literal["auto", "process", "inline"]
 """``auto`` as `producer_of` says; ``inline`` and ``process`` for all methods."""
 
 _TARGET = "marbench.bench.child:serve"
@@ -101,7 +101,8 @@ class InlineProducer:
         seconds: float | None = None,
     ) -> None:
         self._fitted, self._spec, self._device = fitted, spec, device
-        self._loaded, self._seconds = loaded, seconds
+        self._loaded, self._given, self._seconds = loaded, loaded, seconds
+        self._code = ""
         self.failure: Failure | None = None
         self.parameters: int | None = None
 
@@ -115,6 +116,7 @@ class InlineProducer:
         if self.is_open:
             return
         try:
+            self._code = _held_code(self._fitted, self._code)
             with own_state(seed_of(self._fitted.label, "")):
                 self._loaded = load_method(self._fitted, self._spec, self._device)
             self.parameters = believable_count(parameter_count(self._loaded.method))
@@ -130,18 +132,16 @@ class InlineProducer:
             return Outcome(failure=self.failure)
         if tidy:
             release_free_memory()
-        entry = self._fitted.request.entry
-        seed = seed_of(self._fitted.label, case.id)
-        home = entry.folder or entry.module.parent
+        seed, home = seed_of(self._fitted.label, case.id), self._fitted.request.entry.home
         try:
-            with time_limit(self._seconds):
+            with time_limit(self._seconds), standard_tensors():
                 return call_method(self._loaded.method, case.scan, self._device, seed, home)
         except Overdue:
             return Outcome(failure=_overdue("reduce", self._seconds), seconds=self._seconds or math.nan)
 
     def close(self) -> None:
-        """See `Producer`."""
-        self._loaded = None
+        """See `Producer`. What was there already stays: whoever has it holds it anyway."""
+        self._loaded = self._given
 
 
 class ProcessProducer:
@@ -196,7 +196,7 @@ class ProcessProducer:
     def _open(self) -> None:
         self.failure = None
         try:
-            self._hold_to_code()
+            self._code = _held_code(self._fitted, self._code)
             self._child = self._start()
         except (MarbenchError, OSError) as error:
             said = describe(error)
@@ -214,15 +214,6 @@ class ProcessProducer:
             self.failure = self._ended("load", error)
         if self.failure is not None:
             self.close()
-
-    def _hold_to_code(self) -> None:
-        """Refuse code that was changed since it was first loaded: its results would count as those of the old."""
-        entry = self._fitted.request.entry
-        code = code_digest(entry.module, entry.folder) if entry.module.is_file() else ""
-        self._code = self._code or code
-        if code != self._code:
-            again = "The same command runs the new version."
-            raise MethodError(f"{self._fitted.label}: its code was changed during this run. {again}")
 
     def produce(self, case: Case, tidy: bool = False) -> Outcome:
         """See `Producer`. A call whose process was ended from outside is made once more."""
@@ -331,6 +322,16 @@ def producer_of(
     if wanted == "inline" or not hasattr(os, "fork"):
         return InlineProducer(fitted, spec, device, seconds=limits.seconds)
     return ProcessProducer(fitted, spec, device, limits, lambda: server.fork(_TARGET))
+
+
+def _held_code(fitted: FittedMethod, known: str) -> str:
+    """Return the digest of a method's code; refuse another one than ``known``, whose results would count as its own."""
+    entry = fitted.request.entry
+    code = code_digest(entry.module, entry.folder) if entry.module.is_file() else ""
+    if known and code != known:
+        again = "The same command runs the new version."
+        raise MethodError(f"{fitted.label}: its code was changed during this run. {again}")
+    return code
 
 
 def _outcome_of(

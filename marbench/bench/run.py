@@ -9,19 +9,10 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from marbench.bench.campaign import (
-    Campaign,
-    pending,
-    pending_pictures,
-    prepare,
-    register,
-    rows_of,
-    with_telling_cases,
-    without,
-)
+from marbench.bench.campaign import Campaign, pending, pending_pictures, prepare, register, rows_of, with_telling_cases
 from marbench.bench.cluster import DaskCluster
 from marbench.bench.executors import Executor, LocalWorkers, ThisProcess, default_workers
-from marbench.bench.keeper import Keeper, given_up
+from marbench.bench.keeper import Keeper, given_up, hold_to_patients
 from marbench.bench.options import Progress, RunOptions
 from marbench.bench.outcome import Failure
 from marbench.bench.plan import Stored, cases_of
@@ -87,15 +78,19 @@ def run_benchmark(
     table, problems = campaign.store.stored()
     for problem in (*campaign.suite.notices, *problems):
         progress.note(problem)
-    stored = Stored(table)
+    # What is only reported decides nothing about what is run here: not what is left to do, nor which data a case has.
+    own = table[table["evidence"] != "reported"]
+    hold_to_patients(campaign, own)
+    stored = Stored(own)
     units = pending(campaign, stored)
     # A shard may have nothing to do, before any other has begun the folder.
-    register(campaign, new_rows=bool(units) or options.shard is not None)
+    register(campaign, bool(units) or options.shard is not None, table)
     # Workers stay between rows and pictures: simulated slices and loaded methods are there already.
     with InFlight(folder) as calls, _executor(options, campaign.conditions, len(units), progress) as executor:
-        keeper = Keeper(campaign, table, stored, calls, stopwatch, progress, interrupts)
+        keeper = Keeper(campaign, own, stored, calls, stopwatch, progress, interrupts)
         suspects = given_up(campaign, units, keeper)
-        units = [unit for unit in (without(unit, keeper.done) for unit in units) if unit.tasks]
+        left = (unit.only(lambda task, label: (label, task.case.case_id) not in keeper.done) for unit in units)
+        units = [unit for unit in left if unit.tasks]
         progress.begin("Running", sum(unit.results for unit in units))
         keeper.keep(executor, [Work(campaign.conditions, unit, suspects) for unit in units])
         # Which cases tell most is known once all rows are there, those of earlier runs included.
@@ -131,7 +126,7 @@ def time_benchmark(
     Returns the calls that were timed now, as of `marbench.results.rows.TimingRow`: of a method that fails, none.
     """
     campaign = prepare(spec, requests, folder, options)
-    register(campaign, new_rows=True)
+    register(campaign, True, campaign.store.stored()[0])
     timed = _time(list(campaign.hashes), campaign, progress, interrupts)
     timings: pd.DataFrame = table_of("timing", [timing.record() for timing in timed]).to_pandas()
     return timings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import tomllib
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from marbench.errors import SpecError, nearest
 from marbench.spec import Spec
 from marbench.spec_inputs import UNSET
+from marbench.spec_table import NAME_LENGTH
 
 __all__ = ["ShiftAxis", "ShiftPoint", "axes", "chosen_axes", "derive"]
 
@@ -98,11 +100,23 @@ def derive(base: Spec, axis: ShiftAxis, point: ShiftPoint) -> Spec:
         same = Spec.model_validate(content)
         if same.hash == base.hash:
             return base
-        named = {"name": f"{base.name}-{axis.name}-{point.name}", "summary": ""}
+        named = {"name": _name(base.name, f"{axis.name}-{point.name}"), "summary": ""}
         return Spec.model_validate({**content, **named, "title": f"{base.title}: {axis.title}, {axis.named(point)}"})
     except ValidationError as error:
         said = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise SpecError(f"{base.name} has no {axis.name} {point.name}: {said}") from None
+
+
+def _name(base: str, point: str) -> str:
+    """Return the name of the benchmark at a point; of the base's a digest stands for what would make it too long.
+
+    >>> _name("mini", "kvp-80")
+    'mini-kvp-80'
+    """
+    if len(base) + 1 + len(point) > NAME_LENGTH:
+        digest = hashlib.sha256(base.encode()).hexdigest()[:6]
+        base = f"{base[: NAME_LENGTH - len(digest) - len(point) - 2]}-{digest}"
+    return f"{base}-{point}"
 
 
 def _on_a_line(geometry: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,11 @@ class Stopwatch:
         for what, seconds in spent.items():
             self.spent[what] += seconds
 
+    def taken(self) -> dict[str, float]:
+        """Return where time went since this was last asked for."""
+        spent, self.spent = dict(self.spent), defaultdict(float)
+        return spent
+
     @property
     def total(self) -> float:
         """Seconds since the start."""

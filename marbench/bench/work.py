@@ -5,23 +5,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 from marbench.anatomy.slices import Split
 from marbench.bench.limits import NO_LIMITS, Limits
 from marbench.bench.outcome import Failure, Outcome, describe
 from marbench.bench.plan import Task, Unit
 from marbench.bench.producers import Isolation, Producer, producer_of
-from marbench.cases.case import Case
+from marbench.bench.stopwatch import Stopwatch
 from marbench.cases.digest import case_digest
 from marbench.cases.opening import open_cases
 from marbench.machine.devices import device_of
 from marbench.machine.forkserver import ForkServer, shared_server
 from marbench.machine.host import describe_host, host_id
 from marbench.machine.interrupts import Interrupted
+from marbench.machine.memory import release_free_memory
 from marbench.machine.threads import threads
 from marbench.method.request import FittedMethod
 from marbench.metrics.measure import measures_of
@@ -30,7 +29,7 @@ from marbench.results.images import case_picture, method_picture
 from marbench.results.rows import Key, Row, properties
 from marbench.spec import PROTOCOL, Spec
 
-__all__ = ["Began", "Conditions", "Ended", "Event", "HostSeen", "Result", "Session", "Work", "do", "row_of"]
+__all__ = ["PRELOAD", "Began", "Conditions", "Ended", "Event", "HostSeen", "Result", "Session", "Work", "do", "row_of"]
 
 # What the processes of methods and of workers import: once, in the server that they are forked from.
 PRELOAD = ("marbench.bench.child", "marbench.bench.worker")
@@ -144,6 +143,7 @@ class Session:
         self.host_id = host_id(self.host)
         self._producers: dict[tuple[str, bool], Producer] = dict(producers or {})
         self._methods = {fitted.label: fitted for fitted in conditions.methods}
+        self._too_large: set[str] = set()
 
     def method(self, label: str) -> FittedMethod:
         """Return a method of the run."""
@@ -155,11 +155,40 @@ class Session:
         key = (label, suspect)
         if key not in self._producers:
             asked = self.conditions
-            isolation = "process" if suspect else asked.isolation
+            isolation: Isolation = "process" if suspect else asked.isolation
             self._producers[key] = producer_of(
                 self._methods[label], asked.spec, self.device, asked.limits, isolation, self.server
             )
         return self._producers[key]
+
+    def attempt(self, label: str, suspect: bool, act: Callable[[Producer], Outcome]) -> Outcome:
+        """Let a method act; one that ran out of memory once more, after all others have let go of what they hold.
+
+        On a GPU torch keeps in each process what it has once used there; and of the processes of a machine that is full
+        the system kills the one that it likes.
+        """
+        outcome = act(self.producer(label, suspect))
+        if label not in self._too_large and self._lacks_room(outcome):
+            outcome = act(self._alone(label, suspect))
+            if self._lacks_room(outcome):
+                self._too_large.add(label)  # its next cases would cost all others their loading, for nothing
+        return outcome
+
+    def _lacks_room(self, outcome: Outcome) -> bool:
+        failure = outcome.failure
+        if failure is None or failure.status != "oom":
+            return False
+        return self.device.type == "cuda" or failure.error_kind == "SIGKILL"
+
+    def _alone(self, label: str, suspect: bool) -> Producer:
+        """Return the producer of a method after all others were closed; a new one, where it could not be loaded."""
+        own = self._producers.pop((label, suspect))
+        for other in self._producers.values():
+            other.close()
+        release_free_memory()
+        if not (own.is_open and own.failure is not None):
+            self._producers[label, suspect] = own
+        return self.producer(label, suspect)
 
     def row(self, task: Task, label: str, outcome: Outcome) -> Row:
         """Return the row of a call here; without a label that of a case that could not be made."""
@@ -192,7 +221,8 @@ def do(work: Work, session: Session) -> Iterator[Event]:
                 if not producer.is_open:
                     loading = Key(label, session.method(label).hash, "")
                     yield Began(loading)
-                    producer.open()
+                    session.attempt(label, label in work.suspects, _opened)
+                    producer = session.producer(label, label in work.suspects)
                     yield Ended(loading)
                 if producer.failure is None:
                     ready.append(label)
@@ -202,8 +232,13 @@ def do(work: Work, session: Session) -> Iterator[Event]:
                 yield from _do_case(task, ready, work, session)
 
 
+def _opened(producer: Producer) -> Outcome:
+    producer.open()
+    return Outcome(failure=producer.failure)
+
+
 def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Iterator[Event]:
-    spent = _Spent()
+    spent = Stopwatch()
     try:
         with spent.of("simulation"):
             case = session.suite[task.index]
@@ -222,7 +257,11 @@ def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Ite
     for label in labels:
         key = Key(label, session.method(label).hash, case.id)
         yield Began(key)
-        outcome, scores = _score_call(session.producer(label, label in work.suspects), case, scorer, spent)
+        # With the way to another process and back; the time in the row is the method's own.
+        with spent.of("methods"):
+            outcome = session.attempt(label, label in work.suspects, lambda producer: producer.produce(case))
+        with spent.of("scoring"):
+            scores = {} if outcome.image is None else scorer.score(outcome.image)
         if wanted and outcome.image is not None:
             with spent.of("storing"):
                 files |= method_picture(key, outcome.image)
@@ -232,20 +271,9 @@ def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Ite
         files = {}
 
 
-def _score_call(producer: Producer, case: Case, scorer: Scorer, spent: _Spent) -> tuple[Outcome, dict[str, float]]:
-    """Call a method on a case, and score what comes."""
-    # With the way to another process and back; the time in the row is the method's own.
-    with spent.of("methods"):
-        outcome = producer.produce(case)
-    if outcome.image is None:
-        return outcome, {}
-    with spent.of("scoring"):
-        return outcome, scorer.score(outcome.image)
-
-
 def row_of(task: Task, fitted: FittedMethod | None, outcome: Outcome, *, spec_hash: str, device: str, host: str) -> Row:
     """Return the row of a call, as far as it is known without the case; without a method that of the case itself."""
-    case, failure = task.case, outcome.failure or Failure("ok", "", "")
+    failure = outcome.failure or Failure("ok", "", "")
     label = fitted.label if fitted else ""
     return Row(
         spec_hash=spec_hash,
@@ -253,11 +281,7 @@ def row_of(task: Task, fitted: FittedMethod | None, outcome: Outcome, *, spec_ha
         method=label,
         method_hash=fitted.hash if fitted else "",
         preset=(fitted.request.preset if fitted else None) or "",
-        case_id=case.case_id,
-        patient_id=case.patient_id,
-        slice_id=case.slice_id,
-        metal_id=case.metal_id,
-        size_group=case.size_group,
+        **asdict(task.case),
         case_index=task.index,
         # NaN where there was no call.
         seconds=outcome.seconds,
@@ -270,22 +294,3 @@ def row_of(task: Task, fitted: FittedMethod | None, outcome: Outcome, *, spec_ha
         message=failure.message,
         trace=failure.trace,
     )
-
-
-class _Spent:
-    """Where time went since it was last asked for."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[str, float] = {}
-
-    @contextmanager
-    def of(self, what: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds[what] = self._seconds.get(what, 0.0) + time.perf_counter() - start
-
-    def taken(self) -> dict[str, float]:
-        seconds, self._seconds = self._seconds, {}
-        return seconds

@@ -10,7 +10,20 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.signal import fftconvolve
 
-__all__ = ["BODY_HU", "apart", "brightness", "grown", "missed_and_foreign", "tissue"]
+__all__ = [
+    "BODY_HU",
+    "DARK_HU",
+    "GREY_HU",
+    "Image",
+    "Mask",
+    "apart",
+    "brightness",
+    "grown",
+    "inverted",
+    "missed_and_foreign",
+    "tissue",
+    "wrong_unit",
+]
 
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -23,8 +36,30 @@ _BLOCKS = 14
 """Blocks along the shorter side: of 1000 photons a ray, rays differ by 6 % from their expectation, blocks by 1 %."""
 _AIR = 0.2
 """Part of the whole, as root mean square, below which values tell of nothing but noise."""
-_GREY = (-1000.0, 3000.0)
+GREY_HU = (-1000.0, 3000.0)
 """HU between which metal is compared: above, a speck of gold would outweigh titanium."""
+DARK_HU = -400.0
+"""What a mask covers, against the body: metal that let no photon through is darker by 300, air by 1000."""
+_LEAST_BODY = 0.005
+"""Part of the picture above −500 HU; 0.016 with 100 photons a ray, 0 of a tenth of the line integrals."""
+_MOST_TISSUE_HU = 1000.0
+"""Of the middle of the body: −470 with 100 photons, to 200; 9000 where lengths are in mm."""
+
+
+def inverted(share: float) -> str:
+    """Say that a mask marks too large a share of the picture to be one of metal, or return an empty text."""
+    return f"{100 * share:.0f} % of the picture are metal. Is it inverted?" if share > 0.5 else ""
+
+
+def wrong_unit(measured: Image, mask: Mask) -> str:
+    """Say how a reconstruction in HU shows that its line integrals have another unit, or return an empty text."""
+    share = float(((measured > BODY_HU) & ~mask).mean())
+    body = tissue(measured, mask)
+    middle = float(np.median(measured[body])) if body.any() else 0.0
+    if share >= _LEAST_BODY and middle <= _MOST_TISSUE_HU:
+        return ""
+    found = f"{middle:.0f} HU in the middle of its body" if share >= _LEAST_BODY else "nothing but air"
+    return f"our reconstruction of it shows {found}. Are these line integrals, −ln(I/I₀), in another unit?"
 
 
 def tissue(measured: Image, mask: Mask) -> Mask:
@@ -80,9 +115,9 @@ def brightness(mask: Mask, measured: Image) -> NDArray[np.float64]:
 
     Of an image ``(rows, columns)`` it is ``(2·rows − 1, 2·columns − 1)``; beyond the picture is air.
     """
-    lit = np.clip(measured.astype(np.float64), *_GREY) - _GREY[0]
+    lit = np.clip(measured.astype(np.float64), *GREY_HU) - GREY_HU[0]
     below: NDArray[Any] = fftconvolve(lit, mask[::-1, ::-1].astype(np.float64))
-    return np.asarray(below / mask.sum() + _GREY[0], dtype=np.float64)
+    return np.asarray(below / mask.sum() + GREY_HU[0], dtype=np.float64)
 
 
 def _rms(values: torch.Tensor) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,19 @@ from PIL import Image
 
 from marbench.cases.export_formats import hdf5
 from marbench.errors import DataError, MarbenchError, nearest
-from marbench.machine.arrays import parse_npy, read_npz
+from marbench.machine.arrays import names_in, parse_npy, read_npz
 from marbench.machine.files import read_file
+from marbench.machine.text import said_by
 from marbench.spec_recorded import ArrayFile, ImageFile, RaysFile
 
-__all__ = ["lying_as_ours", "read_array"]
+__all__ = ["lying_as_ours", "read_array", "read_hdf5", "read_mat"]
 
 Array = NDArray[Any]
 Shape = tuple[int, int]
+Choose = Callable[[Mapping[str, tuple[int, ...]]], str]
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""How a file begins (HDF5 File Format Specification, II.A)."""
 
 LIMIT = 2**28
 """Bytes of a file and of an array: several times those of the largest scans."""
@@ -54,30 +60,29 @@ def read_array(path: Path, name: str, how: ArrayFile, shape: Shape) -> Array:
     except MarbenchError as error:
         raise DataError(f"{name}: {error}") from None
     except Exception as error:  # the readers of five formats raise dozens of kinds
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-        raise DataError(f"{name} cannot be read ({said}): it is damaged or cut off. Copy it again.") from None
+        raise DataError(f"{name} cannot be read ({said_by(error)}): it is damaged or cut off. Copy it again.") from None
     if array.dtype.kind not in "biuf":
         raise DataError(f"{name}: expected numbers, got {array.dtype}.")
     return array
 
 
 def _parsed(content: bytes, path: Path, how: ArrayFile, shape: Shape) -> Array:
-    suffix = path.suffix.lower()
+    suffix, choose = path.suffix.lower(), partial(_chosen, how.key)
     if suffix == ".npy":
         return parse_npy(content, "it")
     if suffix == ".npz":
-        arrays = read_npz(path.resolve(), None, LIMIT)
-        return arrays[_chosen(how.key, arrays)]
+        name = choose(names_in(path.resolve()))
+        return read_npz(path.resolve(), [name], LIMIT)[name]
     if suffix in (".h5", ".hdf5"):
-        return _hdf5(content, how.key)
+        return read_hdf5(content, choose)
     if suffix == ".mat":
-        return _mat(content, how.key)
+        return read_mat(content, choose)
     if suffix == ".raw":
         return _raw(content, how, how.shape or (shape[::-1] if how.transposed else shape))
     raise DataError(f"its ending is not known; {nearest(suffix, ('.npy', '.npz', '.h5', '.mat', '.raw'))}")
 
 
-def _chosen(key: str | None, there: Mapping[str, Any]) -> str:
+def _chosen(key: str | None, there: Collection[str]) -> str:
     """Return which array is meant; without a key the only one."""
     if key is None and len(there) == 1:
         return next(iter(there))
@@ -88,7 +93,8 @@ def _chosen(key: str | None, there: Mapping[str, Any]) -> str:
     return key
 
 
-def _hdf5(content: bytes, key: str | None) -> Array:
+def read_hdf5(content: bytes, choose: Choose) -> Array:
+    """Return the array of an HDF5 file that ``choose`` names of name → shape; errors of h5py and DataError."""
     package = hdf5()
     with package.File(io.BytesIO(content), "r") as file:
         # Links and virtual or external data sets would read other files.
@@ -97,23 +103,21 @@ def _hdf5(content: bytes, key: str | None) -> Array:
             for name in file
             if isinstance(file.get(name, getlink=True), package.HardLink) and isinstance(file[name], package.Dataset)
         }
-        stored = sets[_chosen(key, sets)]
-        if stored.is_virtual or stored.external or stored.nbytes > LIMIT:
-            raise DataError(f"{key!r} lies in other files, or is larger than {LIMIT:,} bytes")
-        array: Array = stored[()]
+        shapes = {name: each.shape for name, each in sets.items() if not (each.is_virtual or each.external)}
+        name = choose({name: shape for name, shape in shapes.items() if shape is not None})
+        if sets[name].nbytes > LIMIT:
+            raise DataError(f"{name!r} is larger than {LIMIT:,} bytes")
+        array: Array = sets[name][()]
         return array
 
 
-def _mat(content: bytes, key: str | None) -> Array:
-    if content[512:516] == b"\x89HDF" or content[:4] == b"\x89HDF":
-        return _hdf5(content, key).T  # MATLAB 7.3 writes HDF5 with its axes in reverse order
-    listed = {str(name): size for name, size, _ in scipy.io.whosmat(io.BytesIO(content))}
-    name = _chosen(key, listed)
-    return read_mat(content, name)
-
-
-def read_mat(content: bytes, name: str) -> Array:
-    """Return an array of a MATLAB file before 7.3; in full, where it is sparse."""
+def read_mat(content: bytes, choose: Choose) -> Array:
+    """Return the array of a MATLAB file that ``choose`` names of name → shape; in full, where it is sparse."""
+    # MATLAB 7.3 writes HDF5 behind a text of 512 bytes, with its axes in reverse order.
+    if HDF5 in (content[:8], content[512:520]):
+        return read_hdf5(content, lambda shapes: choose({name: size[::-1] for name, size in shapes.items()})).T
+    listed = {str(name): tuple(size) for name, size, kind in scipy.io.whosmat(io.BytesIO(content)) if kind != "object"}
+    name = choose(listed)
     stored = scipy.io.loadmat(io.BytesIO(content), variable_names=[name])[name]
     if not scipy.sparse.issparse(stored):
         return np.asarray(stored)

@@ -13,7 +13,18 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from marbench.cases.agreement import BODY_HU, Image, Mask, apart, brightness, grown, missed_and_foreign, tissue
+from marbench.cases.agreement import (
+    DARK_HU,
+    Image,
+    Mask,
+    apart,
+    brightness,
+    grown,
+    inverted,
+    missed_and_foreign,
+    tissue,
+    wrong_unit,
+)
 from marbench.cases.case import Scan
 from marbench.cases.orientation import mask_belongs, misfit, remedy
 from marbench.ct.operators import Operators
@@ -24,10 +35,6 @@ __all__ = ["LIGHTEST_METAL", "Belonging"]
 
 LIGHTEST_METAL = 2.0
 """1/cm: titanium has 2.4, alumina 0.8."""
-_LEAST_BODY = 0.005
-"""Part of the picture above −500 HU; 0.016 with 100 photons a ray, 0 of a tenth of the line integrals."""
-_MOST_TISSUE_HU = 1000.0
-"""Of the middle of the body: −470 with 100 photons, to 200; 9000 where lengths are in mm."""
 _MOST_APART = 0.18
 """See `apart`. Sinograms without metal: 0.03 at most, images projected 0.14; of another patient 0.2 to 0.85."""
 _MOST_MISSED = 0.5
@@ -40,8 +47,6 @@ _BRIGHTER_HU = (1000.0, 400.0)
 """By how much the place is brighter to which a small and a large mask belong: 2500 and 640, five pixels off."""
 _BLURRED = 2
 """Pixels within which the brightest place may lie: tungsten darkens its own middle."""
-_DARK_HU = -400.0
-"""What a mask covers, against the body: metal that let no photon through is darker by 300, air by 1000."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,16 +118,10 @@ class Belonging:
         return self.operators.project_mu(torch.from_numpy(stack).to(self.image))
 
     def _hold_values(self) -> None:
-        if (covered := float(self.mask.mean())) > 0.5:
-            raise DataError(f"{self._name('mask')}: {100 * covered:.0f} % of the picture are metal. Is it inverted?")
-        share = float(((self.measured > BODY_HU) & ~self.mask).mean())
-        middle = float(np.median(self.measured[self.body])) if self.body.any() else 0.0
-        if share < _LEAST_BODY or middle > _MOST_TISSUE_HU:
-            found = f"{middle:.0f} HU in the middle of its body" if share >= _LEAST_BODY else "nothing but air"
-            raise DataError(
-                f"{self._name('sinogram')}: our reconstruction of it shows {found}. Are these line integrals, "
-                "−ln(I/I₀), in another unit? Give scale: 0.1 of lengths in mm, 10 of a tenth."
-            )
+        if why := inverted(float(self.mask.mean())):
+            raise DataError(f"{self._name('mask')}: {why}")
+        if why := wrong_unit(self.measured, self.mask):
+            raise DataError(f"{self._name('sinogram')}: {why} Give scale: 0.1 of lengths in mm, 10 of a tenth.")
 
     def _hold_mask(self) -> None:
         off = f"{self._name('mask')} does not lie on the metal of {self._name('sinogram')}."
@@ -139,7 +138,7 @@ class Belonging:
                 f"{off} It covers {there:.0f} HU there, and would {below[brightest]:.0f} HU if it lay {down} rows "
                 f"further down and {right} columns further right. Is it of another case, or of another grid?"
             )
-        if self.body.any() and there < np.median(self.measured[self.body]) + _DARK_HU:
+        if self.body.any() and there < np.median(self.measured[self.body]) + DARK_HU:
             raise DataError(f"{off} It covers what is darker than the body, {there:.0f} HU. Is it of another case?")
 
     def _hold_trace(self) -> None:

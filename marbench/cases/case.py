@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import torch
 
@@ -10,8 +13,7 @@ from marbench.cases.info import CaseInfo
 from marbench.errors import DataError
 from marbench.tensors import as_mask, check_alike, check_batch, check_finite, check_real, refuse_attenuation
 
-__all__ = ["Case", "Scan", "Truth"]
-
+__all__ = ["Case", "CaseSequence", "Scan", "Truth"]
 
 _STARVED = (
     "Rays that no photon came through have no logarithm: count one photon for them, or fill them, as methods do that "
@@ -119,3 +121,34 @@ class Case:
         if self.truth is None:
             raise DataError(f"case {self.id} has no known truth, and so nothing to compare an image with.")
         return self.truth
+
+
+class CaseSequence(Sequence[Case]):
+    """Cases in order, of which each is read or made when it is asked for."""
+
+    @overload
+    def __getitem__(self, index: int) -> Case: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Case]: ...
+    def __getitem__(self, index: int | slice) -> Case | list[Case]:
+        """Return one case, or those of a slice.
+
+        Raises
+        ------
+        DataError
+            One cannot be read or made; the message names it, or its file, and what to do.
+        """
+        if isinstance(index, slice):
+            return [self._case(position) for position in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{self!r} has {len(self)} cases. Got index {index}.")
+        return self._case(index % len(self))
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Where each of them stands in the benchmark."""
+        return range(len(self))
+
+    @abstractmethod
+    def _case(self, index: int) -> Case:
+        """Read or make one case, counted from the first."""

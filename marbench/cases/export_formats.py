@@ -185,7 +185,7 @@ FORMATS: dict[str, CaseFiles] = {
         ".json",
         _mat,
         "One MAT file (version 5) per case, <case_id>.mat: a variable per array, single, masks logical.\n"
-        "  MATLAB  case = load(file); image = case.image_hu;\n" + _BESIDE,
+        "  MATLAB  scan = load(file); image = scan.image_hu;\n" + _BESIDE,
     ),
     "dicom": CaseFiles(
         ".json",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from marbench.anatomy.slices import Split
 from marbench.cases.array_files import lying_as_ours, read_array
 from marbench.cases.belonging import LIGHTEST_METAL, Belonging
-from marbench.cases.case import Case, Scan, Truth
+from marbench.cases.case import Case, CaseSequence, Scan, Truth
 from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.recorded_files import Entry, assumptions, content_digest, described, listed
 from marbench.cases.scanner import operators_of
@@ -34,7 +34,7 @@ _MOST_PER_CM = 60.0
 _UNKNOWN = "unknown"
 
 
-class FileCases(Sequence[Case]):
+class FileCases(CaseSequence):
     """The cases of a benchmark with ``[recorded]``, slices outermost, the largest metal first.
 
     The sinogram of a case is what the files hold, in our order of views and bins. Cases fall into
@@ -81,7 +81,7 @@ class FileCases(Sequence[Case]):
         entries = tested if split == "test" else listed(spec.recorded, self.arrays, split, counts[split])
         self.notices = assumptions(spec.recorded, self.arrays, split, entries)
         # Of whoever exported the cases their order and groups are known.
-        self._areas = {} if entries[0].facts else self._measured_areas(entries)
+        self._areas = {} if entries[0].facts else {entry.case_id: self._area(entry) for entry in entries}
         self._entries = entries if entries[0].facts else self._by_size(entries)
         self._groups = self._size_groups()
 
@@ -108,25 +108,11 @@ class FileCases(Sequence[Case]):
         """The ids of all cases."""
         return tuple(self._key(index) for index in range(len(self)))
 
-    @overload
-    def __getitem__(self, index: int) -> Case: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Case]: ...
-    def __getitem__(self, index: int | slice) -> Case | list[Case]:
-        """Read one case, or those of a slice.
-
-        Raises
-        ------
-        DataError
-            A file is damaged, does not fit the benchmark, or lies otherwise than it is described; the message names it
-            and what to do.
-        """
-        if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"{self.spec.name!r} ({self.split}) has {len(self)} cases. Got index {index}.")
+    def _case(self, index: int) -> Case:
         entry, key = self._entries[index], self.case_keys[index]
         arrays = self._read(entry)
+        if not (entry.facts or arrays["mask"].any()):
+            raise DataError(f"{entry.files['mask']} (mask) holds no metal: take the case {entry.case_id} away.")
         scan = self._scan(arrays)
         info = self._info(entry, key, int(scan.metal_mask.sum()))
         Belonging(entry.files, arrays, scan, self.spec, self.operators, self._attenuation(info.materials)).check()
@@ -210,13 +196,12 @@ class FileCases(Sequence[Case]):
         entry = self._entries[index]
         return CaseKey(entry.case_id, entry.patient_id, entry.slice_id, entry.metal_id, self._groups[index])
 
-    def _measured_areas(self, entries: Sequence[Entry]) -> dict[str, int]:
-        """Return the pixels of the mask of every case; DataError where one has none."""
-        areas = {entry.case_id: int(self._array(entry, "mask").sum()) for entry in entries}
-        for entry in entries:
-            if not areas[entry.case_id]:
-                raise DataError(f"{entry.files['mask']} (mask) holds no metal: take the case {entry.case_id} away.")
-        return areas
+    def _area(self, entry: Entry) -> int:
+        """Return the pixels of the mask of a case; 0 where it cannot be read, which reading the case tells."""
+        try:
+            return int(self._array(entry, "mask").sum())
+        except DataError:
+            return 0
 
     def _by_size(self, entries: list[Entry]) -> list[Entry]:
         """Return the cases of every slice with the largest metal first; slices stay in their order."""
@@ -224,12 +209,13 @@ class FileCases(Sequence[Case]):
         return sorted(entries, key=lambda entry: (slices.index(entry.slice_id), -self._areas[entry.case_id]))
 
     def _size_groups(self) -> list[int]:
-        """Return the size group of every case: of equally many, 1 holds the largest."""
+        """Return the size group of every case: of equally many, 1 holds the largest; the last those without a mask."""
         if self._entries[0].facts:
             return [int(entry.facts["size_group"]) for entry in self._entries]
-        areas = [self._areas[entry.case_id] for entry in self._entries]
-        larger = {area: rank for rank, area in reversed(list(enumerate(sorted(areas, reverse=True))))}
-        return [larger[area] * self.spec.metals.size_groups // len(areas) + 1 for area in areas]
+        groups, areas = self.spec.metals.size_groups, sorted(filter(None, self._areas.values()), reverse=True)
+        larger = {area: rank for rank, area in reversed(list(enumerate(areas)))}
+        group = {area: rank * groups // len(areas) + 1 for area, rank in larger.items()}
+        return [group.get(self._areas[entry.case_id], groups) for entry in self._entries]
 
 
 def _mask(array: NDArray[Any], name: str) -> NDArray[np.bool_]:

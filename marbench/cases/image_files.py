@@ -9,11 +9,11 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -21,10 +21,9 @@ from marbench.anatomy.dicom_header import frames_of, pydicom
 from marbench.anatomy.dicom_slice import upright
 from marbench.anatomy.dicom_values import calibration
 from marbench.anatomy.nifti import axial_image
-from marbench.cases.array_files import read_mat
-from marbench.cases.export_formats import hdf5
+from marbench.cases.array_files import read_hdf5, read_mat
 from marbench.errors import DataError, MarbenchError
-from marbench.machine.arrays import parse_npy, read_npz
+from marbench.machine.arrays import names_in, parse_npy, read_npz
 from marbench.machine.files import read_file
 
 __all__ = ["SUFFIXES", "read_image", "suffix_of"]
@@ -95,36 +94,18 @@ def _npy(path: Path, shape: Shape, _: float | None) -> Array:
 
 
 def _npz(path: Path, shape: Shape, _: float | None) -> Array:
-    arrays = read_npz(path)
-    return arrays[_chosen({name: array.shape for name, array in arrays.items()}, shape)]
+    # What lies beside an array of a known name may be large, or no array.
+    known = set(_NAMES).intersection(names_in(path))
+    arrays = read_npz(path, known or None)
+    return arrays[_chosen(shape, {name: array.shape for name, array in arrays.items()})]
 
 
 def _mat(path: Path, shape: Shape, _: float | None) -> Array:
-    content = read_file(path, _limit(shape))
-    if b"MATLAB 7.3" in content[:128] or content[:4] == b"\x89HDF" or content[512:516] == b"\x89HDF":
-        # MATLAB 7.3 writes HDF5 with its axes in reverse order.
-        return _hdf5(content, shape[::-1]).T
-    listed = {str(name): tuple(size) for name, size, kind in scipy.io.whosmat(io.BytesIO(content)) if kind != "object"}
-    return read_mat(content, _chosen(listed, shape))
+    return read_mat(read_file(path, _limit(shape)), partial(_chosen, shape))
 
 
 def _h5(path: Path, shape: Shape, _: float | None) -> Array:
-    return _hdf5(read_file(path, _limit(shape)), shape)
-
-
-def _hdf5(content: bytes, shape: Shape) -> Array:
-    package = hdf5()
-    with package.File(io.BytesIO(content), "r") as file:
-        datasets = {}
-        for name in file:
-            # Links and virtual or external data sets would read other files.
-            if isinstance(file.get(name, getlink=True), package.HardLink) and isinstance(file[name], package.Dataset):
-                dataset = file[name]
-                if not dataset.is_virtual and not dataset.external:
-                    datasets[name] = dataset
-        name = _chosen({name: dataset.shape for name, dataset in datasets.items()}, shape)
-        array: Array = datasets[name][()]
-        return array
+    return read_hdf5(read_file(path, _limit(shape)), partial(_chosen, shape))
 
 
 def _nifti(path: Path, shape: Shape, _: float | None) -> Array:
@@ -170,7 +151,7 @@ def _png(path: Path, shape: Shape, offset: float | None) -> Array:
         return np.asarray(picture, dtype=np.float32) + np.float32(offset)
 
 
-def _chosen(shapes: Mapping[str, tuple[int, ...]], shape: Shape) -> str:
+def _chosen(shape: Shape, shapes: Mapping[str, tuple[int, ...]]) -> str:
     """Return the name of the array that is the image: the one so named, or the only one of its shape."""
     fitting = [name for name, size in shapes.items() if size == shape or tuple(n for n in size if n != 1) == shape]
     named = [name for name in _NAMES if name in fitting]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-__all__ = ["CaseInfo", "CaseKey"]
+__all__ = ["ID", "CaseInfo", "CaseKey"]
+
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+"""What a case, a slice, a patient or a metal may be called: safe as a file name."""
 
 
 @dataclass(frozen=True, slots=True)

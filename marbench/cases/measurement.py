@@ -56,8 +56,9 @@ class Measurement:
     @cached_property
     def photons(self) -> torch.Tensor:
         """What would reach every cell without an object, ``(bins,)`` or one number for all, float64."""
-        behind = torch.tensor(1.0, dtype=torch.float64) if self.bowtie is None else self.bowtie.transmission()
-        return (self.physics.photons * behind).to(self.device)
+        if self.bowtie is None:
+            return torch.tensor(self.physics.photons, dtype=torch.float64, device=self.device)
+        return (self.physics.photons * self.bowtie.transmission()).to(self.device)
 
     @cached_property
     def air(self) -> torch.Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-__all__ = ["mask_belongs", "misfit", "remedy"]
+__all__ = ["BRIGHTER_HU", "mask_belongs", "misfit", "remedy"]
 
 Image = NDArray[np.float32]
 
@@ -18,7 +18,7 @@ MARGIN = 0.02
 """By how much more another orientation has to correlate to be the right one: symmetric patients fit nearly as well."""
 LEAST = 0.5
 """Correlation below which an image is not that of the sinogram, however it is turned; streaks leave 0.8."""
-METAL_HU = 1000.0
+BRIGHTER_HU = 1000.0
 """By how much brighter another orientation of a mask has to be."""
 
 _SOFT = (-1000.0, 1000.0)
@@ -49,7 +49,7 @@ def mask_belongs(mask: NDArray[np.bool_], measured: Image) -> str:
         return ""
     bright = {name: float(measured[turned].mean()) for name, turned in _turns(mask)}
     best = max(bright, key=lambda name: bright[name])
-    return best if bright[best] > bright[""] + METAL_HU else ""
+    return best if bright[best] > bright[""] + BRIGHTER_HU else ""
 
 
 def _fits(image: Image, measured: Image) -> Iterator[tuple[str, float]]:

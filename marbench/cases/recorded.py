@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +15,8 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.files import matching
 from marbench.anatomy.slices import Split
-from marbench.cases.case import Case, Scan, Truth
-from marbench.cases.info import CaseInfo, CaseKey
+from marbench.cases.case import Case, CaseSequence, Scan, Truth
+from marbench.cases.info import ID, CaseInfo, CaseKey
 from marbench.cases.sources import check_split
 from marbench.errors import DataError, StoreError
 from marbench.machine.arrays import read_npz
@@ -28,12 +26,11 @@ from marbench.spec import Spec, load_spec
 __all__ = ["RecordedCases", "read_facts"]
 
 _TRUTH = ("truth_hu", "truth_sinogram_line_integral", "metal_any")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _TEXT_BYTES = 1 << 16
 """The most that the texts of a case may take."""
 
 
-class RecordedCases(Sequence[Case]):
+class RecordedCases(CaseSequence):
     """The cases of one split of a folder that `marbench export` wrote as ``npz``, in the benchmark's order.
 
     Of a case whose file lacks ``truth_hu``, ``truth_sinogram_line_integral`` and ``metal_any`` the truth is not known.
@@ -69,6 +66,7 @@ class RecordedCases(Sequence[Case]):
         facts = sorted((read_facts(path) for path in paths), key=lambda one: (one["case_index"], one["case_id"]))
         if not facts:
             raise DataError(f"{self.folder} holds no cases of the split {split!r} (no {split}/*.npz).")
+        self._places = tuple(int(one["case_index"]) for one in facts)
         self._infos = [replace(_info(one), pixel_mm=10 * self.spec.grid.pixel) for one in facts]
 
     def __repr__(self) -> str:
@@ -79,23 +77,15 @@ class RecordedCases(Sequence[Case]):
         """The ids of all cases."""
         return tuple(info.key for info in self._infos)
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Where each case stands in the benchmark: others may have been taken away."""
+        return self._places
+
     def __len__(self) -> int:
         return len(self._infos)
 
-    @overload
-    def __getitem__(self, index: int) -> Case: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Case]: ...
-    def __getitem__(self, index: int | slice) -> Case | list[Case]:
-        """Read one case, or those of a slice.
-
-        Raises
-        ------
-        DataError
-            The file is damaged, or does not fit the benchmark; the message names the case.
-        """
-        if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
+    def _case(self, index: int) -> Case:
         info = self._infos[index]
         rays, pixels = self.spec.geometry.shape, self.spec.grid.shape
         shapes = {
@@ -151,7 +141,7 @@ def _info(facts: dict[str, Any]) -> CaseInfo:
     """Return what a case is; ValueError, KeyError or TypeError where the facts are none."""
     names = ("case_id", "patient_id", "slice_id", "metal_id")
     for name in names:
-        if not _NAME.fullmatch(facts[name]):
+        if not ID.fullmatch(facts[name]):
             raise ValueError(f"{name} is no id")
     low, high = map(float, facts["window"])
     area = float(facts["metal_area_mm2"])

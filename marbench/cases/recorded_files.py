@@ -16,6 +16,7 @@ from typing import Any
 from marbench.anatomy.files import matching
 from marbench.anatomy.slices import Split
 from marbench.anatomy.split import choose_evenly
+from marbench.cases.info import ID
 from marbench.cases.recorded import read_facts
 from marbench.errors import DataError
 from marbench.spec_recorded import FIELDS, ArrayFile, ImageFile, RaysFile, RecordedSection
@@ -75,7 +76,6 @@ _EXPORTED: dict[str, tuple[type[ArrayFile], str]] = {
     "truth_sinogram": (RaysFile, "truth_sinogram_line_integral"),
     "unscored": (ImageFile, "metal_any"),
 }
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ def _names(root: Path, arrays: Mapping[str, ArrayFile], split: Split) -> Iterato
 
 def _entry(root: Path, arrays: Mapping[str, ArrayFile], split: Split, fields: dict[str, str]) -> Entry:
     for name, text in fields.items():
-        if not _ID.fullmatch(text):
+        if not ID.fullmatch(text):
             raise DataError(f"{name} {text!r} cannot be an id: rename its files with letters, digits and . _ - alone.")
     files = {}
     for role, how in arrays.items():

@@ -134,7 +134,7 @@ class Simulator:
             relative_attenuation(self.spec.material(name), self.beam.energies, physics.reference_kev)[1]
             for name in metal
         ]
-        attenuation = float(shares @ torch.tensor(weights, dtype=areas.dtype))
+        attenuation = float(shares @ torch.tensor(weights, dtype=areas.dtype, device=areas.device))
         filled = torch.from_numpy(mask).to(self.device, areas.dtype)
         path = self.operators.project_mu(attenuation * filled)
         if self.spec.metals.edge_bins == "quartered":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol, get_args
 
 from marbench.anatomy.collection import SliceCollection
@@ -13,7 +13,7 @@ from marbench.errors import DataError, SpecError, nearest
 from marbench.phantoms import FIELD_OF_VIEW_CM
 from marbench.spec import Spec
 
-__all__ = ["CaseSource", "bind", "bind_to", "check_split", "open_source"]
+__all__ = ["CaseSource", "bind", "bind_to", "check_cases", "check_split", "open_source"]
 
 _SIZE_TOLERANCE = 0.05
 """How much larger or smaller than life procedural patients may be."""
@@ -50,6 +50,11 @@ class CaseSource(Protocol):
         """What the cases are, in their order, without making any."""
         ...
 
+    @property
+    def places(self) -> Sequence[int]:
+        """Where each of them stands in the benchmark: of a folder others may have been taken away."""
+        ...
+
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Case:
@@ -63,6 +68,15 @@ def check_split(split: str) -> None:
     """Raise SpecError for what is no split."""
     if split not in get_args(Split):
         raise SpecError(f"A benchmark has no split {split!r}; {nearest(str(split), get_args(Split))}")
+
+
+def check_cases(source: CaseSource) -> None:
+    """Raise DataError for a benchmark of no cases: nothing can be run or scored on it."""
+    if not source.case_keys:
+        raise DataError(
+            f"{source.spec.name} has no {source.split} cases: [split] {source.split} asks for none. Let it ask for "
+            "patients and slices, or take another --spec."
+        )
 
 
 def open_source(spec: Spec) -> SliceSource:

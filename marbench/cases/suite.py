@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 import torch
@@ -19,7 +17,7 @@ import torch
 from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.slices import Slice, Split
 from marbench.cases.anatomical import pose
-from marbench.cases.case import Case, Scan, Truth
+from marbench.cases.case import Case, CaseSequence, Scan, Truth
 from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.own_metals import AnyMetal, MaskMetal, draw, hold_inside, made_of, metals_of
 from marbench.cases.placement import Pose, place
@@ -39,7 +37,7 @@ _KEPT_SLICES = 4
 _MESSAGE_LIMIT = 1000
 
 
-class Suite(Sequence[Case]):
+class Suite(CaseSequence):
     """The cases of a benchmark: every slice of a split with every metal of its set, slices outermost.
 
     Parameters
@@ -123,23 +121,8 @@ class Suite(Sequence[Case]):
     def __len__(self) -> int:
         return len(self._slices) * len(self.metals)
 
-    @overload
-    def __getitem__(self, index: int) -> Case: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Case]: ...
-    def __getitem__(self, index: int | slice) -> Case | list[Case]:
-        """Simulate one case, or those of a slice.
-
-        Raises
-        ------
-        DataError
-            The slice cannot be read; the message names it, and no file.
-        """
-        if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"The suite {self.spec.name!r} ({self.split}) has {len(self)} cases. Got index {index}.")
-        which, order = divmod(index % len(self), len(self.metals))
+    def _case(self, index: int) -> Case:
+        which, order = divmod(index, len(self.metals))
         where = self._slices[which]
         metal = self.metals_of(*where)[order]
         return self._simulate(self._key(where, metal, order), metal)

@@ -15,6 +15,7 @@ import click
 from marbench.cli.terminal import lenient_streams
 from marbench.errors import MarbenchError
 from marbench.machine.interrupts import Interrupts
+from marbench.machine.text import said_by
 from marbench.version import __version__
 
 __all__ = ["main"]
@@ -86,7 +87,7 @@ class _Verbs(click.Group):
             raise _WrongUse(str(error)) from error
         except OSError as error:
             what = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes | os.PathLike) else ""
-            raise _Refused(f"{what}{error.strerror or error}") from error
+            raise _Refused(f"{what}{said_by(error)}") from error
         except KeyboardInterrupt as interrupt:
             click.echo("\nInterrupted.", err=True)
             raise SystemExit(getattr(interrupt, "exit_code", 130)) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
@@ -23,8 +22,9 @@ def _pair(_ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 
 
 def _labels(_ctx: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, ...]:
-    # Commas in brackets belong to a label.
-    return tuple(part.strip() for part in re.split(r",(?![^\[]*\])", text or "") if part.strip())
+    from marbench.method.request import split_list
+
+    return tuple(split_list(text or ""))
 
 
 @click.command("figure")

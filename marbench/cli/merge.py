@@ -26,8 +26,5 @@ def command(runs: tuple[Path, ...], out: Path) -> None:
     for note in merge_runs(runs, out):
         click.echo(note, err=True)
     rows = open_run(out).rows
-    where = options.shown(out)
-    click.echo(
-        f"{len(rows)} results of {rows['method'].nunique()} methods on {rows['case_id'].nunique()} cases in {where}. "
-        f"Render the page with: marbench report {where}"
-    )
+    count = f"{len(rows)} results of {rows['method'].nunique()} methods on {rows['case_id'].nunique()} cases"
+    click.echo(f"{count} in {options.shown(out)}. Render the page with: marbench report {options.quoted(out)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
@@ -28,9 +27,9 @@ def command(name: str, template: str, out: Path) -> None:
     from marbench.method.starter import write_plugin
 
     plugin = write_plugin(name, template, out)
-    plugins, card = shlex.quote(options.shown(out)), options.shown(plugin)
+    plugins, card = options.quoted(out), options.shown(plugin)
     program = "; program.py, to be replaced by yours" if template == "folder" else ""
-    does = f"method.py, what it does{program}; test_method.py, for pytest"
+    does = f"method.py, what it does{program}; test_{name}.py, for pytest"
     click.echo(f"{card} holds method.toml, what it is; {does}. Then:")
     click.echo(f"  marbench check {name} --plugins {plugins}")
     if template == "learned":

@@ -33,6 +33,7 @@ __all__ = [
     "out_option",
     "plugins_option",
     "preset_option",
+    "quoted",
     "results_folder",
     "shown",
     "spec_option",
@@ -156,6 +157,11 @@ def shown(path: Path) -> str:
         return str(path)
 
 
+def quoted(path: Path) -> str:
+    """Return a path as it is `shown`, to stand in a command line that somebody may paste into a shell."""
+    return shlex.quote(shown(path))
+
+
 def command_line(ctx: click.Context) -> str:
     """Return the command line that repeats what a user asked for.
 
@@ -183,11 +189,13 @@ def _without_folders(option: click.Parameter, text: str) -> str:
         return _last_part(text)
     if option.name != "methods":
         return text
-    # Commas in brackets belong to a method; so may paths, as the values of its parameters.
-    return ",".join(_method_without_folders(part) for part in re.split(r",(?![^\[]*\])", text))
+    from marbench.method.request import split_list
+
+    return ",".join(map(_method_without_folders, split_list(text)))
 
 
 def _method_without_folders(text: str) -> str:
+    # Paths may be the values of its parameters, too.
     name, bracket, parameters = text.partition("[")
     settings = (setting.partition("=") for setting in parameters.removesuffix("]").split(","))
     kept = ",".join(f"{key}{equals}{_last_part(value)}" for key, equals, value in settings)

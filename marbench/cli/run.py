@@ -89,7 +89,7 @@ def command(
         limit=limit,
         images=images,  # type: ignore[arg-type]  # click checks the choice
         limits=Limits(timeout, memory, options.chosen_threads(ctx) or 1),
-        isolation=isolation,
+        isolation=isolation,  # type: ignore[arg-type]
         retry_failed=retry_failed,
         force=force,
         workers=workers,
@@ -102,8 +102,7 @@ def command(
     finished = watched(folder, lambda *told: run_benchmark(resolved, requests, folder, asked, *told))
     _print_result(finished, resolved, folder)
     if no_report:
-        where = options.shown(folder)
-        click.echo(f"Results: {where}. Render the page with: marbench report {where}")
+        click.echo(f"Results: {options.shown(folder)}. Render the page with: marbench report {options.quoted(folder)}")
     else:
         from marbench.report.pages import render
 
@@ -131,5 +130,6 @@ def _print_result(finished: RunSummary, spec: Spec, folder: Path) -> None:
     from marbench.cli.summary import summary_table, time_line
     from marbench.results.descriptions import read_cards
 
-    Console().print(summary_table(finished.rows, spec, read_cards(folder, [])))
+    console = Console()
+    console.print(summary_table(finished.rows, spec, read_cards(folder, []), console.width))
     click.echo(time_line(finished))

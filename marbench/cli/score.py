@@ -65,9 +65,12 @@ def command(
             options.command_line(ctx),
         )
     run = store.run()
-    Console().print(summary_table(run.rows[run.rows["method"] == method], source.spec, run.cards))
-    where = options.shown(target)
-    click.echo(f"{len(rows)} of {len(source)} cases scored into {where}. Render the page with: marbench report {where}")
+    console = Console()
+    console.print(summary_table(run.rows[run.rows["method"] == method], source.spec, run.cards, console.width))
+    click.echo(
+        f"{len(rows)} of {len(source)} cases scored into {options.shown(target)}. "
+        f"Render the page with: marbench report {options.quoted(target)}"
+    )
 
 
 def _card(name: str, file: Path | None) -> MethodCard:

@@ -90,7 +90,7 @@ def _method(entry: MethodEntry) -> Iterator[tuple[str, str]]:
     for name, values in card.presets.items():
         yield f"preset {name}", ", ".join(f"{key} = {value}" for key, value in values.items()) or "the defaults"
     problems: list[str] = []
-    for file in declared_files(entry.folder, card.weights, problems):
+    for file in declared_files(entry.home, card.weights, problems):
         # The same method and preset may come with weights for several benchmarks.
         named = ("weights", file.card.label, file.card.preset, file.card.spec)
         yield " ".join(filter(None, named)), _weights(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +18,19 @@ if TYPE_CHECKING:
     from marbench.report.ranking import Ranking
     from marbench.spec import Spec
 
-# A title is broken where it has to be, but not into syllables.
-_NAME = 12
+# A title is broken where it has to be, but not into syllables. Beside a column stand two blanks and a line.
+_NAME, _BESIDE = 12, 3
 
 __all__ = ["summary_table", "time_line", "timing_table"]
 
 
-def summary_table(rows: pd.DataFrame, spec: Spec, cards: Mapping[str, Mapping[str, Any]]) -> Table:
+def summary_table(rows: pd.DataFrame, spec: Spec, cards: Mapping[str, Mapping[str, Any]], width: int) -> Table:
     """Return mean scores of the first convention, by method and metal-size group, ranked as on the page.
 
     Methods are called by the titles on their cards, with what one types below where that is another name. Those with
-    failures or missing cases stand below without a rank, and the reason below the table: their means are over other
-    cases.
+    failures or missing cases stand below without a rank, with the count of their cases, and the reason below the table:
+    their means are over other cases. Where a terminal of this width has no room for the groups, means are over all of
+    them alone.
     """
     from marbench.metrics.measure import measures_of
     from marbench.report.benchmark import Benchmark
@@ -42,30 +44,33 @@ def summary_table(rows: pd.DataFrame, spec: Spec, cards: Mapping[str, Mapping[st
     ranking = rank_methods(benchmark, measures_of(convention))
     shown = ranking.together
     titles = " above ".join(measure.caption for measure in shown)
+    good = benchmark.rows[benchmark.rows["status"] == "ok"]
+    listed = [method for method in ranking.shown if ranking.coverage[method].good]
+    scored = [good[good["method"] == method] for method in listed]
+    places = [str(ranking.places.get(method, "–")) for method in listed]
+    overall = {"all": [_cell(own, shown) for own in scored]}
+    by_group = {
+        str(group): [_cell(own[own["size_group"] == group], shown) for own in scored] for group in benchmark.groups
+    }
+    is_wide = _least_width({"#": places} | by_group | overall) <= width
+    means = by_group | overall if is_wide else overall
+    scope = "by metal-size group, 1 the largest" if is_wide else "all metal sizes; a wider terminal shows their groups"
     table = Table(
-        title=f"{escape(spec.title)}: {titles}, {escape(convention)}, by metal-size group, 1 the largest",
+        title=f"{escape(spec.title)}: {titles}, {escape(convention)}, {scope}",
         caption="\n".join(_remarks(benchmark, ranking, names)),
         caption_justify="left",
     )
-    table.add_column("#", justify="right")
+    # On a narrow terminal names take more lines; numbers are never cut.
+    table.add_column("#", justify="right", no_wrap=True)
     table.add_column("method", overflow="fold", min_width=_NAME)
-    for group in benchmark.groups:
-        table.add_column(str(group), justify="right")
-    table.add_column("all", justify="right")
-    good = benchmark.rows[benchmark.rows["status"] == "ok"]
-    listed = [method for method in ranking.shown if ranking.coverage[method].good]
-    # Where every case went well there is nothing to tell, and names have more room.
-    told = any(ranking.coverage[method].good < ranking.coverage[method].total for method in listed)
-    if told:
-        table.add_column("ok", justify="right")
-    for method in listed:
-        own, cover = good[good["method"] == method], ranking.coverage[method]
-        cells = [_cell(own[own["size_group"] == group], shown) for group in benchmark.groups]
-        place = str(ranking.places.get(method, "–"))
+    for heading in means:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for method, place, *cells in zip(listed, places, *means.values(), strict=True):
         if method == next(iter(ranking.unranked), None):
             table.add_section()
-        covered = [f"{cover.good}/{cover.total}"] if told else []
-        table.add_row(place, _name(method, names), *cells, _cell(own, shown), *covered)
+        cover = ranking.coverage[method]
+        covered = f"\n[dim]{cover.good}/{cover.total} ok[/dim]" if cover.good < cover.total else ""
+        table.add_row(place, _name(method, names) + covered, *cells)
     return table
 
 
@@ -90,17 +95,26 @@ def timing_table(timings: pd.DataFrame, titles: Mapping[str, str]) -> Table:
     for group, rows in timings.groupby(["method", "device", "device_name", "threads", "host_id"]):
         method, device, hardware, threads, _ = map(str, group)
         low, median, high = 1000 * rows["seconds"].quantile([0.25, 0.5, 0.75])
-        parameters = rows["parameters"].max()
         table.add_row(
             _name(method, titles),
             device,
             escape(hardware),
             threads,
             f"{median:.1f} [{low:.1f}, {high:.1f}]",
-            f"{rows['peak_mb'].max():.0f}",
-            "–" if parameters != parameters else f"{parameters:.0f}",
+            _whole(rows["peak_mb"].max()),
+            _whole(rows["parameters"].max()),
         )
     return table
+
+
+def _whole(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.0f}"
+
+
+def _least_width(columns: Mapping[str, Sequence[str]]) -> int:
+    """Return the width that a table needs for columns of numbers, heading → cells, and one of names."""
+    lines = [[heading, *"\n".join(cells).split("\n")] for heading, cells in columns.items()]
+    return 1 + sum(_BESIDE + width for width in (_NAME, *(max(map(len, each)) for each in lines)))
 
 
 def _name(method: str, titles: Mapping[str, str]) -> str:

@@ -74,8 +74,9 @@ def command(
 ) -> None:
     """Train METHOD, e.g. dudonet or 'dudonet[variant=E]', on cases simulated while it trains.
 
-    Stop it at any moment: the same command goes on. For several GPUs start it with torchrun. Simulated cases are kept
-    in MARBENCH_CACHE (or your cache folder), where other trainings find them, until none has used them for a month.
+    Stop it at any moment: the same command goes on. For several GPUs start it with torchrun and --device cuda.
+    Simulated cases are kept in MARBENCH_CACHE (or your cache folder), where other trainings find them, until none has
+    used them for a month.
     """
     from marbench.cases.sources import bind
     from marbench.learning.artefact import artefact_name

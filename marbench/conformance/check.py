@@ -12,7 +12,7 @@ from marbench.conformance.specimens import Specimens
 from marbench.conformance.verdict import Finding, Verdict, failed
 from marbench.errors import MethodError
 from marbench.machine.devices import device_of
-from marbench.method.discovery import discover, plugin_folders
+from marbench.method.discovery import discover, is_plugin, plugin_folders
 from marbench.method.request import MethodRequest, only_one, parse_methods
 from marbench.spec import Spec, load_spec
 
@@ -62,7 +62,7 @@ def check(
 def _requested(method: str, plugins: Sequence[str | Path]) -> MethodRequest | Finding:
     """Return the method that is meant, or what is wrong with its card."""
     path = Path(method).expanduser().absolute()
-    is_folder = (path / "method.toml").is_file()
+    is_folder = is_plugin(path)
     if path.is_dir() and not is_folder and os.sep in method:
         raise MethodError(f"{path} holds no method.toml: name a plugin's folder, or a method and --plugins.")
     found = discover([*plugins, *([path] if is_folder else [])])

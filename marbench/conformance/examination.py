@@ -15,12 +15,13 @@ from marbench.bench.limits import Limits
 from marbench.bench.outcome import Failure, Outcome, describe
 from marbench.bench.producers import Producer, producer_of
 from marbench.bench.work import PRELOAD
-from marbench.conformance.inside import CHECKS, Image, check_inside, difference, guarded, tolerance
+from marbench.conformance.inside import CHECKS, check_inside, difference, guarded, tolerance
 from marbench.conformance.learned import check_training, check_weights, untrained
 from marbench.conformance.plausible import check_plausible
 from marbench.conformance.specimens import Specimens
 from marbench.conformance.verdict import Finding, failed, ok, skipped
 from marbench.machine.forkserver import shared_server
+from marbench.method.images import Image
 from marbench.method.request import FittedMethod, MethodRequest, load_method
 
 __all__ = ["Examination"]
@@ -110,7 +111,7 @@ class Examination:
         try:
             begun = untrained(self._request, where.spec, self._folder, self._limits.seconds)
         except Exception as error:
-            producer.failure = describe(error, self._request.entry.folder)
+            producer.failure = describe(error, self._request.entry.home)
             return fitted, producer
         if begun is None:
             return fitted, producer

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from marbench.bench.calls import own_state, seed_of
 from marbench.bench.outcome import describe
@@ -20,13 +19,12 @@ from marbench.conformance.verdict import Finding, failed, ok, skipped
 from marbench.errors import MethodError
 from marbench.machine.interrupts import Overdue, time_limit
 from marbench.machine.threads import threads
-from marbench.method.images import check_image
+from marbench.method.images import Image, check_image
 from marbench.method.request import LoadedMethod
 
 __all__ = ["CHECKS", "check_inside", "difference", "guarded", "tolerance"]
 
 CHECKS = ("result", "scan", "isolation", "batch")
-Image = NDArray[np.float32]
 
 
 def tolerance(device: torch.device) -> float:
@@ -67,7 +65,7 @@ def check_inside(
     cases: Sequence[Case],
     images: Sequence[Image],
     device: torch.device,
-    seconds: float | None = None,
+    seconds: float | None,
 ) -> Iterator[Finding]:
     """Compare what a method gives here with ``images``, which it gave in a process of its own, case by case."""
     first, seed = cases[0], seed_of(loaded.label, cases[0].id)
@@ -93,14 +91,13 @@ def check_inside(
 def _reduce(loaded: LoadedMethod, scan: Scan, seed: int, seconds: float | None) -> tuple[Any, Image]:
     """Return what a method gives for a scan, as it is and as an image."""
     shape = tuple(scan.image.shape)
-    with guarded(seconds), threads(1), own_state(seed), torch.no_grad():
-        raw = loaded.method.reduce(scan)
+    with guarded(seconds), threads(1), own_state(seed):
+        raw = loaded.reduce(scan)
         return raw, check_image(raw, shape)
 
 
 def _told(loaded: LoadedMethod, error: BaseException) -> str:
-    entry = loaded.fitted.request.entry
-    return describe(error, entry.folder or entry.module.parent).message
+    return describe(error, loaded.fitted.request.entry.home).message
 
 
 def _check_result(raw: Any, device: torch.device) -> Finding:

@@ -15,7 +15,8 @@ from marbench.conformance.inside import guarded
 from marbench.conformance.verdict import Finding, failed, ok, skipped
 from marbench.errors import MethodError
 from marbench.learning.artefact import encode, identity_of, write_card
-from marbench.method.learned import Batch, LearnedMethod, build_untrained
+from marbench.machine.defaults import standard_tensors
+from marbench.method.learned import Batch, LearnedMethod, build_untrained, learning_modules
 from marbench.method.request import FittedMethod, MethodRequest, context_for, instantiate
 from marbench.method.weights import WeightsSearch, declared_files, no_weights, read_weights, scan_of
 from marbench.spec import Spec
@@ -23,13 +24,13 @@ from marbench.spec import Spec
 __all__ = ["check_training", "check_weights", "untrained"]
 
 
-def untrained(request: MethodRequest, spec: Spec, folder: Path, seconds: float | None = None) -> FittedMethod | None:
+def untrained(request: MethodRequest, spec: Spec, folder: Path, seconds: float | None) -> FittedMethod | None:
     """Return a learned method with the weights that its networks begin with, as files in ``folder``.
 
     None for a method that does not learn. It is held to a limit of time here, see `guarded`.
     """
     chosen = request.to_train()
-    with guarded(seconds), own_state(0):
+    with guarded(seconds), own_state(0), standard_tensors():
         method = instantiate(chosen)
         if not isinstance(method, LearnedMethod):
             return None
@@ -44,12 +45,12 @@ def untrained(request: MethodRequest, spec: Spec, folder: Path, seconds: float |
 def check_weights(fitted: FittedMethod, spec: Spec, is_trained: bool) -> Finding:
     """See whether the files that a card declares are what it says, and which one serves."""
     entry, problems = fitted.request.entry, list[str]()
-    folder, declared = entry.folder or Path(), entry.card.weights
-    files = declared_files(entry.folder, declared, problems)
+    declared = entry.card.weights
+    files = declared_files(entry.home, declared, problems)
     for file in files:
-        told = next(each for each in declared if folder / each.file == file.path)
+        told = next(each for each in declared if entry.home / each.file == file.path)
         try:
-            read_weights(file)
+            read_weights(file, entry.plugins)
         except MethodError as error:
             problems.append(str(error))
         wanted, says = (entry.name, told.spec, told.preset), (file.card.method, file.card.spec, file.card.preset)
@@ -69,22 +70,22 @@ def check_weights(fitted: FittedMethod, spec: Spec, is_trained: bool) -> Finding
     return ok("weights", f"{used.path.name}, trained on {same}" + (f", {count:,} parameters" if count else ""))
 
 
-def check_training(request: MethodRequest, spec: Spec, cases: Sequence[Case], seconds: float | None = None) -> Finding:
+def check_training(request: MethodRequest, spec: Spec, cases: Sequence[Case], seconds: float | None) -> Finding:
     """Let a learned method take one step on a batch of cases, from its first weights."""
     chosen = request.to_train()
     batch = collate(cases)
     assert batch.truth is not None  # specimens have truths
     advice = "see marbench.method.learned for what marbench train asks for"
     try:
-        with guarded(seconds), own_state(0):
+        with guarded(seconds), own_state(0), standard_tensors():
             method = instantiate(chosen)
             if not isinstance(method, LearnedMethod):
                 return skipped("training", "it does not learn")
             build_untrained(method, context_for(chosen, spec))
+            learning_modules(method)  # where two have one name, that is the finding
             losses = _step(method, Batch(batch.scan, batch.truth))
     except Exception as error:
-        entry = chosen.entry
-        return failed("training", describe(error, entry.folder or entry.module.parent).message, advice)
+        return failed("training", describe(error, chosen.entry.home).message, advice)
     return ok("training", f"a step on {len(cases)} cases, loss {', '.join(f'{loss:.3g}' for loss in losses)}")
 
 

@@ -159,6 +159,9 @@ def filtering(
 def _measured_rays(fan: FanBeam) -> int:
     """Return how many parallel rays on either side of the centre lie between cells of the `symmetric` detector."""
     gamma = symmetric(fan).gamma
+    # −1, the last cell, where the detector is symmetric itself. Else cell len // 2 is the central ray's, and the fan's
+    # own last cell lies (bins − 1)/2 + |offset| cells from it. Where that is no whole number the symmetric detector has
+    # one cell more, which lies beyond what is measured: the one before it counts. 1e-9 is against rounding.
     cell = len(gamma) // 2 + math.floor((fan.bins - 1) / 2 + abs(fan.offset) + 1e-9) if fan.offset else -1
     return math.floor(fan.source_distance * math.sin(gamma[cell]) / fan.isocentre_pitch + 1e-9)
 

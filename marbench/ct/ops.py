@@ -40,7 +40,7 @@ def operator_key(
     """Return the text that names an operator. Numbers are written in full, so equal keys are equal operators."""
     parts = {"beam": "fan" if isinstance(geometry, FanBeam) else "parallel"}
     parts |= asdict(Operator(kind, geometry, grid, backend, window, extrapolate))
-    return json.dumps(parts, default=lambda number: number.item())  # NumPy scalars
+    return json.dumps(parts, default=lambda value: value.tolist())  # NumPy scalars and arrays
 
 
 # What torch.compiler.assume_constant_result does, without its import of torch._dynamo: a third of the start-up time.

@@ -71,7 +71,7 @@ def projection_norm(geometry: Geometry, grid: ImageGrid, device: torch.device | 
     Descents along Pᵀ(P x − y) converge for steps below 2/‖P‖².
     """
     # No weight of P is negative, so the first singular vector is smooth, and power iteration from a flat image short.
-    image = torch.ones(1, *grid.shape, device=device)
+    image = torch.ones(1, *grid.shape, dtype=torch.float32, device=device)
     for _ in range(30):
         image = back_project(project(image / image.norm(), geometry, grid), geometry, grid)
     return math.sqrt(float(image.norm()))

@@ -129,15 +129,16 @@ class SymmetricSparse(LinearMap):
 
 def stored_rows(taps: TapFunction, geometry: Geometry, grid: ImageGrid, rays: IntArray) -> scipy.sparse.csr_matrix:
     """Return the rows of the system matrix that belong to the given rays (sorted), view by view."""
+    cpu = torch.device("cpu")
     # −1 marks what is not wanted: pixels of the border, and rays that no orbit stores.
-    inner = torch.arange(grid.rows * grid.columns, dtype=torch.int32).view(grid.shape)
+    inner = torch.arange(grid.rows * grid.columns, dtype=torch.int32, device=cpu).view(grid.shape)
     pixel_of = pad(inner, (1, 1, 1, 1), value=-1).flatten()
     blocks = []
     for view in np.unique(rays // geometry.bins):
         bins = rays[rays // geometry.bins == view] % geometry.bins
-        row_of = torch.full((geometry.bins + 2,), -1, dtype=torch.int32)
-        row_of[torch.as_tensor(bins + 1)] = torch.arange(len(bins), dtype=torch.int32)
-        ray, pixel, weight = taps(geometry, grid, np.array([view]), torch.device("cpu"), torch.float64)
+        row_of = torch.full((geometry.bins + 2,), -1, dtype=torch.int32, device=cpu)
+        row_of[torch.from_numpy(bins + 1)] = torch.arange(len(bins), dtype=torch.int32, device=cpu)
+        ray, pixel, weight = taps(geometry, grid, np.array([view]), cpu, torch.float64)
         ray, pixel = row_of[ray - int(view) * (geometry.bins + 2)], pixel_of[pixel]
         used = ((weight != 0) & (ray >= 0) & (pixel >= 0)).flatten().nonzero().flatten()
         row, column, value = (part.expand(weight.shape).flatten()[used].numpy() for part in (ray, pixel, weight))
@@ -151,7 +152,7 @@ def to_torch(matrix: scipy.sparse.csr_matrix, device: torch.device, dtype: torch
     """Return a CSR tensor with 32-bit indices, which halve what a product has to read."""
 
     def tensor(values: NDArray[Any], kind: torch.dtype) -> Tensor:
-        return torch.as_tensor(values).to(device, kind)
+        return torch.from_numpy(values).to(device, kind)
 
     with warnings.catch_warnings():
         # torch 2.11 warns of checks that are left out even where they are declined.
@@ -161,6 +162,7 @@ def to_torch(matrix: scipy.sparse.csr_matrix, device: torch.device, dtype: torch
             tensor(matrix.indices, torch.int32),
             tensor(matrix.data, dtype),
             size=matrix.shape,
+            device=device,
             check_invariants=False,
         )
 

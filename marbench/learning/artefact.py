@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import nn
 
 from marbench.errors import MethodError
 from marbench.machine.files import safe_name, write_atomically
+from marbench.method.card import ParameterValue
 from marbench.method.request import MethodRequest
 from marbench.method.weights import SCALE, WeightsCard, WeightsFile, read_weights, user_weights_folder
 from marbench.spec import Spec
@@ -90,8 +92,18 @@ def write_card(path: Path, content: bytes, **card: Any) -> WeightsFile:
 
 
 def install(file: WeightsFile) -> Path:
-    """Copy a weights file and its card to where marbench looks for weights, and return the folder."""
+    """Copy a weights file and its card to where marbench looks for weights, and return the folder.
+
+    Raises
+    ------
+    MethodError
+        The file of another method or preset is there, whose name comes to the same.
+    """
     place = _place_of(file)
+    with suppress(OSError, ValidationError):  # what cannot be read makes room
+        there = WeightsFile.of(place).card
+        if _called(there) != _called(file.card):
+            raise MethodError(f"{place} holds the weights of {' preset '.join(_called(there))}.")
     write_atomically(place, file.path.read_bytes())
     write_atomically(place.with_suffix(".json"), file.path.with_suffix(".json").read_bytes())
     return place.parent
@@ -102,13 +114,16 @@ def installed(file: WeightsFile) -> WeightsFile | None:
 
     They can be read, and are of the same networks, code and benchmark, and scored on the same validation cases.
     """
-    place = _place_of(file)
     try:
-        there = WeightsFile(place, WeightsCard.model_validate_json(place.with_suffix(".json").read_bytes()))
+        there = WeightsFile.of(_place_of(file))
         read_weights(there)
     except (OSError, ValidationError, MethodError):
         return None
     return there if _comparable(there.card, file.card) else None
+
+
+def _called(card: WeightsCard) -> tuple[str, ...]:
+    return (card.label, card.preset) if card.preset else (card.label,)
 
 
 def _comparable(card: WeightsCard, other: WeightsCard) -> bool:
@@ -118,8 +133,8 @@ def _comparable(card: WeightsCard, other: WeightsCard) -> bool:
 
 
 def _scored_as(card: WeightsCard) -> tuple[object, ...]:
-    recipe = card.recipe
-    return card.spec_hash, card.parameters, card.networks, recipe.get("method_hash"), recipe.get("validation_key")
+    made_of = card.spec_hash, card.parameters, card.networks
+    return _called(card), *made_of, card.recipe.get("method_hash"), card.recipe.get("validation_key")
 
 
 def _place_of(file: WeightsFile) -> Path:
@@ -129,15 +144,16 @@ def _place_of(file: WeightsFile) -> Path:
 def stanza(file: WeightsFile, chosen: Mapping[str, Any]) -> str:
     """Return the ``[[weights]]`` table by which a ``method.toml`` declares a file in its ``weights`` folder."""
     card = file.card
-    lines = [
-        "[[weights]]",
-        f'file = "weights/{file.path.name}"',
-        f'sha256 = "{card.sha256}"',
-        f'spec = "{card.spec}"',
-    ]
-    if card.preset:
-        lines.append(f'preset = "{card.preset}"')
+    keys = {"file": f"weights/{file.path.name}", "sha256": card.sha256, "spec": card.spec, "preset": card.preset}
+    lines = ["[[weights]]", *(f"{key} = {_toml(value)}" for key, value in keys.items() if value)]
     if chosen:
-        values = ", ".join(f"{name} = {json.dumps(value)}" for name, value in chosen.items())
+        values = ", ".join(f"{_toml(name)} = {_toml(value)}" for name, value in chosen.items())
         lines.append(f"parameters = {{ {values} }}")
     return "\n".join(lines) + "\n"
+
+
+def _toml(value: ParameterValue) -> str:
+    """Return a value as TOML has it: text as in JSON, but no surrogates; inf and nan."""
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from marbench.errors import MarbenchError
 from marbench.machine.files import write_atomically
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
@@ -21,9 +23,15 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> None:
     """Write the state of a run, and remove all checkpoints but the newest two.
 
     Those of later steps are of a course that was killed and not taken again, and go, too.
+
+    Raises
+    ------
+    MarbenchError
+        The state could not be read again: it holds something else than tensors and plain values.
     """
     buffer = io.BytesIO()
     torch.save(state, buffer)
+    _see_that_it_can_be_read(buffer)
     written = folder / f"{step:010d}.pt"
     write_atomically(written, buffer.getvalue())
     paths = _newest_first(folder)
@@ -43,6 +51,19 @@ def load_checkpoint(folder: Path, note: Callable[[str], None]) -> dict[str, Any]
         else:
             return state
     return None
+
+
+def _see_that_it_can_be_read(buffer: io.BytesIO) -> None:
+    buffer.seek(0)
+    try:
+        torch.load(buffer, map_location="meta", weights_only=True)  # all but the numbers in the tensors
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        raise MarbenchError(
+            f"A checkpoint that holds {found[1] if found else 'such a state'} could not be read again without running "
+            "code. Let the networks and optimisers of the method hold tensors and plain values alone: float(x) for a "
+            "number of NumPy, torch.as_tensor(x) for an array."
+        ) from None
 
 
 def _newest_first(folder: Path) -> list[Path]:

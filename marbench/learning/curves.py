@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -21,14 +22,15 @@ class LearningCurves:
         self._folder = folder
 
     def add(self, name: str, row: Mapping[str, float]) -> None:
-        """Append a row to ``NAME.csv``. All rows of a file have the same columns."""
+        """Append a row to ``NAME.csv``. Columns may come later, or lack a value: there they are empty."""
         path = self._folder / f"{name}.csv"
-        fresh = not self._has_rows(path)
+        columns = next(_rows(path), [])
+        if more := [column for column in row if column not in columns]:
+            earlier = [[*each, *("" for _ in more)] for each in _rows(path)][1:]
+            columns += more
+            _write(path, [columns, *earlier])
         with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row))
-            if fresh:
-                writer.writeheader()
-            writer.writerow(row)
+            csv.DictWriter(file, columns).writerow(row)
 
     def read(self, name: str) -> pd.DataFrame:
         """Return the rows of ``NAME.csv``; empty where there is none."""
@@ -43,12 +45,11 @@ class LearningCurves:
     def rewind(self, step: int) -> None:
         """Forget what was written after a step: the run goes on from there."""
         for path in (self._folder / "losses.csv", self._folder / "validation.csv"):
-            if not self._has_rows(path):
-                continue
-            header, *rows = path.read_text(encoding="utf-8").splitlines()
-            # The last row may have been cut off by a kill.
-            whole = [row for row in rows if row.count(",") == header.count(",") and int(row.partition(",")[0]) <= step]
-            write_atomically(path, "".join(f"{line}\n" for line in (header, *whole)).encode())
+            header, *rows = [*_rows(path)] or [[]]
+            if header:
+                # The last row may have been cut off by a kill.
+                whole = [row for row in rows if len(row) == len(header) and int(row[0]) <= step]
+                _write(path, [header, *whole])
 
     def plot(self, measures: Sequence[Measure], baseline: Mapping[str, float]) -> None:
         """Draw the losses, and the validation scores beside those of linear interpolation (``baseline``)."""
@@ -61,7 +62,8 @@ class LearningCurves:
         margins = {"left": 0.2 / panels, "right": 1 - 0.03 / panels, "bottom": 0.15, "top": 0.91, "wspace": 0.25}
         axes = figure.subplots(1, panels, gridspec_kw=margins)
         for column in [name for name in losses if "/" in str(name)]:
-            axes[0].plot(losses["samples"], losses[column], lw=0.8, label=column)
+            known = losses.dropna(subset=[column])
+            axes[0].plot(known["samples"], known[column], lw=0.8, label=column)
         axes[0].set(yscale="log", title="training losses", xlabel="samples")
         if not losses.empty:
             axes[0].legend(fontsize=6)
@@ -74,3 +76,16 @@ class LearningCurves:
             unit = f" ({measure.unit})" if measure.unit else ""
             axis.set(title=f"validation {measure.id}{unit}", xlabel="samples")
         figure.savefig(self._folder / "curves.png", dpi=110)
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    """Yield the rows of a file, the header first; none where there is no file."""
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            yield from csv.reader(file)
+
+
+def _write(path: Path, rows: Iterable[Sequence[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    write_atomically(path, text.getvalue().encode())

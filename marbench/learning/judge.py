@@ -10,6 +10,7 @@ import torch
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
 from marbench.learning.validation import Validation
+from marbench.machine.generators import seed_generators
 from marbench.method.learned import LearnedMethod
 from marbench.metrics.measure import measures_of
 from marbench.spec import Spec
@@ -62,6 +63,7 @@ class Judge:
 
     def scores(self) -> dict[str, float]:
         """Return the mean of every measure, and draw some of the images into ``validation.png``."""
+        seed_generators(0)  # what a method draws while it corrects is the same whenever it is scored
         return self._validation.score(self._method.reduce, self._device, self._out / "validation.png")
 
     def keep(self, scores: Mapping[str, float], position: Mapping[str, float]) -> str:

@@ -28,7 +28,7 @@ class Optimisation:
     method : LearnedMethod
     clip : float
         Gradients longer than ``clip`` times their running mean are shortened to that. The mean is kept for each
-        optimiser, so losses of any scale are treated alike.
+        optimiser, so losses of any scale are treated alike, and is of the steps whose gradients are not all zero.
     autocast : callable
         Returns the context in which losses are computed.
     average : callable
@@ -112,9 +112,10 @@ class Optimisation:
         if self._taken[name] >= _WARM_UP and length > self._clip * self._mean_norm[name]:
             length = self._clip * self._mean_norm[name]
             clip_grads_with_norm_(parameters, length, norm)
-        weight = max(1 - _MEMORY, 1 / (self._taken[name] + 1))
-        self._mean_norm[name] += weight * (length - self._mean_norm[name])
-        self._taken[name] += 1
+        if length:  # an optimiser that begins to learn later is clipped at what it has then
+            weight = max(1 - _MEMORY, 1 / (self._taken[name] + 1))
+            self._mean_norm[name] += weight * (length - self._mean_norm[name])
+            self._taken[name] += 1
         optimizer.step()
 
     def _skip(self, name: str, loss: float) -> None:

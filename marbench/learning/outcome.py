@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from marbench.errors import MethodError
 from marbench.learning.artefact import artefact_name, encode, identity_of, install, installed, stanza, write_card
 from marbench.learning.judge import Judge
 from marbench.learning.recipe import Recipe
@@ -18,7 +19,7 @@ from marbench.machine.files import write_atomically
 from marbench.machine.host import describe_host, device_name
 from marbench.method.learned import LearnedMethod
 from marbench.method.request import MethodRequest
-from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, read_weights, scan_of
+from marbench.method.weights import WeightsFile, assign_weights, read_weights, scan_of
 from marbench.spec import Spec
 
 __all__ = ["hardware", "install_unless_worse", "read_outcome", "write_outcome"]
@@ -64,8 +65,7 @@ def write_outcome(
 
 def read_outcome(out: Path, recipe: Recipe) -> WeightsFile:
     """Return what `write_outcome` wrote in another process."""
-    path = _path(out, recipe)
-    return WeightsFile(path, WeightsCard.model_validate_json(path.with_suffix(".json").read_bytes()))
+    return WeightsFile.of(_path(out, recipe))
 
 
 def install_unless_worse(file: WeightsFile, judge: Judge) -> str:
@@ -77,7 +77,11 @@ def install_unless_worse(file: WeightsFile, judge: Judge) -> str:
             f"not installed: {before.path} is better, validation {judge.told(scores)}. To have these in its place, "
             f"remove it and run the same command again; or set MARBENCH_WEIGHTS={out}"
         )
-    return f"installed in {install(file)}; set MARBENCH_WEIGHTS={out} to prefer it to shipped weights"
+    try:
+        folder = install(file)
+    except MethodError as error:
+        return f"not installed: {error} Set MARBENCH_WEIGHTS={out} to have these"
+    return f"installed in {folder}; set MARBENCH_WEIGHTS={out} to prefer it to shipped weights"
 
 
 def hardware(device: torch.device, ranks: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from marbench.geometry import Geometry, ImageGrid
 
-__all__ = ["FIELDS", "bytes_per_case", "join", "pack", "unpack"]
+__all__ = ["FIELDS", "Packed", "bytes_per_case", "join", "pack", "unpack"]
 
 SINOGRAM_STEP = 1 / 1024
 """Line integrals; the range is ±32."""

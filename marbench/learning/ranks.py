@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from marbench.errors import MarbenchError
 from marbench.machine.devices import device_of
@@ -13,7 +14,7 @@ from marbench.machine.devices import device_of
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["average_gradients", "largest", "launch", "ranks_here"]
+__all__ = ["average_gradients", "largest", "launch", "ranks_here", "take_from_the_first"]
 
 
 def ranks_here() -> int:
@@ -31,11 +32,10 @@ def launch(device: str) -> Fabric:
     """
     try:
         from lightning_fabric import Fabric
+        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     except ImportError:
         raise MarbenchError('Training needs Lightning Fabric: pip install "marbench[train]"') from None
     place = device_of(device)
-    if place.type not in ("cpu", "cuda"):
-        raise MarbenchError(f"Training runs on cpu or cuda. Got --device {device}.")
     ranks, local = int(os.environ.get("WORLD_SIZE", 1)), ranks_here()
     fabric = Fabric(
         accelerator=place.type,
@@ -43,9 +43,21 @@ def launch(device: str) -> Fabric:
         devices=local if ranks > 1 else 1 if place.index is None else [place.index],
         num_nodes=ranks // local,
         strategy="ddp" if ranks > 1 else "auto",
+        # A job of a cluster may have tasks that are no ranks: without torchrun this process is alone.
+        plugins=[] if ranks > 1 else [LightningEnvironment()],
     )
     fabric.launch()
     return fabric
+
+
+def take_from_the_first(module: nn.Module, fabric: Fabric) -> None:
+    """Give a module the state that it has in the first rank."""
+    if fabric.world_size == 1:
+        return
+    state = module.state_dict()
+    # By way of the CPU: a tensor on a GPU would come to that of the sender in every rank.
+    state.update({name: value.cpu() for name, value in state.items() if torch.is_tensor(value)})
+    module.load_state_dict(fabric.broadcast(state))
 
 
 def average_gradients(gradients: list[torch.Tensor], ranks: int) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from marbench.errors import MethodError
 from marbench.method.learned import LearnedMethod
 from marbench.method.request import MethodRequest
-from marbench.method.weights import WeightsCard, WeightsFile, assign_weights, read_weights
+from marbench.method.weights import WeightsFile, assign_weights, read_weights
 from marbench.spec import load_spec
 
 __all__ = ["begin_with", "named_start", "starting_weights"]
@@ -36,16 +36,24 @@ def starting_weights(text: str, request: MethodRequest) -> WeightsFile:
     return file
 
 
-def begin_with(method: LearnedMethod, file: WeightsFile) -> None:
+def begin_with(method: LearnedMethod, file: WeightsFile, plugins: Path | None) -> None:
     """Give the networks of a method the weights that its training begins from.
+
+    Parameters
+    ----------
+    method : LearnedMethod
+    file : WeightsFile
+    plugins : Path or None
+        See `WeightsSearch`.
 
     Raises
     ------
     MethodError
-        They are of networks of another size.
+        They cannot be read, or are of networks of another size.
     """
+    state = read_weights(file, plugins)
     try:
-        assign_weights(method.networks(), method.adopt(read_weights(file)), file.card.label)
+        assign_weights(method.networks(), method.adopt(state), file.card.label)
     except MethodError as error:
         raise MethodError(
             f"--start-from {file.path.name} (preset {file.card.preset}): {error} Or let the method make them fit, in "
@@ -62,7 +70,7 @@ def named_start(file: WeightsFile) -> dict[str, Any]:
 def _file(path: Path) -> WeightsFile:
     card = path.with_suffix(".json")
     try:
-        return WeightsFile(path, WeightsCard.model_validate_json(card.read_bytes()))
+        return WeightsFile.of(path)
     except OSError as error:
         raise MethodError(f"--start-from {path}: its card {card.name} cannot be read: {error.strerror}.") from None
     except ValidationError as error:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-import torch
-
 from marbench.learning.batches import BatchStream
 from marbench.learning.optimisation import seed_of_step
+from marbench.learning.ranks import take_from_the_first
+from marbench.machine.generators import seed_generators
 from marbench.method.learned import LearnedMethod, batch_normalizations, recalibrate_batch_normalization
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class BatchStatistics:
         if not self.kept and step >= 0:
             stream.prepare(step)
             # Crops and dropout depend on the step alone here, too, whatever was drawn since a run went on.
-            torch.manual_seed(seed_of_step(self._seed, step))
+            seed_generators(seed_of_step(self._seed, step))
             with self._autocast():
                 recalibrate_batch_normalization(self._method, stream.of_pass(step, cases, _TOGETHER))
 
@@ -60,8 +60,7 @@ class BatchStatistics:
         """Average them once more and keep them from here on, the same in every rank."""
         self.average(stream, step, _KEPT_CASES)
         for norm in batch_normalizations(self._method):
-            for buffer in norm.buffers():
-                buffer.copy_(self._fabric.broadcast(buffer))
+            take_from_the_first(norm, self._fabric)
         self.kept = True
         self.hold()
 

@@ -18,13 +18,14 @@ from marbench.learning.curves import LearningCurves
 from marbench.learning.judge import Judge
 from marbench.learning.optimisation import Optimisation, seed_of_step
 from marbench.learning.outcome import hardware, install_unless_worse, read_outcome, write_outcome
-from marbench.learning.ranks import average_gradients, largest
+from marbench.learning.ranks import average_gradients, largest, take_from_the_first
 from marbench.learning.recipe import Recipe
 from marbench.learning.start import begin_with
 from marbench.learning.statistics import BatchStatistics
+from marbench.machine.generators import seed_generators
 from marbench.machine.interrupts import Interrupted, Interrupts
 from marbench.method.images import InvalidImage
-from marbench.method.learned import LearnedMethod, build_untrained
+from marbench.method.learned import LearnedMethod, build_untrained, learning_modules
 from marbench.method.request import MethodRequest, context_for, instantiate
 from marbench.method.weights import WeightsFile
 from marbench.spec import Spec
@@ -49,17 +50,19 @@ class Trainer:
         recipe: Recipe,
         out: Path,
         fabric: Fabric,
-        start: WeightsFile | None = None,
-        note: Callable[[str], None] = print,
+        start: WeightsFile | None,
+        note: Callable[[str], None],
     ) -> None:
         self.recipe, self.note = recipe, note
         self._request, self._spec, self._out, self._fabric = request, spec, out, fabric
         self._leads = fabric.global_rank == 0
-        torch.manual_seed(recipe.seed)
+        seed_generators(recipe.seed)
         self.method = _learner(request, spec, fabric.device)
-        self._modules = {**self.method.networks(), **self.method.auxiliaries()}
+        self._modules = learning_modules(self.method)
+        for module in self._modules.values():
+            take_from_the_first(module, fabric)  # whatever else than these generators a method drew from
         if start is not None:
-            begin_with(self.method, start)
+            begin_with(self.method, start, request.entry.plugins)
         for module in self._modules.values():
             _use_channels_last(module)
         self._statistics = BatchStatistics(self.method, fabric, self._autocast, recipe.seed)
@@ -69,6 +72,7 @@ class Trainer:
         # What a training begins from is scored as well: it may be the best.
         self.step, self.seconds, self._validated = 0, 0.0, 0 if start is None else -1
         self._summed: dict[str, torch.Tensor] = {}
+        self._counted: dict[str, int] = {}
         self._resume()
 
     @property
@@ -139,11 +143,13 @@ class Trainer:
         """Take a step; return the number of a signal that any rank received, or 0."""
         began = time.perf_counter()
         # Dropout and random crops depend on the step alone, so a run that was killed goes on as if it had not been.
-        torch.manual_seed(seed_of_step(self.recipe.seed, self.step, self._fabric.global_rank))
-        factor = self.recipe.learning_rate_factor * self.method.learning_rate_factor(self.progress)
+        seed_generators(seed_of_step(self.recipe.seed, self.step, self._fabric.global_rank))
+        # A plain number, whatever a method computes with: a checkpoint holds it.
+        factor = self.recipe.learning_rate_factor * float(self.method.learning_rate_factor(self.progress))
         terms = self._optimisation.step(stream[self.step], factor)
         for name, value in terms.items():
             self._summed[name] = self._summed.get(name, torch.zeros_like(value)) + value
+            self._counted[name] = self._counted.get(name, 0) + 1
         self.step += 1
         seconds, asked = largest(self._fabric, time.perf_counter() - began, interrupts.pending or 0)
         self.seconds += seconds
@@ -183,6 +189,7 @@ class Trainer:
             "validated": self._validated,
             "statistics_kept": self._statistics.kept,
             "summed": self._summed,
+            "counted": self._counted,
             "modules": {name: module.state_dict() for name, module in self._modules.items()},
             "optimisation": self._optimisation.state(),
         }
@@ -196,6 +203,7 @@ class Trainer:
             self.step, self.seconds, self._validated = state["step"], state["seconds"], state["validated"]
             self._statistics.kept = state.get("statistics_kept", False)
             self._summed = {name: value.to(self._fabric.device) for name, value in state["summed"].items()}
+            self._counted = state.get("counted") or dict.fromkeys(self._summed, self.step % _LOGGED_STEPS)
             self.note(f"going on after step {self.step} ({self.progress:.0%} of the budget)")
         if self._leads:
             self._curves.rewind(self.step)
@@ -204,8 +212,8 @@ class Trainer:
         return {"step": self.step, "samples": self.step * self.recipe.batch, "hours": round(self.seconds / 3600, 6)}
 
     def _mean_terms(self) -> dict[str, float]:
-        means = {name: float(total) / _LOGGED_STEPS for name, total in self._summed.items()}
-        self._summed = {}
+        means = {name: float(total) / self._counted[name] for name, total in self._summed.items()}
+        self._summed, self._counted = {}, {}
         return means
 
     def _note_progress(self, more: str = "") -> None:

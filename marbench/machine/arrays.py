@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from marbench.errors import StoreError
 from marbench.machine.files import read_file
+from marbench.machine.text import said_by
 
-__all__ = ["npz", "parse_npy", "read_npz"]
+__all__ = ["names_in", "npz", "parse_npy", "read_npz"]
 
 LIMIT = 2**28
 """Bytes of a file, and of all that it unpacks to: far more than a case has, and no harm to a laptop."""
@@ -42,17 +44,31 @@ def read_npz(path: Path, names: Collection[str] | None = None, limit: int = LIMI
     StoreError
         The file is missing, a link, damaged, no ``.npz``, or would unpack to more than ``limit`` bytes.
     """
+    with _opened(path) as (archive, members):
+        wanted = [name for name in members if names is None or name in names]
+        size = sum(members[name].file_size for name in wanted)
+        if size > limit:
+            raise ValueError(f"it would unpack to {len(wanted)} arrays of {size:,} bytes")
+        return {name: _array(archive, members[name]) for name in wanted}
+
+
+def names_in(path: Path) -> list[str]:
+    """Return what the arrays of a ``.npz`` file are called, of whatever kind and size; errors as of `read_npz`."""
+    with _opened(path) as (_, members):
+        return list(members)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+    """Open an archive and list its members by the names of their arrays; StoreError for whatever is wrong with it."""
     try:
         with zipfile.ZipFile(io.BytesIO(read_file(path, LIMIT))) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            wanted = [name for name in members if names is None or name in names]
-            size = sum(members[name].file_size for name in wanted)
-            if size > limit or len(members) > _MEMBERS:
-                raise ValueError(f"it would unpack to {len(wanted)} arrays of {size:,} bytes")
-            return {name: _array(archive, members[name]) for name in wanted}
+            if len(members) > _MEMBERS:
+                raise ValueError(f"it holds {len(members)} arrays, more than {_MEMBERS}")
+            yield archive, members
     except Exception as error:  # the readers of zip and npy raise a dozen kinds, MemoryError and zlib.error among them
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-        raise StoreError(f"{path.parent.name}/{path.name} cannot be read: {said}") from None
+        raise StoreError(f"{path.parent.name}/{path.name} cannot be read: {said_by(error)}") from None
 
 
 def parse_npy(content: bytes, name: str) -> NDArray[Any]:

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from marbench.machine.text import said_by
+
 __all__ = ["Channel", "ChannelClosed", "ChannelError", "ChannelTimeout"]
 
 _FRAME = struct.Struct("!IQ")  # bytes of the header, bytes of the arrays
@@ -71,7 +73,7 @@ class Channel:
         except TimeoutError:
             raise ChannelTimeout("the message was not taken in time") from None
         except OSError as error:
-            raise ChannelClosed(error.strerror or str(error)) from None
+            raise ChannelClosed(said_by(error)) from None
 
     def receive(
         self, limit: int = 1 << 34, deadline: float | None = None
@@ -120,7 +122,7 @@ class Channel:
             except TimeoutError:
                 raise ChannelTimeout("no message in time") from None
             except OSError as error:
-                raise ChannelClosed(error.strerror or str(error)) from None
+                raise ChannelClosed(said_by(error)) from None
             if not got:
                 raise ChannelClosed("the other side is gone")
             done += got

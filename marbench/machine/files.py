@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from marbench.errors import MarbenchError, StoreError
-from marbench.machine.text import clean_line
+from marbench.machine.text import clean_line, said_by
 
 __all__ = [
     "Found",
@@ -262,6 +262,6 @@ def _sync_folder(folder: Path) -> None:
 
 def _refusal(path: Path, error: OSError) -> StoreError:
     return StoreError(
-        f"{path} cannot be written: {error.strerror or error}. Results that are already there are intact. "
+        f"{path} cannot be written: {said_by(error)}. Results that are already there are intact. "
         "Free space or mend the permissions and run the same command again, or choose another --out."
     )

@@ -104,6 +104,7 @@ def _become_child(request: Mapping[str, Any], descriptors: Sequence[int], parent
     close_all_but(channel)
     os.environ.clear()
     os.environ.update(request["environment"])
+    sys.path[:] = request["path"]
     with contextlib.suppress(OSError):
         os.chdir(request["folder"])
     if request["python"]:

@@ -123,7 +123,7 @@ class ForkServer:
                 return
             own, other = socket.socketpair()
             arguments = f"{other.fileno()}, {self._preload!r}, {os.getpid()}"
-            code = _BOOTSTRAP.format(path=[entry or str(Path.cwd()) for entry in sys.path], args=arguments)
+            code = _BOOTSTRAP.format(path=_search_path(), args=arguments)
             with other:
                 self._process = _start_for_life([sys.executable, "-c", code], other.fileno())
             self._socket = own
@@ -212,6 +212,7 @@ class ForkServer:
             world = {
                 "fork": target,
                 "python": interpreter,
+                "path": _search_path(),
                 "folder": _current_folder(),
                 "environment": dict(os.environ),
             }
@@ -302,6 +303,10 @@ def _readable(descriptor: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(1000 * seconds))
+
+
+def _search_path() -> list[str]:
+    return [entry or _current_folder() for entry in sys.path if isinstance(entry, str)]  # Python skips others, too
 
 
 def _current_folder() -> str:

@@ -7,6 +7,8 @@ import importlib.metadata
 import json
 import os
 import platform
+import subprocess
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -48,13 +50,30 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
 
 
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+def _cpu_name(root: Path = Path("/")) -> str:
+    """Return what the processor is called. On ARM, Linux knows the board's name, or else numbers of the core alone."""
+    lines = [line.partition(":") for line in _text(root / "proc/cpuinfo").splitlines()]
+    told = {key.strip(): value.strip() for key, _, value in reversed(lines)}  # of the first core
+    board = _text(root / "sys/firmware/devicetree/base/model").strip("\0\n ")
+    numbers = ", ".join(f"{key} {told[key]}" for key in ("CPU implementer", "CPU part") if key in told)
+    names = (told.get("model name"), board, numbers, _apple_name(), platform.processor(), platform.machine())
+    return next(filter(None, names), "")
+
+
+def _apple_name() -> str:
+    """Return what macOS calls the processor, as "Apple M2 Pro"; empty elsewhere."""
+    if platform.system() != "Darwin":
+        return ""
+    with suppress(OSError):
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return ""
+
+
+def _text(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text(errors="replace")
+    return ""
 
 
 def _memory_gb() -> int | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
-__all__ = ["clean", "clean_line", "counted"]
+__all__ = ["clean", "clean_line", "counted", "few", "said_by"]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # CSI and OSC sequences whole (ECMA-48), so that no remains of them are left as text.
@@ -21,9 +22,9 @@ _START = r"""(?:file:(?=/)|~[\w.-]*(?=/)|\$\{?\w+\}?(?=[/\\])|[A-Za-z]:(?=[/\\])
 _QUOTED = re.compile(rf"""(?P<quote>["'`])(?P<path>{_START}[/\\][^"'`\n]*)(?P=quote)""")
 _BARE = re.compile(rf"""(?<![\w./\\<])(?:(?<!:)|(?!//)){_START}(?:[/\\]+[^\s/\\:;,"'`<>()\[\]{{}}|]+)+[/\\]?""")
 # A relative path is recognised by its folders and the suffix of its file: "3/4" and "HU/cm" are none. Digits after a
-# colon are a port, a time or a DOI.
+# colon are a port, a time or a DOI. Nothing begins within a name: a long one would be read again from each character.
 _RELATIVE = re.compile(
-    r"""(?<![\w./\\<~-])(?:(?<!:)|(?!\d+[./]))[\w.@+-]+(?:/[\w.@+-]+)*/(?P<name>[\w.@+-]+\.\w{1,12})(?![\w/])"""
+    r"""(?<![\w./\\<~@+-])(?:(?<!:)|(?!\d+[./]))[\w.@+-]+(?:/[\w.@+-]+)*/(?P<name>[\w.@+-]+\.\w{1,12})(?![\w/])"""
 )
 
 
@@ -64,6 +65,20 @@ def clean_line(text: str, limit: int | None = None) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: ``1 case``, ``2 cases``."""
     return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def few(names: Sequence[object], most: int) -> str:
+    """Return the first of some names, and whether there are more.
+
+    >>> few(["lung", "liver", "hip"], 2)
+    'lung, liver …'
+    """
+    return f"{', '.join(map(str, names[:most]))}{' …' if len(names) > most else ''}"
+
+
+def said_by(error: BaseException) -> str:
+    """Return why something failed: what the system says without the file, or the error, or at least its class."""
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 
 def _last(path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import tomllib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from marbench.errors import MethodError, nearest
+from marbench.machine.toml import parse_toml
 
 __all__ = [
     "DeclaredWeights",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 NAME_LIMIT = 64
+_PRESET = re.compile(rf"[A-Za-z0-9._-]{{1,{NAME_LIMIT}}}")
 ParameterValue = bool | int | float | str
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -156,7 +158,8 @@ class MethodCard(_Section):
     notes: str = ""
     """What a reader has to know."""
     requires: tuple[str, ...] = ()
-    """Requirements as pip takes them; under ``isolation = "venv"`` they are installed, else they must be there."""
+    """Requirements as pip takes them, paths from the plugin's folder; under ``isolation = "venv"`` they are installed,
+    else they must be there."""
     isolation: Literal["auto", "inline", "process", "venv"] = "auto"
     """Where the method runs: "inline" with marbench, "process" in a process of its own, "venv" in an environment of its
     own. "auto" is "process", and "inline" for methods that ship with marbench, which alone may ask for it."""
@@ -164,7 +167,8 @@ class MethodCard(_Section):
     """The interpreter that runs the method, which needs what marbench requires; empty for the one of marbench."""
     parameters: dict[str, Parameter] = {}
     presets: dict[str, dict[str, ParameterValue]] = {}
-    """Sets of parameters with a name, ``[presets.NAME]``: sizes in which a network is trained."""
+    """Sets of parameters with a name, ``[presets.NAME]``: sizes in which a network is trained. A name is made of
+    at most 64 of A-Z a-z 0-9 . _ -"""
     weights: tuple[DeclaredWeights, ...] = ()
 
     @field_validator("name")
@@ -179,6 +183,11 @@ class MethodCard(_Section):
     @model_validator(mode="after")
     def _presets_set_known_parameters(self) -> MethodCard:
         for preset, values in self.presets.items():
+            if not _PRESET.fullmatch(preset):
+                raise ValueError(
+                    f"preset {preset!r}: its name becomes part of file names, so it is made of at most {NAME_LIMIT} of "
+                    "A-Z a-z 0-9 . _ -"
+                )
             for name in values:
                 if name not in self.parameters:
                     raise ValueError(f"preset {preset!r} sets {name!r}; {nearest(name, self.parameters)}")
@@ -216,7 +225,7 @@ def read_card(
         It cannot be read, is no TOML, or a key is unknown, missing or of another type.
     """
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path else {}
+        told = parse_toml(path.read_text(encoding="utf-8-sig")) if path else {}
         return MethodCard.model_validate({**(below or {}), **told, **(over or {})})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())

@@ -65,7 +65,7 @@ class Context:
         """
         if self.found.file is None:
             raise MethodUnavailable(no_weights(self.label, self.spec.name, self.preset, self.found))
-        return read_weights(self.found.file)
+        return read_weights(self.found.file, self.found.plugins)
 
     @property
     def geometry(self) -> FanBeam:

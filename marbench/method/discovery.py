@@ -2,7 +2,7 @@
 
 Ways in: a folder in ``methods/``; folders below ``--plugins DIR`` or ``MARBENCH_PLUGINS``; the entry-point group
 ``marbench.methods``; ``path.py:NAME``. Describing a method never imports it, and each is described alone: one that is
-broken is named and skipped. Plugins are imported under the private package ``marbench_methods``, those of installed
+broken is named and skipped. Plugins are imported below the package `marbench.method.loaded`, those of installed
 packages under their own name, so that their relative imports work; `sys.path` is never touched.
 """
 
@@ -16,23 +16,34 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 
 from marbench.errors import MethodError, nearest
-from marbench.machine.text import clean_line
+from marbench.machine.text import clean_line, said_by
 from marbench.method.card import MethodCard, by_title, read_card
+from marbench.method.finder import package_of
+from marbench.method.fingerprint import code_digest
 from marbench.resources import resource_folder
 
 if TYPE_CHECKING:
     from marbench.method.contract import Method
 
-__all__ = ["Discovery", "MethodEntry", "discover", "entry_of_file", "import_method", "methods", "plugin_folders"]
+__all__ = [
+    "Discovery",
+    "MethodEntry",
+    "discover",
+    "entry_of_file",
+    "import_method",
+    "is_plugin",
+    "methods",
+    "plugin_folders",
+]
 
 ENTRY_POINTS = "marbench.methods"
 PLUGINS_VARIABLE = "MARBENCH_PLUGINS"
-_PACKAGE = "marbench_methods"
 
 Origin = Literal["shipped", "folder", "package", "file"]
 
@@ -70,6 +81,11 @@ class MethodEntry:
     def name(self) -> str:
         """The name by which users call it."""
         return self.alias or self.card.name
+
+    @property
+    def home(self) -> Path:
+        """The folder of its module, in which its card lies, and from which that names files."""
+        return self.module.parent
 
     @property
     def plugins(self) -> Path | None:
@@ -112,7 +128,7 @@ def discover(plugins: str | Path | Iterable[str | Path] = ()) -> Discovery:
     Raises
     ------
     MethodError
-        A folder of ``plugins`` does not exist, or two methods have the same name.
+        A folder of ``plugins`` does not exist or cannot be read, or two methods have the same name.
     """
     named = [Path(part) for part in os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep) if part]
     problems: list[str] = []
@@ -134,14 +150,14 @@ def discover(plugins: str | Path | Iterable[str | Path] = ()) -> Discovery:
 
     take(_folders(resource_folder("methods"), "shipped"))
     for root in map(_expanded, plugin_folders(plugins)):
-        if not root.is_dir():
-            raise MethodError(f"The plugin folder {root} does not exist.")
         take(_folders(root, "folder"))
     for root in named:
-        if root.is_dir():
-            take(_folders(root, "folder"))
+        try:
+            described = _folders(root, "folder")
+        except MethodError as error:
+            problems.append(f"Skipped: {error} {PLUGINS_VARIABLE} names it.")
         else:
-            problems.append(f"Skipped: the folder {root} that {PLUGINS_VARIABLE} names does not exist.")
+            take(described)
     take(_entry_points())
     return Discovery(found, tuple(problems))
 
@@ -155,11 +171,7 @@ def entry_of_file(file: str, attribute: str) -> MethodEntry:
         There is no such file.
     """
     path = _expanded(file)
-    try:
-        exists = path.is_file()
-    except (OSError, ValueError):  # over-long, or with a NUL
-        exists = False
-    if not exists:
+    if not _is_file(path):
         raise MethodError(f"The file {file} does not exist (asked for as '{file}:{attribute}').")
     alias = f"{clean_line(path.name)}:{attribute}"  # of any bytes, but rows and pages are UTF-8
     return MethodEntry(_plain_card(alias, f"From {path.name}."), path.absolute(), "file", attribute, alias=alias)
@@ -178,6 +190,18 @@ def import_method(entry: MethodEntry) -> Callable[..., Method]:
     return _find(_import(entry), entry)
 
 
+def is_plugin(folder: Path) -> bool:
+    """Tell whether a folder holds a card; one that cannot be looked into is no plugin."""
+    return _is_file(folder / "method.toml")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # in a folder of somebody else's (before Python 3.14), over-long, or with a NUL
+        return False
+
+
 def _expanded(path: str | Path) -> Path:
     try:
         return Path(path).expanduser().absolute()  # a plugin may change the working folder
@@ -191,12 +215,15 @@ def _plain_card(name: str, summary: str) -> MethodCard:
     return MethodCard(name=slug, title=name, summary=summary, domain="dual")
 
 
-def _folders(root: Path, origin: Origin) -> Iterator[Callable[[], MethodEntry]]:
-    """Yield what describes the plugins in a folder of folders, or the folder itself where it is one."""
-    candidates = [root] if (root / "method.toml").is_file() else sorted(root.iterdir())
-    for folder in candidates:
-        if (folder / "method.toml").is_file():
-            yield lambda folder=folder: _describe_folder(folder, origin)  # type: ignore[misc]
+def _folders(root: Path, origin: Origin) -> list[Callable[[], MethodEntry]]:
+    """Return what describes the plugins in a folder of folders, or the folder itself where it is one."""
+    try:
+        candidates = [root] if is_plugin(root) else sorted(root.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        raise MethodError(f"The plugin folder {root} does not exist.") from None
+    except OSError as error:
+        raise MethodError(f"The plugin folder {root} cannot be read: {said_by(error)}.") from None
+    return [partial(_describe_folder, folder, origin) for folder in candidates if is_plugin(folder)]
 
 
 def _describe_folder(folder: Path, origin: Origin) -> MethodEntry:
@@ -211,8 +238,7 @@ def _entry_points() -> Iterator[Callable[[], MethodEntry]]:
         broken = MethodError(f"methods of installed packages: the entry points of one cannot be read ({error})")
         yield lambda: _raise(broken)
         return
-    for point in points:
-        yield lambda point=point: _describe_entry_point(point)  # type: ignore[misc]
+    yield from (partial(_describe_entry_point, point) for point in points)
 
 
 def _raise(error: MethodError) -> MethodEntry:
@@ -227,7 +253,7 @@ def _describe_entry_point(point: importlib.metadata.EntryPoint) -> MethodEntry:
     except (ImportError, ValueError, AttributeError, AssertionError, OSError) as error:  # `module` of what names none
         raise MethodError(f"{said}: the module {point.value!r} cannot be found ({error}).") from None
     toml = module.parent / "method.toml"
-    card = read_card(toml) if toml.is_file() else _plain_card(point.name, f"From the package {point.module}.")
+    card = read_card(toml) if _is_file(toml) else _plain_card(point.name, f"From the package {point.module}.")
     return MethodEntry(card, module, "package", point.attr or None, package, point.module)
 
 
@@ -253,26 +279,21 @@ def _locate(name: str) -> tuple[Path, Path | None]:
     raise ImportError(f"{top!r} has no module {'.'.join(rest)!r}")
 
 
+_imported: dict[str, tuple[Path, str]] = {}
+
+
 def _import(entry: MethodEntry) -> ModuleType:
-    """Import a plugin; one that is not installed afresh, below a package of its own."""
+    """Import a plugin: once in a process, and anew where its code has changed since."""
     if entry.import_name is not None:
         return importlib.import_module(entry.import_name)
-    if _PACKAGE not in sys.modules:
-        package = ModuleType(_PACKAGE)
-        package.__path__ = []
-        sys.modules[_PACKAGE] = package
-    identifier = re.sub(r"\W", "_", entry.name)
-    package_name = f"{_PACKAGE}.{identifier}"
-    for name in [name for name in sys.modules if name == package_name or name.startswith(f"{package_name}.")]:
-        del sys.modules[name]
-    folder_module = ModuleType(package_name)
-    folder_module.__path__ = [str(entry.folder)] if entry.folder else []
-    sys.modules[package_name] = folder_module
-    spec = importlib.util.spec_from_file_location(f"{package_name}.{entry.module.stem}", entry.module)
-    assert spec is not None and spec.loader is not None  # a .py file always has one
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    package = package_of(re.sub(r"\W", "_", entry.name), entry.module, entry.folder)
+    version = entry.module, code_digest(entry.module, entry.folder)
+    if _imported.pop(package, None) != version:
+        for name in [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()  # files may be younger than what Python knows of their folder
+    module = importlib.import_module(package if entry.folder is None else f"{package}.{entry.module.stem}")
+    _imported[package] = version
     return module
 
 

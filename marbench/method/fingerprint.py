@@ -18,15 +18,13 @@ import re
 import sys
 import sysconfig
 import tokenize
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from marbench.method.card import ParameterValue
-from marbench.method.weights import WeightsCard
 
 __all__ = ["code_digest", "code_without_prose", "fingerprint"]
 
@@ -51,6 +49,7 @@ def fingerprint(
     parameters: Mapping[str, ParameterValue],
     requires: Sequence[str] = (),
     weights_sha256: str = "",
+    declared: Sequence[Path] = (),
 ) -> str:
     """Return the SHA-256 of a method, 16 hex digits.
 
@@ -65,11 +64,15 @@ def fingerprint(
     requires : sequence of str
         Requirements, as pip takes them.
     weights_sha256 : str
-        Of the weights that are used; other weights in the folder do not count.
+        Of the weights that are used.
+    declared : sequence of Path
+        The weights that the card declares: these and their cards do not count. All others do, for they are used, if at
+        all, without being asked for.
     """
     digest = hashlib.sha256(repr(sorted(parameters.items())).encode())
     digest.update(repr((requires, weights_sha256)).encode())
-    own = [(path.name, path) for path in [module]] if folder is None else list(_files(folder))
+    apart = {path for file in declared for path in (file, file.with_suffix(".json"))}
+    own = [(module.name, module)] if folder is None else [pair for pair in _files(folder) if pair[1] not in apart]
     for name, path in own:
         digest.update(f"\0{name}\0".encode("utf-8", "surrogateescape"))
         digest.update(_content(path))
@@ -169,20 +172,8 @@ def _is_output(folder: Path) -> bool:
 
 
 def _uncounted(path: Path) -> bool:
-    """Tell whether a file says nothing about results, or is counted apart: the card, and weights that have a card."""
-    if path.name == "method.toml" or _CACHES.fullmatch(path.name) or _PROSE.fullmatch(path.name):
-        return True
-    pair = {".safetensors": ".json", ".json": ".safetensors"}.get(path.suffix)
-    return pair is not None and path.with_suffix(pair).is_file() and _is_weights_card(path.with_suffix(".json"))
-
-
-def _is_weights_card(path: Path) -> bool:
-    # A plugin may keep tensors and a table of its own under one name, and loads both itself.
-    try:
-        WeightsCard.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return False
-    return True
+    """Tell whether a file says nothing about results, or is counted apart: the card."""
+    return path.name == "method.toml" or bool(_CACHES.fullmatch(path.name) or _PROSE.fullmatch(path.name))
 
 
 def _content(path: Path) -> bytes:
@@ -293,10 +284,20 @@ def _required() -> frozenset[str]:
     try:
         required = importlib.metadata.requires("marbench") or []
     except importlib.metadata.PackageNotFoundError:
-        required = []
+        required = _project_dependencies()
     return frozenset(
         _plain(re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0]) for text in required if "extra ==" not in text
     )
+
+
+def _project_dependencies() -> list[str]:
+    """Return what marbench requires as its project file says, of a checkout on the path; nothing without one."""
+    try:
+        project = tomllib.loads((_PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        required: list[str] = project["dependencies"]
+    except (OSError, ValueError, KeyError):
+        return []
+    return required
 
 
 def _plain(name: str) -> str:

@@ -7,15 +7,19 @@ Everything else — data, checkpoints, precision, devices, the schedule — is t
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from marbench.cases.case import Scan, Truth
+from marbench.errors import MethodError
 from marbench.method.contract import Context, Method
 from marbench.method.weights import assign_weights
+from marbench.tensors import as_mask
 
 __all__ = [
     "Batch",
@@ -23,6 +27,7 @@ __all__ = [
     "Objective",
     "batch_normalizations",
     "build_untrained",
+    "learning_modules",
     "mean_outside_metal",
     "random_patches",
     "recalibrate_batch_normalization",
@@ -72,7 +77,8 @@ class LearnedMethod(Method):
         """Yield what to minimise, one objective per optimiser.
 
         The trainer runs backward and a step after each one before it asks for the next, so a second network sees the
-        first one updated. Runs under autocast.
+        first one updated. Runs under autocast. What it draws from torch, ``numpy.random`` or ``random`` depends on the
+        step alone, so that a training can go on after a kill; a generator of its own would not.
         """
         raise NotImplementedError(f"{type(self).__name__} must define objectives(self, batch)")
 
@@ -101,6 +107,20 @@ def build_untrained(method: LearnedMethod, context: Context) -> None:
     method.build(context)
 
 
+def learning_modules(method: LearnedMethod) -> dict[str, nn.Module]:
+    """Return all that a training changes, by name: networks and auxiliaries.
+
+    Raises
+    ------
+    MethodError
+        A network and an auxiliary have the same name.
+    """
+    networks, auxiliaries = method.networks(), method.auxiliaries()
+    if shared := sorted(networks.keys() & auxiliaries.keys()):
+        raise MethodError(f"networks() and auxiliaries() both name {', '.join(map(repr, shared))}: rename one of them")
+    return {**networks, **auxiliaries}
+
+
 def mean_outside_metal(error: torch.Tensor, metal: torch.Tensor) -> torch.Tensor:
     """Return the mean of an error over the pixels without metal: what is under metal is neither scored nor learned.
 
@@ -109,7 +129,7 @@ def mean_outside_metal(error: torch.Tensor, metal: torch.Tensor) -> torch.Tensor
     error : Tensor ``(batch, rows, columns)``
     metal : bool Tensor, same shape
     """
-    outside = ~metal
+    outside = ~as_mask(metal, "metal")
     return torch.where(outside, error, 0).sum() / outside.sum().clamp(min=1)
 
 
@@ -144,10 +164,13 @@ def random_patches(size: int, *images: torch.Tensor, around: torch.Tensor | None
     ]
 
 
-def batch_normalizations(method: LearnedMethod) -> list[nn.BatchNorm2d]:
-    """Return all batch normalisations in the networks of a method."""
+def batch_normalizations(method: LearnedMethod) -> list[nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d]:
+    """Return all batch normalisations in the networks of a method.
+
+    Not those that average over ranks: statistics are averaged in the first rank, which would wait for the others.
+    """
     modules = [module for network in method.networks().values() for module in network.modules()]
-    return [module for module in modules if isinstance(module, nn.BatchNorm2d)]
+    return [module for module in modules if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)]
 
 
 def recalibrate_batch_normalization(method: LearnedMethod, batches: Iterable[Batch]) -> None:
@@ -173,13 +196,29 @@ def recalibrate_batch_normalization(method: LearnedMethod, batches: Iterable[Bat
         norm.momentum = None  # a plain mean over all batches
     for network in networks:
         network.train()
-    with torch.no_grad():
+    with _frozen(learning_modules(method).values()):
         for batch in batches:
-            for _ in method.objectives(batch):  # all of them: each may be of another network
-                pass
+            deque(method.objectives(batch), maxlen=0)  # all of them: each may be of another network
     for norm, momentum, kept in zip(norms, momenta, before, strict=True):
         norm.momentum = momentum
         if not norm.num_batches_tracked:  # no objective has used it
             norm.load_state_dict(kept, strict=False)
     for network, mode in zip(networks, modes, strict=True):
         network.train(mode)
+
+
+@contextmanager
+def _frozen(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Let no parameter ask for gradients.
+
+    Unlike under `torch.no_grad`, an objective that takes derivatives itself, a gradient penalty say, still can; what
+    hangs on parameters alone is not remembered for them.
+    """
+    before = [(parameter, parameter.requires_grad) for module in modules for parameter in module.parameters()]
+    for parameter, _ in before:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter, asks in before:
+            parameter.requires_grad_(asks)

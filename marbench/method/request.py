@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from marbench.errors import MethodError, MethodUnavailable, nearest
 from marbench.machine.text import clean
 from marbench.method.card import ParameterValue
@@ -37,6 +39,7 @@ __all__ = [
     "needs_package",
     "only_one",
     "parse_methods",
+    "split_list",
 ]
 
 
@@ -95,7 +98,7 @@ class MethodRequest:
 
         presets = [self.preset] if self.preset else [None, *self.entry.card.presets]
         candidates = [replace(self, preset=preset) for preset in presets]
-        where = self.entry.folder, self.entry.card.weights, self.entry.plugins
+        where = self.entry.home, self.entry.card.weights, self.entry.plugins
         fitted = [
             FittedMethod(each, find_weights(each.label, each.preset, each.values(), spec, *where))
             for each in candidates
@@ -124,8 +127,8 @@ class FittedMethod:
         if not entry.module.name:  # a function or class of a notebook has no file
             return ""
         weights = file.card.sha256 if file is not None else ""
-        values = self.request.values()
-        return fingerprint(entry.module, entry.folder, values, entry.card.requires, weights)
+        declared = [entry.home / each.file for each in entry.card.weights]
+        return fingerprint(entry.module, entry.folder, self.request.values(), entry.card.requires, weights, declared)
 
 
 @dataclass(frozen=True)
@@ -144,11 +147,12 @@ class LoadedMethod:
         """Return corrected images in HU, ``(batch, rows, columns)``."""
         import torch
 
+        from marbench.machine.defaults import standard_tensors
         from marbench.method.learned import LearnedMethod
 
         if isinstance(self.method, LearnedMethod) and torch.float64 in (scan.sinogram.dtype, scan.image.dtype):
             scan = replace(scan, sinogram=scan.sinogram.float(), image=scan.image.float())  # the type of the weights
-        with torch.no_grad():
+        with standard_tensors(), torch.no_grad():
             return self.method.reduce(scan)
 
     __call__ = reduce
@@ -171,7 +175,7 @@ def parse_methods(
     found = plugins if isinstance(plugins, Discovery) else discover(plugins)
     entries = found.entries
     requests: dict[str, MethodRequest] = {}
-    for part in _split_list(text):
+    for part in split_list(text):
         if part == "all":
             # Of all methods those take the preset that have it; of one that was named it is a mistake not to have it.
             chosen = [
@@ -225,6 +229,8 @@ def load_method(
     MethodUnavailable
         The plugin cannot be imported or prepared here; the message says why.
     """
+    from marbench.machine.defaults import standard_tensors
+
     request = (
         only_one(parse_methods(name, plugins, preset), "One method is loaded at a time")
         if isinstance(name, str)
@@ -232,13 +238,14 @@ def load_method(
     )
     resolved = load_spec(spec)
     fitted = request.for_spec(resolved) if isinstance(request, MethodRequest) else request
-    method = instantiate(fitted.request)
-    try:
-        method.load(context_for(fitted.request, resolved, device, fitted.found))
-    except MethodError:
-        raise
-    except Exception as error:  # a plugin may raise anything; its user needs to know which one it was
-        raise MethodUnavailable(f"{fitted.label} cannot be loaded: {type(error).__name__}: {error}") from error
+    with standard_tensors():
+        method = instantiate(fitted.request)
+        try:
+            method.load(context_for(fitted.request, resolved, device, fitted.found))
+        except MethodError:
+            raise
+        except Exception as error:  # a plugin may raise anything; its user needs to know which one it was
+            raise MethodUnavailable(f"{fitted.label} cannot be loaded: {type(error).__name__}: {error}") from error
     return LoadedMethod(fitted, method)
 
 
@@ -259,7 +266,8 @@ def instantiate(request: MethodRequest) -> Method:
     """
     from marbench.method.contract import Method
 
-    for requirement in request.entry.card.requires:
+    card = request.entry.card
+    for requirement in () if card.isolation == "venv" else card.requires:  # pip has seen to it there
         if not is_installed(requirement):
             raise MethodUnavailable(needs_package(request.label, requirement))
     try:
@@ -279,15 +287,22 @@ def needs_package(label: str, requirement: str) -> str:
 
 
 def is_installed(requirement: str) -> bool:
-    """Tell whether a requirement as pip takes it is met: by the name of a distribution or of a module."""
-    name = re.split(r"[^A-Za-z0-9._-]", requirement.strip(), maxsplit=1)[0]
+    """Tell whether a requirement as pip takes it is met: by the name of a distribution or of a module.
+
+    Of a file or an address, which has no name, the import will tell; nor is asked for what is for other machines.
+    """
     try:
-        importlib.metadata.version(name)
-    except (importlib.metadata.PackageNotFoundError, ValueError):
+        wanted = Requirement(requirement)
+    except InvalidRequirement:
+        return True
+    if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+        return True
+    try:
+        return wanted.specifier.contains(importlib.metadata.version(wanted.name), prereleases=True)
+    except (importlib.metadata.PackageNotFoundError, ValueError):  # not installed, or without a version to compare
         # A dotted name is not looked up: that would import its parent.
-        top = name.partition(".")[0].replace("-", "_")
-        return top.isidentifier() and "." not in name and importlib.util.find_spec(top) is not None
-    return True
+        top = wanted.name.replace("-", "_")
+        return top.isidentifier() and importlib.util.find_spec(top) is not None
 
 
 def context_for(
@@ -309,7 +324,7 @@ def context_for(
     )
 
 
-def _split_list(text: str) -> list[str]:
+def split_list(text: str) -> list[str]:
     """Split at the commas that stand outside brackets."""
     return [part.strip() for part in re.split(r",(?![^\[]*\])", text) if part.strip()]
 

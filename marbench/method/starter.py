@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from marbench.errors import MethodError, nearest
+from marbench.machine.text import said_by
 from marbench.method.card import check_name
 from marbench.method.discovery import discover
 from marbench.resources import resource_folder
@@ -30,18 +31,20 @@ def write_plugin(name: str, template: str, folder: Path) -> Path:
     known = templates()
     if template not in known:
         raise MethodError(f"There is no template {template!r}; {nearest(template, known)}")
-    _check_name(name, folder)
     plugin = folder / name
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(known[template].glob("*.*"))}
     texts["method.toml"] = _renamed(texts["method.toml"], name)
+    # pytest takes no two test files of one name.
+    texts[f"test_{name}.py"] = (resource_folder("templates") / "test_plugin.py").read_text(encoding="utf-8")
     try:
+        _check_name(name, folder)
         plugin.mkdir(parents=True)
     except FileExistsError:
         raise MethodError(
             f"{plugin} exists already, and nothing is overwritten: choose another name, or another folder with --out."
         ) from None
     except (OSError, ValueError) as error:
-        raise MethodError(f"The folder {plugin} cannot be made: {getattr(error, 'strerror', None) or error}.") from None
+        raise MethodError(f"The folder {plugin} cannot be made: {said_by(error)}.") from None
     for file, text in texts.items():
         (plugin / file).write_text(text, encoding="utf-8")
     return plugin
@@ -52,7 +55,7 @@ def _check_name(name: str, folder: Path) -> None:
     # Two methods of one name could not be run together.
     found = discover([folder] if folder.is_dir() else []).entries
     if name in found and found[name].folder != folder.absolute() / name:
-        raise MethodError(f"There is a method {name!r} already, {found[name].module.parent}: choose another name.")
+        raise MethodError(f"There is a method {name!r} already, {found[name].home}: choose another name.")
 
 
 def _renamed(card: str, name: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from safetensors import SafetensorError
 
 from marbench.errors import MethodError
@@ -68,7 +68,8 @@ class WeightsCard(BaseModel):
         Mean scores on the validation cases, of the weights as they are in the file.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # NaN, as the score of a region that no case has, and infinity are written as Python's json has them.
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="constants")
 
     method: str
     label: str
@@ -89,6 +90,15 @@ class WeightsCard(BaseModel):
     validation: dict[str, Any] = {}
     finished: str = ""
 
+    @field_validator("validation")
+    @classmethod
+    def _an_older_card_has_null_for_nan(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return {name: _numbers(told) if isinstance(told, dict) else told for name, told in value.items()}
+
+
+def _numbers(scores: dict[str, Any]) -> dict[str, Any]:
+    return {measure: math.nan if score is None else score for measure, score in scores.items()}
+
 
 @dataclass(frozen=True)
 class WeightsFile:
@@ -96,6 +106,11 @@ class WeightsFile:
 
     path: Path
     card: WeightsCard
+
+    @classmethod
+    def of(cls, path: Path) -> WeightsFile:
+        """Read the card beside a file; raises OSError where there is none, and ValidationError where it is no card."""
+        return cls(path, WeightsCard.model_validate_json(path.with_suffix(".json").read_bytes()))
 
 
 @dataclass(frozen=True)
@@ -225,7 +240,7 @@ def find_weights(
         file
         for file in files
         if (file.card.label, file.card.preset) == (label, preset)
-        and all(file.card.parameters.get(name, value) == value for name, value in parameters.items())
+        and all(_agree(file.card.parameters.get(name, value), value) for name, value in parameters.items())
     ]
     spec_hash = spec.hash
     ranked = [(rank, file) for file in fitting if (rank := misfit(file.card, spec, spec_hash)) is not None]
@@ -234,8 +249,18 @@ def find_weights(
     return WeightsSearch(file, tuple(problems), distance, file in from_named, plugins)
 
 
-def read_weights(file: WeightsFile) -> dict[str, torch.Tensor]:
+def _agree(value: ParameterValue, other: ParameterValue) -> bool:
+    return value == other or (value != value and other != other)  # NaN is NaN
+
+
+def read_weights(file: WeightsFile, plugins: Path | None = None) -> dict[str, torch.Tensor]:
     """Return the tensors of a weights file by name; floating ones as float32, on the CPU.
+
+    Parameters
+    ----------
+    file : WeightsFile
+    plugins : Path, optional
+        See `WeightsSearch`.
 
     Raises
     ------
@@ -253,7 +278,8 @@ def read_weights(file: WeightsFile) -> dict[str, torch.Tensor]:
         raise MethodError(
             f"The weights {file.path} are damaged or foreign: expected SHA-256 {file.card.sha256[:16]}…, found "
             f"{found[:16]}… ({len(content)} bytes). Fetch them again, or train them again with "
-            f"`{training_command(file.card.label, file.card.spec, file.card.preset)}`."
+            f"`{training_command(file.card.label, file.card.spec, file.card.preset, plugins)}`, and let "
+            f"{WEIGHTS_VARIABLE} name the folder of the new ones: they come before those of a plugin then."
         )
     try:
         tensors = load_safetensors(content)
@@ -338,7 +364,7 @@ def _with_cards(paths: Iterable[Path], problems: list[str]) -> list[WeightsFile]
     for path in paths:
         card = path.with_suffix(".json")
         try:
-            files.append(WeightsFile(path, WeightsCard.model_validate_json(card.read_bytes())))
+            files.append(WeightsFile.of(path))
         except OSError as error:
             problems.append(f"{path} is ignored: its card {card.name} cannot be read ({error.strerror})")
         except ValidationError as error:

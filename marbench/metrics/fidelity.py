@@ -28,6 +28,7 @@ __all__ = [
     "Reference",
     "ScoredImage",
     "body_mask",
+    "pixel_mask",
     "psnr",
     "rmse",
     "ssim",
@@ -139,14 +140,7 @@ class Reference:
         pixel_mm: float | None = None,
         measured: Measured | None = None,
     ) -> None:
-        mask = np.asarray(metal)
-        if mask.dtype != np.bool_:
-            raise MetricError(
-                f"A mask of pixels is boolean. Got {mask.dtype}, whose values would be taken as indices; "
-                "convert it with mask.astype(bool)."
-            )
-        if mask.ndim != 2:
-            raise MetricError(f"A mask of pixels has the shape (rows, columns). Got {mask.shape}.")
+        mask = pixel_mask(metal)
         if mask.all():
             raise MetricError(f"There is nothing to score: none of the {mask.size} pixels is valid.")
         self.valid: Mask = ~mask
@@ -182,7 +176,7 @@ class Reference:
     def moments(self, hu_range: Range) -> _Moments:
         """Return what SSIM needs of the truth within a HU range."""
         if hu_range not in self._moments:
-            self._moments[hu_range] = _Moments(self.known_truth(), _checked(hu_range))
+            self._moments[hu_range] = _Moments(self.known_truth(), hu_range)
         return self._moments[hu_range]
 
 
@@ -229,19 +223,19 @@ class ScoredImage:
 
     def psnr(self, hu_range: Range) -> float:
         """See `psnr`."""
-        if hu_range not in self._psnr:
-            low, high = _checked(hu_range)
+        low, high = checked = _checked(hu_range)
+        if checked not in self._psnr:
             image, truth = np.clip(self.image, low, high), np.clip(self.reference.known_truth(), low, high)
             error = _rmse(image, truth, self.reference.valid) / (high - low)
             # 10 log10(w² / MSE) = −20 log10(RMSE / w)
-            self._psnr[hu_range] = -20 * math.log10(max(error, 10 ** (-PSNR_CEILING / 20)))
-        return self._psnr[hu_range]
+            self._psnr[checked] = -20 * math.log10(max(error, 10 ** (-PSNR_CEILING / 20)))
+        return self._psnr[checked]
 
     def ssim(self, hu_range: Range) -> float:
         """See `ssim`."""
-        if hu_range not in self._ssim:
-            self._ssim[hu_range] = self.reference.moments(hu_range).ssim(self.image, self.reference.valid)
-        return self._ssim[hu_range]
+        if (checked := _checked(hu_range)) not in self._ssim:
+            self._ssim[checked] = self.reference.moments(checked).ssim(self.image, self.reference.valid)
+        return self._ssim[checked]
 
 
 class _Moments:
@@ -267,6 +261,25 @@ class _Moments:
     def _scaled(self, image: Image) -> NDArray[np.float64]:
         low, high = self.range
         return (np.clip(image, low, high).astype(np.float64) - low) / (high - low)
+
+
+def pixel_mask(mask: ArrayLike) -> Mask:
+    """Return a mask of pixels as an array.
+
+    Raises
+    ------
+    MetricError
+        It is not boolean, or not ``(rows, columns)``.
+    """
+    array = np.asarray(mask)
+    if array.dtype != np.bool_:
+        raise MetricError(
+            f"A mask of pixels is boolean. Got {array.dtype}, whose values would be taken as indices or as numbers; "
+            "convert it with mask.astype(bool)."
+        )
+    if array.ndim != 2:
+        raise MetricError(f"A mask of pixels has the shape (rows, columns). Got {array.shape}.")
+    return array
 
 
 def body_mask(truth: Image) -> Mask:
@@ -321,7 +334,10 @@ def _refuse_non_finite(values: Image, what: str) -> None:
 
 
 def _checked(hu_range: Range) -> Range:
-    low, high = hu_range
+    try:
+        low, high = map(float, hu_range)
+    except (TypeError, ValueError):
+        raise MetricError(f"A HU range is a pair of numbers, (low, high). Got {hu_range!r}.") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise MetricError(f"A HU range goes from a lower to a higher finite value. Got {low:g} to {high:g}.")
-    return hu_range
+    return low, high

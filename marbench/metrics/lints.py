@@ -75,6 +75,8 @@ def faults(image: ArrayLike, truth: ArrayLike, metal_mask: ArrayLike) -> tuple[F
     if values.min() == values.max():
         remedy = "See whether the right array was saved."
         return (Fault("constant", f"every pixel is {values.flat[0]:g}", remedy),)
+    if metal.all() or true.min() == true.max():  # there is nothing to compare with
+        return ()
     # In a wrong unit nothing else can be told.
     if wrong := _unit(values, true, ~metal):
         return (wrong,)
@@ -113,6 +115,9 @@ def _cut_off(image: Image, truth: Image) -> Fault | None:
     """Return a fault where many values are the largest or least there is, and those of the truth go far beyond."""
     for end, sign in (("above", 1.0), ("below", -1.0)):
         limit = (sign * image).max()
+        # Nothing is below air: what the truth has there is noise and streaks, and an image without them is no window.
+        if end == "below" and sign * limit <= _CLIP[0]:
+            continue
         share = float((sign * image == limit).mean())
         # Not pixel by pixel: as in `_unit`, wherever in the picture these values lie.
         beyond = float((sign * truth > limit + _CUT_HU).mean())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from marbench.errors import MetricError
-from marbench.metrics.fidelity import Image, Mask, Reference
+from marbench.metrics.fidelity import Image, Mask, Reference, pixel_mask
 from marbench.metrics.places import FINDERS, AbsentRegion, Disc, SlicePlaces, beam_direction
 
 __all__ = ["REGIONS", "Regions", "find_regions", "regions_of"]
@@ -88,7 +88,13 @@ def find_regions(truth: Image, raw: Image, metal: Mask, pixel_mm: float) -> Regi
         Pixels that hold any metal.
     pixel_mm : float
         Side of a pixel.
+
+    Raises
+    ------
+    MetricError
+        ``metal`` is no boolean mask.
     """
+    metal = pixel_mask(metal)
     try:
         found = SlicePlaces(truth.astype(np.float64), np.nan_to_num(raw.astype(np.float64)), metal, pixel_mm)
     except MetricError as error:

@@ -52,11 +52,12 @@ def column_coefficients(bowtie: Bowtie, order: int = ORDER, longest_cm: float = 
     """Return the coefficients of every column behind a bowtie, ``(order, bins)`` float64; do not write into them."""
     mono, bins = _water(longest_cm), len(bowtie.thickness)
     paths = mono[:, None].expand(-1, bins).reshape(1, -1)
-    poly = bowtie.line_integrals(paths, ["water"], torch.arange(bins).repeat(len(mono))).view(-1, bins).numpy()
+    columns = torch.arange(bins, device=mono.device).repeat(len(mono))
+    poly = bowtie.line_integrals(paths, ["water"], columns).view(-1, bins).numpy()
     # Behind the bowtie the end is nearer by what it takes away.
     most = _MOST_FITTED + torch.log(bowtie.transmission()).numpy()
-    columns = [_fit(poly[:, column], mono.numpy(), order, most[column]) for column in range(bins)]
-    return torch.from_numpy(np.stack(columns, axis=1))
+    fitted = [_fit(poly[:, column], mono.numpy(), order, most[column]) for column in range(bins)]
+    return torch.from_numpy(np.stack(fitted, axis=1))
 
 
 def apply_polynomial(line_integrals: torch.Tensor, coefficients: Sequence[float] | torch.Tensor) -> torch.Tensor:
@@ -91,7 +92,7 @@ def turning_point(
 def _water(longest_cm: float) -> torch.Tensor:
     """Return the line integrals of water of equally many lengths a centimetre, at 0.192 1/cm."""
     steps = round(longest_cm * _STEPS_PER_CM)
-    return torch.linspace(0, longest_cm * WATER_ATTENUATION, steps + 1, dtype=torch.float64)
+    return torch.linspace(0, longest_cm * WATER_ATTENUATION, steps + 1, dtype=torch.float64, device="cpu")
 
 
 def _fit(poly: NDArray[np.float64], mono: NDArray[np.float64], order: int, most: float) -> NDArray[np.float64]:

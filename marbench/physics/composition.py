@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from marbench.errors import DataError
 
-__all__ = ["ELEMENTS", "Material", "attenuation_of", "element_fractions", "formula_fractions"]
+__all__ = ["ELEMENTS", "Fractions", "Material", "attenuation_of", "element_fractions", "formula_fractions"]
 
 Fractions = tuple[tuple[str, float], ...]
 

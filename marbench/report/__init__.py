@@ -1,1 +1,1 @@
-"""From stored results to tables, pages and sites. Nothing here runs a method; everything opens from disk."""
+"""From stored results to tables, pages and sites, which open from disk; methods run only to prove packed runs."""

@@ -22,14 +22,14 @@ import secrets
 import stat
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from marbench.errors import StoreError
-from marbench.machine.text import clean_line
+from marbench.machine.text import clean_line, said_by
 from marbench.report.gallery_store import Note
 from marbench.report.submission import Submission
 from marbench.spec import PROTOCOL
@@ -158,38 +158,49 @@ def unpack(archive: Path, folder: Path) -> Manifest:
     StoreError
         It is no archive of marbench, is damaged, was changed, or is dangerous; the message says which, and nothing of
         it was written but members of allowed names and sizes into ``folder``.
+    OSError
+        The folder cannot be written, which is no fault of the archive.
     """
-    try:
-        kind = os.lstat(archive).st_mode
-        if stat.S_ISDIR(kind):
-            raise StoreError("it is a folder: `marbench pack` makes an archive of it")
-        if not stat.S_ISREG(kind):
-            raise StoreError("it is no regular file")
-        with zipfile.ZipFile(archive) as opened:
+    with contextlib.ExitStack() as held:
+        with _told_of_archive():
+            kind = os.lstat(archive).st_mode
+            if stat.S_ISDIR(kind):
+                raise StoreError("it is a folder: `marbench pack` makes an archive of it")
+            if not stat.S_ISREG(kind):
+                raise StoreError("it is no regular file")
+            opened = held.enter_context(zipfile.ZipFile(archive))
             members = _members(opened.infolist(), archive.stat().st_size)
             if _MANIFEST not in members:
                 raise StoreError(f"it lacks {_MANIFEST}: marbench pack writes one")
             manifest = _manifest(_content(opened, members.pop(_MANIFEST)))
             if others := set(members) ^ set(manifest.files):
                 raise StoreError(f"{clean_line(min(others), 100)} is in it and not listed, or listed and not in it")
-            for name, info in members.items():
+        for name, info in members.items():
+            with _told_of_archive():
                 content = _content(opened, info)
                 told = manifest.files[name]
                 if len(content) != told.bytes or hashlib.sha256(content).hexdigest() != told.sha256:
                     raise StoreError(f"{name} was changed after it was packed (its SHA-256 is another)")
-                path = folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    return manifest
+
+
+@contextlib.contextmanager
+def _told_of_archive() -> Iterator[None]:
+    """Turn whatever goes wrong in reading an archive into a StoreError that says what is wrong with it."""
+    try:
+        yield
     except StoreError:
         raise
     except ValidationError as error:
         raise StoreError(f"{_MANIFEST} is none: {clean_line(str(error.errors()[0]['msg']), 200)}") from None
     except OSError as error:
-        raise StoreError(f"it cannot be read: {error.strerror or error}") from None
+        raise StoreError(f"it cannot be read: {said_by(error)}") from None
     except Exception as error:  # zipfile and zlib raise a dozen kinds, NotImplementedError and MemoryError among them
-        said = clean_line(str(error) or type(error).__name__, 200)
+        said = clean_line(said_by(error), 200)
         raise StoreError(f"it is no ZIP file, or damaged: {said}") from None
-    return manifest
 
 
 def _members(infos: list[zipfile.ZipInfo], size: int) -> dict[str, zipfile.ZipInfo]:

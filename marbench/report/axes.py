@@ -1,12 +1,25 @@
-"""Axes of hand-made charts: where the ticks are, and where values go."""
+"""Hand-made charts: how wide they are, where the ticks of an axis are, and where values go."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-__all__ = ["Axis", "linear_axis", "log_axis", "year_axis"]
+__all__ = ["FULL_WIDTHS", "WIDTHS", "Axis", "at_widths", "linear_axis", "log_axis", "year_axis"]
+
+WIDTHS = {"wide": 760, "narrow": 350}
+"""Of view boxes, for wide and for narrow windows. At its own width the text of a chart is 12 px high."""
+FULL_WIDTHS = {"wide": 900, "narrow": 350}
+"""Of charts that have the page to themselves."""
+
+T = TypeVar("T")
+
+
+def at_widths(draw: Callable[[int], T | None], widths: Mapping[str, int] = WIDTHS) -> dict[str, T]:
+    """Return a drawing at every width, ``wide`` and ``narrow``; nothing where there is nothing to draw."""
+    return {kind: chart for kind, width in widths.items() if (chart := draw(width)) is not None}
 
 
 @dataclass(frozen=True)
@@ -54,10 +67,10 @@ def linear_axis(values: Sequence[float], start: float, end: float, count: int = 
     return Axis(low, high, start, end, ticks)
 
 
-def log_axis(values: Sequence[float], start: float, end: float, pad: float = 0.08) -> Axis:
+def log_axis(values: Sequence[float], start: float, end: float) -> Axis:
     """Return a logarithmic axis over positive finite values; ticks at powers of ten, and at 2 and 5 on short axes."""
     low, high = math.log10(min(values)), math.log10(max(values))
-    margin = max(pad * (high - low), 0.15)
+    margin = max(0.08 * (high - low), 0.15)
     low, high = low - margin, high + margin
     factors = (1.0,) if high - low > 2.5 else (1.0, 2.0, 5.0)
     candidates = (factor * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for factor in factors)

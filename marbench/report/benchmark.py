@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from marbench.machine.text import counted
 from marbench.metrics.measure import Measure, stored_measures
-from marbench.results.admission import admit, agree
+from marbench.results.admission import admit, agree, of_proven_cases
 from marbench.results.rows import PROOFS, TIMING_SCHEMA
 from marbench.results.store import Run
+from marbench.results.versions import best_rows, leading_versions
 from marbench.spec import PROTOCOL, Spec
 
 __all__ = ["Benchmark", "gather", "natural_key"]
-
-_OK = "ok"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +72,7 @@ class Benchmark:
     @classmethod
     def of_rows(cls, spec: Spec, rows: pd.DataFrame, cards: Mapping[str, Mapping[str, Any]]) -> Benchmark:
         """Return rows of one benchmark, one per (method, case), with label → card, as what can be ranked."""
-        proven, refused = _of_proven_cases(_apart(rows)[0])
+        proven, refused = of_proven_cases(_apart(rows)[0])
         order = proven.sort_values(["method", "case_id"], kind="stable").reset_index(drop=True)
         untimed = TIMING_SCHEMA.empty_table().to_pandas()
         order = _without_strays(order)
@@ -156,11 +155,10 @@ def natural_key(text: str) -> tuple[tuple[bool, int, str], ...]:
 
 
 def gather(runs: Sequence[Run]) -> list[Benchmark]:
-    """Sort the rows of runs into benchmarks; where a method was run more than once, its newest valid entry counts.
+    """Sort the rows of runs into benchmarks; where a method was run in several versions, one counts.
 
-    An entry is all rows of one method hash, wherever they lie. It is valid when every case went well; of valid entries
-    the best proven counts, and of these the one in the last-named run is the newest. Without a valid one the best
-    proven counts, and of these the most complete. Entries are never mixed.
+    An entry is all rows of one version, wherever they lie. Which one counts, `leading_versions` says, and entries are
+    never mixed: the runs are shown as the one that `marbench merge` makes of them.
 
     What is only reported decides nothing about what was run here: not which data a case has, nor which cases there are.
     """
@@ -182,10 +180,12 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
     parts = [(run, rows) for run, rows in parts if len(rows) or (run.rows.empty and run.spec.hash == spec_hash)]
     own = [run for run, _ in parts]
     rows = pd.concat([part.assign(_run=index) for index, (_, part) in enumerate(parts)], ignore_index=True)
+    # The oldest first, as in a folder into which these runs are merged.
+    rows = rows.sort_values("_created", kind="stable", ignore_index=True)
     rows, unmade = _apart(rows)
     rows, refused = admit(rows)
-    rows, unproven = _of_proven_cases(agree(rows))
-    rows, replaced = _newest_entries(rows)
+    rows, unproven = of_proven_cases(agree(rows))
+    rows, replaced = _leading_entries(rows)
     rows = _without_strays(rows)
     created = rows.pop("_created").to_numpy(np.int64)
     timings = pd.concat([_of(run.timings, spec_hash, protocol) for run in own], ignore_index=True)
@@ -229,46 +229,15 @@ def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     ]
 
 
-def _of_proven_cases(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows of cases that more is known of than what somebody says, and a note on the others.
-
-    A single reported row of one more case, which may not exist, would leave every method that ran here incomplete.
-    Where nothing ran here, or on a part of the cases only, there is nothing to protect, and all cases count.
-    """
-    ran = rows["case_id"].isin(rows.loc[rows["evidence"] == "run here", "case_id"])
-    known = rows["case_id"].isin(rows.loc[rows["evidence"] != "reported", "case_id"])
-    if rows.loc[ran, "case_id"].nunique() <= rows.loc[~known, "case_id"].nunique():
-        return rows, []
-    notes = [
-        f"{counted(len(part), 'row')} of {method}, only reported, left out: of cases that nothing was run on or scored "
-        f"on here ({part['case_id'].iloc[0]}{' …' if len(part) > 1 else ''}). Run a method on these cases, or report "
-        "that run alone."
-        for method, part in rows[~known].groupby("method", observed=True)
-    ]
-    return rows[known], notes
-
-
-def _newest_entries(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Keep one entry per method, and of each (method, case) one row: a good one where there is one, else the newest."""
-    # What an archive reports of a version takes the place of nothing that was run here, or scored from its pictures.
-    proof = rows["evidence"].map(PROOFS.index)
-    rows = rows.assign(_ok=rows["status"] == _OK, _proof=proof)
-    rows = rows.sort_values(["method", "case_id", "method_hash", "_ok", "_proof", "_run"], kind="stable")
-    rows = rows.drop_duplicates(["method", "case_id", "method_hash"], keep="last")
-    # An entry is as well proven as its weakest row.
-    told = {"good": ("_ok", "sum"), "proof": ("_proof", "min"), "run": ("_run", "max")}
-    entries = rows.groupby(["method", "method_hash"], sort=True).agg(**told).reset_index()
-    entries["valid"] = entries["good"] == max(rows["case_id"].nunique(), 1)
-    entries = entries.sort_values(["method", "valid", "proof", "good", "run", "method_hash"], kind="stable")
-    kept = entries.drop_duplicates("method", keep="last")
-    dropped = entries.drop(kept.index)
+def _leading_entries(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of one version of each method, one per case, and a note on every other version."""
+    counts = rows["method_hash"] == rows["method"].map(leading_versions(rows, rows["_run"]))
+    others = rows.loc[~counts, ["method", "method_hash"]].drop_duplicates().sort_values(["method", "method_hash"])
     notes = [
         f"An older or less complete entry of {method} (method hash {method_hash}) is not shown."
-        for method, method_hash in dropped[["method", "method_hash"]].itertuples(index=False)
+        for method, method_hash in others.itertuples(index=False)
     ]
-    rows = rows.merge(kept[["method", "method_hash"]]).drop(columns=["_ok", "_proof", "_run"])
-    order = np.lexsort((rows["case_id"], rows["method"]))
-    return rows.iloc[order].reset_index(drop=True), notes
+    return best_rows(rows[counts]).drop(columns="_run"), notes
 
 
 def _without_strays(rows: pd.DataFrame) -> pd.DataFrame:
@@ -277,7 +246,7 @@ def _without_strays(rows: pd.DataFrame) -> pd.DataFrame:
     Whether a slice has a place for a region is a matter of the case: one method alone must not decide it, nor what is
     less well proven than others.
     """
-    proof = rows["evidence"].map(PROOFS.index).where(rows["status"] == _OK)
+    proof = rows["evidence"].map(PROOFS.index).where(rows["status"] == "ok")
     heard = proof == proof.groupby(rows["case_id"]).transform("max")
     good = heard.groupby(rows["case_id"]).transform("sum")
     for measure in stored_measures(rows.columns):

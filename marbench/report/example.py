@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marbench.report.findings import Findings
-from marbench.report.formats import number
+from marbench.report.formats import quantity
 from marbench.report.gallery_store import StoredCase
 from marbench.report.page import Output
-from marbench.report.pictures import body_frame, method_images, windowed, write_panels
+from marbench.report.pictures import body_frame, method_images, named_pictures, picture_key, windowed, write_panels
 
 __all__ = ["SHARE_FILE", "Example", "write_example"]
 
@@ -57,11 +57,8 @@ def write_example(findings: Findings, output: Output) -> Example | None:
     case_id, told = chosen
     case = findings.shown[case_id].stored
     corrected = method_images(findings, case_id, case.truth.shape, findings.corrections(findings.methods))
-    # Any method may be called truth, or uncorrected.
-    named = {f"method {method}": image for method, image in corrected.items()}
-    images = {"truth": case.truth, "uncorrected": case.uncorrected, **named}
     output.write(SHARE_FILE, _preview(case, next(iter(corrected.values()), case.truth)))
-    titles = {f"method {method}": entry.title for method, entry in findings.entries.items()}
+    titles = {picture_key(method): entry.title for method, entry in findings.entries.items()}
     facts = findings.cases.facts.loc[case_id]
     rows, columns = case.truth.shape
     top, bottom, left, right = body_frame(case)
@@ -73,7 +70,7 @@ def write_example(findings: Findings, output: Output) -> Example | None:
         case.window,
         (rows, columns),
         (left, top, right - left, bottom - top),
-        write_panels(case_id, case, images, titles, output),
+        write_panels(case_id, case, named_pictures(case, corrected), titles, output),
     )
 
 
@@ -96,7 +93,7 @@ def _choose(findings: Findings) -> tuple[str, str] | None:
         gains = np.where(np.isfinite(scores).all(axis=0), measure.sign * (scores[1] - scores[0]), -np.inf)
         at = int(np.argmax(gains))
         if np.isfinite(gains[at]):
-            ends = [f"{number(float(score), measure.digits)} {measure.unit}".rstrip() for score in scores[:, at]]
+            ends = [quantity(float(score), measure) for score in scores[:, at]]
             words = f"of the cases with pictures the one on which {findings.entries[best].title} gains most: "
             return table.ids[kept[at]], f"{words}{measure.title} {ends[0]} → {ends[1]}"
     areas = table.facts["metal_area_px"].to_numpy(np.float64)[kept]

@@ -10,13 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from marbench.metrics.measure import Measure
+from marbench.report.axes import at_widths
 from marbench.report.benchmark import Benchmark
 from marbench.report.commands import command_text, pasted_folder
 from marbench.report.explorer_cases import CaseTable
-from marbench.report.explorer_charts import NARROW, WIDTH, Shapes, against_area, distributions, duels
+from marbench.report.explorer_charts import against_area, distributions, duels
 from marbench.report.failures import said
 from marbench.report.findings import Findings
-from marbench.report.formats import handing_script
+from marbench.report.formats import handed, handing_script
 from marbench.report.page import Output, Page
 from marbench.results.representative import Difficulty, difficulty
 
@@ -58,7 +59,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         "judged": findings.judged,
         "unranked": board.unranked,
         "measure": main,
-        "distributions": _distributions(titles, values),
+        "distributions": at_widths(lambda width: distributions(titles, values, width)),
         "area": against_area(titles, values, areas, groups),
         "names": names,
         "places": ranked_at,
@@ -66,12 +67,6 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         "first": _first_rows(table, hard, scores[main]),
         **_drawing(findings, hard, pictures),
     }
-
-
-def _distributions(titles: list[str], values: NDArray[np.float64]) -> dict[str, Shapes]:
-    """Return the drawing for wide and for narrow windows; nothing without finite scores."""
-    drawn = {kind: distributions(titles, values, width) for kind, width in {"wide": WIDTH, "narrow": NARROW}.items()}
-    return {kind: shapes for kind, shapes in drawn.items() if shapes is not None}
 
 
 def _drawing(findings: Findings, hard: Difficulty, pictures: tuple[str, ...]) -> dict[str, Any]:
@@ -116,7 +111,7 @@ def _cases(table: CaseTable, order: list[int], pictures: tuple[str, ...]) -> dic
         "materialNames": materials,
         "materials": [materials.index(name) for name in facts["materials"]],
         "groups": [None if pd.isna(group) else int(group) for group in facts["size_group"]],
-        "areas": [float(f"{area:.5g}") for area in facts["metal_area_mm2"].to_numpy(np.float64)],
+        "areas": [handed(area, 0) for area in facts["metal_area_mm2"].tolist()],
         "pictures": [index for index, case in enumerate(table.ids) if case in shown],
         "failures": failures,
     }
@@ -133,9 +128,8 @@ def _messages(table: CaseTable) -> dict[tuple[int, int], str]:
 
 
 def _write_scores(measure: Measure, index: int, scores: NDArray[np.float64], output: Output) -> dict[str, Any]:
-    """Write the scores of a measure, method by method, with four digits more than are printed."""
-    # With one more, what is rounded again for print would often be a tie, and end in another digit than elsewhere.
-    rounded = [[round(float(value), measure.digits + 4) for value in row] for row in scores]
+    """Write the scores of a measure, method by method."""
+    rounded = [[handed(value, measure.digits) for value in row] for row in scores.tolist()]
     return {
         "title": f"{measure.title} {measure.convention}".rstrip(),
         "unit": measure.unit,

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marbench.metrics.measure import Measure
-from marbench.report.axes import Axis, linear_axis, log_axis
+from marbench.report.axes import WIDTHS, Axis, linear_axis, log_axis
 from marbench.report.labels import CHARACTER, cut
 
-__all__ = ["NARROW", "WIDTH", "Area", "AreaPanel", "Duel", "Shape", "Shapes", "against_area", "distributions", "duels"]
+__all__ = ["Area", "AreaPanel", "Duel", "Shape", "Shapes", "against_area", "distributions", "duels"]
 
-WIDTH, NARROW, _LEFT, _RIGHT, _ROW = 760, 350, 150, 12, 46
+_LEFT, _RIGHT, _ROW = 150, 12, 46
 _POINTS = 200
 _SMALL_WIDTH, _SMALL_HEIGHT, _TICK = 250, 170, 32
 
@@ -107,7 +107,7 @@ class Duel:
     losses: int
 
 
-def distributions(labels: Sequence[str], scores: NDArray[np.float64], width: int = WIDTH) -> Shapes | None:
+def distributions(labels: Sequence[str], scores: NDArray[np.float64], width: int = WIDTHS["wide"]) -> Shapes | None:
     """Draw the scores ``(methods, cases)``, one row per method; None without finite scores.
 
     Densities are Gaussian kernel estimates with Scott's bandwidth. Of more than 200 cases every k-th in the order of

@@ -17,7 +17,7 @@ from marbench.report.benchmark import Benchmark, gather
 from marbench.report.figure_drawing import REGION, Panel, draw_panels
 from marbench.report.figure_file import figure_kind
 from marbench.report.findings import Findings
-from marbench.report.formats import number
+from marbench.report.formats import quantity
 from marbench.report.gallery import ERROR_RANGE_HU
 from marbench.report.gallery_store import StoredCase, read_case, read_method, stored_cases
 from marbench.report.pictures import BODY_HU, body_frame
@@ -106,10 +106,7 @@ def figure_panels(
         if method not in rows.index:
             return ""
         values = rows.loc[[method], [measure.id for measure in told]].to_numpy(np.float64)[0]
-        return " / ".join(
-            f"{number(value, measure.digits)} {measure.unit}".rstrip()
-            for value, measure in zip(values, told, strict=True)
-        )
+        return " / ".join(quantity(value, measure) for value, measure in zip(values, told, strict=True))
 
     raw = next((method for method in benchmark.methods if method in benchmark.uncorrected), "")
     panels = [Panel("Truth", case.truth, ""), Panel("Uncorrected", case.uncorrected, scores(raw))]

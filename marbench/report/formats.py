@@ -9,6 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from marbench.metrics.measure import Measure
+
 __all__ = [
     "MISSING",
     "byte_size",
@@ -17,10 +19,12 @@ __all__ = [
     "data_script",
     "duration",
     "finite_json",
+    "handed",
     "handing_script",
     "number",
     "p_value",
     "plain",
+    "quantity",
     "signed",
     "stored_number",
     "stored_plain",
@@ -49,6 +53,16 @@ def number(value: float | None, digits: int = 2) -> str:
         return f"{mantissa}e{int(exponent)}".replace("-", "−")
     text = f"{value:.{digits}f}"
     return text.replace("-", "−") if float(text) else text.lstrip("-")
+
+
+def quantity(value: float | None, measure: Measure) -> str:
+    """Return a number with the digits and the unit of its measure.
+
+    >>> from marbench.metrics.measure import measure
+    >>> quantity(33.514, measure("psnr[dudonet2019]")), quantity(0.9, measure("ssim[dudonet2019]"))
+    ('33.51 dB', '0.9000')
+    """
+    return f"{number(value, measure.digits)} {measure.unit}".rstrip()
 
 
 def signed(value: float | None, digits: int = 2) -> str:
@@ -162,6 +176,17 @@ def stored_number(value: float | str | None, digits: int = 2) -> str:
     ('∞', '–', '1.2')
     """
     return number(None if value is None else float(value), digits)
+
+
+def handed(value: float, digits: int) -> float:
+    """Return a number as it is handed to a page that prints so many digits of it: with four more.
+
+    With fewer, what is rounded again for print would often be a tie, and end in another digit than elsewhere.
+
+    >>> handed(36.124996, 2), handed(float("inf"), 2)
+    (36.124996, inf)
+    """
+    return round(value, digits + 4)
 
 
 def handing_script(register: str, name: str, value: Any) -> str:

@@ -14,11 +14,19 @@ from marbench.machine.text import clean_line
 from marbench.report.benchmark import Benchmark
 from marbench.report.commands import command_text, pasted_folder
 from marbench.report.findings import Findings, ShownCase
+from marbench.report.formats import handed
 from marbench.report.gallery_regions import LOOKS, regions_script
 from marbench.report.gallery_store import StoredCase
 from marbench.report.packed import array_script
 from marbench.report.page import Output, Page
-from marbench.report.pictures import body_frame, method_images, write_panels, write_thumbnail
+from marbench.report.pictures import (
+    body_frame,
+    method_images,
+    named_pictures,
+    picture_key,
+    write_panels,
+    write_thumbnail,
+)
 from marbench.spec import Spec
 
 __all__ = ["ERROR_RANGE_HU", "PAGE", "WINDOWS"]
@@ -37,19 +45,22 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     if not findings.shown:
         return None
     benchmark, table, board = findings.benchmark, findings.cases, findings.board
-    # The uncorrected image is there already.
+    # The uncorrected image is there already, under a name of its own.
     methods = findings.corrections(findings.methods)
+    raw = next((method for method in findings.methods if method in benchmark.uncorrected), None)
+    keys = {method: "uncorrected" if method == raw else picture_key(method) for method in benchmark.methods}
     measures = [measure for measure in (board.measures if board else ()) if measure.convention]
     scores = {measure: table.scores(measure.id) for measure in measures}
     titles = {method: findings.entries[method].title for method in methods}
-    panel_titles = {f"method {method}": title for method, title in titles.items()}
+    panel_titles = {picture_key(method): title for method, title in titles.items()}
     days = benchmark.days("case_id")
     cases = []
     for case_id, chosen in findings.shown.items():
         images = method_images(findings, case_id, chosen.stored.truth.shape, methods)
         at = table.ids.index(case_id)
         facts = table.facts.iloc[at]
-        case = _case(case_id, chosen, images, output)
+        pictures = named_pictures(chosen.stored, images)
+        case = _case(case_id, chosen, pictures, output)
         scan = bool(chosen.reasons) or len(findings.shown) <= MOST_WITH_SINOGRAMS
         case["sinograms"] = scan and _write_sinograms(case, chosen.stored, benchmark.spec.geometry.shape, output)
         case["regions"] = _write_regions(case, chosen.stored, output)
@@ -58,20 +69,17 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         case |= {"materials": facts["materials"].split(","), "area": round(float(facts["metal_area_mm2"]), 1)}
         case["made"] = days[case_id][1] if case_id in days else ""
         case["scores"] = {
-            method: [float(f"{scores[measure][row, at]:.6g}") for measure in measures]
+            keys[method]: [handed(float(scores[measure][row, at]), measure.digits) for measure in measures]
             for row, method in enumerate(benchmark.methods)
         }
-        # For readers without scripts. Any method may be called truth, or uncorrected.
-        named = {f"method {method}": image for method, image in images.items()}
-        all_images = {"truth": chosen.stored.truth, "uncorrected": chosen.stored.uncorrected, **named}
-        panels = write_panels(case_id, chosen.stored, all_images, panel_titles, output) if chosen.reasons else ()
+        # For readers without scripts.
+        panels = write_panels(case_id, chosen.stored, pictures, panel_titles, output) if chosen.reasons else ()
         cases.append(case | {"panels": panels})
     data = {
         "title": benchmark.spec.title,
         "cases": [{name: value for name, value in case.items() if name != "panels"} for case in cases],
         "methods": methods,
         "titles": titles,
-        "uncorrected": next((method for method in findings.methods if method in benchmark.uncorrected), None),
         "measures": [[measure.title, measure.unit, measure.digits] for measure in measures],
         "together": len(board.ranking.together) if board else 0,
         "windows": WINDOWS,
@@ -117,13 +125,11 @@ def _scan(spec: Spec) -> dict[str, Any]:
 def _case(
     case_id: str,
     shown: ShownCase,
-    images: Mapping[str, NDArray[np.int16]],
+    pictures: Mapping[str, NDArray[np.int16]],
     output: Output,
 ) -> dict[str, Any]:
     """Write the pictures of a case, and return what the page must know of it."""
     folder, stored = f"gallery/{safe_name(case_id)}", shown.stored
-    pictures = {"truth": stored.truth, "uncorrected": stored.uncorrected}
-    pictures |= {f"method {method}": image for method, image in images.items()}
     output.write(f"{folder}/images.js", array_script(f"{case_id}/images", stored.metal, pictures))
     return {
         "id": case_id,

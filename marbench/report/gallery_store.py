@@ -63,7 +63,7 @@ def read_case(folders: tuple[Path, ...], note: Note = lambda _: None) -> StoredC
 
 
 def read_method(
-    folders: tuple[Path, ...], method: str, method_hash: str, shape: tuple[int, ...], note: Note = lambda _: None
+    folders: tuple[Path, ...], method: str, method_hash: str, shape: tuple[int, ...], note: Note
 ) -> NDArray[np.int16] | None:
     """Return a method's image in HU; None where there is none of this version of the method."""
     for folder in folders:

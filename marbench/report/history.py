@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from marbench.metrics.measure import Measure
-from marbench.report.axes import Axis, linear_axis
-from marbench.report.formats import number
-from marbench.report.labels import beside
+from marbench.report.axes import FULL_WIDTHS, Axis, at_widths, linear_axis
+from marbench.report.formats import quantity
+from marbench.report.labels import apart, beside
 from marbench.report.rank_chart import look
 from marbench.report.site_state import Entry, Record
 
 __all__ = ["HistoryChart", "HistoryLine", "HistoryPoint", "history_charts"]
 
-_WIDTHS = {"wide": 900, "narrow": 350}
 _LEFT, _TOP, _BOTTOM, _ROW, _TICK = 46, 12, 30, 15, 84
 
 
@@ -75,7 +74,7 @@ def history_charts(records: Sequence[Record], measure: Measure, cases: int) -> d
                 found.setdefault(entry.method, []).append((record, entry, score))
     if not found:
         return {}
-    return {kind: _chart(found, measure, width) for kind, width in _WIDTHS.items()}
+    return at_widths(lambda width: _chart(found, measure, width), FULL_WIDTHS)
 
 
 def _chart(found: dict[str, list[tuple[Record, Entry, float]]], measure: Measure, width: int) -> HistoryChart:
@@ -90,7 +89,7 @@ def _chart(found: dict[str, list[tuple[Record, Entry, float]]], measure: Measure
     places = {day: round(_LEFT + 14 + (right - _LEFT - 28) * (time - start) / span, 1) for day, time in times.items()}
     # The best of today on top; labels that would touch move apart.
     order = sorted(found, key=lambda method: y(found[method][-1][2]))
-    heights = _apart([y(found[method][-1][2]) for method in order], height - _BOTTOM)
+    heights = apart([y(found[method][-1][2]) for method in order], _ROW, height - _BOTTOM)
     lines = []
     for index, (method, label_y) in enumerate(zip(order, heights, strict=True)):
         points = tuple(
@@ -112,8 +111,7 @@ def _time(record: Record) -> float:
 
 
 def _told(title: str, record: Record, score: float, measure: Measure) -> str:
-    value = f"{number(score, measure.digits)} {measure.unit}".rstrip()
-    return f"{title}, published {record.published[:10]}: {measure.title} {value}"
+    return f"{title}, published {record.published[:10]}: {measure.title} {quantity(score, measure)}"
 
 
 def _ticks(places: dict[str, float]) -> tuple[tuple[float, str], ...]:
@@ -123,15 +121,3 @@ def _ticks(places: dict[str, float]) -> tuple[tuple[float, str], ...]:
         if not kept or x - kept[-1][0] >= _TICK:
             kept.append((x, day[:10]))
     return tuple(kept)
-
-
-def _apart(heights: Sequence[float], bottom: float) -> list[float]:
-    """Return sorted coordinates at least a line of text apart, none below the bottom."""
-    placed: list[float] = []
-    for height in heights:
-        placed.append(max(height, placed[-1] + _ROW) if placed else height)
-    limit = bottom
-    for index in reversed(range(len(placed))):
-        placed[index] = round(min(placed[index], limit), 1)
-        limit = placed[index] - _ROW
-    return placed

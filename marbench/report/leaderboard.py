@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from marbench.metrics.conventions import CONVENTIONS
+from marbench.report.axes import FULL_WIDTHS, at_widths
 from marbench.report.benchmark import Benchmark
 from marbench.report.entries import reference_device
 from marbench.report.example import SHARE_FILE, write_example
@@ -21,7 +22,6 @@ from marbench.report.tables import expected_cases
 __all__ = ["PAGE", "group_headings"]
 
 DATA_FILE = "results.parquet"
-_CHART_WIDTHS = {"wide": 900, "narrow": 350}
 
 
 def group_headings(benchmark: Benchmark) -> list[dict[str, str]]:
@@ -57,8 +57,7 @@ def _board_data(board: Standings) -> dict[str, Any]:
 def _charts(findings: Findings, board: Standings) -> dict[str, RankChart]:
     """Return the rank chart of a board for wide and for narrow windows."""
     compared = group_comparisons(findings.benchmark, board)
-    drawn = {kind: rank_chart(board, findings.entries, compared, width) for kind, width in _CHART_WIDTHS.items()}
-    return {kind: chart for kind, chart in drawn.items() if chart is not None}
+    return at_widths(lambda width: rank_chart(board, findings.entries, compared, width), FULL_WIDTHS)
 
 
 def _columns(findings: Findings) -> list[tuple[str, str, bool]]:

@@ -10,7 +10,7 @@ from marbench.report.failures import failures
 from marbench.report.findings import Findings
 from marbench.report.formats import MISSING
 from marbench.report.page import Output, Page
-from marbench.report.pictures import method_images, write_panels
+from marbench.report.pictures import method_images, named_pictures, write_panels
 from marbench.report.training import training_facts
 from marbench.report.years import year_charts
 
@@ -86,8 +86,8 @@ def _pictures(findings: Findings, output: Output) -> tuple[str, tuple[int, ...],
     case_id, chosen = list(findings.shown.items())[len(findings.shown) // 2]
     stored = chosen.stored
     corrected = method_images(findings, case_id, stored.truth.shape, findings.corrections(findings.methods))
-    # Any method may be called uncorrected.
-    images = {"uncorrected": stored.uncorrected, **{f"method {method}": image for method, image in corrected.items()}}
+    images = named_pictures(stored, corrected)
+    del images["truth"]
     (_, raw), *panels = write_panels(case_id, stored, images, {}, output)
     files = {method: file for method, (_, file) in zip(corrected, panels, strict=True)}
     return case_id, stored.truth.shape, files | dict.fromkeys(findings.benchmark.uncorrected, raw)

@@ -20,6 +20,8 @@ __all__ = [
     "body_frame",
     "frame_of",
     "method_images",
+    "named_pictures",
+    "picture_key",
     "png",
     "windowed",
     "write_panels",
@@ -41,6 +43,17 @@ def method_images(
     folders, versions = findings.pictures[case_id], findings.benchmark.versions
     images = ((method, read_method(folders, method, versions[method], shape, findings.note)) for method in methods)
     return {method: image for method, image in images if image is not None}
+
+
+def picture_key(method: str) -> str:
+    """Return the key of a method's picture among those of a case: any method may be called truth, or uncorrected."""
+    return f"method {method}"
+
+
+def named_pictures(case: StoredCase, images: Mapping[str, NDArray[np.int16]]) -> dict[str, NDArray[np.int16]]:
+    """Return all pictures of a case by their keys: truth, uncorrected, then those of methods."""
+    corrected = {picture_key(method): image for method, image in images.items()}
+    return {"truth": case.truth, "uncorrected": case.uncorrected, **corrected}
 
 
 def body_frame(case: StoredCase) -> tuple[int, int, int, int]:

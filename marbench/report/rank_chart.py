@@ -10,7 +10,7 @@ import numpy as np
 from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark
 from marbench.report.entries import Entry
-from marbench.report.formats import number
+from marbench.report.formats import quantity
 from marbench.report.labels import beside
 from marbench.report.standings import Standings
 from marbench.report.stats import Comparison, bootstrap_means, compare
@@ -151,5 +151,5 @@ def _name(group: int) -> str:
 def _told(result: Comparison, index: int, measure: Measure) -> str:
     low, high = result.rank_interval[index]
     interval = f" (95 % interval {low}–{high})" if result.decides else ""
-    mean = f"{number(float(result.mean[index]), measure.digits)} {measure.unit}".rstrip()
+    mean = quantity(float(result.mean[index]), measure)
     return f"rank {result.rank[index]}{interval}, {measure.title} {mean}"

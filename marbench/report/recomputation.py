@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from marbench.bench.options import Progress
+from marbench.bench.outcome import describe
 from marbench.bench.plan import Task, Unit
 from marbench.bench.work import Conditions, Result, Session, Work, do
 from marbench.cases.case import Case
@@ -20,7 +21,7 @@ from marbench.cases.digest import case_digest, digests_agree
 from marbench.cases.sources import CaseSource
 from marbench.errors import MarbenchError, StoreError
 from marbench.machine.files import find_files
-from marbench.machine.text import clean, counted
+from marbench.machine.text import clean, clean_line, counted
 from marbench.method.discovery import discover
 from marbench.method.request import FittedMethod, parse_methods
 from marbench.metrics.fidelity import Mask
@@ -44,6 +45,7 @@ _STEPS, _ROUNDINGS, _TRIES, _SINGLE = 2, 6, 4, 1e-6
 _APART = 2
 # What part of a region's pixels, or of a trace's rays, may be others there: thresholds cut its edge.
 _EDGE = 0.02
+_WORDS = 400
 _PICTURES = ("truth", "uncorrected", "sinogram", "truth_sinogram")
 # A call that ends so may go well elsewhere: it is a matter of time, memory, packages or hardware.
 _OF_THE_MACHINE = ("timeout", "oom", "crashed", "unavailable")
@@ -65,6 +67,11 @@ def recomputed(
     progress : Progress
     proved : set
         To it (method, case id) of the results are added that were scored from their pictures.
+
+    Raises
+    ------
+    MarbenchError
+        There is not enough memory for a case.
     """
     rows: dict[str, list[Row]] = {}
     for row in run.rows.to_dict("records"):
@@ -81,11 +88,20 @@ def recomputed(
     scored: list[str] = []
     progress.begin("Simulating again", len(chosen))
     for position in chosen:
-        case = suite[position]
-        good = [row for row in rows[case.id] if row["status"] == "ok"]
-        others += _other_case(case, good)
-        if case.id in pictured:
-            scored += _other_pictures(run, case, good, proved)
+        case_id = suite.case_keys[position].case_id
+        try:
+            case = suite[position]
+            scorer = Scorer(case, measures_of(run.spec.metrics.conventions), run.spec)
+        except Exception as error:
+            failure = describe(error)
+            if failure.status == "oom":  # which says nothing of the rows
+                raise MarbenchError(f"{case_id} cannot be made on this machine: {failure.message}") from error
+            others.append(clean_line(f"{case_id} cannot be made: {failure.message}", _WORDS))
+        else:
+            good = [row for row in rows[case_id] if row["status"] == "ok"]
+            others += _other_case(case, good)
+            if case_id in pictured:
+                scored += _other_pictures(run, case, scorer, good, proved)
         progress.advance()
     yield found("cases", others, f"{len(chosen)} of {len(known)} simulated again", bool(chosen))
     total = int((run.rows["status"] == "ok").sum())
@@ -106,10 +122,11 @@ def _other_case(case: Case, rows: Sequence[Row]) -> Iterator[str]:
                 yield f"{case.id}: {row['method']} says {name} = {told}, and it is {value}"
 
 
-def _other_pictures(run: Run, case: Case, rows: Sequence[Row], proved: set[tuple[str, str]]) -> Iterator[str]:
+def _other_pictures(
+    run: Run, case: Case, scorer: Scorer, rows: Sequence[Row], proved: set[tuple[str, str]]
+) -> Iterator[str]:
     """Yield for each picture what is wrong with it or with its scores; an empty text where nothing is."""
     folder = run.folder / "images" / case.id
-    scorer = Scorer(case, measures_of(run.spec.metrics.conventions), run.spec)
     try:
         stored = load_case(folder / CASE_FILE)
         if not _same_case(stored, case):

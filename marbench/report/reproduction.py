@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -373,7 +374,8 @@ def _too_few(claims: Sequence[Claim]) -> list[str]:
 def _compare_times(run: Run, content: Mapping[str, Any], notes: list[str]) -> Comparison:
     rows, timings = content["rows"], run.timings
     if timings.empty:
-        raise StoreError(f"The run in {run.folder} holds no timings. Take them: marbench time --out {run.folder}")
+        where = shlex.quote(str(run.folder))
+        raise StoreError(f"The run in {run.folder} holds no timings. Take them: marbench time --out {where}")
     own = _on_one_machine(timings, _labels(content))
     machine = own.iloc[-1]
     median = own.groupby("method")["seconds"].median()

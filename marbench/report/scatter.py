@@ -7,16 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from marbench.report.axes import Axis, linear_axis
+from marbench.report.axes import WIDTHS, Axis, linear_axis
 from marbench.report.labels import cut, text_width
 
-__all__ = ["NARROW", "WIDTH", "Point", "Scatter", "pareto_front", "scatter"]
+__all__ = ["Point", "Scatter", "pareto_front", "scatter"]
 
-WIDTH, NARROW = 760, 350
-_HEIGHTS = {WIDTH: 440, NARROW: 320}
+_HEIGHTS = {WIDTHS["wide"]: 440, WIDTHS["narrow"]: 320}
 _LEFT, _TOP, _BOTTOM = 56, 14, 46
 # Beside the plot: room for labels of the points at its end, but for the edge.
-_RIGHTS = {WIDTH: 80, NARROW: 30}
+_RIGHTS = {WIDTHS["wide"]: 80, WIDTHS["narrow"]: 30}
 _EDGE = 6
 _CHARACTER, _LINE, _LONGEST = 6.6, 14, 28
 # Half a mark, and where a label may stand: aside, and down from the middle of its mark; the first that is free.
@@ -77,7 +76,7 @@ def scatter(
     points: Sequence[Point],
     axis: Callable[[Sequence[float], float, float], Axis],
     higher_is_better: bool = True,
-    width: int = WIDTH,
+    width: int = WIDTHS["wide"],
 ) -> Scatter | None:
     """Return the drawing of points with finite scores, at places that the axis can show; None without any."""
     if not points:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from marbench.metrics.measure import Measure
-from marbench.report.axes import Axis, linear_axis
+from marbench.report.axes import WIDTHS, Axis, linear_axis
 from marbench.report.formats import signed
-from marbench.report.labels import CHARACTER, cut, text_width
+from marbench.report.labels import CHARACTER, apart, cut, text_width
 from marbench.report.rank_chart import RankLine, RankPoint, look
 from marbench.report.shift import AxisTable, Change, ShiftTables
 
@@ -18,7 +18,7 @@ __all__ = ["ShiftChart", "shift_chart"]
 
 _LEFT, _TOP, _BOTTOM, _ROW = 46, 14, 42, 15
 _LEAST_HEIGHT = 230
-_LONGEST = {"wide": 38, "narrow": 12}
+_LONGEST = {WIDTHS["wide"]: 38, WIDTHS["narrow"]: 12}
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,13 @@ class ShiftChart:
     lines: tuple[RankLine, ...]
 
 
-def shift_chart(tables: ShiftTables, table: AxisTable, width: int, kind: str) -> ShiftChart | None:
+def shift_chart(tables: ShiftTables, table: AxisTable, width: int) -> ShiftChart | None:
     """Draw an axis; None where no method has two points.
 
     Parameters
     ----------
     width : int
-        Of the view box. At its own width text is 12 px high.
-    kind : {"wide", "narrow"}
+        Of the view box, one of `WIDTHS`.
     """
     drawn = {
         method: [cell.changes[0] if cell.changes and math.isfinite(cell.changes[0].mean) else None for cell in cells]
@@ -55,7 +54,7 @@ def shift_chart(tables: ShiftTables, table: AxisTable, width: int, kind: str) ->
     drawn = {method: changes for method, changes in drawn.items() if sum(change is not None for change in changes) > 1}
     if not drawn:
         return None
-    titles = {method: cut(tables.base.entries[method].title, _LONGEST[kind]) for method in drawn}
+    titles = {method: cut(tables.base.entries[method].title, _LONGEST[width]) for method in drawn}
     right = width - min(0.4 * width, CHARACTER * max(map(text_width, titles.values())) + 24)
     step = (right - _LEFT - 40) / max(1, len(table.points) - 1)
     names = [point.label for point, _, _ in table.points]
@@ -65,7 +64,7 @@ def shift_chart(tables: ShiftTables, table: AxisTable, width: int, kind: str) ->
     y = linear_axis([value for changes in drawn.values() for value in _extent(changes)], bottom, _TOP)
     places = [round(_LEFT + 20 + index * step, 1) for index in range(len(table.points))]
     lasts = [next(change for change in reversed(changes) if change) for changes in drawn.values()]
-    labels = _apart([y(change.mean) for change in lasts], bottom)
+    labels = apart([y(change.mean) for change in lasts], _ROW, bottom)
     lines = [
         replace(_line(tables, table, method, changes, places, y, label), title=titles[method])
         for (method, changes), label in zip(drawn.items(), labels, strict=True)
@@ -108,17 +107,3 @@ def _told(change: Change, measure: Measure) -> str:
 def _extent(changes: Sequence[Change | None]) -> list[float]:
     """Return the values that a line takes, with the ends of its bars."""
     return [value for change in changes if change for value in (0.0, change.mean, *(change.ends or ()))]
-
-
-def _apart(wanted: Sequence[float], lowest: float) -> list[float]:
-    """Return the heights of labels that stand near where they should, a line apart."""
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
-    heights = [0.0] * len(wanted)
-    free = -math.inf
-    for index in order:
-        heights[index] = free = max(wanted[index], free + _ROW)
-    limit = lowest
-    for index in reversed(order):
-        heights[index] = min(heights[index], limit)
-        limit = heights[index] - _ROW
-    return [round(height, 1) for height in heights]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from marbench.bench.shift import ShiftRun
-from marbench.report.explorer_charts import NARROW, WIDTH
+from marbench.report.axes import at_widths
 from marbench.report.page import Output
 from marbench.report.pages import render, write_assets
 from marbench.report.shift import shift_csv, shift_tables
@@ -18,7 +18,7 @@ __all__ = ["render_shift"]
 _CSV = "shift.csv"
 
 
-def render_shift(shift: ShiftRun, out: Path, note: Callable[[str], None] = lambda _: None) -> Path:
+def render_shift(shift: ShiftRun, out: Path) -> Path:
     """Write the pages of all runs and, in ``out``, the one that compares them; return that one's path.
 
     Raises
@@ -27,15 +27,11 @@ def render_shift(shift: ShiftRun, out: Path, note: Callable[[str], None] = lambd
         The pages cannot be written.
     """
     for run in shift.runs:
-        render(run.folder, note=note)
+        render(run.folder)
     tables, output = shift_tables(shift), Output(out)
     write_assets(output)
     output.write(_CSV, shift_csv(tables))
-    widths = {"wide": WIDTH, "narrow": NARROW}
-    charts = {
-        table.axis.name: {kind: shift_chart(tables, table, width, kind) for kind, width in widths.items()}
-        for table in tables.axes
-    }
+    charts = {table.axis.name: at_widths(partial(shift_chart, tables, table)) for table in tables.axes}
     output.write("index.html", render_template("shift.html", tables=tables, charts=charts, csv=_CSV, root=""))
     output.close()
     return out / "index.html"

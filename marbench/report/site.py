@@ -58,7 +58,8 @@ def publish(
 ) -> Path:
     """Add runs to a site, and return the path of its ``index.html``. What was published before stays.
 
-    A run that the site has already, by its content, is not added again. Where anything fails, nothing is added.
+    A run that the site has already, by its content, is not added again; where what it has of it was damaged or removed,
+    that is mended, and its date stays. Where anything fails, nothing is added.
 
     Parameters
     ----------
@@ -142,15 +143,15 @@ class _Publication:
             raise
 
     def _add(self, submission: Submission, date: str) -> str:
-        """Write a run and its pages, record it, and return its benchmark."""
-        for record in self.state.runs:
-            if record.id == submission.id:
-                return record.benchmark
+        """Write a run and its page, record it, and return its benchmark. What is there and whole stays as it is."""
+        known = next((record for record in self.state.runs if record.id == submission.id), None)
+        if known is not None and self._is_whole(known):
+            return known.benchmark
         target = self.staging / "runs" / submission.id
         submission.write(target, self.note)
         (copied,) = gather([open_run(target)])
         findings = Findings(copied)
-        record = Record(
+        record = known or Record(
             id=submission.id,
             benchmark=copied.slug,
             published=date,
@@ -162,16 +163,27 @@ class _Publication:
         facts = {"record": record, "benchmark": copied, "measures": shown, "expected": expected_cases(copied)}
         page = render_template("run.html", **facts, root="../../")
         write_atomically(target / "index.html", page.encode(errors="replace"))
-        self.state.runs.append(record)
+        if known is None:
+            self.state.runs.append(record)
         return record.benchmark
+
+    def _is_whole(self, record: Record) -> bool:
+        try:
+            return Submission.of(self._folder(record)).id == record.id
+        except StoreError:
+            return False
+
+    def _folder(self, record: Record) -> Path:
+        """Return where a run lies: one that is published now beside the site still."""
+        new = self.staging / "runs" / record.id
+        return new if new.is_dir() else within(self.site, f"runs/{record.id}/report").parent
 
     def _runs(self, slug: str) -> tuple[list[Record], list[Run]]:
         """Return the published runs of a benchmark, as recorded and as they lie there."""
         records, runs = [record for record in self.state.runs if record.benchmark == slug], []
         for record in records:
-            new = self.staging / "runs" / record.id
             try:
-                runs.append(open_run(new if new.is_dir() else within(self.site, f"runs/{record.id}/report").parent))
+                runs.append(open_run(self._folder(record)))
             except StoreError as error:
                 self.note(f"The run {record.id} is left out of its leaderboard: {error}")
         return records, runs

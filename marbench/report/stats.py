@@ -21,6 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "EXACT_PATIENTS",
+    "LEVEL",
+    "RESAMPLES",
     "Comparison",
     "bootstrap_means",
     "can_differ",
@@ -217,7 +220,7 @@ def bootstrap_means(values: Floats, patients: Integers, resamples: int = RESAMPL
     return means
 
 
-def paired_test(values: Floats, patients: Integers, best: int, seed: int = 0) -> Floats:
+def paired_test(values: Floats, patients: Integers, best: int) -> Floats:
     """Return adjusted p-values of the differences of means over cases against one row, the best.
 
     The sign-flip permutation test with the patient as the unit (Fisher, The Design of Experiments (1935) §21): were two
@@ -237,12 +240,10 @@ def paired_test(values: Floats, patients: Integers, best: int, seed: int = 0) ->
     patients : int array ``(cases,)``
     best : int
         The row that all others are compared with, of the best mean; its own p is 1.
-    seed : int
-        Of the exchanges that are drawn.
     """
     others = np.arange(len(values)) != best
     p = np.ones(len(values))
-    p[others] = _sign_flip_p(_patient_sums(values, values[best], patients)[others], seed) * comparisons(len(values))
+    p[others] = _sign_flip_p(_patient_sums(values, values[best], patients)[others]) * comparisons(len(values))
     return np.minimum(p, 1.0)
 
 
@@ -259,13 +260,13 @@ def holm(p: Floats) -> Floats:
     return adjusted
 
 
-def interval(samples: NDArray[np.floating], level: float = LEVEL) -> Floats:
-    """Return the percentile interval of samples along the first axis; ``(…, 2)``.
+def interval(samples: NDArray[np.floating]) -> Floats:
+    """Return the 95 % percentile interval of samples along the first axis; ``(…, 2)``.
 
     The ends are samples themselves, so that infinities stay infinities and ranks stay whole. Samples that are no number
     are left out; of a column that has no other both ends are NaN.
     """
-    tails = [(1 - level) / 2, (1 + level) / 2]
+    tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice")
         ends: Floats = np.nanquantile(samples, tails, axis=0, method="inverted_cdf")
@@ -303,26 +304,26 @@ def _by_patient(values: Floats, patients: Integers) -> Floats:
     return np.stack([np.bincount(patients, row) for row in values])
 
 
-def _sign_flip_p(sums: Floats, seed: int) -> Floats:
+def _sign_flip_p(sums: Floats) -> Floats:
     """Return the two-sided p-value of each row of D_p; 1 where nothing differs."""
     count, total = sums.shape[1], sums.sum(axis=1)
     # Sums in another order differ in their last digits: what is equal but for those is as large.
     limit = np.abs(total) - 1e-9 * np.abs(sums).sum(axis=1)
     tried = as_large = 0 if count <= EXACT_PATIENTS else 1
-    for exchanged in _exchanges(count, seed):
+    for exchanged in _exchanges(count):
         # Σ s D = Σ D − 2 Σ D over the patients in whom the names are exchanged
         as_large = as_large + (np.abs(total - 2 * (exchanged @ sums.T)) >= limit).sum(axis=0)
         tried += len(exchanged)
     return np.asarray(as_large / tried, dtype=np.float64)
 
 
-def _exchanges(count: int, seed: int) -> Iterator[Floats]:
+def _exchanges(count: int) -> Iterator[Floats]:
     """Yield blocks ``(size, count)`` of 1 where names are exchanged, else 0: every pattern, or a seeded drawing."""
     if count <= EXACT_PATIENTS:
         patterns = np.arange(2**count)[:, None]
         yield ((patterns >> np.arange(count)) & 1).astype(np.float64)
         return
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     block = max(1, _BLOCK // count)
     for start in range(0, RESAMPLES, block):
         yield rng.integers(0, 2, size=(min(block, RESAMPLES - start), count), dtype=np.int8).astype(np.float64)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from marbench.report.axes import log_axis
+from marbench.report.axes import at_widths, log_axis
 from marbench.report.benchmark import Benchmark, natural_key
 from marbench.report.entries import Entry
 from marbench.report.findings import Findings
 from marbench.report.formats import duration, tick_time
 from marbench.report.page import Output, Page
-from marbench.report.scatter import NARROW, WIDTH, Point, Scatter, scatter
+from marbench.report.scatter import Point, Scatter, scatter
 from marbench.report.standings import Standings
 
 __all__ = ["PAGE", "timing_table"]
@@ -67,9 +67,7 @@ def _charts(rows: list[dict[Any, Any]], methods: Mapping[str, Entry], board: Sta
         if label in board.ranked and row["median"] > 0 and math.isfinite(row["median"]) and math.isfinite(score):
             entry = methods[label]
             points.append(Point(entry.title, float(row["median"]), score, entry.learned, entry.baseline))
-    widths = {"wide": WIDTH, "narrow": NARROW}
-    drawn = {kind: scatter(points, log_axis, measure.higher_is_better, width) for kind, width in widths.items()}
-    return {kind: chart for kind, chart in drawn.items() if chart is not None}
+    return at_widths(lambda width: scatter(points, log_axis, measure.higher_is_better, width))
 
 
 PAGE = Page("timing", "Timing", _build)

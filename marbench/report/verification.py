@@ -13,7 +13,7 @@ from marbench.cases.info import CaseKey
 from marbench.cases.opening import open_cases
 from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import find_files, writable_folder, write_atomically
-from marbench.machine.text import clean_line, counted
+from marbench.machine.text import clean_line, counted, said_by
 from marbench.metrics.measure import measures_of
 from marbench.report.archive import Manifest, unpack
 from marbench.report.recomputation import ALIKE, recomputed
@@ -28,9 +28,10 @@ from marbench.spec import Spec
 __all__ = ["verify"]
 
 _PIXELS, _RAYS, _SLICES = 1024, 2**22, 20_000
+_WORDS = 400
 
 
-def verify(archive: Path, progress: Progress, cases: int = 3, out: Path | None = None) -> Verdict:
+def verify(archive: Path, progress: Progress, cases: int, out: Path | None = None) -> Verdict:
     """Say whether an archive holds what it says, without believing any of it.
 
     Parameters
@@ -48,7 +49,9 @@ def verify(archive: Path, progress: Progress, cases: int = 3, out: Path | None =
     Raises
     ------
     StoreError
-        There is no such file, or ``out`` is there already or cannot be written.
+        There is no such file, ``out`` is there already, or there is no room for what is unpacked.
+    MarbenchError
+        There is not enough memory for a case.
     """
     if not archive.is_symlink() and not archive.exists():
         raise StoreError(f"There is no file {archive}.")
@@ -56,20 +59,31 @@ def verify(archive: Path, progress: Progress, cases: int = 3, out: Path | None =
         raise StoreError(f"{out} is there already. Choose a new folder for --out.")
     if out is not None:
         writable_folder(out.parent)
-    with tempfile.TemporaryDirectory(dir=out.parent if out else None, prefix=".verifying-") as place:
-        folder = Path(place) / "run"
-        try:
-            manifest = unpack(archive, folder)
-            run = open_run(folder)
-        except StoreError as error:
-            return Verdict((Check("archive", "wrong", str(error).replace(str(folder), "the run")),))
-        checks, proved = list(_looked_at(run, manifest)), set[tuple[str, str]]()
-        if Verdict(tuple(checks)).good:  # else there is nothing to compare with
-            checks += _compared(run, progress, cases, proved)
-        verdict = Verdict(tuple(checks))
-        if out is not None and verdict.good:
-            _mark(run, proved)
-            folder.rename(out)
+    try:
+        with tempfile.TemporaryDirectory(dir=out.parent if out else None, prefix=".verifying-") as place:
+            return _verdict(archive, Path(place) / "run", progress, cases, out)
+    except OSError as error:  # a full disk, say
+        where = out.parent if out else "the folder for temporary files"
+        raise StoreError(
+            f"{archive} cannot be unpacked in {where}: {said_by(error)}. That says nothing of the archive. Free space, "
+            "or choose --out on another disk."
+        ) from error
+
+
+def _verdict(archive: Path, folder: Path, progress: Progress, cases: int, out: Path | None) -> Verdict:
+    try:
+        manifest = unpack(archive, folder)
+        run = open_run(folder)
+    except StoreError as error:
+        said = str(error).replace(str(folder), "the run")
+        return Verdict((Check("archive", "wrong", clean_line(said, _WORDS)),))
+    checks, proved = list(_looked_at(run, manifest)), set[tuple[str, str]]()
+    if Verdict(tuple(checks)).good:  # else there is nothing to compare with
+        checks += _compared(run, progress, cases, proved)
+    verdict = Verdict(tuple(checks))
+    if out is not None and verdict.good:
+        _mark(run, proved)
+        folder.rename(out)
     return verdict
 
 

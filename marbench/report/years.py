@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from marbench.report.axes import year_axis
+from marbench.report.axes import at_widths, year_axis
 from marbench.report.findings import Findings
-from marbench.report.scatter import NARROW, WIDTH, Point, Scatter, scatter
+from marbench.report.scatter import Point, Scatter, scatter
 from marbench.report.standings import Standings
 
 __all__ = ["year_charts", "year_points"]
@@ -35,6 +35,5 @@ def year_charts(findings: Findings, board: Standings | None) -> dict[str, Scatte
     points = year_points(findings, board) if board else ()
     if board is None or len({point.at for point in points}) < 2:
         return {}
-    higher, widths = board.measures[0].higher_is_better, {"wide": WIDTH, "narrow": NARROW}
-    drawn = {kind: scatter(points, year_axis, higher, width) for kind, width in widths.items()}
-    return {kind: chart for kind, chart in drawn.items() if chart is not None}
+    higher = board.measures[0].higher_is_better
+    return at_widths(lambda width: scatter(points, year_axis, higher, width))

@@ -1,4 +1,4 @@
-"""Which rows may stand side by side: those whose cases were the same data.
+"""Which rows may stand side by side: those whose cases were the same data, and are not only said to exist.
 
 A case is known by its id, which says what it is called, and by its digest, which says what it was. Rows of one case
 whose digests differ were computed on other slices, other implants or another simulation: their scores do not compare.
@@ -12,9 +12,10 @@ from typing import Any
 import pandas as pd
 
 from marbench.cases.digest import digests_agree
+from marbench.machine.text import counted, few
 from marbench.results.rows import KEY_COLUMNS, PROOFS, PROPERTY_COLUMNS
 
-__all__ = ["admit", "agree"]
+__all__ = ["admit", "agree", "of_proven_cases"]
 
 _SHOWN = 3
 
@@ -41,10 +42,9 @@ def admit(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     problems = []
     for method, part in bad.groupby("method", observed=True):
         cases = part["case_id"].unique().tolist()
-        few = f"{', '.join(map(str, cases[:_SHOWN]))}{' …' if len(cases) > _SHOWN else ''}"
         problems.append(
             f"{len(part)} rows of {method} are refused: they were computed on other data than most of the best proven "
-            f"rows of these cases ({few}). Run {method} again on this benchmark's data."
+            f"rows of these cases ({few(cases, _SHOWN)}). Run {method} again on this benchmark's data."
         )
     return rows.drop(index=bad.index), problems
 
@@ -61,6 +61,25 @@ def agree(rows: pd.DataFrame) -> pd.DataFrame:
         best = told[known].drop_duplicates("case_id").set_index("case_id")
         agreed |= {name: rows[name].where(~known, rows["case_id"].map(best[name])) for name in columns}
     return rows.assign(**agreed)
+
+
+def of_proven_cases(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of cases that more is known of than what somebody says, and a note on the others.
+
+    A single reported row of one more case, which may not exist, would leave every method that ran here incomplete.
+    Where nothing ran here, or on a part of the cases only, there is nothing to protect, and all cases count.
+    """
+    ran = rows["case_id"].isin(rows.loc[rows["evidence"] == "run here", "case_id"])
+    known = rows["case_id"].isin(rows.loc[rows["evidence"] != "reported", "case_id"])
+    if rows.loc[ran, "case_id"].nunique() <= rows.loc[~known, "case_id"].nunique():
+        return rows, []
+    notes = [
+        f"{counted(len(part), 'row')} of {method}, only reported, left out: of cases that nothing was run on or scored "
+        f"on here ({part['case_id'].iloc[0]}{' …' if len(part) > 1 else ''}). Run a method on these cases, or report "
+        "that run alone."
+        for method, part in rows[~known].groupby("method", observed=True)
+    ]
+    return rows[known], notes
 
 
 def _others(digests: pd.Series[str], heard: Counter[str]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from marbench.machine.files import find_files, read_file
-from marbench.machine.text import clean, clean_line
+from marbench.machine.text import clean, clean_line, said_by
 from marbench.method.card import MethodCard
 from marbench.results.rows import LARGEST_INTEGER
 
@@ -89,7 +89,7 @@ def read_lines(folder: Path, name: str, problems: list[str]) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        problems.append(f"{name} is skipped: {error.strerror}")
+        problems.append(f"{name} is skipped: {said_by(error)}")
         return []
     # Not splitlines(): a form feed or a line separator inside a command ends no line.
     lines = (clean_line(line, _LINE) for line in text.split("\n")[:_LINES])
@@ -106,8 +106,7 @@ def _objects(folder: Path, pattern: str, problems: list[str]) -> list[tuple[Path
             if not isinstance(content, dict):
                 raise ValueError("expected a JSON object")
         except (OSError, ValueError, RecursionError) as error:
-            told = error.strerror if isinstance(error, OSError) and error.strerror else error
-            problems.append(f"{path.parent.name}/{path.name} is skipped: {told}")
+            problems.append(f"{path.parent.name}/{path.name} is skipped: {said_by(error)}")
         else:
             contents.append((path, content))
     return contents

@@ -26,8 +26,9 @@ from marbench.results.rows import Key
 
 if TYPE_CHECKING:  # pages show pictures, and do without torch
     from marbench.cases.case import Case
+    from marbench.cases.sources import CaseSource
 
-__all__ = ["Gallery", "ImageChoice", "case_picture", "gallery_cases", "method_picture", "stored_case"]
+__all__ = ["Gallery", "ImageChoice", "case_picture", "gallery_cases", "method_picture", "stored_case", "wanted_cases"]
 
 ImageChoice = Literal["gallery", "all", "none"]
 
@@ -47,6 +48,13 @@ def gallery_cases(cases: Sequence[CaseKey], slices: Iterable[int]) -> frozenset[
     chosen = {order[position] for position in slices if position < len(order)}
     first = {(case.slice_id, case.size_group): case.case_id for case in reversed(cases) if case.slice_id in chosen}
     return frozenset(first.values())
+
+
+def wanted_cases(choice: ImageChoice, source: CaseSource, asked: Iterable[CaseKey]) -> frozenset[str]:
+    """Return the ids of the cases whose images are to be kept: the gallery's, all that are asked for, or none."""
+    if choice == "gallery":
+        return gallery_cases(source.case_keys, source.spec.report.gallery_slices)
+    return frozenset(case.case_id for case in asked) if choice == "all" else frozenset()
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ def stored_case(case: Case, regions: Mapping[str, NDArray[np.bool_]] | None = No
     )
 
 
-def case_picture(case: Case, regions: Mapping[str, NDArray[np.bool_]] | None = None) -> dict[str, bytes]:
+def case_picture(case: Case, regions: Mapping[str, NDArray[np.bool_]]) -> dict[str, bytes]:
     """Return the file of a case's pictures, see `stored_case`: name → content."""
     return {f"{case.id}/{CASE_FILE}": encode_case(stored_case(case, regions))}
 

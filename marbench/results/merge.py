@@ -22,16 +22,16 @@ import pandas as pd
 import pyarrow as pa
 
 from marbench.errors import StoreError
-from marbench.machine.files import find_files, read_file, safe_name, within, write_atomically
-from marbench.results.admission import admit
+from marbench.machine.files import find_files, safe_name, within, write_atomically
+from marbench.results.admission import admit, of_proven_cases
 from marbench.results.descriptions import COMMANDS, NOTICES, description
 from marbench.results.part_file import Kind, Piece, encode, join
 from marbench.results.parts import usable_pieces
 from marbench.results.pictures import CASE_FILE, encode_case, encode_image, image_file, load_case, load_image
-from marbench.results.rows import PROOFS
 from marbench.results.store import Run, open_run
-from marbench.spec import PROTOCOL, Spec
-from marbench.spec_file import spec_toml
+from marbench.results.versions import leading_versions
+from marbench.spec import Spec
+from marbench.spec_file import refuse_other_rules, spec_toml
 
 __all__ = ["merge_runs"]
 
@@ -41,8 +41,8 @@ _KINDS: tuple[Kind, ...] = ("results", "timing")
 def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
     """Write the union of runs into a new folder, and return what a reader has to know of it.
 
-    The folder appears at once, when everything is in it. Where a method was run in several versions, the best proven
-    one counts, of equals that of the last-named run, and the rows of the others stay beside it.
+    The folder appears at once, when everything is in it. Where a method was run in several versions, one counts (see
+    `leading_versions`), and the rows of the others stay beside it.
 
     Parameters
     ----------
@@ -62,16 +62,17 @@ def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
         raise StoreError(f"{out} is there already. Merge into a new folder, and remove that one if it is not needed.")
     runs = [open_run(folder) for folder in folders]
     for run in runs:
-        _refuse_other_rules(run)
+        refuse_other_rules(run.folder, run.spec, "Run its methods again.")
     _refuse_other_benchmark(runs)
     _refuse_other_cases(runs)
     # What comes later counts: no card, machine or picture of an archive takes the place of what was run here.
     runs.sort(key=lambda run: run.proof)
+    versions = _versions(runs)
     # Beside the target, so that one rename puts everything in place.
     staging = out.parent / f".{out.name}.{secrets.token_hex(4)}.merging"
     try:
         # Rows are synced to the disk, pictures not: those can be made again.
-        for name, content in _files(runs):
+        for name, content in _files(runs, versions):
             write_atomically(within(staging, name), content, durable=not name.startswith("images/"))
         try:
             staging.rename(out)
@@ -79,21 +80,7 @@ def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
             raise StoreError(f"{out} cannot be written: {error.strerror}. Nothing was merged.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return [*_other_versions(runs), *(problem for run in runs for problem in run.problems)]
-
-
-def _refuse_other_rules(run: Run) -> None:
-    """Raise StoreError where the rows of a run were computed under rules or from tables that this marbench has not."""
-    head = read_file(run.folder / "spec.toml", 2**22)[:200].decode(errors="replace")
-    stated = re.match(r"# marbench protocol (\d+), hash (\w+)", head)
-    # Written by hand, it states nothing, and only the hash of what stands in it counts.
-    if stated is None or stated[2] == run.spec.hash:
-        return
-    if int(stated[1]) != PROTOCOL:
-        what = f"protocol {stated[1]}, and this marbench has {PROTOCOL}: the simulation or a measure"
-    else:
-        what = f"the hash {stated[2][:12]}, which is {run.spec.hash[:12]} here: the patients, implants or tables"
-    raise StoreError(f"{run.folder} was filled under {what} changed between them. Run its methods again.")
+    return [*_other_versions(runs, versions), *(problem for run in runs for problem in run.problems)]
 
 
 def _refuse_other_benchmark(runs: Sequence[Run]) -> None:
@@ -130,7 +117,7 @@ def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
 
 def _refuse_other_cases(runs: Sequence[Run]) -> None:
     """Raise StoreError where runs have the same case ids of other data."""
-    rows = pd.concat([run.rows.assign(_run=number) for number, run in enumerate(runs)], ignore_index=True)
+    rows = _rows(runs)
     # Within a folder the rows of the minority are left out; between folders nobody can say which data were meant.
     admitted, problems = admit(rows)
     if problems:
@@ -139,7 +126,7 @@ def _refuse_other_cases(runs: Sequence[Run]) -> None:
         raise StoreError(f"The cases in {names} were computed on other data than in the other runs. {problems[0]}")
 
 
-def _files(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
+def _files(runs: Sequence[Run], versions: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
     """Yield the files of the merged run: name → content."""
     spec = runs[-1].spec
     yield "spec.toml", spec_toml(spec).encode()
@@ -152,19 +139,18 @@ def _files(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
             yield f"{kind}/{created}-merged.parquet", encode(kind, spec.hash, created, join(ordered, kind), ordered)
     for host, facts in {host: facts for run in runs for host, facts in run.hosts.items()}.items():
         yield f"hosts/{host}.json", description(facts)
-    for label, card in _cards(runs).items():
+    for label, card in _cards(runs, versions).items():
         yield f"methods/{safe_name(label)}.json", description(card)
     texts = {COMMANDS: [run.commands for run in runs], NOTICES: [run.notices for run in runs]}
     for name, parts in texts.items():
         if lines := dict.fromkeys(line for part in parts for line in part):
             yield name, "\n".join([*lines, ""]).encode()
-    yield from _pictures(runs)
+    yield from _pictures(runs, versions)
 
 
-def _cards(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+def _cards(runs: Sequence[Run], versions: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return label → card of the version that counts. A run that was killed as it began has the card of another one."""
     # Without a card the newest rows would count, whichever run they are of.
-    versions = _versions(runs)
     bare = {label: {"label": label, "method_hash": version} for label, version in versions.items()}
     found = ((label, card) for run in runs for label, card in run.cards_of(versions).items())
     return bare | {label: bare.get(label, {}) | card for label, card in found}
@@ -182,9 +168,8 @@ def _named(piece: Piece) -> Piece:
     return replace(piece, name=f"{piece.created}-{digest}.parquet")
 
 
-def _pictures(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
+def _pictures(runs: Sequence[Run], versions: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
     """Yield the pictures of the cases and of the versions that count, each from the last run that has it whole."""
-    versions = _versions(runs)
     done: set[str] = set()
     for run in reversed(runs):
         known = set(run.rows["case_id"])
@@ -211,26 +196,25 @@ def _pictures(runs: Sequence[Run]) -> Iterator[tuple[str, bytes]]:
 
 
 def _versions(runs: Sequence[Run]) -> dict[str, str]:
-    """Return label → hash of the version that counts: the best proven one, of equals that of the last-named run."""
-    found: dict[str, tuple[int, str]] = {}
-    for run in runs:
-        for label, rows in run.rows.groupby("method", observed=True):
-            # A version is as well proven as its weakest row.
-            proof = min(map(PROOFS.index, rows["evidence"].unique()))
-            if proof >= found.get(str(label), (0, ""))[0]:
-                found[str(label)] = (proof, str(rows["method_hash"].iloc[0]))
-    return {label: version for label, (_, version) in found.items()}
+    """Return label → hash of the version that counts, as where the runs are reported beside each other."""
+    rows, _ = of_proven_cases(_rows(runs))
+    return leading_versions(rows, rows["_run"])
 
 
-def _other_versions(runs: Sequence[Run]) -> list[str]:
-    versions, others = _versions(runs), defaultdict(list)
+def _rows(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return the rows of all runs, with the place of its run."""
+    return pd.concat([run.rows.assign(_run=number) for number, run in enumerate(runs)], ignore_index=True)
+
+
+def _other_versions(runs: Sequence[Run], versions: Mapping[str, str]) -> list[str]:
+    others = defaultdict(list)
     for run in runs:
         # Of each run the version that its own card names; older ones in it were replaced there already.
         for (label, version), rows in run.rows.groupby(["method", "method_hash"], observed=True):
             if version != versions[str(label)]:
                 others[str(label)].append(f"{len(rows)} rows of {run.folder.name}")
     return [
-        f"{label} was run in several versions: the best proven one counts, of equals that of the last-named run, and "
-        f"{' and '.join(parts)} do not."
+        f"{label} was run in several versions: one that went well on all cases counts before others, then the best "
+        f"proven one, the most complete one, that of the last-named run. {' and '.join(parts)} do not count."
         for label, parts in others.items()
     ]

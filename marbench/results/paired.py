@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from marbench.metrics.measure import Measure
+from marbench.results.rows import KEY_COLUMNS, PROPERTY_COLUMNS
 
 __all__ = ["differences", "other_cases", "worst_cases"]
 
-_FACTS = ("patient_id", "slice_id", "metal_id", "size_group", "region", "metal_area_px", "metal_area_mm2", "materials")
+# The display window is none of the data.
+_FACTS = tuple(name for name in (*KEY_COLUMNS, *PROPERTY_COLUMNS) if not name.startswith("window_"))
 
 
 def differences(base: pd.DataFrame, rows: pd.DataFrame, method: str, measure: Measure) -> pd.Series[float]:

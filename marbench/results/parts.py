@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from marbench.errors import StoreError
 from marbench.machine.files import Found, find_files, read_file, within, write_atomically
+from marbench.machine.text import said_by
 from marbench.results.checks import faulty_rows
 from marbench.results.part_file import Kind, Piece, encode, join, read_pieces, reduced, table_of
 
@@ -163,8 +164,7 @@ def _read(folder: Path, kind: Kind, spec_hash: str, columns: Sequence[str]) -> _
             except FileNotFoundError:
                 continue  # merged into another: the next listing has that one
             except _UNREADABLE as error:
-                told = error.strerror if isinstance(error, OSError) and error.strerror else error
-                held.problems[path.name] = str(told) or type(error).__name__
+                held.problems[path.name] = said_by(error)
                 continue
             if columns:
                 pieces = _usable(pieces, kind, spec_hash, columns, held.faults)

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
-from marbench.cases.info import CaseInfo
+from marbench.cases.info import CaseInfo, CaseKey
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.metrics.measure import measures_of
 
@@ -162,12 +162,12 @@ def metric_names(conventions: Iterable[str] = tuple(CONVENTIONS)) -> list[str]:
     return [measure.id for measure in measures_of(conventions)]
 
 
+# By what an annotation says, which is text here (PEP 563): a type under another name has no Arrow type.
 _TEXT = dict.fromkeys(("str", "Status", "Evidence"), pa.string())
 _ARROW = {**_TEXT, "int": pa.int64(), "int | None": pa.int64(), "float": pa.float64()}
 
 
 def _schema(row: type[Row] | type[TimingRow]) -> pa.Schema:
-    # Annotations are text here (PEP 563).
     return pa.schema([(column.name, _ARROW[str(column.type)]) for column in fields(row) if column.name != "scores"])
 
 
@@ -181,7 +181,7 @@ PLAN_COLUMNS = (
 LARGEST_INTEGER = 2**53
 """Beyond it float64, as which scripts of the pages read numbers, has not every whole one."""
 
-KEY_COLUMNS = ("patient_id", "slice_id", "metal_id", "size_group")
+KEY_COLUMNS = tuple(column.name for column in fields(CaseKey) if column.name != "case_id")
 """What is known of a case before it is simulated, besides its id."""
 
 PROPERTY_COLUMNS = ("metal_area_px", "metal_area_mm2", "region", "materials", "window_low", "window_high")

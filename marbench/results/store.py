@@ -19,6 +19,7 @@ read, links in it are not followed, and what cannot be used is named and left al
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -33,12 +34,13 @@ from numpy.typing import NDArray
 from marbench.errors import StoreError
 from marbench.machine.files import read_file, safe_name, within, writable_folder, write_atomically
 from marbench.machine.locks import locked
-from marbench.machine.text import clean, clean_line, counted
+from marbench.machine.text import clean, clean_line, counted, few
 from marbench.results.admission import admit
 from marbench.results.descriptions import COMMANDS, NOTICES, description, read_cards, read_hosts, read_lines
 from marbench.results.part_file import Piece
 from marbench.results.parts import MANY, Parts, merge_pieces, read_parts, write_part
 from marbench.results.rows import PLAN_COLUMNS, PROOFS, Row, TimingRow, metric_names
+from marbench.results.versions import best_rows, leading_versions
 from marbench.spec import Spec
 from marbench.spec_file import hold_to_spec, read_spec
 
@@ -130,6 +132,7 @@ class Store:
         self.spec = spec
         self._rows: list[Row] = []
         self._pieces: list[Piece] = []
+        self._cards: dict[str, Mapping[str, Any]] = {}
         self._flushed = time.monotonic()
         self._command = ""
 
@@ -153,13 +156,18 @@ class Store:
         """Return all timed calls of the folder. Merges small parts."""
         return read_parts(self.folder / "timing", "timing", self.spec.hash, merge=True).table
 
-    def run(self) -> Run:
-        """Write what is in memory, merge small parts, and return all that the folder tells."""
+    def run(self, asked: Mapping[str, str] | None = None) -> Run:
+        """Write what is in memory, merge small parts, and return all that the folder tells.
+
+        Whoever asks for methods, label → version, gets the rows of these, and none that are only reported.
+        """
         self.flush()
-        return _read(self.folder, merge=True)
+        return _read(self.folder, merge=True, asked=asked)
 
     def add(self, row: Row) -> None:
         """Take a row; write it now if the last writing is some seconds ago, or the row has cost more than these."""
+        if row.status != "unavailable" and row.method in self._cards:
+            self.write_method(row.method, self._cards.pop(row.method))
         self._rows.append(row)
         if row.seconds > FLUSH_SECONDS or time.monotonic() - self._flushed > FLUSH_SECONDS:
             self.flush()
@@ -187,8 +195,14 @@ class Store:
         """Keep the description of a machine."""
         _describe(self.folder, f"hosts/{host_id}.json", host)
 
-    def write_method(self, label: str, card: Mapping[str, Any]) -> None:
-        """Keep the card of a method. Its ``method_hash`` decides which version's rows `open_run` returns."""
+    def write_method(self, label: str, card: Mapping[str, Any], with_rows: bool = False) -> None:
+        """Keep the card of a method, at once or ``with_rows``: with the first one that tells of a call.
+
+        Its ``method_hash`` decides which version's rows `open_run` returns, unless nothing of that version ran here.
+        """
+        if with_rows:
+            self._cards[label] = card
+            return
         _describe(self.folder, f"methods/{safe_name(label)}.json", {"label": label, **card})
 
     def write_command(self, command: str) -> None:
@@ -216,7 +230,7 @@ class Store:
 def read_run(folder: str | Path) -> pd.DataFrame:
     """Return the results of a folder that `marbench run` filled: one row per method and case.
 
-    Of a method that was run more than once, the version that was run last counts, and of every case a successful
+    Of a method that was run more than once, the version that ran last counts, and of every case a successful
     attempt before all, then one that was run here, then the newest. What cannot be used is left out, and named in a
     warning.
 
@@ -266,13 +280,14 @@ def open_run(folder: str | Path) -> Run:
     return _read(Path(folder), merge=False)
 
 
-def _read(folder: Path, merge: bool) -> Run:
+def _read(folder: Path, merge: bool, asked: Mapping[str, str] | None = None) -> Run:
     try:
         spec = read_spec(folder)
     except StoreError as error:
         raise StoreError(f"{folder} cannot be read: {error}") from error
     if spec is None:
-        raise StoreError(f"{folder} holds no results (no spec.toml). Fill it with: marbench run --out {folder}")
+        where = shlex.quote(str(folder))
+        raise StoreError(f"{folder} holds no results (no spec.toml). Fill it with: marbench run --out {where}")
     results = read_parts(folder / "results", "results", spec.hash, merge=merge)
     timings = read_parts(folder / "timing", "timing", spec.hash, merge=merge)
     problems = [*results.problems, *timings.problems]
@@ -283,12 +298,14 @@ def _read(folder: Path, merge: bool) -> Run:
     columns = list(dict.fromkeys([*rows.columns, *metric_names(spec.metrics.conventions)]))
     rows = rows.reindex(columns=columns)
     # Rows without a method tell of cases that could not be made; once a case has results, nothing is left to tell.
-    faults = _cleaned(_one_per_case(rows[rows["method"] == ""]))
+    faults = _cleaned(best_rows(rows[rows["method"] == ""]))
     rows = rows[rows["method"] != ""]
     faults = faults[~faults["case_id"].isin(rows["case_id"])].drop(columns="created").reset_index(drop=True)
     # A method that was only timed has no rows to say which version counts; one with rows is judged by those.
-    current = _current_versions(timings.table, cards) | _current_versions(rows, cards)
-    kept = _cleaned(_one_per_case(_of_versions(rows, current)))
+    current = _named_versions(timings.table, cards) | _current_versions(rows, cards)
+    if asked is not None:
+        rows, current = rows[rows["evidence"] != "reported"], current | dict(asked)
+    kept = _cleaned(best_rows(_of_versions(rows, current)))
     created = kept.pop("created").to_numpy(np.int64)
     return Run(
         folder=folder,
@@ -306,6 +323,19 @@ def _read(folder: Path, merge: bool) -> Run:
 
 
 def _current_versions(rows: pd.DataFrame, cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return label → method_hash of the version that counts: as `_named_versions`, if anything of that one ran.
+
+    A version of which nothing ran, as without its weights, hides no results: of others the one counts that would, were
+    each row a run of its own.
+    """
+    named = _named_versions(rows, cards)
+    ran = rows.loc[rows["status"] != "unavailable", ["method", "method_hash"]].drop_duplicates()
+    idle = named.keys() - {label for label, version in ran.itertuples(index=False) if named[label] == version}
+    good = rows[rows["method"].isin(idle) & (rows["status"] == "ok")]
+    return named | leading_versions(good, range(len(good)))
+
+
+def _named_versions(rows: pd.DataFrame, cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return label → method_hash: the one on the method's card, or without rows of it the newest stored one."""
     versions: dict[str, str] = {}
     for label, hashes in rows.groupby("method", sort=False)["method_hash"]:
@@ -325,22 +355,10 @@ def _measured_last(timings: Parts) -> pd.DataFrame:
     return table[table["created"] == newest].drop(columns="created")
 
 
-def _one_per_case(rows: pd.DataFrame) -> pd.DataFrame:
-    """Keep of each method and case a successful attempt, then the best proven, then the newest. Order: method, case."""
-    # One that went well is not undone by a later attempt that did not: what failed then may have been the machine.
-    # Nor is one that was run here undone by what somebody says.
-    ranked = rows.assign(_ok=rows["status"] == "ok", _proof=rows["evidence"].map(PROOFS.index))
-    # A stable sort: rows of equal attempt stay in the order in which they were written.
-    ranked = ranked.sort_values(["method", "case_id", "_ok", "_proof", "attempt"], kind="stable")
-    ranked = ranked.drop_duplicates(["method", "case_id"], keep="last")
-    return ranked.drop(columns=["_ok", "_proof"]).reset_index(drop=True)
-
-
 def _told(faults: pd.DataFrame) -> list[str]:
     """Return a line for each way in which cases could not be made."""
     return [
-        f"{counted(len(cases), 'case')} could not be made, {', '.join(map(str, cases[:3]))}"
-        f"{' …' if len(cases) > 3 else ''}: {why}"
+        f"{counted(len(cases), 'case')} could not be made, {few(cases, 3)}: {why}"
         for why, cases in faults.groupby("message")["case_id"].unique().items()
     ]
 

@@ -34,6 +34,9 @@ EMPTY_IF_UNKNOWN = (
 )  # fmt: skip
 """Type 2 of the CT Image IOD (PS3.3, A.3): they must be there, and may be empty."""
 
+WHO = ("PatientName", "PatientID", "AccessionNumber")
+"""Where an image is filed by these: they have to be those of the original."""
+
 OF_THE_ORIGINAL = (
     "InstanceCreationDate", "InstanceCreationTime", "InstanceCreatorUID", "SeriesDate", "SeriesTime",
     "SmallestImagePixelValue", "LargestImagePixelValue", "SmallestPixelValueInSeries", "LargestPixelValueInSeries",
@@ -175,6 +178,9 @@ def _header(content: bytes) -> Any:
     for tag in sorted(source.keys()):  # by tag: what is left out may be something that cannot be read
         if not (tag.is_private or tag.group in OVERLAYS or keyword_of(tag) in OF_THE_ORIGINAL):
             dataset[tag] = source[tag]
+    for keyword in WHO:
+        if "\N{REPLACEMENT CHARACTER}" in str(dataset.get(keyword) or ""):
+            raise ValueError(f"{keyword} is in other characters than SpecificCharacterSet says")
     dataset.remove_private_tags()  # those within sequences, too
     return dataset
 

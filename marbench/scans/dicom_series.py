@@ -28,6 +28,9 @@ GAP = 1.5
 
 LISTED = 3
 
+Key = tuple[str, int, str, str]
+"""What slices of one series share: SeriesInstanceUID, SeriesNumber, StudyInstanceUID, PatientID. UIDs alone may lie."""
+
 UNKNOWN_SIDES = "ImageOrientationPatient is missing: taken as the patient's right on the left and anterior up."
 UNKNOWN_PLACES = "ImagePositionPatient is missing in some slices: whether others are missing cannot be told."
 
@@ -36,7 +39,6 @@ UNKNOWN_PLACES = "ImagePositionPatient is missing in some slices: whether others
 class _Found:
     """The slices of a series, and what is wrong with the first file of it that cannot be used."""
 
-    number: int
     slices: list[DicomSlice] = field(default_factory=list)
     fault: UnreadableFile | None = None
 
@@ -67,7 +69,7 @@ class DicomSeries:
         files = files_below(folder)
         self._skipped = files.skipped
         self._unturned = False
-        found: dict[str, _Found] = {}
+        found: dict[Key, _Found] = {}
         for path in files.found:
             self._index(path, found)
         if not found:
@@ -105,23 +107,25 @@ class DicomSeries:
     def _identity(self) -> str:
         return identity_of(self._slices)
 
-    def _index(self, path: Path, found: dict[str, _Found]) -> None:
+    def _index(self, path: Path, found: dict[Key, _Found]) -> None:
         """Add the slice in a file to its series, or what is wrong with it, which need not be the wanted series."""
         with naming(path):
             header = read_header(path)
-            uid = None if header is None else header.get("SeriesInstanceUID")
-            number = 0 if header is None else whole(header, "SeriesNumber")
-        if header is None:
-            self._skipped["not DICOM"] += 1
-            return
+            if header is None:
+                self._skipped["not DICOM"] += 1
+                return
+            uid, study, patient = (
+                str(header.get(keyword) or "") for keyword in ("SeriesInstanceUID", "StudyInstanceUID", "PatientID")
+            )
+            key = uid, whole(header, "SeriesNumber"), study, patient
         try:
             with naming(path):
                 for one in self._slices_in(path, header):
-                    found.setdefault(one.order[1], _Found(number)).slices.append(one)
+                    found.setdefault(key, _Found()).slices.append(one)
         except UnreadableFile as error:
             if not uid:
                 raise  # whose it is, nobody knows
-            its = found.setdefault(str(uid), _Found(number))
+            its = found.setdefault(key, _Found())
             its.fault = its.fault or error
 
     def _slices_in(self, path: Path, header: Any) -> Iterator[DicomSlice]:
@@ -161,14 +165,20 @@ class DicomSeries:
         yield from _gaps(known)
 
 
-def _chosen(folder: Path, found: Mapping[str, _Found], wanted: str) -> Sequence[DicomSlice]:
+def _chosen(folder: Path, found: Mapping[Key, _Found], wanted: str) -> Sequence[DicomSlice]:
     """Return the slices of the only series, or of the one that is wanted; raise what is wrong with it."""
-    named = [its for uid, its in found.items() if wanted in ("", uid, str(its.number))]
+    named = {key: its for key, its in found.items() if wanted in ("", key[0], str(key[1]))}
     if len(named) == 1:
-        if named[0].fault is not None:
-            raise named[0].fault
-        return named[0].slices
-    listed = "; ".join(f"{its.number} ({uid}, {len(its.slices)} slices)" for uid, its in sorted(found.items()))
+        (its,) = named.values()
+        if its.fault is not None:
+            raise its.fault
+        return its.slices
+    if len(named) > len({key[:2] for key in named}):
+        raise DataError(
+            f"expected one series in {folder}. Got several patients or studies under one number and UID. Put each into "
+            "a folder of its own."
+        )
+    listed = "; ".join(f"{key[1]} ({key[0] or '-'}, {len(found[key].slices)} slices)" for key in sorted(found))
     what = f"{len(named)} series of the number {wanted}" if wanted and named else f"{len(found)} series"
     if wanted and not named:
         what = f"no series {wanted!r} among {len(found)}"

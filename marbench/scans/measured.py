@@ -13,7 +13,7 @@ from marbench.anatomy.native import NativeSlice, UnreadableFile
 from marbench.anatomy.nifti_volume import nibabel
 from marbench.cases.scanner import operators_of
 from marbench.errors import DataError, StoreError
-from marbench.machine.arrays import parse_npy, read_npz
+from marbench.machine.arrays import names_in, parse_npy, read_npz
 from marbench.machine.files import read_file, safe_name
 from marbench.report.page import Output
 from marbench.scans.nifti_scan import encode_volume
@@ -115,7 +115,8 @@ def _array(file: Path) -> NDArray[Any]:
     target = file.resolve()  # readers follow no link, but this file was named by the user
     if file.suffix.lower() == ".npy":
         return parse_npy(read_file(target, 2**28), file.name)
-    arrays = read_npz(target)
-    if NAME not in arrays and len(arrays) != 1:
-        raise ValueError(f"it holds {', '.join(sorted(arrays)) or 'nothing'}, and none is called {NAME}")
-    return arrays.get(NAME, next(iter(arrays.values())))
+    names = names_in(target)
+    if NAME not in names and len(names) != 1:
+        raise ValueError(f"it holds {', '.join(sorted(names)) or 'nothing'}, and none is called {NAME}")
+    name = NAME if NAME in names else names[0]
+    return read_npz(target, [name])[name]

@@ -13,7 +13,7 @@ from scipy import ndimage
 from marbench.anatomy.body import body_mask
 from marbench.scans.series import Picture
 
-__all__ = ["Measures", "Regions", "artifact_index", "clean_change"]
+__all__ = ["CLEAN_CM", "RING_CM", "Measures", "Regions", "artifact_index", "clean_change"]
 
 RING_CM = 0.3, 3.0
 """Distance from metal of the ring in which streaks are looked for."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -13,7 +14,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from marbench.anatomy.body import body_mask
+from marbench.anatomy.native import NativeSlice
 from marbench.bench.options import Progress
+from marbench.cases.agreement import BODY_HU, DARK_HU, GREY_HU, inverted, wrong_unit
+from marbench.cases.orientation import BRIGHTER_HU
 from marbench.errors import DataError
 from marbench.scans.series import Picture, Series
 
@@ -31,11 +35,16 @@ NEAR_CM = 1.0
 SPECK_CM2 = 0.02
 """Less is noise, or casts no shadow that shows."""
 
-BRIGHTER_HU = 1000.0
-"""By how much brighter what a mask covers is where it lies otherwise than it should: as `mask_belongs` has it."""
+LARGE, LARGE_BRIGHTER_HU = 0.1, 400.0
+"""Share of the body that masks of metal with wide margins stay below, unless they are brighter than it by this."""
 
-GREY_HU = 3000.0
-"""Above it all metal is alike here: a speck of gold would outweigh titanium."""
+REMEDIES = {
+    "not in HU": "Mend the rescale slope and intercept.",
+    "pixel size": "Mend PixelSpacing of DICOM, pixdim and xyzt_units of NIfTI.",
+}
+"""By the kind of a doubt."""
+
+CLIPPED = "Where that is metal, lower --metal-threshold to four fifths of that value, or draw it: --metal-mask FILE."
 
 
 @dataclass(frozen=True)
@@ -69,13 +78,27 @@ class MetalChoice:
         return f"by the mask {digest[:12]}"
 
     def of(self, index: int, picture: Picture) -> MetalOfSlice:
-        """Return the metal of a slice."""
+        """Return the metal of a slice without a doubt."""
+        image, clipped = picture.native.image, picture.native.clipped is not None
+        if picture.native.doubt is not None:  # it is empty
+            return MetalOfSlice(np.zeros(image.shape, bool), float(image.max()), empty=True)
         if self.masks is None:
-            return metal_by_threshold(picture, self.threshold)
-        mask, image = self.masks[index], picture.native.image
+            return replace(metal_by_threshold(picture, self.threshold), clipped=clipped)
+        mask = self.masks[index]
         if mask.shape != image.shape:
             raise DataError(f"expected a metal mask of {image.shape} pixels for slice {index + 1}. Got {mask.shape}.")
-        return MetalOfSlice(mask & ~picture.outside, False, False, float(image.max()))
+        if why := inverted(float(mask.mean())):
+            raise DataError(f"the metal mask of slice {index + 1}: {why}")
+        return MetalOfSlice(mask & ~picture.outside, float(image.max()), clipped=clipped)
+
+    def doubt(self, native: NativeSlice) -> tuple[str, str] | None:
+        """Return why a slice may not be used and what to do; None where it may, and where it is empty."""
+        if native.doubt is not None:
+            kind = native.doubt.split(":")[0]
+            return None if kind == "empty" else (native.doubt, REMEDIES[kind])
+        if native.clipped is None or self.masks is not None or native.image.max() >= CORE * self.threshold:
+            return None  # metal is at the end of many a scale
+        return native.clipped, CLIPPED
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,18 +108,24 @@ class MetalOfSlice:
     Attributes
     ----------
     mask : bool array ``(rows, columns)``
+    highest : float
+        HU.
     dense : bool
         Whether something else lies above the threshold too, which is no metal: dense bone, noise.
     elsewhere : bool
         Whether there is metal far from the body.
-    highest : float
-        HU.
+    empty : bool
+        Whether nothing was scanned.
+    clipped : bool
+        Whether the highest value fills many pixels.
     """
 
     mask: NDArray[np.bool_]
-    dense: bool
-    elsewhere: bool
     highest: float
+    dense: bool = False
+    elsewhere: bool = False
+    empty: bool = False
+    clipped: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,53 +150,95 @@ def find_metal(series: Series, choice: MetalChoice, chosen: range, progress: Pro
     Raises
     ------
     DataError
-        A slice cannot be read, most are not in HU, none has metal, or a mask does not lie on it.
+        A slice cannot be read, most are not in HU, none has metal, or a mask does not lie on it or marks anything else.
     """
     if not chosen:
         raise DataError(f"{series.file}: --slices chooses none of its {len(series)} slices, which count from 1.")
     found: dict[int, MetalOfSlice] = {}
-    doubted: dict[int, str] = {}
+    doubted: dict[int, tuple[str, str]] = {}
     covered = _Covered(() if choice.masks is None else choice.masks)
     progress.begin("Looking for metal", len(chosen))
     for index in chosen:
         picture = series.picture(index)
-        if picture.native.doubt is None:
+        doubt = choice.doubt(picture.native)
+        if doubt is None:
             found[index] = choice.of(index, picture)
+            if picture.sinogram is not None:
+                _hold_unit(series, picture, found[index].mask if covered.masks else None)
             covered.look(index, picture)
         else:
-            doubted[index] = picture.native.doubt
+            doubted[index] = doubt
         progress.advance()
-    if 2 * len(doubted) > len(chosen):
-        first = next(iter(doubted))
+    if len(doubted) > sum(not one.empty for one in found.values()):
         raise DataError(
-            f"{series.file}: expected HU, with air near -1000. {len(doubted)} of {len(chosen)} slices are not; "
-            f"{series.label(first)} is {doubted[first]}. Mend the rescale slope and intercept."
+            f"{series.file}: expected HU, with air near -1000, in pixels of a scanner's size. {len(doubted)} of "
+            f"{len(chosen)} slices are not; {_first(series, doubted)}"
         )
     masks = {index: one.mask for index, one in found.items() if one.mask.any()}
     if not masks:
-        raise _no_metal(series, choice, found)
+        unseen = f" Not looked at: {len(doubted)} of {len(chosen)}; {_first(series, doubted)}" if doubted else ""
+        raise DataError(f"{series.file}: {_no_metal(series, choice, found)}{unseen}")
     covered.check(series)
-    doubts = (f"Left as it is: {series.label(index)}, {why}." for index, why in doubted.items())
+    doubts = (f"Left as it is: {series.label(index)}, {why}." for index, (why, _) in doubted.items())
     return FoundMetal(masks, (*_remarks(series, found, choice), *doubts))
+
+
+def _hold_unit(series: Series, picture: Picture, drawn: NDArray[np.bool_] | None) -> None:
+    """Raise DataError where line integrals were measured in another unit: a threshold takes all for metal, or none."""
+    image = picture.native.image
+    if why := wrong_unit(image, np.zeros(image.shape, bool) if drawn is None else drawn):
+        raise DataError(f"{series.file}: {why} Multiply them by 0.1 if lengths are in mm, by 10 if they are a tenth.")
+
+
+def _first(series: Series, doubted: Mapping[int, tuple[str, str]]) -> str:
+    """Return what is wrong with the first of the slices that are doubted, and what to do."""
+    index, (why, remedy) = next(iter(doubted.items()))
+    return f"{series.label(index)} is {why}. {remedy}"
 
 
 @dataclass(eq=False)
 class _Covered:
-    """What the masks of slices cover as they lie, and if they were turned or their slices in reverse order."""
+    """What the masks of slices cover as they lie, and if they were turned or their slices in reverse order.
+
+    ``rest`` are the pixels of the body beside them in these slices.
+    """
 
     masks: Sequence[NDArray[np.bool_]]
     hu: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     pixels: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    rest: int = 0
+    rest_hu: float = 0.0
+    highest: float = -math.inf
 
     def look(self, index: int, picture: Picture) -> None:
         """Take a slice."""
+        image = np.minimum(picture.native.image, GREY_HU[1])
         for way, mask in self._ways(index):
-            self.hu[way] += float(np.minimum(picture.native.image[mask], GREY_HU).sum())
+            self.hu[way] += float(image[mask].sum())
             self.pixels[way] += int(mask.sum())
+            if not way:
+                rest = image[(image > BODY_HU) & ~mask]
+                self.rest, self.rest_hu = self.rest + rest.size, self.rest_hu + float(rest.sum())
+                self.highest = max(self.highest, float(image[mask].max()))
 
     def check(self, series: Series) -> None:
+        """Raise DataError where the masks mark something else than metal, or lie otherwise than it."""
+        count = self.pixels[""]
+        if not count:
+            return
+        self._check_turns(series)
+        covered, body = self.hu[""] / count, self.rest_hu / max(self.rest, 1)
+        dark = covered < body + DARK_HU and self.highest < body + BRIGHTER_HU
+        large = count > LARGE * (count + self.rest) and covered < body + LARGE_BRIGHTER_HU
+        if dark or large:
+            raise DataError(
+                f"{series.file}: the metal mask does not mark its metal. It covers {covered:.0f} HU, and the rest of "
+                f"the body has {body:.0f} HU. Is it of organs, or of another scan? Mark the pixels of metal alone."
+            )
+
+    def _check_turns(self, series: Series) -> None:
         """Raise DataError where the masks would cover much brighter pixels, and as many, if they lay otherwise."""
-        means = {way: self.hu[way] / count for way, count in self.pixels.items() if count >= self.pixels[""] > 0}
+        means = {way: self.hu[way] / count for way, count in self.pixels.items() if count >= self.pixels[""]}
         best = max(means, key=lambda way: means[way], default="")
         if best and means[best] > means[""] + BRIGHTER_HU:
             raise DataError(
@@ -203,10 +274,10 @@ def metal_by_threshold(picture: Picture, threshold: float = DEFAULT_THRESHOLD_HU
     above = (image > threshold) & ~picture.outside
     labels, count = ndimage.label(above, structure=np.ones((3, 3)))
     if not count:
-        return MetalOfSlice(above, False, False, float(image.max()))
+        return MetalOfSlice(above, float(image.max()))
     areas = np.bincount(labels.ravel(), minlength=count + 1) * (spacing[0] * spacing[1])
     peaks = np.asarray(ndimage.maximum(image, labels, np.arange(count + 1)))
-    counts = (areas >= SPECK_CM2) & (peaks > CORE * threshold)
+    counts = (areas >= SPECK_CM2) & (peaks >= CORE * threshold)
     counts[0] = False
     metal: NDArray[np.bool_] = counts[labels]
     body = body_mask(image, spacing)
@@ -215,18 +286,16 @@ def metal_by_threshold(picture: Picture, threshold: float = DEFAULT_THRESHOLD_HU
         distance = ndimage.distance_transform_edt(~body, sampling=spacing)
         near = np.asarray(ndimage.minimum(distance, labels, np.arange(count + 1))) <= NEAR_CM
     mask = metal & near[labels]
-    return MetalOfSlice(mask, bool((above & ~metal).any()), bool((metal & ~mask).any()), float(image.max()))
+    return MetalOfSlice(mask, float(image.max()), bool((above & ~metal).any()), bool((metal & ~mask).any()))
 
 
-def _no_metal(series: Series, choice: MetalChoice, found: Mapping[int, MetalOfSlice]) -> DataError:
-    """Return the error for a scan without metal: how dense it is, and where."""
+def _no_metal(series: Series, choice: MetalChoice, found: Mapping[int, MetalOfSlice]) -> str:
+    """Say of a scan without metal how dense it is, and where."""
     if choice.masks is not None:
-        return DataError(
-            f"{series.file}: the metal mask is empty in all {len(found)} slices. Mark the pixels of metal with 1."
-        )
+        return f"the metal mask is empty in all {len(found)} slices that can be used. Mark the pixels of metal with 1."
     highest = max(found, key=lambda index: found[index].highest)
-    return DataError(
-        f"{series.file}: no metal in any of {len(found)} slices. Metal is a region in or near the body of "
+    return (
+        f"no metal in any of {len(found)} slices. Metal is a region in or near the body of "
         f"{100 * SPECK_CM2:g} mm² above {choice.threshold:g} HU that somewhere reaches {CORE * choice.threshold:g} HU; "
         f"the highest value, {found[highest].highest:.0f} HU, is in {series.label(highest)}. Lower --metal-threshold, "
         "or draw the metal: --metal-mask FILE."
@@ -247,6 +316,12 @@ def _remarks(series: Series, found: Mapping[int, MetalOfSlice], choice: MetalCho
     elsewhere = [index + 1 for index, one in found.items() if one.elsewhere]
     if elsewhere:
         yield f"Metal far from the body, as in a headrest, is left alone in slices {_ranges(elsewhere)}."
+    clipped = [index + 1 for index, one in found.items() if one.clipped]
+    if clipped:
+        yield f"The highest value fills many pixels, as metal at the end of a scale does, in slices {_ranges(clipped)}."
+    empty = [index + 1 for index, one in found.items() if one.empty]
+    if empty:
+        yield f"Empty, and left as they are: slices {_ranges(empty)}."
 
 
 def _ranges(numbers: Sequence[int]) -> str:

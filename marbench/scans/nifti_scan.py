@@ -17,7 +17,7 @@ from marbench.machine.files import safe_name
 from marbench.report.page import Output
 from marbench.scans.series import RESEARCH, Change, Picture, Version, Writer, untouched
 
-__all__ = ["NiftiScan", "encode_volume", "read_mask"]
+__all__ = ["SUFFIXES", "NiftiScan", "encode_volume", "read_mask"]
 
 SUFFIXES = (".nii", ".nii.gz")
 
@@ -117,7 +117,9 @@ def encode_volume(image: Any, version: Version) -> bytes:
     """Return a nibabel image as a compressed file that says what made it; equal images give equal bytes."""
     image.header["descrip"] = f"{RESEARCH}: marbench {version.label}".encode("ascii", "replace")[:79]
     # What else is text may be a name.
-    image.header["aux_file"], image.header["db_name"], image.header["intent_name"] = b"", b"", b""
+    for name in ("data_type", "db_name", "aux_file", "intent_name"):
+        image.header[name] = b""
+    image.header.extensions.clear()
     return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from marbench.errors import StoreError
 from marbench.machine.files import within, writable_folder
 from marbench.machine.locks import locked_where_possible
+from marbench.machine.text import said_by
 from marbench.report.page import MANIFEST, Output, is_as_written, remove
 
 __all__ = ["replacing"]
@@ -96,7 +97,7 @@ def _swap(staging: Path, out: Path, names: Collection[str], earlier: Mapping[str
     except BaseException as error:  # an interrupt, too: a part of a series must not be filed
         _remove(out, moved)
         if isinstance(error, OSError):
-            said = f"{out} cannot be written: {error.strerror or error}. Run the same command again."
+            said = f"{out} cannot be written: {said_by(error)}. Run the same command again."
             raise StoreError(said) from error
         raise
     _remove(out, set(old) - set(names))

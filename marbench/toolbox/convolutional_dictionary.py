@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from marbench.ct.operators import Operators
+from marbench.tensors import as_mask, check_alike, check_batch, check_real
 from marbench.toolbox.interpolation import linear_interpolation
 from marbench.toolbox.unfolding import Lifting, ProximalNetwork, hu_to_levels, replace_variable, variable
 
@@ -189,8 +190,11 @@ def scene_of(
     Raises
     ------
     DataError
-        As `linear_interpolation`.
+        As `linear_interpolation`, or image or mask is not as described.
     """
+    check_batch(check_real(image, "image"), "image", "batch, rows, columns")
+    metal_mask = as_mask(metal_mask, "metal_mask")
+    check_alike(metal_mask, image, "metal_mask and image")
     start = operators.reconstruct(linear_interpolation(sinogram, trace))
     measured, begun = hu_to_levels(torch.stack([image, start]), operators.water)[..., None, :, :].unbind()
     return Scene(measured, begun, (~metal_mask)[:, None].to(measured.dtype))
@@ -220,8 +224,9 @@ def synthesize(maps: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
     size = filters.shape[-1]
     # The products with all taps, as matrices, then shifted and added: one output channel starves a convolution.
     products = torch.bmm(_for_each(filters, maps).mT, maps.flatten(2))
-    # Under autocast the products are rounded, their sum is not.
-    return functional.fold(products.to(filters.dtype), maps.shape[-2:], size, padding=size // 2)
+    # Under autocast the products are rounded, and so are filters that are products themselves; the sum is not.
+    products = products.to(torch.promote_types(filters.dtype, torch.float32))
+    return functional.fold(products, maps.shape[-2:], size, padding=size // 2)
 
 
 def analyze(image: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:

@@ -37,8 +37,9 @@ def tissue_prior(image: torch.Tensor, metal_mask: torch.Tensor) -> torch.Tensor:
         An argument is not as described.
     """
     metal_mask = _checked(image, metal_mask)
-    # In units of µw, where water is 1: the thresholds need no HU scale.
-    relative = torch.where(metal_mask, 1.0, hu_to_mu(image.detach(), 1.0)).cpu().numpy()
+    # In units of µw, where water is 1: the thresholds need no HU scale. And in float32: in float64 flat tissue comes
+    # out of the smoothing a rounding below its own smallest value, which would make air of it.
+    relative = torch.where(metal_mask, 1.0, hu_to_mu(image.detach().float(), 1.0)).cpu().numpy()
     return mu_to_hu(_stacked([_flatten_tissue(single) for single in relative], image), 1.0)
 
 

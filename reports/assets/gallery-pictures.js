@@ -6,22 +6,22 @@
 
   /** @type {Gallery["listed"]} */
   const listed = (data, item, view) => {
-    const plain = { name: "", projected: false, number: 0 };
+    const plain = { projected: false, number: 0 };
     /** @type {Entry[]} */
     const images = [
-      { ...plain, key: "truth", name: "truth", label: "Truth" },
-      { ...plain, key: "uncorrected", name: "uncorrected", label: "Uncorrected" },
+      { ...plain, key: "truth", label: "Truth" },
+      { ...plain, key: "uncorrected", label: "Uncorrected" },
       ...item.has.map((at) => {
         const name = data.methods[at];
-        return { ...plain, key: `method ${name}`, name, label: data.titles[name], number: at + 1 };
+        return { ...plain, key: `method ${name}`, label: data.titles[name], number: at + 1 };
       }),
     ];
     if (!G.isSinogram(view)) return images;
     const projected = images.map((entry) => ({ ...entry, projected: true }));
     if (view === "residual") return projected;
     return [
-      { ...plain, key: "measured", name: "measured", label: "Measured" },
-      { ...plain, key: "metal-free", name: "metal-free", label: "Without metal" },
+      { ...plain, key: "measured", label: "Measured" },
+      { ...plain, key: "metal-free", label: "Without metal" },
       ...projected,
     ];
   };

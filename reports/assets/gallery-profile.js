@@ -54,7 +54,7 @@
     const lengthOf = ([row0, column0, row1, column1]) => Math.hypot(row1 - row0, column1 - column0);
 
     /** Every picture's values along the line, and how it is drawn. @type {(line: Box, count: number) => Array<{ picture: Picture, values: Float64Array, kind: string }>} */
-    const curves = (line, count) => viewer.listed().filter((entry) => !state().hide.includes(entry.name)).flatMap((entry) => {
+    const curves = (line, count) => viewer.listed().filter((entry) => !state().hide.includes(entry.key)).flatMap((entry) => {
       const picture = pictures().get(entry.key);
       if (!picture) return [];
       // Of all pictures, also where one or two are on show; those stand out.

@@ -100,7 +100,7 @@
     }
     if (state.roi) query.set("roi", state.roi.join(","));
     if (state.profile) query.set("line", state.profile.join(","));
-    for (const name of state.hide) query.append("hide", name);
+    for (const key of state.hide) query.append("hide", key);
     return `#${query}`;
   };
 

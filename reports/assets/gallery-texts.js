@@ -11,7 +11,7 @@
 
     /** What ranks, or all measures. @type {(entry: Entry, all: boolean) => string} */
     const scoresOf = (entry, all) => {
-      const values = current().scores[entry.key === "uncorrected" ? data.uncorrected ?? "" : entry.name];
+      const values = current().scores[entry.key];
       if (G.isSinogram(state().view) || !values) return "";
       // A line ends between two measures, and not before a number.
       return data.measures.slice(0, all ? undefined : data.together)

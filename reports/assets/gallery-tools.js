@@ -45,8 +45,8 @@
         const label = G.element("label");
         const box = G.element("input");
         box.type = "checkbox";
-        box.checked = !state().hide.includes(entry.name);
-        box.addEventListener("change", () => change({ hide: box.checked ? state().hide.filter((name) => name !== entry.name) : [...state().hide, entry.name] }));
+        box.checked = !state().hide.includes(entry.key);
+        box.addEventListener("change", () => change({ hide: box.checked ? state().hide.filter((key) => key !== entry.key) : [...state().hide, entry.key] }));
         label.append(box, ` ${entry.label}`);
         return label;
       }));

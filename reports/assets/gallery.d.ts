@@ -30,6 +30,7 @@ interface State {
   contour: boolean; regions: boolean; inset: boolean; insetAt: Pair | null;
   /** Row and column. */
   probe: Pair | null;
+  /** Keys of pictures. */
   hide: string[]; columns: number; field: "body" | "whole";
   /** What errors are errors from; their range, 0 for the default; their colours. */
   against: string; range: number; colours: Colours;
@@ -52,7 +53,7 @@ interface GalleryCase {
   window: Pair; frame: Box; size: Pair; folder: string; thumb: string; sinograms: boolean; regions: boolean;
   /** The methods of which there is a picture, by their places in the list of all. */
   has: number[];
-  /** Method → what it scores, as JSON carries it. */
+  /** Key of a picture → what it scores, as JSON carries it. */
   scores: Record<string, Array<number | string | null>>;
 }
 
@@ -61,7 +62,7 @@ interface Scan { beta: number[]; gamma: number[]; distance: number; pixel: numbe
 
 interface GalleryData {
   title: string; cases: GalleryCase[]; methods: string[]; titles: Record<string, string>;
-  uncorrected: string | null; measures: Array<[string, string, number]>; together: number; windows: Record<string, Pair>; error: number;
+  measures: Array<[string, string, number]>; together: number; windows: Record<string, Pair>; error: number;
   /** Name, what readers call it, and colour of every region that cases were scored in; none where none were. */
   regions: Array<[string, string, string]>;
   scan: Scan;
@@ -71,7 +72,7 @@ interface GalleryData {
  * A picture of a view; the key is the name of its array, or of the one whose projection it is. Methods have the number of
  * their place among all, whether or not the case has a picture of each; other pictures have 0.
  */
-interface Entry { key: string; label: string; name: string; projected: boolean; number: number }
+interface Entry { key: string; label: string; projected: boolean; number: number }
 
 interface Picture extends Entry {
   values: Values; edges: Edge[]; middle: Pair; canvas: HTMLCanvasElement; insets: boolean;

@@ -47,7 +47,7 @@
     const all = listed();
     if (state.layout === "flip") return all.filter((entry) => entry.key === state.pick);
     if (state.layout === "swipe") return all.filter((entry) => entry.key === state.left || entry.key === state.right);
-    return all.filter((entry) => !state.hide.includes(entry.name));
+    return all.filter((entry) => !state.hide.includes(entry.key));
   };
 
   // --- what is on the page ---

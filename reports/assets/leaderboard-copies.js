@@ -36,7 +36,6 @@ window.marbench = window.marbench || {};
     };
 
     const textOf = (/** @type {Node | null} */ part) => (part?.textContent ?? "").trim();
-    const coverOf = (/** @type {HTMLElement} */ row) => textOf(one(".cover", row).firstChild);
 
     /** @type {(span: HTMLElement, style: Style, filtered: boolean) => string} */
     const printed = (span, style, filtered) => {
@@ -104,11 +103,12 @@ window.marbench = window.marbench || {};
           row.cells[0].dataset.value,
           ...Object.keys(measures).flatMap((name) => all(`.cell [data-measure="${name}"]`, row).map((span) => (span.dataset.value ?? "").replace("Infinity", "inf"))),
           ...["time", "parameters"].map((name) => one(`[data-column="${name}"]`, row).dataset.value ?? ""),
-          quote(coverOf(row)),
+          // Apart: of 4/4 a spreadsheet makes a date.
+          ...textOf(one(".cover", row).firstChild).replaceAll(",", "").split("/"),
           ...texts.map((name) => quote(textOf(one(`[data-column="${name}"]`, row).firstChild))),
           ...Object.values(scope).map((text) => quote(text ?? "")),
         ]);
-        return [["method", "title", "rank", ...columns.map(quote), "seconds", "parameters", "cases", ...texts, ...Object.keys(scope)], ...rows].map((row) => row.join(",")).join("\n");
+        return [["method", "title", "rank", ...columns.map(quote), "seconds", "parameters", "cases_ok", "cases", ...texts, ...Object.keys(scope)], ...rows].map((row) => row.join(",")).join("\n");
       },
     };
 

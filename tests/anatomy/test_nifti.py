@@ -153,6 +153,16 @@ def test_a_truncated_volume_is_an_error_that_names_it(tmp_path, name, kept):
         load_all(tmp_path)
 
 
+@pytest.mark.parametrize("place", [0.5, -6], ids=["in the middle", "in the checksum"])
+def test_a_volume_of_which_a_bit_was_flipped_is_an_error(tmp_path, place):
+    path = write(tmp_path / "bad.nii.gz")
+    content = bytearray(path.read_bytes())
+    content[place if place < 0 else int(place * len(content))] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"bad\.nii\.gz: the file is damaged \(.*\)\. Copy it again\."):
+        load_all(tmp_path)
+
+
 def test_of_volumes_of_one_size_the_one_that_cannot_be_read_is_named(tmp_path, refused):
     for name in ("one.nii", "two.nii"):
         write(tmp_path / name)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from marbench.anatomy.proof import doubt, unlikely_size
+from marbench.anatomy.proof import clipped, doubt, unlikely_size
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -20,7 +20,8 @@ def real_slices(real_ct):
 
 
 def doubts(slices, change):
-    return [doubt(np.asarray(change(image), np.float32), NO_PADDING) for image in slices]
+    changed = [np.asarray(change(image), np.float32) for image in slices]
+    return [doubt(image, NO_PADDING) or clipped(image, NO_PADDING) for image in changed]
 
 
 def circle(value):
@@ -88,6 +89,10 @@ def test_bone_that_a_window_cut_off_shows_and_metal_at_the_end_of_the_scale_is_m
     bones = real_slices[:4]
     assert all("clipped" in str(why) for why in doubts(bones, lambda image: np.clip(image, -1000, 400)))
     assert doubts(real_slices, lambda image: np.clip(image * 1.0 + 4000 * (image > 1200), -1024, 3071))[4] is None
+    y, x = np.mgrid[:512, :512]
+    implant = np.where(np.hypot(x - 256, y - 256) < 40, 2047, np.minimum(bones[1], 2047))
+    assert doubt(implant, NO_PADDING) is None
+    assert "2047, fills" in str(clipped(implant, NO_PADDING))  # for whoever knows of no implant
 
 
 def test_a_picture_from_within_a_body_is_proven_by_fat_and_bone_or_not_at_all(real_slices):

@@ -21,9 +21,11 @@ from marbench.cases.suite import Suite
 from marbench.errors import MethodError, StoreError
 from marbench.method.request import parse_methods
 from marbench.results.inflight import InFlight, forget_unfinished, unfinished
+from marbench.results.part_file import records
+from marbench.results.parts import write_part
 from marbench.results.pictures import load_image
 from marbench.results.rows import Key
-from marbench.results.store import open_run
+from marbench.results.store import Store, open_run
 
 
 def leave_behind(folder, key, times):
@@ -191,13 +193,64 @@ def test_a_comment_in_a_plugin_changes_no_result(tmp_path, tiny, plugin):
     assert np.array_equal(before.rows["rmse_hu"], after.rows["rmse_hu"])
 
 
-def test_patients_that_another_salt_names_are_refused(tmp_path, tiny, monkeypatch):
+@pytest.mark.parametrize(("first", "second"), [(None, None), (Shard(1, 2), Shard(2, 2))])
+def test_patients_that_another_salt_names_are_refused(tmp_path, tiny, monkeypatch, first, second):
     # The statistics count patients: under two names one would be two.
-    run(tiny, tmp_path, "none", limit=2)
+    run(tiny, tmp_path, "none", limit=12, shard=first)
     renamed = tuple(replace(key, patient_id="patient-0123456789ab") for key in Suite(tiny).case_keys)
     monkeypatch.setattr(Suite, "case_keys", renamed)
     with pytest.raises(StoreError, match=r"made with another salt\. Set MARBENCH_SALT"):
-        run(tiny, tmp_path, "li", limit=2)
+        run(tiny, tmp_path, "li", limit=12, shard=second)
+    assert set(open_run(tmp_path).rows["method"]) == {"none"}
+
+
+def reported(source, spec, folder, **changes):
+    """Fill a folder with what somebody says of the rows of a run."""
+    told = [{**record, "evidence": "reported", **changes} for record in records(open_run(source).rows)]
+    Store(folder, spec).prepare()
+    write_part(folder / "results", "results", spec.hash, told)
+
+
+def test_what_is_only_reported_is_run_here_all_the_same(tmp_path, tiny, plugin):
+    broken = tmp_path / "broken"
+    folder = plugin("m", f"import os\nassert not os.path.exists({str(broken)!r})\nreturn scan.image")
+    run(tiny, tmp_path / "theirs", "m", folder, limit=2)
+    reported(tmp_path / "theirs", tiny, tmp_path / "both")
+    broken.touch()
+    finished = run(tiny, tmp_path / "both", "m", folder, limit=2)
+    assert finished.new == 2 and set(finished.rows["status"]) == {"error"}
+    assert run(tiny, tmp_path / "both", "m", folder, limit=2).new == 0
+
+
+def test_what_is_only_reported_says_neither_which_data_nor_which_patient_a_case_is_of(tmp_path, tiny):
+    run(tiny, tmp_path / "theirs", "li", limit=2)
+    reported(tmp_path / "theirs", tiny, tmp_path / "both", case_digest="0000fffa" * 6, patient_id="somebody")
+    assert run(tiny, tmp_path / "both", "none", limit=2).new == 2
+
+
+def test_a_method_that_cannot_run_here_any_more_hides_no_results_nor_its_card(tmp_path, tiny, plugin):
+    folder, out = plugin("m"), tmp_path / "out"
+    first = run(tiny, out, "m,none", folder, limit=2)
+    card, there = folder / "m" / "method.toml", open_run(out)
+    whole = card.read_text()
+    card.write_text(whole + 'requires = ["no_such_package"]\n')
+    finished = run(tiny, out, "m,none", folder, limit=2)
+    assert Counter(finished.rows["status"]) == {"ok": 2, "unavailable": 2}  # what was asked for now
+    read = open_run(out)
+    pd.testing.assert_frame_equal(read.rows, first.rows, check_dtype=False)
+    assert read.cards == there.cards
+    card.write_text(whole)
+    plugin("m", "return scan.image + 1")
+    assert run(tiny, out, "m", folder, limit=1).new == 1  # a version that runs is the one that counts
+    assert len(open_run(out).rows) == 3 and open_run(out).cards["m"] != there.cards["m"]
+
+
+def test_a_folder_that_was_filled_under_other_rules_is_not_continued(tmp_path, tiny):
+    run(tiny, tmp_path, "none", limit=1)
+    spec = tmp_path / "spec.toml"
+    spec.write_text(spec.read_text().replace("# marbench protocol 1, hash ", "# marbench protocol 0, hash a"))
+    with pytest.raises(StoreError, match=r"filled under protocol 0, .* Choose another --out"):
+        run(tiny, tmp_path, "none", limit=2)
 
 
 def test_a_shard_without_work_may_be_the_first_in_its_folder(tmp_path, tiny):

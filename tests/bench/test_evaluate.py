@@ -31,6 +31,31 @@ def test_a_name_a_method_its_class_and_a_function_give_the_same_scores(tiny):
     pd.testing.assert_frame_equal(*named)
 
 
+class Tuned(Method):
+    def load(self, context):
+        super().load(context)
+        self.network = torch.nn.Conv2d(1, 1, 1)
+
+    def reduce(self, scan):
+        return scan.image + 0 * self.network(scan.image[:, None])[:, 0] + torch.rand(scan.image.shape)
+
+
+def test_what_torch_makes_by_default_changes_no_row(tiny, other_defaults):
+    def rows():
+        return table(marbench.evaluate(["li", Tuned], tiny, limit=1))
+
+    expected = rows()
+    assert set(expected["status"]) == {"ok"}
+    with other_defaults():
+        pd.testing.assert_frame_equal(rows(), expected, check_exact=True)
+    torch.set_default_device("meta")  # for good, as in a notebook
+    try:
+        pd.testing.assert_frame_equal(rows(), expected, check_exact=True)
+        assert torch.empty(0).device.type == "meta"
+    finally:
+        torch.set_default_device(None)
+
+
 def test_evaluate_gives_the_rows_of_a_run_to_the_bit(tmp_path, tiny):
     asked = {"limit": 3, "isolation": "inline"}
     stored = marbench.run(["li", "none"], tiny, tmp_path / "run", timing=False, workers=1, **asked)

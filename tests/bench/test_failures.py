@@ -6,13 +6,19 @@ import pytest
 import torch
 from running import run, table
 
-from marbench.bench.outcome import describe
+from marbench.bench.outcome import Failure, Outcome, describe
+from marbench.bench.plan import Task, Unit
+from marbench.bench.producers import Producer
+from marbench.bench.work import Conditions, Result, Session, Work, do
+from marbench.cases.case import Case
 from marbench.cases.suite import Suite
 from marbench.errors import DataError
 from marbench.method.images import check_image
+from marbench.method.request import parse_methods
 from marbench.phantoms.patients import ProceduralPatients
 from marbench.results.images import gallery_cases
 from marbench.results.store import open_run
+from marbench.spec import Spec
 
 FAILURES = {
     "raises": ("raise ValueError('too thin')", "error", "ValueError", "too thin [method.py, line 9, in reduce: raise"),
@@ -116,6 +122,72 @@ def test_a_case_that_cannot_be_made_is_a_row_of_its_own_is_tried_again_and_is_no
     mended = run(tiny, tmp_path, "none,li")
     assert (mended.new, len(mended.faults)) == (20, 0)
     assert set(mended.rows["status"]) == {"ok"}
+
+
+class Holding:
+    """A method that keeps memory while it is open; there is enough for ``room`` methods."""
+
+    parameters = None
+
+    def __init__(self, kept: list["Holding"], where: str, kind: str, room: int) -> None:
+        self.kept, self.where, self.full, self.room = kept, where, Failure("oom", kind, "full"), room
+        self.calls, self.failure = 0, None
+
+    @property
+    def is_open(self) -> bool:
+        return self in self.kept or self.failure is not None
+
+    def open(self) -> None:
+        if self.where == "load" and len(self.kept) >= self.room:
+            self.failure = self.full
+        elif not self.is_open:
+            self.kept.append(self)
+
+    def produce(self, case: Case, tidy: bool = False) -> Outcome:
+        self.calls += 1
+        self.open()
+        is_full = self.where == "call" and len(self.kept) > self.room
+        return Outcome(failure=self.full) if is_full else Outcome(case.scan.image[0].numpy())
+
+    def close(self) -> None:
+        if self in self.kept:
+            self.kept.remove(self)
+
+
+def do_with(spec: Spec, device: str, **producers: Producer) -> list[tuple[str, str]]:
+    """Return what comes of two cases with methods of these producers: (method, status)."""
+    methods = tuple(request.for_spec(spec) for request in parse_methods(",".join(producers)))
+    conditions = Conditions(spec, methods)
+    session = Session(conditions, producers={(label, False): each for label, each in producers.items()})
+    session.device = torch.device(device)
+    keys = session.suite.case_keys[:2]
+    tasks = tuple(Task(index, key, dict.fromkeys(producers, 1)) for index, key in enumerate(keys))
+    results = (event for event in do(Work(conditions, Unit(0, tasks)), session) if isinstance(event, Result))
+    return [(result.row.method, result.row.status) for result in results]
+
+
+@pytest.mark.parametrize(
+    ("device", "kind", "where", "status"),
+    [
+        ("cuda", "OutOfMemoryError", "call", "ok"),
+        ("cpu", "SIGKILL", "call", "ok"),
+        ("cpu", "SIGKILL", "load", "ok"),
+        ("cpu", "MemoryError", "call", "oom"),  # within its own limit, say: others have nothing to do with it
+    ],
+)
+def test_a_method_that_lacks_the_memory_that_others_keep_is_called_once_more_without_them(
+    tiny, device, kind, where, status
+):
+    kept = []
+    told = do_with(tiny, device, none=Holding(kept, "call", kind, 2), li=Holding(kept, where, kind, 1))
+    assert told == 2 * [("none", "ok"), ("li", status)]
+
+
+def test_a_method_that_lacks_memory_by_itself_takes_the_others_their_places_once(tiny):
+    kept = []
+    others, large = Holding(kept, "call", "SIGKILL", 2), Holding(kept, "call", "SIGKILL", 0)
+    assert do_with(tiny, "cpu", none=others, li=large) == 2 * [("none", "ok"), ("li", "oom")]
+    assert large.calls == 3
 
 
 def test_a_method_can_corrupt_neither_the_scan_nor_the_settings_of_the_others(tmp_path, tiny, plugin):

@@ -51,7 +51,7 @@ def write(path: Path, image: np.ndarray) -> None:
     if suffix == ".npy":
         np.save(path, image)
     elif suffix == ".npz":
-        np.savez_compressed(path, image_hu=image, other=image)
+        np.savez_compressed(path, image_hu=image, other=image, meta=np.array({"kVp": 120}))
     elif suffix == ".mat":
         scipy.io.savemat(path, {"image": image[None], "note": "ours"})
     elif suffix in (".h5", ".hdf5"):
@@ -150,11 +150,26 @@ def test_other_images_are_another_version_of_the_method(tmp_path, tiny, suite, i
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def test_cases_of_an_export_from_which_others_were_taken_keep_their_places(tmp_path, tiny, suite, images):
+    export_cases(suite, tmp_path / "cases", 3, truth=True)
+    first, second, third = images
+    (tmp_path / "cases" / "test" / f"{first}.npz").unlink()
+    (tmp_path / "images").mkdir()
+    np.save(tmp_path / "images" / "2.npy", images[third])
+    left = open_cases(tmp_path / "cases")
+    score_folder(tmp_path / "images", left, CARD, Store(tmp_path / "run", tiny), Notes())
+    rows = open_run(tmp_path / "run").rows.sort_values("case_index")
+    assert rows[["case_id", "case_index", "status"]].values.tolist() == [[second, 1, "unavailable"], [third, 2, "ok"]]
+    np.save(tmp_path / "images" / "0.npy", images[third])
+    with pytest.raises(DataError, match=r"0\.npy: unknown case; numbers are those of cases\.csv, 1 to 2"):
+        match_cases(tmp_path / "images", left)
+
+
 def test_the_longest_id_in_a_name_is_meant(tmp_path, suite):
     first, second = suite.case_keys[:2]
     for name in (f"a_{first.case_id}_v2.npy", f"{second.case_id}.nii.gz"):
         (tmp_path / name).write_bytes(b"")
-    assert list(match_cases(tmp_path, suite.case_keys)) == [0, 1]
+    assert list(match_cases(tmp_path, suite)) == [0, 1]
 
 
 def fault(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path, np.ndarray], None]:
@@ -248,17 +263,17 @@ def test_names_that_mean_no_case_or_one_case_twice_are_refused(tmp_path, suite, 
     np.save(tmp_path / "case-of-ours.npy", image)
     np.save(tmp_path / "99999.npy", image)
     with pytest.raises(DataError, match=r"(?s)99999.npy: unknown case.*case-of-ours.npy: unknown case"):
-        match_cases(tmp_path, suite.case_keys)
+        match_cases(tmp_path, suite)
     shutil.rmtree(tmp_path)
     with pytest.raises(DataError, match="is no folder"):
-        match_cases(tmp_path, suite.case_keys)
+        match_cases(tmp_path, suite)
     tmp_path.mkdir()
     with pytest.raises(DataError, match="holds no images"):
-        match_cases(tmp_path, suite.case_keys)
+        match_cases(tmp_path, suite)
     for name in (f"{first}.npy", f"b_{first}.npy"):
         np.save(tmp_path / name, image)
     with pytest.raises(DataError, match=f"duplicate: b_{first}.npy and {first}.npy are all of {first}. Keep one"):
-        match_cases(tmp_path, suite.case_keys)
+        match_cases(tmp_path, suite)
 
 
 def test_images_that_are_counted_from_1_are_refused(tmp_path, suite, images):
@@ -267,16 +282,16 @@ def test_images_that_are_counted_from_1_are_refused(tmp_path, suite, images):
     for number in (1, 2, 3):
         np.save(tmp_path / f"{number:03d}.npy", image)
     with pytest.raises(DataError, match=r"counted from 1: cases\.csv counts from 0"):
-        match_cases(tmp_path, suite.case_keys)
+        match_cases(tmp_path, suite)
     np.save(tmp_path / f"{len(suite)}.npy", image)
     with pytest.raises(DataError, match=rf"unknown case; numbers are those of cases\.csv, 0 to {len(suite) - 1}"):
-        match_cases(tmp_path, suite.case_keys)
+        match_cases(tmp_path, suite)
     (tmp_path / f"{len(suite)}.npy").unlink()
     np.save(tmp_path / "0.npy", image)
-    assert list(match_cases(tmp_path, suite.case_keys)) == [0, 1, 2, 3]
+    assert list(match_cases(tmp_path, suite)) == [0, 1, 2, 3]
     for number in ("0", "001", "002"):
         (tmp_path / f"{number}.npy").unlink()
-    assert list(match_cases(tmp_path, suite.case_keys)) == [3]  # a part of them
+    assert list(match_cases(tmp_path, suite)) == [3]  # a part of them
 
 
 def score(*arguments: object) -> tuple[int, str]:

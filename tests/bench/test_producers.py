@@ -1,6 +1,8 @@
 """Methods in processes and interpreters of their own, whatever they do there. Real processes, one server for all."""
 
 import random
+import site
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -31,7 +33,7 @@ def producer(tmp_path, tiny):
     """Return a function that makes the producer of a plugin; all are closed at the end."""
     made = []
 
-    def make(body="return scan.image", before="", load="pass", card="", limits=None, isolation="auto"):
+    def make(body="return scan.image", before="", load="pass", card="", limits=None, isolation="auto", asked="x"):
         folder = tmp_path / f"plugin{len(made)}"
         folder.mkdir()
         (folder / "method.toml").write_text(
@@ -43,7 +45,7 @@ def producer(tmp_path, tiny):
             f"        {indented[0]}\n    def reduce(self, scan):\n        {indented[1]}\n",
             encoding="utf-8",
         )
-        fitted = parse_methods("x", [folder])[0].for_spec(tiny)
+        fitted = parse_methods(asked.format(folder), [folder])[0].for_spec(tiny)
         device = torch.device("cpu")
         made.append(producer_of(fitted, tiny, device, limits or Limits(), isolation, shared_server(PRELOAD)))
         return made[-1]
@@ -197,6 +199,17 @@ def test_code_that_was_changed_is_not_loaded_again_and_a_comment_may_be(producer
     assert one.produce(cases[0]).failure is None
 
 
+def test_what_was_closed_in_this_process_is_held_to_its_code_too(producer, cases, tmp_path):
+    one = producer(isolation="inline")
+    assert one.produce(cases[0]).failure is None
+    one.close()
+    assert one.produce(cases[0]).failure is None
+    one.close()
+    file = tmp_path / "plugin0" / "method.py"
+    file.write_text(file.read_text().replace("return scan.image", "return scan.image + 1"))
+    assert "its code was changed during this run" in one.produce(cases[0]).failure.message
+
+
 @pytest.mark.parametrize("where", ["before", "load", "body"])
 def test_the_limit_holds_for_import_load_and_calls_and_leaves_no_process(producer, cases, tmp_path, where):
     told = tmp_path / "pid"
@@ -328,8 +341,8 @@ def test_the_child_meets_the_world_of_the_moment(producer, cases, monkeypatch):
     assert producer(load="assert 'MARBENCH_TEST' not in os.environ").produce(cases[0]).failure is None
 
 
-def wheel(folder: Path) -> str:
-    """Write a wheel as pip takes it, and return its requirement."""
+def wheel(folder: Path) -> Path:
+    """Write a wheel as pip takes it."""
     path = folder / "marbenchtestpart-1.0-py3-none-any.whl"
     info = "marbenchtestpart-1.0.dist-info"
     files = {
@@ -341,12 +354,14 @@ def wheel(folder: Path) -> str:
         for name, content in files.items():
             archive.writestr(name, content)
         archive.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in files) + f"{info}/RECORD,,\n")
-    return f"marbenchtestpart @ {path.as_uri()}"
+    return path
 
 
 def test_a_method_can_have_an_environment_of_its_own(producer, cases, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    card = f'isolation = "venv"\nrequires = ["{wheel(tmp_path)}"]\n'
+    # A path from the plugin's folder, which has no name, and what pip skips: neither is asked for again.
+    requires = [f"../{wheel(tmp_path).name}", "no_such_package; python_version < '3'"]
+    card = f'isolation = "venv"\nrequires = {requires}\n'
     before = "import marbenchtestpart\n"
     one = producer("return scan.image + marbenchtestpart.OFFSET", before, card=card, limits=Limits(seconds=60))
     outcome = one.produce(cases[0])
@@ -358,6 +373,38 @@ def test_a_method_can_have_an_environment_of_its_own(producer, cases, tmp_path, 
     assert made[0].stat().st_mtime_ns == when  # it is made once
     with pytest.raises(ModuleNotFoundError):
         __import__("marbenchtestpart")
+
+
+def test_an_environment_sees_what_its_user_has_installed(producer, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    producer(card='isolation = "venv"\n')
+    (request,) = parse_methods("x", [tmp_path / "plugin0"])
+    without = environment_for(request)
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user" / "marbenchuserpart.py").touch()
+    monkeypatch.setattr(site, "ENABLE_USER_SITE", True)
+    monkeypatch.setattr(site, "USER_SITE", str(tmp_path / "user"))
+    python = environment_for(request)
+    assert python != without  # one that was made before saw less
+    subprocess.run([python, "-c", "import marbenchuserpart, marbench"], check=True)
+
+
+POOL = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+def moved(image):
+    return image + 7
+"""
+
+
+@pytest.mark.parametrize(("start", "asked"), [("spawn", "x"), ("forkserver", "{}/method.py:X")])
+def test_processes_that_a_method_starts_find_its_code(producer, cases, start, asked):
+    body = f"with ProcessPoolExecutor(1, multiprocessing.get_context({start!r})) as pool:\n"
+    body += "    return torch.from_numpy(pool.submit(moved, scan.image.numpy()).result())"
+    outcome = producer(body, POOL, asked=asked).produce(cases[0])
+    assert outcome.failure is None
+    assert np.array_equal(outcome.image, cases[0].scan.image[0].numpy() + 7)
 
 
 def test_requirements_that_cannot_be_installed_make_a_method_unavailable(producer, cases, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +22,11 @@ from marbench.spec import Spec
 
 SEEN = {name for name, each in QUANTITIES.items() if not each.truth}
 TRUTHS = set(QUANTITIES) - SEEN
+# As its iskeyword lists them.
+MATLAB_KEYWORDS = {
+    *("break", "case", "catch", "classdef", "continue", "else", "elseif", "end", "for", "function", "global", "if"),
+    *("otherwise", "parfor", "persistent", "return", "spmd", "switch", "try", "while"),
+}
 
 
 def read(folder: Path, case_id: str, form: str) -> dict[str, np.ndarray]:
@@ -80,6 +86,13 @@ def test_the_readme_names_every_array_and_nothing_that_is_not_there(tiny, form):
         text = readme(tiny, form, truth)
         assert {name for name in QUANTITIES if f"  {name} " in text} == (set(QUANTITIES) if truth else SEEN)
         assert "marbench score FOLDER" in text and FORMATS[form].reading.splitlines()[0] in text
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_lines_for_matlab_assign_to_no_keyword(tiny, form):
+    lines = [line for line in readme(tiny, form, truth=True).splitlines() if line.strip().startswith("MATLAB")]
+    assert not {name for line in lines for name in re.findall(r"\b(\w+) *=", line)} & MATLAB_KEYWORDS
+    assert lines or form == "npz"
 
 
 @pytest.mark.parametrize("form", ["npz", "raw"])

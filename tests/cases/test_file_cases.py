@@ -309,7 +309,7 @@ def cut(data: Path) -> None:
 def test_what_does_not_fit_is_refused_by_file_and_remedy(folder: Path, spoil, message: str) -> None:
     spoil(folder / "data")
     with pytest.raises(DataError, match=message):
-        FileCases(load_spec(folder / "spec.toml"))[0]
+        FileCases(load_spec(folder / "spec.toml"))[:]
 
 
 @pytest.mark.parametrize("form", ["npz", "h5", "mat", "raw"])
@@ -371,14 +371,18 @@ unit = "1/cm"
 """
 
 
-def test_files_of_any_layout_are_described_in_toml(made, tmp_path: Path) -> None:
-    case = made[1]["P0/7"][0]
-    place = tmp_path / "scans" / "one"
+def write_described(place: Path, case: Case) -> None:
     place.mkdir(parents=True)
     (10 * case.scan.sinogram[0].numpy()[::-1].T).astype("<f4").tofile(place / "sinogram.raw")
     np.save(place / "metal.npy", case.scan.metal_mask[0].numpy().T.astype(np.uint8) * 255)
     mu = (case.scan.image[0].numpy() * 0.000192 + 0.192)[::-1]
-    np.savez(place / "images.npz", scan=mu, other=mu)
+    np.savez(place / "images.npz", scan=mu, other=mu, meta=np.array({"kVp": 120}))
+
+
+def test_files_of_any_layout_are_described_in_toml(made, tmp_path: Path) -> None:
+    case = made[1]["P0/7"][0]
+    place = tmp_path / "scans" / "one"
+    write_described(place, case)
     (tmp_path / "mine.toml").write_text(WORLD + DESCRIBED)
     recorded = open_cases(tmp_path / "mine.toml")
     one = recorded[0]
@@ -390,10 +394,31 @@ def test_files_of_any_layout_are_described_in_toml(made, tmp_path: Path) -> None
     assert rows["status"].tolist() == ["ok"] and rows["rmse_hu"].isna().all()
     with pytest.raises(DataError, match=r"hold no truth.* marbench\.evaluate"):
         run(recorded.spec, tmp_path / "run")
+    with pytest.raises(DataError, match=r"images\.npz: it lacks 'clean'; .*meta"):
+        read_array(place / "images.npz", "images.npz", ImageFile(key="clean"), recorded.spec.grid.shape)
     with pytest.raises(DataError, match="cases to test with alone"):
         FileCases(load_spec(tmp_path / "mine.toml"), "val")
     with pytest.raises(SpecError, match="recorded in files, so none can be simulated"):
         Suite(tmp_path / "mine.toml")
+
+
+def test_a_mask_that_cannot_be_used_costs_its_own_case_alone(made, tmp_path: Path) -> None:
+    names = ("damaged", "empty", "odd", "large", "small")
+    for name, case in zip(names, [made[1]["P0/7"][k] for k in (0, 0, 0, 0, 1)], strict=True):
+        write_described(tmp_path / "scans" / name, case)
+    (tmp_path / "scans/damaged/metal.npy").write_text("<html>Not found</html>")
+    for name, change in (("empty", lambda mask: 0 * mask), ("odd", lambda mask: mask + np.eye(32, dtype=np.uint8))):
+        path = tmp_path / "scans" / name / "metal.npy"
+        np.save(path, change(np.load(path)))
+    (tmp_path / "mine.toml").write_text(WORLD + DESCRIBED.replace("{case}", "{metal}"))
+    recorded = FileCases(load_spec(tmp_path / "mine.toml"))
+    assert [(key.case_id, key.size_group) for key in recorded.case_keys] == [
+        *(("large", 1), ("small", 2), ("damaged", 2), ("empty", 2), ("odd", 2))
+    ]
+    assert [case.info.metal_area_px for case in recorded[:2]] == [16, 4]
+    for index, message in ((2, r"cannot be read .* Copy it again"), (3, "holds no metal"), (4, "a mask is 0 and 1")):
+        with pytest.raises(DataError, match=rf"{names[index - 2]}/metal\.npy.* {message}"):
+            recorded[index]
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,11 @@ def test_a_mask_means_the_same_in_any_type_and_file(mask: np.ndarray[Any, Any], 
         stored = np.stack([mask.T[::-1, ::-1], np.zeros_like(mask)], axis=2)
         nibabel.save(nibabel.Nifti1Image(stored, np.eye(4)), tmp_path / "mask.nii.gz")
         assert np.array_equal(read_mask(tmp_path / "mask.nii.gz"), DISC)
+        content = bytearray((tmp_path / "mask.nii.gz").read_bytes())
+        content[-6] ^= 1  # of the checksum
+        (tmp_path / "mask.nii.gz").write_bytes(content)
+        with pytest.raises(DataError, match=r"mask\.nii\.gz: the file is damaged \(.*CRC"):
+            read_mask(tmp_path / "mask.nii.gz")
 
 
 def test_a_nifti_mask_is_shown_as_slices_are(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_recorded_cases_are_the_simulated_ones(exported: Path, tiny: Spec) -> No
         assert all(torch.equal(a, b) for a, b in zip(tensors(one), tensors(other), strict=True))
         assert case_digest(one) == case_digest(other)
     assert [case.id for case in recorded[1:3]] == [key.case_id for key in suite.case_keys[1:3]]
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match=r"has 12 cases\. Got index 12"):
         recorded[12]
 
 

@@ -2,6 +2,8 @@ import hashlib
 import itertools
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,11 @@ from marbench.cases.case import Case
 from marbench.cases.simulator import Simulator
 from marbench.cases.sources import open_source
 from marbench.cases.suite import Suite
+from marbench.ct import ops
 from marbench.errors import SpecError
 from marbench.geometry import ImageGrid
 from marbench.phantoms.metals import library
+from marbench.physics.beam_hardening import column_coefficients, water_coefficients
 from marbench.spec import Spec, builtin_specs, load_spec
 from marbench.spec_sections import Counts
 
@@ -56,6 +60,26 @@ def test_a_case_is_the_same_in_another_process_with_another_number_of_threads(mi
     there = subprocess.run([sys.executable, "-c", code, other], capture_output=True, text=True, check=True).stdout
     here = hashlib.sha256(b"".join(part.numpy().tobytes() for part in tensors(mini[17]))).hexdigest()
     assert there == here + "\n"
+
+
+@pytest.mark.parametrize(
+    "own", ['physics.bowtie = {material = "aluminum", thickness = [[0, 0.3], [28, 3]]}', "segmentation.grow_px = 1"]
+)
+def test_what_torch_makes_by_default_changes_no_case(
+    own: str, tmp_path: Path, other_defaults: Callable[[], AbstractContextManager[None]]
+) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(f'extends = "mini"\nmetals.placement = "any"\n{own}\n', encoding="utf-8")
+
+    def first() -> list[torch.Tensor]:
+        for cached in (water_coefficients, column_coefficients, ops.operator):
+            cached.cache_clear()
+        return tensors(Suite(path)[0])
+
+    expected = first()
+    with other_defaults():
+        found = first()
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -135,6 +139,16 @@ def test_an_error_of_the_system_is_one_line(tmp_path, monkeypatch):
     assert result.output == f"Error: {tmp_path / 'absent'}: No such file or directory\n"
 
 
+@pytest.mark.parametrize("line", ["run --methods none", "time --methods none", "score . --method mine"])
+def test_a_benchmark_without_test_cases_is_refused_and_nothing_is_written(line, tmp_path, tiny_file, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    empty = f'extends = "{tiny_file.as_posix()}"\nname = "empty"\n[split]\ntest = {{ patients = 0, slices = 0 }}\n'
+    Path("empty.toml").write_text(empty, encoding="utf-8")
+    result = CliRunner().invoke(main, [*line.split(), "--spec", "empty.toml", "--out", "out"])
+    assert result.exit_code == 2 and "empty has no test cases" in result.output, (result.output, result.exception)
+    assert not Path("out").exists()
+
+
 def test_a_relative_folder_is_resolved_when_the_command_begins(tmp_path, tiny_file, monkeypatch):
     """A plugin that changes the working folder takes nobody's results elsewhere."""
     (tmp_path / "roams.py").write_text(
@@ -149,6 +163,24 @@ def test_a_relative_folder_is_resolved_when_the_command_begins(tmp_path, tiny_fi
     assert Path.cwd() == Path("/tmp")
     assert "here/runs/tiny/report/index.html" in result.output
     assert len(open_run(tmp_path / "here" / "runs" / "tiny").rows) == 2
+
+
+def test_a_printed_command_can_be_pasted_whatever_the_folder_is_called(tmp_path, tiny_file, monkeypatch):
+    def told(*line: str | Path) -> list[str]:
+        """Return the last words of what a command says."""
+        output = CliRunner(env={"COLUMNS": "100"}).invoke(main, [*map(str, line)]).output
+        return shlex.split(output[output.rindex("marbench ") :])[1:]
+
+    monkeypatch.chdir(tmp_path)
+    line = ("--spec", tiny_file, "--methods", "none", "--limit", 1, "--images", "all", "--no-timing", "--no-report")
+    assert told("run", *line, "--isolation", "inline", "--out", "my run") == ["report", "my run"]
+    shutil.copytree("my run", "its twin")
+    assert told("merge", "my run", "its twin", "--out", "the sum") == ["report", "the sum"]
+    (picture,) = Path("my run", "images").glob("*/none.npz")
+    np.save(f"{picture.parent.name}.npy", np.load(picture)["image"].astype(np.float32))
+    assert told("score", ".", "--method", "other", "--spec", tiny_file, "--out", "my run") == ["report", "my run"]
+    assert told("report", "no run") == ["run", "--out", str(tmp_path / "no run")]
+    assert told("reproduce", "table3", "--run", "my run") == ["time", "--out", str(tmp_path / "my run")]
 
 
 @pytest.mark.parametrize(
@@ -235,11 +267,35 @@ def test_no_number_of_a_timing_is_cut_on_a_narrow_terminal(columns):
 
     row = {"method": "nmar[prior=raw]", "device": "cpu", "device_name": "AMD EPYC 9654 96-Core Processor", "threads": 2}
     row |= {"host_id": "h", "seconds": 0.0283, "peak_mb": 1234.0, "parameters": 25834251}
+    unknown = row | {"method": "li", "peak_mb": np.nan, "parameters": np.nan}
     console = Console(width=columns, record=True, file=io.StringIO())
-    console.print(timing_table(pd.DataFrame([row]), {"nmar[prior=raw]": "NMAR [prior=raw]"}))
+    console.print(timing_table(pd.DataFrame([row, unknown]), {"nmar[prior=raw]": "NMAR [prior=raw]"}))
     text = console.export_text()
     assert "28.3 [28.3, 28.3]" in text and "1234" in text and "25834251" in text and "parameters" in text
-    assert "…" not in text
+    assert "…" not in text and "nan" not in text
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_no_mean_is_cut_on_a_narrow_terminal_and_groups_are_there_where_they_fit(tmp_path, columns):
+    from rich.console import Console
+    from synthetic_runs import METHODS, failed, write_run
+
+    from marbench.cli.summary import summary_table
+
+    def change(row):
+        row = failed(row) if row.method == "dudonet[variant=F]" and row.case_index == 7 else row
+        return replace(row, size_group=row.case_index % 10 + 1)
+
+    run = open_run(write_run(tmp_path, METHODS[:2] + METHODS[5:], change=change))
+    console = Console(width=columns, record=True, file=io.StringIO())
+    console.print(summary_table(run.rows, run.spec, run.cards, console.width))
+    text, good = console.export_text(), run.rows[run.rows["status"] == "ok"].groupby("method")
+    means = good["psnr[dudonet2019]"].mean().tolist()
+    if columns == 200:
+        means += run.rows.groupby(["method", "size_group"])["psnr[dudonet2019]"].mean().tolist()
+    assert all(re.search(rf" {mean:.2f} +│", text) for mean in means)
+    assert re.search(r"│ 199/200 ok +│", text) and "…" not in text
+    assert max(map(len, text.splitlines())) <= columns
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import marbench
 from marbench.cli import main
 from marbench.conformance.inside import check_inside
-from marbench.conformance.learned import check_training
+from marbench.conformance.learned import check_training, untrained
 from marbench.conformance.specimens import Specimens
 from marbench.errors import MarbenchError
 from marbench.learning.artefact import encode, write_card
@@ -220,12 +220,21 @@ def _write_weights(folder, spec, card, stanza):
         toml.write("\n[[weights]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))
 
 
-def test_a_learned_method_is_checked_before_it_is_trained(check, learned):
-    verdict = check(learned())
+@pytest.mark.parametrize("once", ["", "torch.library.define('marbench_tests::once', '(Tensor x) -> Tensor')\n"])
+def test_a_learned_method_is_checked_before_it_is_trained(check, learned, once):
+    verdict = check(learned(("import torch\n", f"import torch\n{once}")))  # what a process defines once alone
     assert verdict.failed == ()
     assert "marbench train net" in said_of(verdict, "weights").found
     assert said_of(verdict, "plausible").outcome == "skipped"
     assert "a step on 2 cases" in said_of(verdict, "training").found
+
+
+def test_what_a_single_file_raises_is_told_by_its_own_line(check, tmp_path):
+    build = "nn.Conv2d(3, 1, 1, groups=2)"
+    source = f"class Net(LearnedMethod):\n    def build(self, context):\n        {build}\n"
+    (tmp_path / "net.py").write_text(f"from torch import nn\nfrom marbench import LearnedMethod\n{source}")
+    found = said_of(check(f"{tmp_path / 'net.py'}:Net"), "load").found
+    assert f"[net.py, line 5, in build: {build}]" in found
 
 
 def test_weights_that_a_card_declares_are_used_and_bind_it_to_their_geometry(check, learned):
@@ -251,6 +260,9 @@ def test_weights_that_are_not_what_the_card_declares_are_a_finding(check, learne
     assert said in finding.found
 
 
+AUXILIARIES = "def auxiliaries(self):\n        return self.networks()"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -259,6 +271,7 @@ def test_weights_that_are_not_what_the_card_declares_are_a_finding(check, learne
         (("self.reduce(batch.scan)", "self.reduce(batch.scan).detach()"), "does not require grad"),
         (('{"image": self.network}', '{"image": nn.Conv2d(1, 1, 1)}'), "no objective has a gradient for any weight"),
         (("def objectives", "def objective"), "must define objectives(self, batch)"),
+        (("def objectives", f"{AUXILIARIES}\n\n    def objectives"), "networks() and auxiliaries() both name 'image'"),
         (("loss = error", "raise SystemExit(0)\n        loss = error"), "SystemExit: 0"),
     ],
 )
@@ -266,6 +279,15 @@ def test_a_method_that_cannot_be_trained_is_found(check, learned, change, said):
     verdict = check(learned(change))
     assert "training" in verdict.failed, str(verdict)
     assert said in said_of(verdict, "training").found
+
+
+def test_what_torch_makes_by_default_is_no_fault(specimens, learned, tmp_path, other_defaults):
+    home, request = specimens[0], parse_methods("net", [learned()])[0]
+    with other_defaults():
+        begun = load_method(untrained(request, home.spec, tmp_path, None), home.spec)
+        assert begun(home.cases[0].scan).isfinite().all()
+        finding = check_training(request, home.spec, home.cases[-2:], None)
+    assert finding.outcome == "ok", finding
 
 
 def test_a_method_that_hangs_in_this_process_is_ended_there(specimens, plugin, learned):

@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from ct_phantoms import dudonet
 from torch import Tensor
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
-from marbench.ct import RadonInversion, back_project, ops, project
+from marbench.ct import RadonInversion, back_project, ops, project, projection_norm
+from marbench.ct.backends import Backend
 from marbench.errors import GeometryError
 from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
 
@@ -274,6 +276,27 @@ def test_threads_that_end_in_any_order_compute_in_full_precision_and_leave_what_
     finally:
         mkldnn.fp32_precision = "none"
         torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.parametrize("backend", ["sparse", "reference"])
+@pytest.mark.parametrize("geometry", [TINY, FanBeam(7, 6, 10.0, 0.8, "flat", 12.0, 0.3)], ids=["symmetric", "not"])
+def test_what_torch_makes_by_default_changes_no_operator(
+    geometry: Geometry, backend: Backend, other_defaults: Callable[[], AbstractContextManager[None]]
+) -> None:
+    image, sinogram = torch.rand(GRID.shape), torch.rand(geometry.shape)
+
+    def results() -> tuple[list[Tensor], float]:
+        ops.operator.cache_clear()
+        layer = RadonInversion(geometry, GRID, backend=backend)
+        there = project(image, geometry, GRID, backend=backend), layer.adjoint(image)
+        back = back_project(sinogram, geometry, GRID, backend=backend), layer(sinogram)
+        return [*there, *back], projection_norm(geometry, GRID)
+
+    expected, norm = results()
+    with other_defaults():
+        found = results()
+    assert found[1] == norm
+    assert all(torch.equal(one, other) for one, other in zip(found[0], expected, strict=True))
 
 
 def test_what_is_no_tensor_is_refused() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,6 +171,16 @@ def test_too_little_of_the_circle_is_refused_with_what_would_do() -> None:
 def test_impossible_scans_are_refused(changes: dict[str, object], told: str) -> None:
     with pytest.raises(GeometryError, match=told):
         replace(ARC, **changes)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, partial(torch.tensor, dtype=torch.float64)])
+def test_angles_and_windows_may_be_any_sequence_of_numbers(kind: Callable[[object], Any]) -> None:
+    scan = replace(ARC, angles=kind(UNEVEN))
+    assert scan == SCANS["list of a circle"] and hash(scan) == hash(SCANS["list of a circle"])
+    assert replace(ARC, views=1, angles=kind((0.0,))).angles == (0.0,)  # though 0 is false
+    window = ((0.0, 1.0), (1.0, 0.5))
+    one, other = (RadonInversion(ARC, GRID, window=each) for each in (window, kind(window)))
+    assert one._key == other._key
 
 
 def test_a_source_inside_the_image_is_refused() -> None:

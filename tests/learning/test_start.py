@@ -145,11 +145,11 @@ def test_weights_of_another_preset_serve_where_they_fit_and_are_named_where_they
         assert isinstance(method, LearnedMethod)
         build_untrained(method, context_for(request, spec))
         if fits:
-            begin_with(method, file)
+            begin_with(method, file, None)
         else:
             told = r"dudonet-small-mini.safetensors \(preset small\): .*do not fit.* in adopt\(state\)"
             with pytest.raises(MethodError, match=told):
-                begin_with(method, file)
+                begin_with(method, file, None)
 
 
 def test_a_stage_without_the_weights_of_the_one_before_is_not_begun(tmp_path: Path) -> None:

@@ -7,16 +7,19 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
 from ship_weights import ship
 from tiny_training import recipe_for, request_for, silent
+from torch import nn
 from training_processes import REQUEST, SECONDS, meeting_of, started
 
 from marbench.cli.train import command
@@ -24,14 +27,17 @@ from marbench.errors import MarbenchError, MethodError, SpecError, StoreError
 from marbench.learning.artefact import installed
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
-from marbench.learning.optimisation import seed_of_step
+from marbench.learning.optimisation import Optimisation, seed_of_step
+from marbench.learning.ranks import launch
 from marbench.learning.recipe import faster_precision
+from marbench.learning.trainer import Trainer
 from marbench.learning.training import train
 from marbench.machine.forkserver import Child
 from marbench.machine.interrupts import Interrupted
 from marbench.machine.locks import locked
 from marbench.method.discovery import discover
 from marbench.method.images import InvalidImage
+from marbench.method.learned import Batch, LearnedMethod, Objective
 from marbench.method.request import load_method, parse_methods
 from marbench.method.weights import WeightsCard, WeightsFile, read_weights
 from marbench.spec import Spec, load_spec
@@ -107,7 +113,7 @@ def _goes_on_as_if_it_had_not_been_stopped(step: int, plugins: Path, spec: Spec,
 
 
 def _weights_in(file: Path) -> dict[str, torch.Tensor]:
-    return read_weights(WeightsFile(file, WeightsCard.model_validate_json(file.with_suffix(".json").read_bytes())))
+    return read_weights(WeightsFile.of(file))
 
 
 def test_over_its_last_quarter_a_training_keeps_the_statistics_of_its_norms(
@@ -140,6 +146,11 @@ def test_ranks_share_one_recipe_and_end_with_the_same_network(
     first, second = (torch.load(out / f"rank{rank}.pt", weights_only=True) for rank in range(2))
     assert first["precision"] == second["precision"] == "32-true"
     assert all(torch.equal(weight, second["weights"][name]) for name, weight in first["weights"].items())
+
+
+def test_without_torchrun_a_task_of_a_cluster_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    assert launch("cpu").world_size == 1
 
 
 def test_two_stages_killed_three_times_end_like_two_that_were_not(
@@ -186,6 +197,7 @@ def test_a_run_leaves_weights_a_card_curves_and_a_picture(undisturbed: Path, spe
     assert len(list((undisturbed / "checkpoints").glob("*.pt"))) <= 2
     losses = pd.read_csv(undisturbed / "losses.csv")
     assert list(losses["step"]) == [20]
+    assert list(losses["net/one"]) == [1]  # of the steps that told it
     assert {"net/loss", "net/l1", "adversary/loss"} <= set(losses)
 
 
@@ -253,6 +265,10 @@ def test_weights_that_are_worse_than_those_installed_do_not_take_their_place(
     assert trained("bad", 1e3)[1].startswith("installed in")
     assert there.path.read_bytes() == bad.path.read_bytes()
     assert trained("good", 1.0)[1].startswith("installed in")
+    # Nor do they take the place of another method's, whose file is called the same.
+    card.write_text(json.dumps(kept | {"label": "tiny", "preset": "net-small"}))
+    told = trained("bad", 1e3)[1]
+    assert told.startswith(f"not installed: {there.path} holds the weights of tiny preset net-small. Set MARBENCH_WEI")
 
 
 def test_two_trainings_do_not_share_a_folder(plugins: Path, spec: Spec, tmp_path: Path) -> None:
@@ -308,6 +324,42 @@ def test_a_loss_that_stays_not_finite_stops_the_run(plugins: Path, spec: Spec, t
         train(request, spec, recipe, tmp_path, installed=False, note=silent)
 
 
+class _Late(LearnedMethod):
+    """Has nothing to learn in its first 30 steps."""
+
+    def __init__(self) -> None:
+        self.network, self.steps = nn.Linear(1, 1, bias=False), 0
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {"line": self.network}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"sgd": torch.optim.SGD(self.network.parameters(), lr=1.0)}
+
+    def objectives(self, batch: Batch) -> Iterator[Objective]:
+        self.steps += 1
+        yield Objective("sgd", self.network.weight.sum() * float(self.steps > 30), {})
+
+
+def test_an_optimiser_that_begins_later_is_not_held_at_the_zero_it_began_with() -> None:
+    method = _Late()
+    before = method.network.weight.detach().clone()
+    optimisation = Optimisation(method, 4.0, nullcontext, lambda _: None)
+    for _ in range(60):
+        optimisation.step(None, 1.0)  # type: ignore[arg-type]
+    torch.testing.assert_close(method.network.weight, before - 30)
+
+
+def test_a_network_and_an_auxiliary_of_one_name_are_refused(plugins: Path, spec: Spec, tmp_path: Path) -> None:
+    shutil.copytree(plugins, tmp_path / "plugins")
+    code = tmp_path / "plugins" / "tinynet" / "method.py"
+    code.write_text(code.read_text().replace('return {"adversary"', 'return {"net"'))
+    request = request_for(tmp_path / "plugins")
+    recipe = recipe_for(request, spec)
+    with pytest.raises(MethodError, match=r"networks\(\) and auxiliaries\(\) both name 'net'"):
+        Trainer(request, spec, recipe, tmp_path / "run", launch("cpu"), None, silent)
+
+
 def test_an_image_that_is_not_finite_gives_no_score_and_ends_no_training(
     plugins: Path, spec: Spec, tmp_path: Path
 ) -> None:
@@ -361,6 +413,17 @@ def test_losses_of_skipped_steps_and_rows_cut_off_are_told_apart(tmp_path: Path)
     assert path.read_text() == "step,loss\n20,nan\n40,1.0\n"
 
 
+def test_terms_of_a_loss_may_come_later_stay_away_and_be_called_as_one_likes(tmp_path: Path) -> None:
+    curves = LearningCurves(tmp_path)
+    rows = [{"a": 1.0}, {"a": 2.0, "b, c": 3.0}, {"b, c": 4.0}, {"a": 5.0}]
+    for step, row in enumerate(rows):
+        curves.add("losses", {"step": step, "samples": step} | {f"net/{name}": value for name, value in row.items()})
+    curves.rewind(2)
+    assert curves.read("losses").fillna(0).to_dict("list") == {
+        "step": [0, 1, 2], "samples": [0, 1, 2], "net/a": [1, 2, 0], "net/b, c": [0, 3, 4],
+    }  # fmt: skip
+
+
 def test_steps_that_ranks_cannot_share_are_refused(
     plugins: Path, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,6 +432,12 @@ def test_steps_that_ranks_cannot_share_are_refused(
     request = request_for(plugins)
     with pytest.raises(MarbenchError, match="3 ranks cannot share steps of 4 cases"):
         train(request, spec, recipe_for(request, spec), tmp_path, note=silent)
+
+
+def test_a_checkpoint_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(MarbenchError, match=r"holds numpy\.\S+ could not be read again.* float\(x\) for a number"):
+        save_checkpoint(tmp_path, 1, {"betas": (np.float64(0.9), 0.99)})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -34,7 +35,7 @@ def test_a_method_that_works_in_place_spoils_no_later_validation(spec: Spec) -> 
 
 
 class Shift(LearnedMethod):
-    """Adds its one weight, HU."""
+    """Adds its one weight, HU, and what it draws."""
 
     def __init__(self) -> None:
         self.network = nn.Linear(1, 1)
@@ -43,7 +44,7 @@ class Shift(LearnedMethod):
         return {"shift": self.network}
 
     def reduce(self, scan: Scan) -> torch.Tensor:
-        return scan.image + self.network.weight.detach()[0, 0]
+        return scan.image + self.network.weight.detach()[0, 0] + torch.rand(()) + np.random.rand()  # noqa: NPY002
 
 
 def test_a_training_that_changes_no_image_is_told(spec: Spec, tmp_path: Path) -> None:

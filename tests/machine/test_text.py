@@ -1,6 +1,9 @@
+import itertools
+import time
+
 import pytest
 
-from marbench.machine.text import clean, clean_line
+from marbench.machine.text import clean, clean_line, said_by
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,48 @@ def test_terminal_escapes_controls_and_surrogates_are_made_harmless():
 def test_what_is_no_character_is_replaced_since_xml_cannot_hold_it():
     assert clean("a\ufffeb\uffffc\U0001fffed\ufdd0") == "a\ufffdb\ufffdc\ufffdd\ufffd"
     assert clean("\ufffd\U0001f600\ufdcf\ufdf0") == "\ufffd\U0001f600\ufdcf\ufdf0"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "/home/jane/doe/x.npy"), "No such file or directory"),
+        (OSError("no array"), "no array"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_an_error_says_why_without_its_file(error, said):
+    assert said_by(error) == said
+
+
+def test_a_long_text_takes_time_in_proportion_to_its_length():
+    """A table or a card from anyone may hold any: 10 ms each, and seconds if it were the square of the length."""
+
+    def seconds(unit):
+        began = time.thread_time()
+        clean((unit * 20_000)[:20_000])
+        return time.thread_time() - began
+
+    units = map("".join, itertools.product("@./\\~:'a", repeat=2))
+    others = (
+        "\x1b[",
+        "\x1b]",
+        "$a",
+        "${",
+        "${a}",
+        "<a",
+        "--",
+        "+-",
+        "C:/",
+        "file:/",
+        "\\\\a",
+        "'/a",
+        "'/\"",
+        "\x1b]a",
+        "a/b.c:",
+        "a@b/c.d/",
+    )
+    assert [unit for unit in (*units, *others) if seconds(unit) > 0.5] == []
 
 
 def test_limits_are_kept():

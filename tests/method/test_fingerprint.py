@@ -1,13 +1,16 @@
 """What makes another method of a method, and what does not."""
 
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from marbench.learning.recipe import Recipe, hold_to_recipe
-from marbench.method.fingerprint import code_without_prose, fingerprint
-from marbench.method.request import parse_methods
-from marbench.method.weights import WeightsCard
+from marbench.method.card import MethodCard
+from marbench.method.discovery import MethodEntry
+from marbench.method.fingerprint import _required, code_without_prose, fingerprint
+from marbench.method.request import FittedMethod, MethodRequest, parse_methods
+from marbench.method.weights import NO_WEIGHTS, WeightsCard
 from marbench.spec import load_spec
 from marbench.spec_file import hold_to_spec
 
@@ -83,24 +86,19 @@ def test_parameters_requirements_and_weights_count(folder):
     assert len(hashes) == 4
 
 
-def test_weights_with_a_card_count_only_where_they_are_used(folder):
+@pytest.mark.parametrize("name", ["net.safetensors", "net.json"])
+@pytest.mark.parametrize("is_declared", [True, False])
+def test_weights_that_the_card_declares_count_only_where_they_are_used_and_others_always(folder, name, is_declared):
+    weights = [{"file": "net.safetensors", "sha256": "1" * 64, "spec": "mini"}] if is_declared else []
+    card = MethodCard(name="m", title="m", summary="m", domain="image", weights=weights)
+    request = MethodRequest(MethodEntry(card, folder / "method.py", folder=folder))
     identity = {"method": "m", "label": "m", "preset": None, "parameters": {}, "scan": {}}
-    card = WeightsCard(**identity, spec="mini", spec_hash="0" * 64, sha256="1" * 64)
-    (folder / "net.json").write_text(card.model_dump_json())
-    before = hash_of(folder)
+    kept = WeightsCard(**identity, spec="mini", spec_hash="0" * 64, sha256="1" * 64)
+    (folder / "net.json").write_text(kept.model_dump_json())
     (folder / "net.safetensors").write_bytes(b"weights")
-    assert hash_of(folder) != before  # now the table beside it is a card, and counted no more
-    before = hash_of(folder)
-    (folder / "net.safetensors").write_bytes(b"other weights")
-    assert hash_of(folder) == before
-
-
-@pytest.mark.parametrize("name", ["config.safetensors", "config.json"])
-def test_tensors_beside_a_table_that_is_no_card_count_and_so_does_the_table(folder, name):
-    (folder / "config.safetensors").write_bytes(b"tensors")
-    before = hash_of(folder)
-    (folder / name).write_text('{"gain": 2}')
-    assert hash_of(folder) != before
+    before = FittedMethod(request, NO_WEIGHTS).hash
+    (folder / name).write_text("of a longer training")
+    assert (FittedMethod(request, NO_WEIGHTS).hash == before) == is_declared
 
 
 @pytest.mark.parametrize("mark", ["recipe.json", "spec.toml"])
@@ -134,6 +132,20 @@ def test_only_the_toolbox_modules_that_are_imported_count(folder, tmp_path, monk
     (toolbox / "deeper.py").write_text("f = 1  # a comment\n")
     assert hash_of(folder) == before
     (toolbox / "deeper.py").write_text("f = 2\n")  # imported by what is imported
+    assert hash_of(folder) != before
+
+
+def test_a_checkout_that_is_not_installed_has_the_hashes_of_one_that_is(folder, tmp_path, monkeypatch):
+    def absent(name: str) -> list[str]:
+        raise PackageNotFoundError(name)
+
+    (folder / "method.py").write_text("import numpy, skimage, torch\n")
+    monkeypatch.setattr("marbench.method.fingerprint._required", _required.__wrapped__)  # asked anew each time
+    before = hash_of(folder)
+    monkeypatch.setattr("importlib.metadata.requires", absent)
+    assert hash_of(folder) == before
+    # Without a project file nobody knows what marbench stands on.
+    monkeypatch.setattr("marbench.method.fingerprint._PACKAGE", tmp_path / "marbench")
     assert hash_of(folder) != before
 
 

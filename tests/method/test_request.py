@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from marbench.bench.environments import interpreter_of
 from marbench.cases.suite import Suite
 from marbench.errors import MethodError, MethodUnavailable
+from marbench.learning.artefact import encode, write_card
 from marbench.machine.text import clean
 from marbench.method.discovery import discover, methods
-from marbench.method.request import load_method, parse_methods
+from marbench.method.request import is_installed, load_method, parse_methods
+from marbench.method.weights import scan_of
 from marbench.spec import load_spec
 
 CARD = 'name = "{name}"\ntitle = "A plugin"\nsummary = "For tests."\ndomain = "image"\n'
@@ -70,6 +73,23 @@ def test_plugins_are_found_through_the_environment(tmp_path: Path, monkeypatch: 
     assert "echo" in methods()
 
 
+def test_a_folder_that_cannot_be_looked_into_is_no_plugin(tmp_path: Path, refused) -> None:
+    for name in ("echo", "private"):
+        plugin(tmp_path, name)
+    refused("is_file", "private")
+    found = discover([tmp_path])
+    assert ("echo" in found.entries, "private" in found.entries, found.problems) == (True, False, ())
+
+
+def test_a_folder_of_plugins_that_cannot_be_read_is_named(tmp_path: Path, refused, monkeypatch) -> None:
+    refused("iterdir", tmp_path.name)
+    said = f"The plugin folder {tmp_path} cannot be read: Permission denied."
+    with pytest.raises(MethodError, match=re.escape(said)):
+        discover([tmp_path])
+    monkeypatch.setenv("MARBENCH_PLUGINS", str(tmp_path))
+    assert discover().problems == (f"Skipped: {said} MARBENCH_PLUGINS names it.",)
+
+
 def test_two_methods_of_one_name_are_an_error(tmp_path: Path) -> None:
     plugin(tmp_path / "mine", "li")
     with pytest.raises(MethodError, match="Two methods are called 'li'"):
@@ -96,6 +116,45 @@ def test_plugins_may_import_their_own_modules_but_not_each_others(tmp_path: Path
     loaded = [load_method(request, "mini") for request in parse_methods("first,second", [tmp_path])]
     assert [sys.modules[type(one.method).__module__].WHO for one in loaded] == ["first", "second"]
     assert str(tmp_path) not in sys.path
+
+
+FILES = """
+    import pkgutil, sys
+    from importlib.resources import files
+    from marbench import Method
+
+    READ = float(files(__package__).joinpath("lut.txt").read_text()) + float(pkgutil.get_data(__package__, "lut.txt"))
+    OFFSET = READ + getattr(sys.modules[__package__], "MORE", 0.0)
+
+    class Echo(Method):
+        def reduce(self, scan):
+            return scan.image + OFFSET
+"""
+
+
+@pytest.mark.parametrize("kind", ["folder", "package", "file"])
+def test_a_plugin_is_a_package_with_files(tmp_path: Path, kind: str) -> None:
+    folder = plugin(tmp_path, "echo", FILES)
+    (folder / "lut.txt").write_text("7")
+    if kind == "package":
+        (folder / "__init__.py").write_text("MORE = 1.0\n")
+    asked = f"{folder}/method.py:Echo" if kind == "file" else "echo"
+    scan = Suite("mini")[0].scan
+    expected = scan.image + 14 + (kind == "package")
+    assert torch.equal(load_method(asked, "mini", plugins=folder)(scan), expected)
+
+
+def test_a_plugin_is_imported_once_while_its_code_is_the_same(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    count = f"with open({str(log)!r}, 'a') as log:\n    log.write('x')\n"
+    folder = plugin(tmp_path, "echo", count + textwrap.dedent(SOURCE), "[parameters.weight]\ndefault = 0\n")
+    for asked in ("echo", "echo[weight=1]"):
+        load_method(asked, "mini", plugins=folder)
+    assert log.read_text() == "x"
+    (folder / "method.py").write_text((folder / "method.py").read_text().replace("scan.image", "scan.image + 1"))
+    scan = Suite("mini")[0].scan
+    assert torch.equal(load_method("echo", "mini", plugins=folder)(scan), scan.image + 1)
+    assert log.read_text() == "xx"
 
 
 def test_labels_name_only_what_differs_from_the_defaults() -> None:
@@ -183,6 +242,24 @@ def test_a_plugin_that_cannot_be_imported_is_unavailable(tmp_path: Path, source:
         load_method(parse_methods("broken", [tmp_path])[0], "mini")
 
 
+@pytest.mark.parametrize(
+    ("requirement", "is_met"),
+    [
+        ("numpy", True),
+        ("numpy>=1", True),
+        ("numpy<1", False),
+        ("no_such_package; python_version < '3'", True),
+        ("no_such_package; python_version > '3'", False),
+        ("no_such_package @ https://marbench.invalid/x.whl", False),
+        # Without a name: what is missing, the import says.
+        ("git+https://marbench.invalid/x", True),
+        ("./x-1.0-py3-none-any.whl", True),
+    ],
+)
+def test_a_requirement_is_met_as_pip_takes_it(requirement: str, is_met: bool) -> None:
+    assert is_installed(requirement) == is_met
+
+
 def test_a_plugin_must_define_exactly_one_method(tmp_path: Path) -> None:
     plugin(tmp_path, "empty", "from marbench import Method\n")
     with pytest.raises(MethodError, match="exactly one subclass"):
@@ -217,6 +294,10 @@ def test_a_parameter_that_is_set_back_against_its_preset_has_a_name_of_its_own(t
         ('kind = "zzz"', "preset 'large', kind: 'zzz' is not allowed"),
         ('width = "wide"', "preset 'large', width: 'wide' is not allowed; expected a value like 16"),
         ("width = true", "preset 'large', width: True is not allowed; expected a value like 16"),
+        (
+            '[presets."a/b"]',
+            "preset 'a/b': its name becomes part of file names, so it is made of at most 64 of A-Z a-z",
+        ),
     ],
 )
 def test_a_preset_is_held_to_what_the_parameters_allow(tmp_path: Path, line: str, message: str) -> None:
@@ -295,10 +376,11 @@ PACKAGE = """
 
 def installed(root: Path, name: str, source: str, module: str = "method") -> None:
     """Install a package with an entry point, as pip would, into a folder of packages."""
-    (root / name).mkdir(parents=True)
+    folder = root.joinpath(name, *module.split(".")[:-1])
+    folder.mkdir(parents=True)
     (root / name / "__init__.py").write_text("raise RuntimeError('imported')\n" if module == "broken" else "")
-    (root / name / "method.py").write_text(textwrap.dedent(source))
-    (root / name / "part.py").write_text("OFFSET = 1.0\n")
+    (folder / "method.py").write_text(textwrap.dedent(source))
+    (folder / "part.py").write_text("OFFSET = 1.0\n")
     info = root / f"{name}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
@@ -316,6 +398,26 @@ def test_methods_of_installed_packages_are_found_without_importing_them(tmp_path
     assert not {"coolmar", "brokenmar"} & set(sys.modules)
     scan = Suite("mini")[0].scan
     assert torch.equal(load_method("coolmar", "mini")(scan), scan.image + 1)  # with its relative import
+
+
+def test_what_the_card_of_a_method_deep_in_a_package_names_lies_beside_it(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    installed(tmp_path, "labmar", PACKAGE, "net.method")
+    content, mini = encode({"net": torch.nn.Linear(1, 1)}, {}), load_spec("mini")
+    folder = tmp_path / "labmar" / "net"
+    (folder / "weights").mkdir()
+    (folder / "weights" / "a.safetensors").write_bytes(content)
+    identity = {"method": "labmar", "label": "labmar", "preset": None, "parameters": {}}
+    about = {**identity, "spec": "mini", "spec_hash": mini.hash, "scan": scan_of(mini)}
+    file = write_card(folder / "weights" / "a.safetensors", content, **about)
+    weights = f'[[weights]]\nfile = "weights/a.safetensors"\nsha256 = "{file.card.sha256}"\nspec = "mini"\n'
+    (folder / "method.toml").write_text(CARD.format(name="labmar") + 'python = "bin/python"\n' + weights)
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").symlink_to(sys.executable)
+    request = parse_methods("labmar")[0]
+    assert request.entry.folder == tmp_path / "labmar"  # of which all belongs to the method
+    assert request.for_spec(mini).found.file == file
+    assert interpreter_of(request)[0] == str(folder / "bin" / "python")
 
 
 def test_a_number_that_is_too_long_and_a_path_that_is_none_are_refused_by_name(tmp_path):

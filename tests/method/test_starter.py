@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -34,10 +36,41 @@ def test_what_a_template_gives_passes_its_own_test(template, tmp_path, tiny, mon
     assert card.title == "My 2nd method"
     # On few pixels: on mini it takes some seconds.
     monkeypatch.setattr("marbench.conformance.check.load_spec", lambda _: tiny)
-    spec = importlib.util.spec_from_file_location("test_of_plugin", folder / "test_method.py")
+    spec = importlib.util.spec_from_file_location("test_of_plugin", folder / "test_my-2nd_method.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.test_the_method_conforms()
+    module.test_the_method_conforms(monkeypatch)
+
+
+CONFTEST = """
+import pytest
+from marbench import load_spec
+
+@pytest.fixture(autouse=True)
+def few_pixels(monkeypatch):
+    tiny = load_spec({!r})
+    monkeypatch.setattr("marbench.conformance.check.load_spec", lambda _: tiny)
+"""
+
+
+def test_pytest_takes_several_plugins_at_once_and_finds_in_their_folders_what_marbench_does(tmp_path, tiny_file):
+    for name, line in (("one", "from .part import x"), ("other", "from part import x")):
+        folder = write_plugin(name, "image", tmp_path)
+        (folder / "part.py").write_text("raise OSError('part.py ends it, which saves time')\n")
+        (folder / "method.py").write_text(f"{line}\n")
+    (tmp_path / "conftest.py").write_text(CONFTEST.format(str(tiny_file)))
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "one", "other"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+    first, second = (re.search(rf"{name}/test_{name}.py.*\n", said) for name in ("one", "other"))
+    assert first and second, said
+    assert "OSError: part.py ends it" in said
+    assert "ModuleNotFoundError: No module named 'part'" in said
+
+
+def test_a_folder_of_somebody_else_s_beside_it_is_left_alone(tmp_path, refused):
+    (tmp_path / "systemd-private").mkdir()
+    refused("is_file", "systemd-private")
+    assert new("mine", "--out", tmp_path).exit_code == 0
 
 
 def test_what_new_says_can_be_typed(tmp_path, monkeypatch):

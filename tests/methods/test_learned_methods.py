@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,19 @@ from tiny_scans import NARROW, build, make_batch, randomize, take, train
 from torch import nn
 
 from marbench import Spec
+from marbench.cases.suite import Suite
 from marbench.cli.train import command
 from marbench.errors import MethodError, MethodUnavailable
 from marbench.method.card import DeclaredWeights
 from marbench.method.discovery import methods
-from marbench.method.learned import Batch, LearnedMethod, Objective, random_patches, recalibrate_batch_normalization
+from marbench.method.learned import (
+    Batch,
+    LearnedMethod,
+    Objective,
+    mean_outside_metal,
+    random_patches,
+    recalibrate_batch_normalization,
+)
 from marbench.method.request import LoadedMethod, load_method, parse_methods
 
 LIMITS = {"small": 4_000_000, "base": 7_500_000}
@@ -95,6 +104,17 @@ def test_shipped_weights_are_loaded_and_small(name: str, weights: DeclaredWeight
     file = loaded.fitted.found.file
     assert file is not None and file.card.sha256 == weights.sha256
     assert file.path.stat().st_size <= 8e6
+
+
+@pytest.mark.parametrize("name", ["cnnmar", "dudodp"])
+def test_what_torch_makes_by_default_changes_no_result_and_comes_back(
+    name: str, other_defaults: Callable[[], AbstractContextManager[None]]
+) -> None:
+    scan = Suite("mini")[0].scan
+    expected = load_method(name, "mini")(scan)
+    with other_defaults():
+        assert torch.equal(load_method(name, "mini")(scan), expected)
+        assert (torch.empty(0).dtype, torch.empty(0).device.type) == (torch.float64, "meta")
 
 
 @pytest.mark.parametrize("text", [*NARROW.values(), "dudonet[sinogram_width=4,image_width=4,body=rdn,input=raw]"])
@@ -203,27 +223,44 @@ def test_recalibration_makes_a_network_at_rest_agree_with_the_one_in_training(ti
     assert recalibrated < 0.2 * spoiled, (recalibrated, spoiled)
 
 
-class TwoNetworks(LearnedMethod):
-    """Each network has an objective of its own, and one normalisation has none."""
+def test_the_mean_outside_metal_takes_any_mask() -> None:
+    error, metal = torch.arange(4.0).view(1, 2, 2), torch.tensor([[[0, 0], [1, 1]]])
+    for mask in (metal.bool(), metal.to(torch.uint8), 255 * metal):
+        assert mean_outside_metal(error, mask) == 0.5
+
+
+class ManyNetworks(LearnedMethod):
+    """Each network has an objective of its own, with a gradient penalty, and one normalisation has none."""
 
     def __init__(self) -> None:
-        self.first, self.second, self.idle = (nn.Sequential(nn.BatchNorm2d(1)) for _ in range(3))
+        self.line, self.plane, self.space = (nn.Sequential(kind(1)) for kind in _NORMS)
+        self.idle = nn.Sequential(nn.BatchNorm2d(1))
         self.idle[0].running_mean.fill_(7.0)
+        self.idle[0].bias.requires_grad_(False)
 
     def networks(self) -> dict[str, nn.Module]:
-        return {"first": self.first, "second": self.second, "idle": self.idle}
+        return {"line": self.line, "plane": self.plane, "space": self.space, "idle": self.idle}
 
     def objectives(self, batch: Batch) -> Iterator[Objective]:
-        for name in ("first", "second"):
-            yield Objective(name, self.networks()[name](batch.scan.image[:, None]).mean(), {})
+        image = batch.scan.image
+        for name, points in (("line", image.flatten(1)), ("plane", image), ("space", image[:, None])):
+            points = points[:, None].requires_grad_()
+            value = self.networks()[name](points).mean()
+            (slope,) = torch.autograd.grad(value, points, create_graph=True)
+            yield Objective(name, value + slope.square().mean(), {})
+
+
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def test_recalibration_meets_the_networks_of_all_objectives(tiny: Spec) -> None:
-    method, batch = TwoNetworks(), make_batch(tiny)
+    method, batch = ManyNetworks(), make_batch(tiny)
     recalibrate_batch_normalization(method, [batch])
-    for network in (method.first, method.second):
+    for network in (method.line, method.plane, method.space):
         assert network[0].running_mean.item() == pytest.approx(batch.scan.image.mean().item(), rel=1e-5)
+        assert all(weight.requires_grad and weight.grad is None for weight in network.parameters())
     assert method.idle[0].running_mean.item() == 7.0
+    assert not method.idle[0].bias.requires_grad
 
 
 def test_a_scan_in_double_precision_is_reduced_as_one_in_single(tiny: Spec) -> None:

@@ -106,3 +106,12 @@ def test_what_cannot_be_scored_is_refused_by_every_measure(measure, change, mess
 def test_a_range_that_is_none_is_refused(measure, hu_range) -> None:
     with pytest.raises(MetricError, match="from a lower to a higher finite value"):
         measure(NOISY, TRUTH, EVERYWHERE, hu_range)
+
+
+@pytest.mark.parametrize("measure", [psnr, ssim])
+def test_a_range_is_any_pair_of_numbers_and_nothing_else(measure) -> None:
+    for pair in (list(WINDOW), np.array(WINDOW)):
+        assert measure(NOISY, TRUTH, EVERYWHERE, pair) == measure(NOISY, TRUTH, EVERYWHERE, WINDOW)
+    for wrong in (240.0, (-160.0, 40.0, 240.0), ("low", "high"), None):
+        with pytest.raises(MetricError, match=r"a pair of numbers, \(low, high\). Got "):
+            measure(NOISY, TRUTH, EVERYWHERE, wrong)

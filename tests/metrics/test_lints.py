@@ -88,6 +88,22 @@ def test_no_method_is_taken_for_faulty_with_or_without_a_known_truth(cases):
         assert faults(clipped, case.truth.image[0].numpy(), metal) == ()
 
 
+@pytest.mark.parametrize("least", [-1000.0, -1024.0])
+def test_an_image_without_what_the_noise_of_the_truth_has_below_air_is_none_of_a_window(cases, least):
+    truth, metal = cases[0].truth.image[0].numpy(), cases[0].scan.metal_mask[0].numpy()
+    noisy = truth + np.random.default_rng(0).normal(0, 80, truth.shape)
+    assert faults(np.maximum(noisy, least), noisy, metal) == ()
+    assert [fault.name for fault in faults(np.maximum(noisy, -900), noisy, metal)] == ["window"]
+
+
+@pytest.mark.parametrize("height", [50.0, 500.0])
+def test_where_there_is_nothing_to_compare_with_there_is_no_fault(height):
+    image = np.add.outer(np.zeros(32), np.linspace(0, height, 32))
+    everywhere = np.ones((32, 32), dtype=bool)
+    assert faults(image, np.zeros((32, 32)), ~everywhere) == ()
+    assert faults(image, image, everywhere) == ()
+
+
 def test_a_field_of_view_within_the_body_has_no_air_to_go_by(cases):
     parts = (cases[0].truth.image[0], cases[0].scan.image[0], cases[0].scan.metal_mask[0])
     truth, image, metal = (part.numpy()[48:80, 48:80] for part in parts)

@@ -5,6 +5,7 @@ import pytest
 import scipy.ndimage
 from clinical_phantom import BODY, BONE, COLUMNS, FAT, METAL, QUIET, RAW, ROWS, STREAKS, TRUTH
 
+from marbench.errors import MetricError
 from marbench.metrics.fidelity import Reference
 from marbench.metrics.places import AbsentRegion, SlicePlaces
 from marbench.metrics.regions import REGIONS, find_regions, regions_of
@@ -68,6 +69,12 @@ def test_what_a_slice_has_no_place_for_is_absent_with_the_reason() -> None:
     tiny = find_regions(TRUTH[:6, :6], RAW[:6, :6], METAL[60:66, 98:104], 1.0)
     assert set(tiny.masks) | set(tiny.absent) <= set(REGIONS)
     assert set(regions_of(Reference(TRUTH, METAL, raw=RAW)).absent) == set(REGIONS)
+
+
+@pytest.mark.parametrize("mask", [METAL.astype(np.uint8), METAL.astype(float), METAL[None]])
+def test_a_mask_that_is_none_is_refused(mask) -> None:
+    with pytest.raises(MetricError, match="A mask of pixels"):
+        find_regions(TRUTH, RAW, mask, 1.0)
 
 
 def test_the_same_slice_has_the_same_regions_and_they_are_found_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -18,16 +19,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from filled import row
+from filled import fill, row
 from running import Notes, run, table
 
 from marbench.bench.image_folder import score_folder
 from marbench.bench.work import Result
+from marbench.cases.case import Case
 from marbench.cases.suite import Suite
 from marbench.cli import main
-from marbench.errors import StoreError
+from marbench.errors import MarbenchError, StoreError
 from marbench.machine.arrays import npz
 from marbench.method.card import MethodCard
+from marbench.metrics.measure import measures_of
 from marbench.report import recomputation
 from marbench.report.archive import pack
 from marbench.report.benchmark import gather
@@ -37,7 +40,7 @@ from marbench.report.verification import verify
 from marbench.results.merge import merge_runs
 from marbench.results.part_file import encode, read_pieces, records, table_of
 from marbench.results.pictures import CASE_FILE, encode_case, load_case
-from marbench.results.rows import TimingRow, metric_names
+from marbench.results.rows import KEY_COLUMNS, TimingRow, metric_names
 from marbench.results.store import Store, open_run
 from marbench.spec import PROTOCOL, Spec, load_spec
 
@@ -469,6 +472,7 @@ HOSTILE: dict[str, Callable[[Path, Files], Path]] = {
     "no spec": lambda path, files: write(path, {k: v for k, v in files.items() if k != "spec.toml"}),
     "spec of another file": replaced("spec.toml", b'extends = "/etc/passwd"\n'),
     "spec that is no TOML": replaced("spec.toml", b"\x00\xff"),
+    "spec of many unknown keys": replaced("spec.toml", b"".join(b"a%d = 1\n" % number for number in range(100))),
     "rows that are none": replaced("results/rows.parquet", b"PAR1 no"),
     "a card of another type": replaced("methods/li.json", b"[[[[]]]]"),
     "a picture of objects": lambda path, files: write(
@@ -513,6 +517,47 @@ def test_a_benchmark_too_large_to_be_made_unasked_is_not_made(tmp_path, tiny, fi
     forged["marbench.json"] = json.dumps({**json.loads(files["marbench.json"]), "spec_hash": other}).encode()
     verdict, said = verdict_of(write(tmp_path / "a.zip", forged))
     assert "not checked cases: a benchmark of (8192, 8192) pixels" in said and verdict.good
+
+
+def test_a_full_disk_is_no_fault_of_the_archive(tmp_path, packed, monkeypatch):
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StoreError, match=r"cannot be unpacked in .*: No space left on device\. That says nothing"):
+        verify(packed, Notes(), 0)
+    result = CliRunner().invoke(main, ["verify", str(packed)])
+    assert result.exit_code == 2 and "wrong" not in result.output
+
+
+def claimed(folder: Path, spec: Spec) -> Path:
+    """Pack a result that says of the first case of a benchmark that all went well."""
+    scores = {each.id: min(max(1.0, each.bounds[0]), each.bounds[1]) for each in measures_of(spec.metrics.conventions)}
+    key = Suite(spec).case_keys[0]
+    told = {name: getattr(key, name) for name in KEY_COLUMNS}
+    fill(folder / "run", spec, row(spec, "li", key.case_id, **told, case_digest="0" * 16, scores=scores))
+    pack(folder / "run", folder / "run.zip")
+    return folder / "run.zip"
+
+
+def test_a_case_that_cannot_be_made_is_no_case_that_went_well(tmp_path, tiny):
+    metal = {"id": "a", "pixel_cm": 0.05, "masks": {"gold": np.ones((20, 20))}, "centre_cm": (18.0, 18.0)}
+    metals = {**tiny.metals.model_dump(), "own": [metal]}
+    outside = Spec.model_validate({**tiny.model_dump(by_alias=True), "metals": metals})
+    verdict, said = verdict_of(claimed(tmp_path, outside), cases=1)
+    assert not verdict.good
+    assert re.search(r"wrong cases: \S+ cannot be made: the metal 'a' lies with 0% of its area in the body", said), said
+
+
+def test_too_little_memory_is_no_fault_of_the_archive(tmp_path, tiny, monkeypatch):
+    packed = claimed(tmp_path, tiny)
+
+    def exhausted(suite: Suite, index: int) -> Case:
+        raise MemoryError
+
+    monkeypatch.setattr(Suite, "__getitem__", exhausted)
+    with pytest.raises(MarbenchError, match="cannot be made on this machine: MemoryError"):
+        verify(packed, Notes(), 1)
 
 
 def test_the_commands_print_the_verdict_and_leave_with_its_code(tmp_path, packed, files):

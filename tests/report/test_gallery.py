@@ -135,9 +135,20 @@ def test_the_uncorrected_image_is_known_by_its_card_and_not_by_its_name(tmp_path
     run = write_run(tmp_path / "run", methods, slices=4, pictures=4)
     data = _data(render(run).parent)
     assert data["methods"] == ["nmar", "none"]
-    assert data["uncorrected"] == "raw"
+    assert {*data["cases"][0]["scores"]} == {"uncorrected", "method nmar", "method none"}
     assert data["cases"][0]["has"] == [0, 1]
     assert len(_data(run / "report", "explorer")["judged"]) == 2
+
+
+def test_what_scripts_print_is_rounded_once_alone(tmp_path: Path) -> None:
+    def change(row: Row) -> Row:
+        return replace(row, metal_area_mm2=1992.4996, scores={**row.scores, "psnr[dudonet2019]": 36.124996})
+
+    report = render(write_run(tmp_path / "run", METHODS[:2], slices=2, pictures=1, change=change)).parent
+    script = (report / "explorer" / "cases.js").read_text().partition('["cases"] = ')[2]
+    # Rounded to 36.125 and 1992.5 they would be printed as 36.13 and 1993.
+    assert {case["scores"]["method li"][0] for case in _data(report)["cases"]} == {36.124996}
+    assert set(json.loads(script.rstrip(";\n"))["areas"]) == {1992.4996}
 
 
 def test_a_case_on_which_every_method_failed_is_not_chosen_and_breaks_nothing(tmp_path: Path) -> None:

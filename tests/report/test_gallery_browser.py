@@ -682,8 +682,8 @@ def test_a_case_that_is_not_there_is_told_once_and_nothing_to_save_is_told(
     viewer = _open(browser, report)
     assert _go(viewer, "case=nowhere").startswith("There is no picture of the case nowhere here")
     assert _go(viewer, f"case={lacking}") == ""
-    names = ("truth", "uncorrected", *(f"m{place}" for place in range(1, 10)))
-    _go(viewer, f"case={whole}&{'&'.join(f'hide={name}' for name in names)}")
+    keys = ("truth", "uncorrected", *(f"method+m{place}" for place in range(1, 10)))
+    _go(viewer, f"case={whole}&{'&'.join(f'hide={key}' for key in keys)}")
     assert _names(viewer) == []
     _keys(viewer, "p")
     assert viewer.find_element("id", "gallery-status").text == "There is nothing to save: no picture is chosen."
@@ -714,11 +714,28 @@ def test_a_method_has_one_number_and_one_look_in_every_case_and_its_name_stands_
     assert browser.complaints(report) == []
 
 
+def test_a_method_of_any_name_has_scores_and_a_switch_of_its_own(browser: Browser, tmp_path: Path) -> None:
+    methods = (METHODS[0], *(Synthetic(name, 30 - at) for at, name in enumerate(("truth", "uncorrected", "measured"))))
+    report = render(write_run(tmp_path / "run", methods, slices=2, pictures=1)).parent
+    viewer = _open(browser, report)
+    names = _names(viewer)
+    assert names == ["Truth", "Uncorrected", "TRUTH", "UNCORRECTED", "MEASURED"]
+    none, *own = [part.text for part in viewer.find_elements("css selector", ".pane-scores")]
+    assert none == "" and len(set(own)) == 4 and all(text.startswith("PSNR") for text in own)
+    switch = "document.querySelectorAll('#shown-choice input')[arguments[0]].click()"
+    for at, hidden in enumerate(names):
+        viewer.execute_script(switch, at)
+        settle(viewer)
+        assert _names(viewer) == [name for name in names if name != hidden]
+        viewer.execute_script(switch, at)
+    assert browser.complaints(report) == []
+
+
 _TELL = """const scores = document.createElement("span"); const [layout] = arguments;
 const measures = [["PSNR", "dB", 2], ["SSIM", "", 4], ["Noise error", "HU", 1]];
 const viewer = { data: { measures, together: 2 }, state: () => ({ view: "image", layout, roi: null }),
-  current: () => ({ scores: { nmar: [30, 0.9, 5] } }), referenceOf: () => null };
-marbenchGallery.makeTexts(viewer).tellScores({ scores }, { key: "method nmar", name: "nmar" }, null);
+  current: () => ({ scores: { "method nmar": [30, 0.9, 5] } }), referenceOf: () => null };
+marbenchGallery.makeTexts(viewer).tellScores({ scores }, { key: "method nmar" }, null);
 return [scores.textContent, scores.title]"""
 
 

@@ -428,6 +428,10 @@ def test_the_rows_on_show_are_downloaded_as_csv(board: Any) -> None:
     # Last, so that columns stay where they were.
     assert head[-5:] == ["spec", "protocol", "region", "metal", "filter"]
     assert {tuple(row[-3:]) for row in rows} == {("thorax", "", "kind: classical")}
+    # No cell is one that a spreadsheet takes for a date, as it does 4/4.
+    at = head.index("cases_ok")
+    shown = [text.split("\n")[0] for text in _column(board, 12) if text]
+    assert [f"{int(row[at]):,}/{int(row[at + 1]):,}" for row in rows] == shown and head[at + 1] == "cases"
     board.get("about:blank")  # with what was put in its place
 
 

@@ -289,6 +289,17 @@ def test_a_published_run_that_is_damaged_later_costs_only_itself(tmp_path):
     assert any("left out of its leaderboard" in note for note in notes)
 
 
+@pytest.mark.parametrize("name", ["", "spec.toml", "results", "results/rows.parquet", "methods/li.json"])
+def test_a_published_run_that_is_damaged_is_mended_by_its_publication_again(built, with_third, tmp_path, name):
+    site = tmp_path / "site"
+    shutil.copytree(built / "site", site)
+    publish([built / "third"], site, published=DATE)
+    lost = site / "runs" / ids(site)[-1] / name
+    shutil.rmtree(lost) if lost.is_dir() else lost.write_bytes(lost.read_bytes()[:-9])
+    publish([built / "third", built / "third"], site, published="2027-03-04T10:00:00+00:00")
+    assert contents(site) == with_third
+
+
 def test_a_link_in_the_site_is_not_followed(tmp_path):
     run = write_run(tmp_path / "run", METHODS[:1], slices=1)
     (tmp_path / "elsewhere").mkdir()

@@ -8,7 +8,6 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from browser import Browser
 from click.testing import CliRunner, Result
 from running import Notes
@@ -16,7 +15,6 @@ from running import Notes
 from marbench.bench.options import RunOptions
 from marbench.bench.shift import Station, run_shift
 from marbench.bench.shift_axes import axes, chosen_axes, derive
-from marbench.cases.suite import Suite
 from marbench.cli import main
 from marbench.errors import SpecError
 from marbench.machine.interrupts import Interrupts
@@ -25,7 +23,7 @@ from marbench.metrics.measure import measures_of
 from marbench.report.shift import AxisTable, Cell, _column, shift_csv, shift_tables
 from marbench.results.paired import differences, other_cases, worst_cases
 from marbench.results.store import open_run
-from marbench.spec import Spec, load_spec
+from marbench.spec import load_spec
 
 # Six patients, and so intervals, of one case each.
 SIX = """
@@ -182,57 +180,6 @@ def test_the_page_works_from_disk_and_fits_the_window(out: Path, browser: Browse
     driver.execute_script("arguments[0].focus()", point[0])
     assert "px:" in driver.find_element("css selector", ".reading").text
     assert browser.complaints(out) == []
-
-
-def test_along_every_axis_nothing_else_changes() -> None:
-    base, named = load_spec("mini"), set()
-    kept = ("seed", "grid_section", "split", "truth", "metrics", "reconstruction")
-    for axis in axes().values():
-        specs = [derive(base, axis, point) for point in axis.points]
-        assert [spec is base for spec in specs].count(True) == 1, axis.name
-        for spec in specs:
-            assert all(getattr(spec, name) == getattr(base, name) for name in kept)
-            sections = ("geometry_section", "physics", "metals", "segmentation", "anatomy")
-            assert sum(getattr(spec, name) != getattr(base, name) for name in sections) == (spec is not base)
-            assert spec is base or spec.hash != base.hash
-            named.add(spec.name)
-    assert len(named) == 1 + sum(len(axis.points) - 1 for axis in axes().values())
-
-
-def test_the_true_mask_is_one_found_by_no_threshold() -> None:
-    content = load_spec("mini").model_dump(mode="json", by_alias=True, exclude_none=True)
-    found = Spec.model_validate(content | {"segmentation": {"threshold_hu": 2500, "grow_px": 1}})
-    axis = axes()["threshold"]
-    specs = {point.label: derive(found, axis, point) for point in axis.points}
-    assert specs["2500"] is found
-    assert specs["true"].segmentation.threshold_hu is None and specs["true"].segmentation.grow_px == 1
-    assert specs["true"].name == "mini-threshold-true"
-
-
-def test_truth_is_the_base_s_but_where_the_scanner_is_another(tiny: Spec) -> None:
-    true = Suite(tiny)[3].truth
-    assert true is not None
-    for axis, at in (("mask", 0), ("metal", -1), ("dose", -1)):
-        other = Suite(derive(tiny, axes()[axis], axes()[axis].points[at]))[3].truth
-        assert other is not None
-        assert (other.image - true.image).abs().max() < 1  # HU: a ray counts whole photons
-        assert torch.equal(other.metal, true.metal)
-
-
-def test_a_smaller_patient_is_the_same_patient_beside_an_implant_of_the_same_size(tiny: Spec) -> None:
-    axis = axes()["anatomy"]
-    adult, child = (Suite(derive(tiny, axis, point))[3] for point in (axis.points[0], axis.points[2]))
-    bodies = [(case.known_truth.image > -500).sum() for case in (adult, child)]
-    assert float(bodies[1] / bodies[0]) == pytest.approx(0.7**2, rel=0.1)
-    assert child.info.metal_area_mm2 == pytest.approx(adult.info.metal_area_mm2, rel=0.02)
-    assert (child.info.key, child.info.region) == (adult.info.key, adult.info.region)
-
-
-def test_a_flat_detector_has_the_pitch_of_the_arc_at_the_isocentre() -> None:
-    base, axis = load_spec("mini"), axes()["geometry"]
-    flat = derive(base, axis, axis.points[1])
-    assert flat.geometry.detector == "flat"
-    assert flat.geometry.isocentre_pitch == pytest.approx(base.geometry.isocentre_pitch)
 
 
 def test_cases_of_other_patients_or_implants_are_told(out: Path) -> None:

@@ -148,9 +148,9 @@ def test_the_terminal_ranks_as_the_page(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", METHODS[:5], slices=2, patients=2, change=change)
     board, rows = _standings(run), open_run(run).rows
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(summary_table(rows, load_spec("mini"), open_run(run).cards))
+    console.print(summary_table(rows, load_spec("mini"), open_run(run).cards, console.width))
     text = console.export_text()
-    first = [line.split("│") for line in text.splitlines() if line.count("│") == 10 and line.split("│")[-2].strip()]
+    first = [line.split("│") for line in text.splitlines() if line.count("│") == 9 and line.split("│")[1].strip()]
     assert [(cells[1].strip(), cells[2].strip()) for cells in first] == [
         *((str(board.rank(method)), method.upper()) for method in board.ranked),
         ("–", "DUDONET"),
@@ -158,7 +158,7 @@ def test_the_terminal_ranks_as_the_page(tmp_path: Path) -> None:
     # What one types stands below a title that is another.
     assert re.search(r"│ +│ nmar ", text)
     assert "DUDONET is not ranked: 2 error: ValueError: boom [bold]" in text
-    assert "18/20" in text
+    assert "18/20 ok" in text
     assert "2 patients: too few to tell 4 methods apart." in text
 
 
@@ -428,6 +428,18 @@ def test_a_reported_entry_of_another_version_displaces_nothing_that_was_run_here
     here = write_run(tmp_path / "a", [Synthetic("x", 30, version="a" * 16)], slices=2)
     sent = _sent(tmp_path / "b", "x", lambda row: row)
     assert _gather(here, sent).versions == _gather(sent, here).versions == {"x": "a" * 16}
+
+
+@pytest.mark.parametrize("named_last", ["here", "sent"])
+def test_a_version_that_could_not_run_here_displaces_no_reported_one(tmp_path: Path, named_last: str) -> None:
+    one = [METHODS[1], Synthetic("x", 30, version="a" * 16)]
+    here = write_run(
+        tmp_path / "a", one, slices=2, change=lambda row: failed(row, "unavailable") if row.method == "x" else row
+    )
+    sent = _sent(tmp_path / "b", "x", lambda row: failed(row) if row.case_index == 3 else row)
+    benchmark = _gather(*([sent, here] if named_last == "here" else [here, sent]))
+    assert benchmark.versions["x"] == "x" * 16 and benchmark.cards["x"]["title"] == "X"
+    assert standings(benchmark, "dudonet2019").coverage["x"].good == 19
 
 
 def test_what_is_reported_of_a_case_gives_way_to_what_is_known_of_it(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from synthetic_runs import METHODS, Synthetic, failed, write_run
 
 from marbench.cli import main
 from marbench.errors import StoreError
-from marbench.report.axes import log_axis, year_axis
+from marbench.report.axes import WIDTHS, log_axis, year_axis
 from marbench.report.benchmark import gather
 from marbench.report.findings import Findings
 from marbench.report.pages import render
-from marbench.report.scatter import NARROW, WIDTH, Point, scatter
+from marbench.report.scatter import Point, scatter
 from marbench.report.year_figure import write_year_figure
 from marbench.report.years import year_charts
 from marbench.results.rows import Row
@@ -92,7 +92,7 @@ def test_the_page_tells_what_a_method_does_with_its_equation_and_its_picture(run
     assert page.count('class="point reading-point') == 2 * 5  # for wide and for narrow windows
 
 
-@pytest.mark.parametrize("width", [WIDTH, NARROW])
+@pytest.mark.parametrize("width", WIDTHS.values())
 @pytest.mark.parametrize("axis", [year_axis, log_axis])
 def test_the_labels_of_twenty_methods_do_not_cover_each_other(axis: object, width: int) -> None:
     points = [Point(name, int(year), float(score), False, False) for name, year, score in re.findall(ROW, BOARD)]
@@ -108,7 +108,7 @@ def test_the_labels_of_twenty_methods_do_not_cover_each_other(axis: object, widt
     assert all(boxes[number][0] >= 0 and boxes[number][2] <= width for number in named)
     # Every method of the front has its name; of all, as many as there is room for.
     assert all(mark.text for mark in chart.marks if mark.on_front)
-    assert len(named) >= {WIDTH: 19, NARROW: 13}[width]
+    assert len(named) >= {WIDTHS["wide"]: 19, WIDTHS["narrow"]: 13}[width]
     # A label says whose it is: its own mark is the nearest, or a line leads to that.
     for number in named:
         nearest = min(chart.marks, key=lambda mark: _distance(boxes[number], mark.x, mark.y))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import os
 import random
@@ -15,8 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from filled import fill, row
+from PIL import Image
 
 from marbench.errors import StoreError
+from marbench.mask_files import decode_mask
 from marbench.results.part_file import encode, table_of
 from marbench.results.rows import Row
 from marbench.results.store import Store, open_run
@@ -268,6 +272,40 @@ def test_a_spec_that_does_not_stand_alone_or_is_none_is_refused(folder, tiny, te
         open_run(folder)
     with pytest.raises(StoreError, match="Choose another --out"):
         Store(folder, tiny)
+
+
+def picture(side: int) -> str:
+    """Return a mask of nothing else than metal, as a spec holds it: of 4096 × 4096 pixels it is 3 kB long."""
+    buffer = io.BytesIO()
+    Image.new("1", (side, side), 1).save(buffer, "png")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def own(*metals: dict[str, str]) -> str:
+    """Return metals of one's own as a table of ``spec.toml`` lists them."""
+    listed = (f'{{ id = "m{n}", pixel_cm = 0.001, masks = {_value(masks)} }}' for n, masks in enumerate(metals))
+    return f"own = [{', '.join(listed)}]"
+
+
+FILLING = {
+    "a key of 10,000 parts": ("own = []", "a." * 10_000 + "a = 1", "a key has more than 10 parts"),
+    "one metal of many pixels": ("own = []", own({"gold": picture(4096), "steel": picture(1)}), "16,777,217 pixels"),
+    "many metals of many pixels": ("own = []", own(*[{"gold": picture(2048)}] * 5), "the masks have 20,971,520 pixels"),
+    "many unknown keys": ("[metals]", "".join(f"a{n} = 1\n" for n in range(1000)) + "[metals]", "and 980 more faults"),
+}
+
+
+@pytest.mark.parametrize("kind", FILLING)
+def test_a_spec_that_would_fill_the_memory_or_the_screen_is_refused_before_it_does(folder, kind):
+    place, instead, told = FILLING[kind]
+    text = (folder / "spec.toml").read_text()
+    assert place in text
+    (folder / "spec.toml").write_text(text.replace(place, instead))
+    unpacked = decode_mask.cache_info().misses
+    with pytest.raises(StoreError, match=re.escape(told)) as refused:
+        open_run(folder)
+    assert decode_mask.cache_info().misses == unpacked
+    assert len(str(refused.value)) < 20_000
 
 
 PLACES = {

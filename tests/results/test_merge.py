@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import shutil
 import signal
 import time
@@ -18,6 +19,7 @@ from running import run, table
 
 from marbench.cli import main
 from marbench.errors import StoreError
+from marbench.report.benchmark import gather
 from marbench.results import merge
 from marbench.results.images import Gallery
 from marbench.results.merge import merge_runs
@@ -106,6 +108,49 @@ def test_what_was_run_here_counts_before_an_archive_that_is_named_last(tmp_path,
         assert (read.cards["m"]["title"], read.hosts["h"]["cpu"]) == ("M of a", "of a")
         assert (load_image(tmp_path / order / "images/c/m.npz")[0] == ord("a")).all()
         assert (load_case(tmp_path / order / "images/c/_case.npz").truth == ord("a")).all()
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "counts"),
+    [
+        ({"x": "ok", "y": "ok"}, {"x": "unavailable", "y": "unavailable"}, "1"),
+        ({"x": "error", "y": "error"}, {"x": "ok", "y": "unavailable"}, "2"),
+        ({"x": "ok", "y": "error"}, {"x": "ok", "y": "ok"}, "2"),
+        ({"x": "ok"}, {"x": "ok"}, "2"),
+        ({"x": "ok", "y": "ok"}, {"x": "ok", "y": "error"}, "1"),
+    ],
+)
+def test_a_version_with_more_results_counts_before_one_that_is_named_later(tmp_path, tiny, here, there, counts):
+    for name, version, states in (("a", "1", here), ("b", "2", there)):
+        rows = [row(tiny, case=case, status=status, method_hash=version) for case, status in states.items()]
+        fill(tmp_path / name, tiny, *rows).write_method("m", {"method_hash": version})
+    merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    assert set(open_run(tmp_path / "c").rows["method_hash"]) == {counts}
+
+
+def test_runs_are_reported_as_the_one_that_they_are_merged_into(tmp_path, tiny):
+    draw = random.Random(0)
+    for number in range(20):
+        names = [f"{number}{end}" for end in "abc"]
+        for name in names:
+            evidence = draw.choice(["run here", "recomputed from images", "reported"])
+            # Of each case something is known.
+            rows = [row(tiny, "none", case, host_id=name) for case in "xyz"]
+            for method in "mn":
+                version = draw.choice("12")
+                told = {"method_hash": version, "evidence": evidence, "host_id": name, "attempt": draw.choice([1, 2])}
+                for case in "xyz":
+                    status = draw.choice(["ok", "ok", "error", "unavailable"])
+                    rows.append(row(tiny, method, case, status=status, **told))
+            store = fill(tmp_path / name, tiny, *rows)
+            for one in rows:
+                store.write_method(one.method, {"method_hash": one.method_hash, "title": name})
+        draw.shuffle(names)
+        runs = [open_run(tmp_path / name) for name in names]
+        merge_runs([tmp_path / name for name in names], tmp_path / f"{number}")
+        (beside,), (merged,) = gather(runs), gather([open_run(tmp_path / f"{number}")])
+        pd.testing.assert_frame_equal(beside.rows, merged.rows)
+        assert (beside.versions, beside.cards) == (merged.versions, merged.cards)
 
 
 def refusal(tmp_path: Path) -> str:

@@ -14,7 +14,6 @@ import pytest
 from running import run
 
 from marbench.errors import StoreError
-from marbench.machine import arrays
 from marbench.machine.arrays import npz, read_npz
 from marbench.results.images import Gallery
 from marbench.results.pictures import (
@@ -218,10 +217,6 @@ def test_pictures_are_not_written_through_links(tmp_path):
     with pytest.raises(StoreError, match="is a link"):
         gallery.write({"case/li.npz": encode_image(a_case().truth, "li", "hash")})
     assert list((tmp_path / "elsewhere").iterdir()) == []
-
-
-def test_the_limit_is_above_any_case_and_below_a_laptop() -> None:
-    assert 2 * 4 * (1024**2 + 2000**2) < arrays.LIMIT <= 2**30
 
 
 def test_a_run_keeps_its_pictures_where_they_are_whole(tmp_path: Path, tiny) -> None:

@@ -87,6 +87,16 @@ def test_the_version_on_the_card_counts_and_without_a_card_the_newest(tmp_path, 
     assert read.cards["m"]["name"] == "m"
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "counts"), [("ok", "unavailable", "1"), ("ok", "error", "2"), ("error", "unavailable", "2")]
+)
+def test_a_version_of_which_nothing_ran_hides_no_results(tmp_path, tiny, before, now, counts):
+    store = fill(tmp_path, tiny, row(tiny, method_hash="1", status=before), row(tiny, method_hash="2", status=now))
+    store.write_method("m", {"method_hash": "2"})
+    assert open_run(tmp_path).rows["method_hash"].tolist() == [counts]
+    assert store.run({"m": "2"}).rows["status"].tolist() == [now]  # whoever asks for that version
+
+
 def test_unusable_files_are_named_and_left_alone_and_cost_no_other_rows(tmp_path, tiny):
     fill(tmp_path, tiny, row(tiny, case="a"))
     results = tmp_path / "results"
@@ -136,6 +146,25 @@ def test_a_folder_of_another_benchmark_is_refused(tmp_path, tiny):
     fill(tmp_path, tiny)
     with pytest.raises(StoreError, match=r"holds results of the benchmark 'tiny' \(hash .*another --out"):
         Store(tmp_path, load_spec("mini"))
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ("# marbench protocol 0, hash a", "was filled under protocol 0, and this marbench has 1"),
+        ("# marbench protocol 1, hash a", "was filled under the hash a"),
+        ("# by hand", ""),
+    ],
+)
+def test_a_folder_of_an_older_protocol_or_of_older_tables_is_refused(tmp_path, tiny, stated, told):
+    fill(tmp_path, tiny)
+    path = tmp_path / "spec.toml"
+    path.write_text(path.read_text().replace("# marbench protocol 1, hash ", stated))
+    if not told:
+        Store(tmp_path, tiny)
+        return
+    with pytest.raises(StoreError, match=rf"{told}.*Choose another --out"):
+        Store(tmp_path, tiny)
 
 
 def test_a_file_in_place_of_the_folder_is_refused_before_any_work(tmp_path, tiny):

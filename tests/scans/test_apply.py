@@ -1,6 +1,8 @@
 """Methods on scans without truth: derived DICOM series and NIfTI volumes, of small scans and a real one."""
 
+import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -217,6 +219,76 @@ def test_what_cannot_be_corrected_is_told(tmp_path, tiny_file, change, message):
     assert not (tmp_path / "out").exists()
 
 
+def volume_of(path, *slices, spacing=3.75):
+    """Write slices as a NIfTI volume whose columns run to the patient's left and rows to posterior."""
+    stored = np.stack(slices, axis=2).transpose(1, 0, 2).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(stored, np.diag([-spacing, -spacing, 3.0, 1.0])), path)
+    return path
+
+
+def masked(path, mask, *options, code=0):
+    """Apply to a volume with a mask of the metal in it."""
+    affine = nibabel.load(path).affine
+    nibabel.save(nibabel.Nifti1Image(mask.transpose(1, 0, 2).astype(np.float32), affine), path.parent / "mask.nii")
+    return apply(path, *options, "--metal-mask", path.parent / "mask.nii", code=code)
+
+
+@pytest.mark.parametrize("top", [3000, 2976, 2500, 2047])
+def test_metal_at_the_end_of_a_scale_is_metal_or_what_was_not_looked_at_is_told(tmp_path, tiny_file, top):
+    plain, implant = np.minimum([head(40), head(40)], 1500)
+    implant[26:38, 34:46] = 9000
+    options = ("--spec", tiny_file, "--methods", "none", "--out", tmp_path / "out")
+    some = volume_of(tmp_path / "ct.nii", *np.minimum([plain, implant, plain], top))
+    every = volume_of(tmp_path / "every.nii", *np.minimum([implant, implant, plain], top))
+    if top < 2500:
+        for scan, left in ((some, "Not looked at: 1 of 3; slice 2"), (every, "2 of 3 slices are not; slice 1")):
+            said = apply(scan, *options, code=2)
+            assert f"{left} of 3 is not in HU: the highest value, {top}, fills" in said
+            assert "Where that is metal, lower --metal-threshold to four fifths of that value" in said
+    above = ("--metal-threshold", 0.8 * top) if top < 2500 else ()
+    assert "Metal in 1 of 3 slices: 2." in apply(some, *options, *above)
+    assert "Metal in 2 of 3 slices: 1–2." in apply(every, *options, *above)
+    drawn = np.stack([plain < -9000, implant == 9000, plain < -9000], axis=2)
+    said = masked(some, drawn, *options)
+    assert "Metal in 1 of 3 slices: 2." in said
+    assert "fills many pixels, as metal at the end of a scale does, in slices 2." in said
+
+
+def test_empty_slices_are_slices_without_metal_and_wrong_pixels_have_their_own_remedy(tmp_path, tiny_file):
+    options = ("--spec", tiny_file, "--methods", "none", "--out", tmp_path / "out")
+    blank = np.full((64, 64), -1024)
+    said = apply(volume_of(tmp_path / "ct.nii", *[blank] * 4, head(), head(1900)), *options)
+    assert "Metal in 1 of 6 slices: 5." in said and "Empty, and left as they are: slices 1–4." in said
+    said = apply(volume_of(tmp_path / "ct.nii", blank, head(1900), blank), *options, code=2)
+    assert "no metal in any of 3 slices" in said
+    said = apply(volume_of(tmp_path / "ct.nii", head(), spacing=3000), *options, code=2)
+    assert "1 of 1 slices are not; slice 1 of 1 is pixel size" in said and "Mend PixelSpacing of DICOM, pixdim" in said
+    assert "rescale" not in said
+
+
+def test_a_mask_of_something_else_than_metal_is_refused(tmp_path, tiny_file):
+    image = head()
+    image[22:26, 34:40] = -850  # some lung
+    path = volume_of(tmp_path / "ct.nii", image, image)
+    options = ("--spec", tiny_file, "--methods", "none", "--out", tmp_path / "out")
+    rows, columns = np.mgrid[:64, :64]
+    wrong = {
+        "100 % of the picture are metal. Is it inverted?": image < 3000,
+        "100 % of the picture are metal": image,
+        "It covers 40 HU": (image < 100) & (image > 0),
+        "covers -850 HU": image == -850,
+        "covers -99": (rows < 6) & (columns > 40),
+    }
+    for message, mask in wrong.items():
+        assert message in masked(path, np.stack([mask, mask], axis=2), *options, code=2)
+    margin = (np.abs(rows - 31) < 5) & (np.abs(columns - 41) < 5)
+    image[23, 36] = 3000
+    image[25, 36] = -600  # a wire in lung, and one that let no photon through
+    volume_of(path, image, image)
+    for mask in (image == 3000, margin, (image == 3000) | (image == -850)):
+        assert "Metal in 2 of 2 slices" in masked(path, np.stack([mask, mask], axis=2), *options)
+
+
 def with_metal_at_the_side(*more):
     """A body twice as wide as high, with metal in its left flank and where else is said."""
     y, x = np.mgrid[:64, :64] - 31.5
@@ -314,6 +386,16 @@ def test_an_odd_header_is_copied_as_far_as_it_matters_or_told(tmp_path):
         derived(tmp_path / "scan", tmp_path / "other")
 
 
+@pytest.mark.parametrize("keyword", ["PatientName", "PatientID", "AccessionNumber"])
+def test_who_the_patient_is_is_copied_as_it_is_or_not_at_all(tmp_path, keyword):
+    path = write_dicom(tmp_path / "scan" / "a.dcm", SpecificCharacterSet="ISO_IR 100", **{keyword: "Müller"})
+    (one,) = derived(tmp_path / "scan", tmp_path / "out")
+    assert str(one[keyword].value) == "Müller"
+    path.write_bytes(path.read_bytes().replace(b"ISO_IR 100", b"ISO_IR 192"))
+    with pytest.raises(DataError, match=rf"header cannot be copied \({keyword} .* SpecificCharacterSet .*Mend it"):
+        derived(tmp_path / "scan", tmp_path / "other")
+
+
 @pytest.mark.parametrize("uids", [None, "1.2.3"])
 def test_objects_of_two_originals_are_two_whatever_uids_these_have(tmp_path, uids):
     shared = {"SeriesInstanceUID": uids, "StudyInstanceUID": uids, "SOPInstanceUID": "1.2.3.4"}
@@ -408,6 +490,16 @@ def test_wrong_use_is_told(series, tiny_file, tmp_path):
     assert "Metal in 1 of 1 slices" in apply(tmp_path / "two", *options, "--series", "5")
     assert "6 (1.2.5, 1 slices)" in apply(tmp_path / "two", *options, code=2)
     assert "c.dcm: expected a finite RescaleSlope" in apply(tmp_path / "two", *options, "--series", "6", code=2)
+    for name, whose in {"one": {"SeriesNumber": 5}, "same": {"PatientID": "P-2"}}.items():
+        write_dicom(tmp_path / name / "a.dcm", hu=head(), SeriesInstanceUID=None)
+        write_dicom(tmp_path / name / "b.dcm", hu=head(), SeriesInstanceUID=None, **whose)
+    assert "Got 2 series. Choose one with --series, by number or UID: 4 (-, 1 slices); 5" in apply(
+        tmp_path / "one", *options, code=2
+    )
+    assert "Metal in 1 of 1 slices" in apply(tmp_path / "one", *options, "--series", "5")
+    for which in ((), ("--series", "4")):
+        said = apply(tmp_path / "same", *options, *which, code=2)
+        assert "several patients or studies under one number and UID. Put each into a folder of its own" in said
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 1), np.uint8), np.eye(4)), tmp_path / "a.nii")
     for scan in ((tmp_path / "a.nii",), ("--sinogram", tmp_path / "a.nii")):
         assert "--series chooses one of a folder of DICOM" in apply(*scan, *options, "--series", "5", code=2)
@@ -423,7 +515,9 @@ def test_a_volume_keeps_its_affine_and_what_is_not_corrected_its_voxels(tmp_path
     stored = np.stack([phantom(), head(), phantom()], axis=2).transpose(1, 0, 2)[::-1, ::-1].astype(np.int16)
     volume = nibabel.Nifti1Image(stored + 1000, np.diag([3.75, 3.75, 3.0, 1])).as_reoriented(np.array(turn))
     volume.header.set_slope_inter(1, -1000)
-    volume.header["descrip"] = b"Jane Doe"
+    for name in ("descrip", "data_type", "db_name", "aux_file", "intent_name"):
+        volume.header[name] = b"Jane Doe"
+    volume.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"Jane Doe, MRN-77"))
     nibabel.save(volume, tmp_path / "ct.nii.gz")
     mask = nibabel.Nifti1Image((stored == 3000).astype(np.uint8), np.diag([3.75, 3.75, 3.0, 1]))
     nibabel.save(mask, tmp_path / "mask.nii")
@@ -433,7 +527,8 @@ def test_a_volume_keeps_its_affine_and_what_is_not_corrected_its_voxels(tmp_path
     before, li, none = (nibabel.load(path) for path in files)
     for after in (li, none):
         assert np.array_equal(after.affine, before.affine) and after.get_data_dtype() == before.get_data_dtype()
-        assert b"research only" in bytes(after.header["descrip"]) and b"Doe" not in bytes(after.header["descrip"])
+        assert b"research only" in bytes(after.header["descrip"]) and not after.header.extensions
+        assert b"Doe" not in gzip.decompress((tmp_path / "out" / after.get_filename()).read_bytes())
     assert np.array_equal(none.get_fdata(), before.get_fdata())
     change = nibabel.as_closest_canonical(li).get_fdata() - nibabel.as_closest_canonical(before).get_fdata()
     assert np.abs(change[:, :, 1]).max() > 20 and not change[:, :, [0, 2]].any()
@@ -487,6 +582,12 @@ def test_a_measured_sinogram_is_corrected_as_it_is(tiny, tiny_file, tmp_path):
     np.save(tmp_path / "scan.npy", case.scan.sinogram[0, 1:].numpy())
     said = apply("--sinogram", tmp_path / "scan.npy", *options, code=2)
     assert "expected finite line integrals of shape (64, 48)" in said
+    for scale, found in ((0.1, "nothing but air"), (-1.0, "nothing but air"), (4.0, "HU in the middle of its body")):
+        np.save(tmp_path / "scan.npy", scale * case.scan.sinogram[0].numpy())
+        said = apply("--sinogram", tmp_path / "scan.npy", *options, code=2)
+        assert re.search(f"our reconstruction of it shows (\\d+ )?{found}", said) and "by 0.1 if lengths" in said
+    np.savez(tmp_path / "scan.npz", sinogram_line_integral=case.scan.sinogram[0].numpy(), meta=np.array({"kVp": 120}))
+    apply("--sinogram", tmp_path / "scan.npz", *options, "--methods", "none")
     np.save(tmp_path / "scan.npy", 2e5 * np.exp(-case.scan.sinogram[0].numpy()))
     assert "take the logarithm of counts" in apply("--sinogram", tmp_path / "scan.npy", *options, code=2)
 

@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from marbench import classical
+from marbench.ct.operators import Operators
 from marbench.errors import DataError
+from marbench.geometry import FanBeam, ImageGrid
+from marbench.toolbox.convolutional_dictionary import scene_of
 from marbench.toolbox.harmonic import harmonic_interpolation
 
 SINOGRAM = torch.rand(2, 8, 20, generator=torch.Generator().manual_seed(0)) + 1
@@ -24,14 +27,20 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "metal_beam_hardening": (SINOGRAM, TRACE, SINOGRAM),
     "tissue_prior": (IMAGE, MASK),
     "flat_water_prior": (IMAGE, MASK, 2.0),
+    "scene_of": (IMAGE, MASK, SINOGRAM, TRACE),
 }
+
+
+def scene(image: torch.Tensor, mask: torch.Tensor, sinogram: torch.Tensor, trace: torch.Tensor) -> torch.Tensor:
+    found = scene_of(Operators(FanBeam(8, 20, 20.0, 0.05), ImageGrid(16, 16, 0.5)), sinogram, trace, image, mask)
+    return (found.measured * found.outside)[:, 0]
 
 
 def call(name: str, *changed: tuple[int, Any]) -> torch.Tensor:
     arguments = list(CALLS[name])
     for position, value in changed:
         arguments[position] = value
-    result: torch.Tensor = getattr(classical, name)(*arguments)
+    result: torch.Tensor = (scene if name == "scene_of" else getattr(classical, name))(*arguments)
     return result
 
 
@@ -58,11 +67,15 @@ def test_what_is_no_tensor_or_does_not_fit_is_refused(name: str) -> None:
             call(name, changed)
 
 
-@pytest.mark.parametrize("name", ["metal_beam_hardening", "tissue_prior", "flat_water_prior"])
+@pytest.mark.parametrize("name", ["metal_beam_hardening", "tissue_prior", "flat_water_prior", "scene_of"])
 def test_what_is_done_scan_by_scan_needs_the_batch_axis(name: str) -> None:
     single = [(position, value[0]) for position, value in enumerate(CALLS[name]) if isinstance(value, torch.Tensor)]
     with pytest.raises(DataError, match=r"expected the shape \(batch, .*add the batch axis with \[None\]"):
         call(name, *single)
+
+
+@pytest.mark.parametrize("name", ["metal_beam_hardening", "tissue_prior", "flat_water_prior"])
+def test_one_value_that_is_not_finite_is_refused_where_it_would_spoil_the_rest(name: str) -> None:
     spoiled = CALLS[name][0].clone()
     spoiled[0, 5, 5] = torch.nan
     with pytest.raises(DataError, match=r"1 of .* values are NaN or infinite"):

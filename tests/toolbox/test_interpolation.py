@@ -106,6 +106,14 @@ def test_prior_of_an_image_without_bone_is_possible(phantom: torch.Tensor) -> No
     assert torch.isfinite(prior_of(phantom.clamp(max=0))).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_flat_tissue_is_water_in_the_prior_whatever_the_type(dtype: torch.dtype) -> None:
+    image = torch.full((32, 32), 50.0, dtype=dtype)
+    image[:, :6] = -1000
+    prior = prior_of(image)
+    assert prior.dtype == dtype and prior[:, 8:].abs().max() < 1e-3
+
+
 def test_prior_of_air_alone_is_air() -> None:
     assert torch.equal(prior_of(torch.full((32, 32), -1000.0)), torch.full((32, 32), -1000.0))
 

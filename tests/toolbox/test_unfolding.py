@@ -29,6 +29,13 @@ def test_synthesis_is_a_sum_of_convolutions_and_analysis_its_adjoint(sets: int) 
     torch.testing.assert_close((artifact * image).sum(), (maps * analyze(image, filters)).sum())
 
 
+def test_an_artifact_is_summed_in_float32_of_filters_that_are_rounded_too() -> None:
+    """Under autocast the filters of OSCNet and ACDNet, which are products, are bfloat16, those of DICDNet are not."""
+    maps, filters = torch.rand(1, 32, 12, 12), torch.randn(1, 32, 9, 9).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(synthesize(maps, filters), synthesize(maps, filters.float()))
+
+
 @pytest.mark.parametrize("moves_maps", [True, False])
 def test_a_stage_descends_the_squared_misfit_first_in_the_maps_then_in_the_image(moves_maps: bool) -> None:
     stage = Stage(3, 2, 1, 0.25, 5.0, moves_maps=moves_maps)  # its networks begin as ReLU(x) and ReLU(x − 0.25)

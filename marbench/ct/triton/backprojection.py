@@ -42,7 +42,7 @@ class BackProjection(LinearMap):
         self.domain_shape, self.range_shape = (parallel.views, width), grid.shape
         self._bins = parallel.bins
         scale = grid.pixel / parallel.spacing
-        angles = torch.as_tensor(parallel.theta)
+        angles = torch.from_numpy(parallel.theta)
         # Rounded before they are compared, as the kernel compares them: at 45° rounding decides.
         cos, sin = (angles.cos() * scale).to(dtype), (angles.sin() * scale).to(dtype)
         steepest = torch.where(cos.abs() >= sin.abs(), cos, sin)
