@@ -30,7 +30,7 @@ __all__ = ["decode_mask", "encode_mask", "mask_digest", "mask_pixels", "read_mas
 _FILE_BYTES = 2**26
 _LONGEST_SIDE = 4096
 _ALIKE = 0.02
-"""Sizes of pixels, rounded in headers, that are the same."""
+"""Relative difference up to which sizes of pixels, rounded in headers, are the same."""
 _PREFIX = "data:image/png;base64,"
 _Read = TypeVar("_Read")
 
@@ -79,7 +79,7 @@ def mask_pixels(text: str) -> int:
     return _of_text(text, _pixels)
 
 
-@lru_cache(maxsize=8)  # of 64 MB at most
+@lru_cache(maxsize=8)  # each of 64 MB at most
 def decode_mask(text: str) -> NDArray[np.float32]:
     """Return the mask that a text holds, read-only.
 

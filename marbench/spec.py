@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from marbench.errors import DataError, MarbenchError, SpecError, nearest
 from marbench.geometry import FanBeam, ImageGrid
-from marbench.machine.text import counted
+from marbench.machine.text import counted, said_by
 from marbench.machine.toml import parse_toml
 from marbench.mask_files import mask_digest
 from marbench.phantoms import IMPLANTS_VERSION, METALS_VERSION, PHANTOMS_VERSION
@@ -63,7 +63,8 @@ _REFERENCE_GRID = 416
 _REFERENCE_WIDTHS = (0.1, 1.5)
 _COARSEST = 25
 _FEWEST_BINS = 7
-_FAULTS, _KEY = 20, 200
+_FAULTS_TOLD, _KEY_LENGTH = 20, 200
+"""Of a message: how many faults it lists, and how many characters of a key."""
 
 
 class Spec(Section):
@@ -350,7 +351,7 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     try:
         content = parse_toml(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise SpecError(f"{path} cannot be read: {error.strerror}") from None
+        raise SpecError(f"{path} cannot be read: {said_by(error)}") from None
     except (ValueError, RecursionError) as error:  # numbers of 5,000 digits, tables nested 1,000 deep
         raise SpecError(f"{path} is not valid TOML: {error}") from None
     resolve_paths(content, path)
@@ -398,9 +399,9 @@ def _unset(content: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tup
 def _explain(path: Path, error: ValidationError) -> str:
     """Return one line for each of the first faults: file, key, what is wrong, what is allowed."""
     lines = []
-    for fault in error.errors()[:_FAULTS]:
+    for fault in error.errors()[:_FAULTS_TOLD]:
         location = [str(part) for part in fault["loc"]]
-        key = ".".join(location)[:_KEY] or "(file)"
+        key = ".".join(location)[:_KEY_LENGTH] or "(file)"
         if fault["type"] == "extra_forbidden":
             lines.append(f"{path}: unknown key {shown(key)}; {nearest(location[-1], _keys_at(location[:-1]))}")
         elif fault["type"] == "missing":
@@ -409,7 +410,7 @@ def _explain(path: Path, error: ValidationError) -> str:
             message = fault["msg"].removeprefix("Value error, ")
             got = "" if isinstance(fault["input"], dict) else f" (got {shown(fault['input'])})"
             lines.append(f"{path}: {key}: {message}{got}")
-    if (more := error.error_count() - _FAULTS) > 0:
+    if (more := error.error_count() - _FAULTS_TOLD) > 0:
         lines.append(f"{path}: and {counted(more, 'more fault')}")
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import read_file, write_once
-from marbench.machine.text import few
+from marbench.machine.text import few, said_by
 from marbench.machine.toml import parse_toml
 from marbench.spec import PLACES, PROTOCOL, Spec, load_spec
 from marbench.spec_inputs import files_named
@@ -63,7 +63,7 @@ def read_spec(folder: Path) -> Spec | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise StoreError(f"spec.toml cannot be read: {error.strerror}") from error
+        raise StoreError(f"spec.toml cannot be read: {said_by(error)}") from error
     except (ValueError, RecursionError, MarbenchError) as error:
         raise StoreError(
             f"{error}" if isinstance(error, MarbenchError) else f"spec.toml is no TOML: {error}"

@@ -68,7 +68,8 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
 
 
-# A place in a spec: its key for messages, the table that holds it, and its name there.
+# A place in a spec: its key for messages, the table that holds it, and its name there. Of a mask it is the whole metal,
+# which has the size of its pixels, too, and the name of the material.
 _Place = tuple[str, dict[str, Any], str]
 
 
@@ -113,7 +114,7 @@ def _spectrum(path: Path, key: str, text: str) -> list[list[float]]:
     try:
         return [list(pair) for pair in parse_spectrum(read_file(file, _TABLE_BYTES).decode("utf-8-sig"))]
     except OSError as error:
-        raise SpecError(f"{path}: {key}: {file} cannot be read: {error.strerror}") from None
+        raise SpecError(f"{path}: {key}: {file} cannot be read: {said_by(error)}") from None
     except UnicodeDecodeError:
         raise SpecError(f"{path}: {key}: {file} is no text, but something else") from None
     except DataError as error:

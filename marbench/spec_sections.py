@@ -48,8 +48,11 @@ Distance = Annotated[float, Field(gt=0, le=1e4)]
 MOST_PHOTONS = 1e18
 """NumPy draws Poisson numbers up to about 9.2e18, the largest of 63 bits; photons and scatter add up."""
 
-# Of all masks of a benchmark together.
-_MASK_TEXT, _MASK_PIXELS = 2**21, 2**24
+_MASK_TEXT, _MASK_PIXELS = 2**21, 2**28
+"""Of all masks of a benchmark together, which are unpacked one metal after the other."""
+
+_METAL_PIXELS = 2**24
+"""Of the masks of one metal together, which are in memory at once: one of 4096 × 4096, or 16 of 1024 × 1024."""
 
 WATER_TOLERANCE = 0.01
 """How far µ of water may lie from the tables at the reference energy: published simulators take 0.192 for 0.1929."""
@@ -318,8 +321,12 @@ class MetalsSection(Section):
         if size > _MASK_TEXT:
             raise ValueError(f"the masks take {size:,} characters, {_MASK_TEXT:,} at most: crop them to the metal")
         # Before any is unpacked: a picture of nothing else than metal takes next to no text.
-        if (pixels := sum(metal.pixels() for metal in value)) > _MASK_PIXELS:
-            raise ValueError(f"the masks have {pixels:,} pixels, {_MASK_PIXELS:,} at most: crop them to the metal")
+        pixels = {metal.id: metal.pixels() for metal in value}
+        for name, count in pixels.items():
+            if count > _METAL_PIXELS:
+                raise ValueError(f"{name}: its masks have {count:,} pixels, {_METAL_PIXELS:,} at most: crop them to it")
+        if (total := sum(pixels.values())) > _MASK_PIXELS:
+            raise ValueError(f"the masks have {total:,} pixels, {_MASK_PIXELS:,} at most: crop them to the metal")
         for metal in value:
             metal.hold_together()
         return value

@@ -281,7 +281,7 @@ class WeightsKind(Kind):
         path.with_suffix(".json").write_bytes(json.dumps(card).encode() if data[0] == 0 else data[1:])
         os.environ["MARBENCH_WEIGHTS"] = str(self.folder)
         try:
-            found = find_weights("x", None, self.card["parameters"], self.spec)
+            found = find_weights("x", None, self.card["parameters"], self.spec, self.folder)
         finally:
             del os.environ["MARBENCH_WEIGHTS"]
         if found.file is not None:

@@ -86,10 +86,8 @@ def read_header(path: Path) -> Any:
     bare = start[PREAMBLE:] != b"DICM"
     if bare and start[:2] not in BEGINNINGS:
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        header = pydicom().dcmread(path, stop_before_pixels=True, specific_tags=HEADER, force=bare)
-        return None if bare and not (header.get("SOPClassUID") and header.get("Modality")) else header
+    header = pydicom().dcmread(path, stop_before_pixels=True, specific_tags=HEADER, force=bare)
+    return None if bare and not (header.get("SOPClassUID") and header.get("Modality")) else header
 
 
 def frames_of(header: Any) -> list[Any]:

@@ -39,7 +39,7 @@ class Campaign:
     store: Store
     suite: CaseSource
     keys: tuple[CaseKey, ...]
-    places: tuple[int, ...]
+    positions: tuple[int, ...]
     hashes: Mapping[str, str]
     conditions: Conditions
     gallery: Gallery
@@ -61,14 +61,14 @@ def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options
     options = replace(options, force=_forced(options.force, [each.request for each in fitted]))
     # The first ones, of an order, so that a larger limit later adds to what is there.
     every = suite.case_keys[: options.limit]
-    places = tuple(range(len(every))) if options.spread is None else spread(every, options.spread)
-    keys = tuple(every[place] for place in places)
+    positions = tuple(range(len(every))) if options.spread is None else spread(every, options.spread)
+    keys = tuple(every[position] for position in positions)
     gallery = Gallery(folder / "images", wanted_cases(options.images, suite, keys) | options.pictures)
     # A picture that is there is made anew with its number, though it was drawn of a case that is not wanted by now.
     gallery = replace(gallery, cases=gallery.cases | gallery.holding(keys, options.force))
     where = options.device if options.dask else str(device)
     conditions = Conditions(suite.spec, fitted, where, options.limits, options.isolation, gallery.cases)
-    return Campaign(options, Store(folder, suite.spec), suite, keys, places, hashes, conditions, gallery)
+    return Campaign(options, Store(folder, suite.spec), suite, keys, positions, hashes, conditions, gallery)
 
 
 def _forced(texts: Sequence[str], requests: Sequence[MethodRequest]) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def pending(campaign: Campaign, stored: Stored) -> list[Unit]:
             force=options.force,
             without_image=campaign.gallery.missing(good),
             shard=options.shard,
-            places=campaign.places,
+            positions=campaign.positions,
         )
     )
 
@@ -131,7 +131,7 @@ def pending_pictures(campaign: Campaign, rows: pd.DataFrame) -> list[Unit]:
     good = list(stored.good())
     methods = {key.method: key.method_hash for key in good}
     missing = campaign.gallery.missing(good)
-    planned = plan(campaign.keys, methods, stored, without_image=missing, places=campaign.places)
+    planned = plan(campaign.keys, methods, stored, without_image=missing, positions=campaign.positions)
     # What has no good result is planned as well, and has no picture to draw.
     units = (
         unit.only(lambda task, label: Key(label, methods[label], task.case.case_id) in missing) for unit in planned

@@ -24,6 +24,7 @@ import platformdirs
 from marbench.errors import MethodUnavailable
 from marbench.machine.locks import locked
 from marbench.machine.text import clean
+from marbench.method.fingerprint import own_files
 from marbench.method.request import MethodRequest
 
 __all__ = ["environment_for", "interpreter_of"]
@@ -63,11 +64,13 @@ def environment_for(request: MethodRequest) -> Path:
     MethodUnavailable
         Something cannot be installed; the message has the end of what pip said.
     StoreError
-        The user's cache cannot be written, or another process has been making the environment for hours.
+        Another process has been making the environment for hours, or there are no locks in the user's cache.
+    OSError
+        The user's cache cannot be written.
     """
     requires = sorted(request.entry.card.requires)
-    paths = [request.entry.home / each for each in requires]
-    files = {str(path): written for path in paths if (written := _written(path)) is not None}
+    # Of requirements that are plain paths, no addresses: what lies there changes while its name stays.
+    files = [each for name in requires for each in _written(request.entry.home / name)]
     # Of another Python, or beside another marbench, the same requirements are another environment; so are other files.
     made_of = [requires, files, sys.version, sys.prefix, _shared_folders()]
     key = hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:16]
@@ -84,12 +87,13 @@ def environment_for(request: MethodRequest) -> Path:
     return python
 
 
-def _written(path: Path) -> int | None:
-    """Return when a file was written; None where there is none, as of requirements that are no paths."""
-    try:
-        return path.stat().st_mtime_ns
-    except (OSError, ValueError):
-        return None
+def _written(path: Path) -> list[tuple[str, int]]:
+    """Return the file there, or the files of a folder but what a build leaves, each with when it was written."""
+    found = own_files(path) if path.is_dir() else [(path.name, path)]
+    # Of a requirement that is no path there is no such file.
+    with contextlib.suppress(OSError, ValueError):
+        return [(str(file), file.stat().st_mtime_ns) for name, file in found if name.split("/")[0] != "build"]
+    return []
 
 
 def _make(folder: Path, python: Path, request: MethodRequest) -> None:

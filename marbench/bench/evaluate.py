@@ -22,6 +22,7 @@ from marbench.bench.work import Conditions, Result, Session, Work, do
 from marbench.cases.case import Case, Scan
 from marbench.cases.opening import open_cases
 from marbench.cases.scanner import operators_of
+from marbench.cases.sources import check_cases
 from marbench.errors import MethodError
 from marbench.machine.defaults import standard_tensors
 from marbench.machine.devices import device_of
@@ -86,6 +87,8 @@ def evaluate(
 
     Raises
     ------
+    DataError
+        The benchmark has no cases of the split.
     MethodError
         One of the methods is none of these, is unknown, or is handed in and cannot be loaded; or two have one name.
 
@@ -98,6 +101,7 @@ def evaluate(
     RunOptions(limit=limit, isolation=isolation)  # refuses what it cannot be
     where = device_of(device)
     suite = open_cases(spec, split, where)
+    check_cases(suite)
     # Of one thread, as in a run: sums in another order differ in the last bits.
     limits = Limits(timeout)
     given = list(_given(methods, suite.spec, where, plugins, preset))
@@ -109,7 +113,8 @@ def evaluate(
         for each in given
         if isinstance(each, LoadedMethod)
     }
-    session = Session(Conditions(suite.spec, fitted, str(where), limits, isolation, split=split), producers=here)
+    conditions = Conditions(suite.spec, fitted, str(where), limits, isolation, split=split)
+    session = Session(conditions, producers=here, suite=suite)
     attempts = {each.label: 1 for each in fitted}
     tasks = tuple(Task(index, key, attempts) for index, key in enumerate(suite.case_keys[:limit]))
     try:

@@ -77,7 +77,7 @@ class _Worker:
 
     child: Child
     work: Work
-    done: set[tuple[int, str]] = field(default_factory=set)
+    done: set[tuple[str, str]] = field(default_factory=set)
     calling: str = ""
 
     def give(self, work: Work) -> None:
@@ -94,12 +94,14 @@ class _Worker:
             self.calling = ""
         elif isinstance(event, Result):
             self.calling = ""
-            self.done.add((event.row.case_index, event.row.method))
+            self.done.add((event.row.case_id, event.row.method))
 
     def left(self) -> Work:
         """Return what of its unit is not done."""
         # A case that could not be made has a row without a method, and nothing is left of it.
-        left = self.work.unit.only(lambda task, label: self.done.isdisjoint([(task.index, label), (task.index, "")]))
+        left = self.work.unit.only(
+            lambda task, label: self.done.isdisjoint([(task.case.case_id, label), (task.case.case_id, "")])
+        )
         return replace(self.work, unit=left)
 
 

@@ -77,7 +77,7 @@ def match_cases(folder: Path, source: CaseSource) -> dict[int, Path]:
         for position, paths in sorted(files.items())
         if len(paths) > 1
     ]
-    if counted and min(counted) == 1:
+    if counted and min(counted) == 1 and 0 in places:
         # Else each would be scored as its neighbour, of the same slice with another implant.
         wrong.append("counted from 1: cases.csv counts from 0. Name files so, or by case ids if the first is absent.")
     if wrong:

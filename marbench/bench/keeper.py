@@ -160,6 +160,8 @@ def given_up(campaign: Campaign, units: Sequence[Unit], keeper: Keeper) -> froze
     methods = {fitted.label: fitted for fitted in campaign.conditions.methods}
     failure = Failure("crashed", "Run", f"the whole run ended {_ENDINGS} times during this call")
     for label, case_id in sorted(often & set(pending)):
-        keeper.take(Result(row_of(pending[label, case_id], methods[label], Outcome(failure=failure), **where)))
+        task = pending[label, case_id]
+        place = campaign.suite.places[task.index]
+        keeper.take(Result(row_of(task, place, methods[label], Outcome(failure=failure), **where)))
     keeper.done = frozenset(often)
     return frozenset(key.method for key in endings)

@@ -153,7 +153,7 @@ def plan(
     force: Collection[str] = (),
     without_image: Container[Key] = frozenset(),
     shard: Shard | None = None,
-    places: Sequence[int] = (),
+    positions: Sequence[int] = (),
 ) -> Iterator[Unit]:
     """Enumerate what is to do.
 
@@ -173,7 +173,7 @@ def plan(
         Results whose image the gallery wants and does not have.
     shard : Shard, optional
         Take only these units.
-    places : sequence of int
+    positions : sequence of int
         Where the cases stand in the suite; by default they are its first ones.
     """
     final = {"ok"} if retry_failed else FINAL
@@ -192,6 +192,6 @@ def plan(
                 if wanted or (known is not None and known.status == "ok" and key in without_image):
                     attempts[label] = known.attempts + 1 if known else 1
             if attempts:
-                tasks.append(Task(places[index] if places else index, case, attempts))
+                tasks.append(Task(positions[index] if positions else index, case, attempts))
         if tasks:
             yield Unit(number, tuple(tasks))

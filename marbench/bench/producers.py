@@ -102,6 +102,7 @@ class InlineProducer:
     ) -> None:
         self._fitted, self._spec, self._device = fitted, spec, device
         self._loaded, self._given, self._seconds = loaded, loaded, seconds
+        self._was_open = False
         self._code = ""
         self.failure: Failure | None = None
         self.parameters: int | None = None
@@ -109,17 +110,20 @@ class InlineProducer:
     @property
     def is_open(self) -> bool:
         """See `Producer`."""
-        return self._loaded is not None or self.failure is not None
+        # As of a process: what could be loaded once, and was closed for another's sake, may be loaded again.
+        return self._loaded is not None or (self.failure is not None and not self._was_open)
 
     def open(self) -> None:
         """See `Producer`."""
         if self.is_open:
             return
+        self.failure = None
         try:
             self._code = _held_code(self._fitted, self._code)
             with own_state(seed_of(self._fitted.label, "")):
                 self._loaded = load_method(self._fitted, self._spec, self._device)
             self.parameters = believable_count(parameter_count(self._loaded.method))
+            self._was_open = True
         except Interrupted:
             raise
         except BaseException as error:  # a plugin may even call sys.exit() while it is imported

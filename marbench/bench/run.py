@@ -167,7 +167,7 @@ def _time(labels: Sequence[str], campaign: Campaign, progress: Progress, interru
     # And what was kept for scoring is let go of before: a time is not to depend on what ran before.
     limits = replace(campaign.options.limits, threads=torch.get_num_threads())
     session = Session(replace(campaign.conditions, limits=limits))
-    cases = [campaign.suite[campaign.places[index]] for index in timing_cases(len(campaign.keys))]
+    cases = [campaign.suite[campaign.positions[index]] for index in timing_cases(len(campaign.keys))]
     timed: list[TimingRow] = []
     try:
         for label in labels:

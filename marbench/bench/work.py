@@ -16,6 +16,7 @@ from marbench.bench.producers import Isolation, Producer, producer_of
 from marbench.bench.stopwatch import Stopwatch
 from marbench.cases.digest import case_digest
 from marbench.cases.opening import open_cases
+from marbench.cases.sources import CaseSource
 from marbench.machine.devices import device_of
 from marbench.machine.forkserver import ForkServer, shared_server
 from marbench.machine.host import describe_host, host_id
@@ -126,6 +127,8 @@ class Session:
         Starts the processes of methods; by default the one that this process shares.
     producers : mapping, optional
         Of methods that are there already, by (label, whether it is suspect).
+    suite : CaseSource, optional
+        Where the cases come from; by default from the benchmark, which knows nothing of a folder that was exported.
     """
 
     def __init__(
@@ -133,10 +136,11 @@ class Session:
         conditions: Conditions,
         server: ForkServer | None = None,
         producers: Mapping[tuple[str, bool], Producer] | None = None,
+        suite: CaseSource | None = None,
     ) -> None:
         self.conditions = conditions
         self.device = device_of(conditions.device)
-        self.suite = open_cases(conditions.spec, conditions.split, self.device)
+        self.suite = suite or open_cases(conditions.spec, conditions.split, self.device)
         self.spec_hash = conditions.spec.hash
         self.server = server or shared_server(PRELOAD)
         self.host = describe_host()
@@ -194,7 +198,7 @@ class Session:
         """Return the row of a call here; without a label that of a case that could not be made."""
         fitted = self._methods[label] if label else None
         where = {"spec_hash": self.spec_hash, "device": self.conditions.device, "host": self.host_id}
-        return row_of(task, fitted, outcome, **where)
+        return row_of(task, self.suite.places[task.index], fitted, outcome, **where)
 
     def close(self) -> None:
         """End the processes of methods."""
@@ -271,8 +275,13 @@ def _do_case(task: Task, labels: list[str], work: Work, session: Session) -> Ite
         files = {}
 
 
-def row_of(task: Task, fitted: FittedMethod | None, outcome: Outcome, *, spec_hash: str, device: str, host: str) -> Row:
-    """Return the row of a call, as far as it is known without the case; without a method that of the case itself."""
+def row_of(
+    task: Task, place: int, fitted: FittedMethod | None, outcome: Outcome, *, spec_hash: str, device: str, host: str
+) -> Row:
+    """Return the row of a call, as far as it is known without the case; without a method that of the case itself.
+
+    ``place`` is where the case stands in the benchmark, see `marbench.cases.sources.CaseSource.places`.
+    """
     failure = outcome.failure or Failure("ok", "", "")
     label = fitted.label if fitted else ""
     return Row(
@@ -282,7 +291,7 @@ def row_of(task: Task, fitted: FittedMethod | None, outcome: Outcome, *, spec_ha
         method_hash=fitted.hash if fitted else "",
         preset=(fitted.request.preset if fitted else None) or "",
         **asdict(task.case),
-        case_index=task.index,
+        case_index=place,
         # NaN where there was no call.
         seconds=outcome.seconds,
         peak_mb=outcome.peak_mb,

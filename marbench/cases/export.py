@@ -23,7 +23,7 @@ from marbench.cases.export_formats import FORMATS, QUANTITIES
 from marbench.cases.export_readme import readme
 from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.recorded import read_facts
-from marbench.cases.sources import CaseSource
+from marbench.cases.sources import CaseSource, check_cases
 from marbench.errors import DataError, StoreError
 from marbench.machine.files import write_atomically
 from marbench.spec import Spec
@@ -62,8 +62,9 @@ def export_cases(
         The folder holds another benchmark, files of somebody else by our names, or a truth that would stay and is not
         asked for; or it cannot be written.
     DataError
-        A case cannot be made, or the format needs a package that is not installed.
+        There are no cases, one cannot be made, or the format needs a package that is not installed.
     """
+    check_cases(suite)
     _refuse_others(folder)
     keys, last = suite.case_keys[:limit], FORMATS[form].suffix
     if not truth:
@@ -75,7 +76,7 @@ def export_cases(
         stem = f"{folder / suite.split / key.case_id}"
         if not _is_whole(Path(stem + last), form, names):
             case = suite[index]
-            files = FORMATS[form].encode(_arrays(case, truth), _facts(case.info, index, form, suite.spec))
+            files = FORMATS[form].encode(_arrays(case, truth), _facts(case.info, suite.places[index], form, suite.spec))
             files[".png"] = _preview(case, truth)
             for suffix in sorted(files, key=lambda suffix: suffix == last):  # whoever finds that one finds them all
                 write_atomically(Path(stem + suffix), files[suffix])
@@ -150,9 +151,9 @@ def _arrays(case: Case, truth: bool) -> dict[str, NDArray[Any]]:
     return {name: arrays[name] for name in QUANTITIES if name in arrays}  # in one order: equal cases, equal bytes
 
 
-def _facts(info: CaseInfo, index: int, form: str, spec: Spec) -> dict[str, Any]:
+def _facts(info: CaseInfo, place: int, form: str, spec: Spec) -> dict[str, Any]:
     facts = dataclasses.asdict(info)
-    facts = {"case_index": index, **facts.pop("key"), **facts}
+    facts = {"case_index": place, **facts.pop("key"), **facts}
     # Beside files that others read the benchmark is not always at hand; an .npz stays what it was.
     return facts if form == "npz" else {**facts, "format": form, "benchmark": spec.hash, "pixel_cm": spec.grid.pixel}
 

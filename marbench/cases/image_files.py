@@ -23,7 +23,7 @@ from marbench.anatomy.dicom_values import calibration
 from marbench.anatomy.nifti import axial_image
 from marbench.cases.array_files import read_hdf5, read_mat
 from marbench.errors import DataError, MarbenchError
-from marbench.machine.arrays import names_in, parse_npy, read_npz
+from marbench.machine.arrays import parse_npy, read_npz, shapes_in
 from marbench.machine.files import read_file
 
 __all__ = ["SUFFIXES", "read_image", "suffix_of"]
@@ -94,10 +94,9 @@ def _npy(path: Path, shape: Shape, _: float | None) -> Array:
 
 
 def _npz(path: Path, shape: Shape, _: float | None) -> Array:
-    # What lies beside an array of a known name may be large, or no array.
-    known = set(_NAMES).intersection(names_in(path))
-    arrays = read_npz(path, known or None)
-    return arrays[_chosen(shape, {name: array.shape for name, array in arrays.items()})]
+    # What lies beside the image may be large, or no array.
+    name = _chosen(shape, shapes_in(path))
+    return read_npz(path, [name])[name]
 
 
 def _mat(path: Path, shape: Shape, _: float | None) -> Array:

@@ -100,13 +100,14 @@ def _method(entry: MethodEntry) -> Iterator[tuple[str, str]]:
 
 def _weights(file: WeightsFile) -> str:
     """Return what weights are for, how large they are, and what they scored in validation."""
+    from marbench.machine.text import said_by
     from marbench.report.formats import byte_size, compact
     from marbench.report.training import budget
 
     try:
         size = byte_size(file.path.stat().st_size / 1e6)
     except OSError as error:
-        size = f"the file cannot be read ({error.strerror})"
+        size = f"the file cannot be read ({said_by(error)})"
     card = file.card
     scores, cases = card.validation.get("scores"), card.validation.get("cases")
     numbers = [(str(name), value) for name, value in scores.items()] if isinstance(scores, dict) else []

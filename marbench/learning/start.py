@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from marbench.errors import MethodError
+from marbench.machine.text import said_by
 from marbench.method.learned import LearnedMethod
 from marbench.method.request import MethodRequest
 from marbench.method.weights import WeightsFile, assign_weights, read_weights
@@ -72,7 +73,7 @@ def _file(path: Path) -> WeightsFile:
     try:
         return WeightsFile.of(path)
     except OSError as error:
-        raise MethodError(f"--start-from {path}: its card {card.name} cannot be read: {error.strerror}.") from None
+        raise MethodError(f"--start-from {path}: its card {card.name} cannot be read: {said_by(error)}.") from None
     except ValidationError as error:
         raise MethodError(
             f"--start-from {path}: {card.name} is no card of weights: {error.errors()[0]['msg']}."

@@ -59,11 +59,10 @@ class Trainer:
         seed_generators(recipe.seed)
         self.method = _learner(request, spec, fabric.device)
         self._modules = learning_modules(self.method)
-        for module in self._modules.values():
-            take_from_the_first(module, fabric)  # whatever else than these generators a method drew from
         if start is not None:
             begin_with(self.method, start, request.entry.plugins)
         for module in self._modules.values():
+            take_from_the_first(module, fabric)  # whatever else than these generators a method drew from
             _use_channels_last(module)
         self._statistics = BatchStatistics(self.method, fabric, self._autocast, recipe.seed)
         self._optimisation = Optimisation(self.method, recipe.clip, self._autocast, self._average)
@@ -106,7 +105,8 @@ class Trainer:
             if self.progress >= 1:
                 return
             now = time.monotonic()
-            if now - saved > CHECKPOINT_SECONDS and self._optimisation.sound:
+            # The first step is saved at once: that a state cannot be is told before time is spent.
+            if (now - saved > CHECKPOINT_SECONDS or self.step == 1) and self._optimisation.sound:
                 saved = now
                 self._save()
             stream.prepare(self.step)

@@ -9,20 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from marbench.cases.case import Case, Scan
 from marbench.cases.scanner import operators_of
 from marbench.cases.suite import Suite
-from marbench.method.images import InvalidImage, check_image
+from marbench.method.images import Image, InvalidImage, check_image
 from marbench.metrics.measure import measures_of
 from marbench.metrics.scoring import score_image
 from marbench.spec import Spec
 from marbench.toolbox.interpolation import linear_interpolation
 
 __all__ = ["Validation", "validation_key"]
-
-Image = NDArray[np.float32]
 
 _SHOWN = 4
 _WINDOW = (-400.0, 600.0)

@@ -6,7 +6,7 @@ import io
 import math
 import zipfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ from marbench.errors import StoreError
 from marbench.machine.files import read_file
 from marbench.machine.text import said_by
 
-__all__ = ["names_in", "npz", "parse_npy", "read_npz"]
+__all__ = ["names_in", "npz", "parse_npy", "read_npz", "shapes_in"]
 
 LIMIT = 2**28
 """Bytes of a file, and of all that it unpacks to: far more than a case has, and no harm to a laptop."""
 
 _MEMBERS = 64
+_HEADER_BYTES = 2**16
 # Booleans, integers, floats and text; never objects, which would be unpickled.
 _KINDS = "biufU"
 
@@ -58,6 +59,16 @@ def names_in(path: Path) -> list[str]:
         return list(members)
 
 
+def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return name → shape of the arrays of a ``.npz`` file, by their headers; what is none of numbers is left out."""
+    shapes = {}
+    with _opened(path) as (archive, members):
+        for name, member in members.items():
+            with archive.open(member) as stream, suppress(ValueError):
+                shapes[name], _, _ = _header(io.BytesIO(stream.read(_HEADER_BYTES)), name)
+    return shapes
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
     """Open an archive and list its members by the names of their arrays; StoreError for whatever is wrong with it."""
@@ -74,16 +85,22 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.Zip
 def parse_npy(content: bytes, name: str) -> NDArray[Any]:
     """Return the array of an ``.npy`` file; ValueError where it is none, or holds objects; ``name`` is for that."""
     stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    shape, columns_first, dtype = readers[version](stream)
-    if dtype.kind not in _KINDS:
-        raise ValueError(f"expected numbers or text in {name}, got {dtype}")
+    shape, columns_first, dtype = _header(stream, name)
     data = stream.getbuffer()[stream.tell() :]
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"{name} has {len(data)} bytes, which are no {dtype} array of shape {shape}")
     flat = np.frombuffer(data, dtype) if len(data) else np.zeros(math.prod(shape), dtype)
     return flat.reshape(shape, order="F" if columns_first else "C")
+
+
+def _header(stream: io.BytesIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, whether columns come first, and dtype."""
+    version = np.lib.format.read_magic(stream)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, columns_first, dtype = readers[version](stream)
+    if dtype.kind not in _KINDS:
+        raise ValueError(f"expected numbers or text in {name}, got {dtype}")
+    return shape, columns_first, dtype
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:

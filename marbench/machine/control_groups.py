@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-__all__ = ["control_groups", "lines_of"]
+from marbench.machine.system_files import lines_of
+
+__all__ = ["control_groups"]
 
 
 def control_groups(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
@@ -30,11 +32,3 @@ def control_groups(controller: str, root: Path) -> Iterator[tuple[int, Path]]:
             continue
         for group in (PurePosixPath(name), *PurePosixPath(name).parents):
             yield version, place / group.relative_to("/")
-
-
-def lines_of(path: Path) -> list[str]:
-    """Return the lines of a file of the system; none where it has no such file."""
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []

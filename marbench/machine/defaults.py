@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from threading import Lock
 
 import torch
 
 __all__ = ["standard_tensors"]
+
+_CPU = torch.device("cpu")
 
 
 @contextmanager
@@ -17,17 +20,37 @@ def standard_tensors() -> Iterator[None]:
     Where it is the default already nothing is switched, and what the code within switches stays: a plugin in a process
     of its own may do so while it loads.
     """
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
-    if (dtype, device) == (torch.float32, torch.device("cpu")):
-        yield
-        return
-    torch.set_default_dtype(torch.float32)
-    torch.set_default_device("cpu")
+    # By a tensor: what `torch.get_default_device` says depends on the version, and fails in 2.6 where None was set.
+    device = torch.empty(0).device
+    _FLOAT32.enter()
     try:
-        yield
+        with nullcontext() if device == _CPU else _CPU:
+            yield
     finally:
-        torch.set_default_dtype(dtype)
-        torch.set_default_device(None)
-        # Another device than now was set for good; that of a `with torch.device(…)` around has come back by itself.
-        if torch.get_default_device() != device:
-            torch.set_default_device(device)
+        _FLOAT32.leave()
+
+
+class _Float32:
+    """The default of the whole process: the first thread that needs it switches, the last one out gives back."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._within = 0
+        self._before = torch.float32
+
+    def enter(self) -> None:
+        with self._lock:
+            now = torch.get_default_dtype()
+            if not self._within or now != torch.float32:
+                self._before = now
+                torch.set_default_dtype(torch.float32)
+            self._within += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._within -= 1
+            if not self._within and self._before != torch.float32:
+                torch.set_default_dtype(self._before)
+
+
+_FLOAT32 = _Float32()

@@ -245,7 +245,7 @@ def _entries(folder: Path, pattern: str, strange: dict[Path, str]) -> list[os.Di
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        strange[folder] = f"it cannot be read: {error.strerror}"
+        strange[folder] = f"it cannot be read: {said_by(error)}"
         return []
 
 

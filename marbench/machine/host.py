@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from marbench.machine.cores import usable_cores
+from marbench.machine.system_files import lines_of
 from marbench.version import __version__
 
 __all__ = ["PACKAGES", "describe_host", "device_name", "host_id"]
@@ -52,9 +53,9 @@ def device_name(device: torch.device) -> str:
 
 def _cpu_name(root: Path = Path("/")) -> str:
     """Return what the processor is called. On ARM, Linux knows the board's name, or else numbers of the core alone."""
-    lines = [line.partition(":") for line in _text(root / "proc/cpuinfo").splitlines()]
+    lines = [line.partition(":") for line in lines_of(root / "proc/cpuinfo")]
     told = {key.strip(): value.strip() for key, _, value in reversed(lines)}  # of the first core
-    board = _text(root / "sys/firmware/devicetree/base/model").strip("\0\n ")
+    board = "".join(lines_of(root / "sys/firmware/devicetree/base/model")).strip("\0 ")
     numbers = ", ".join(f"{key} {told[key]}" for key in ("CPU implementer", "CPU part") if key in told)
     names = (told.get("model name"), board, numbers, _apple_name(), platform.processor(), platform.machine())
     return next(filter(None, names), "")
@@ -67,12 +68,6 @@ def _apple_name() -> str:
     with suppress(OSError):
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return ""
-
-
-def _text(path: Path) -> str:
-    with suppress(OSError):
-        return path.read_text(errors="replace")
     return ""
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from marbench.errors import StoreError
+from marbench.machine.text import said_by
 
 __all__ = ["locked", "locked_where_possible"]
 
@@ -72,7 +73,7 @@ def _take(path: Path) -> int | None:
     except OSError as error:
         if sys.platform == "win32" and isinstance(error, PermissionError):
             return None  # being removed
-        raise StoreError(f"{path} cannot be written: {error.strerror}.") from error
+        raise StoreError(f"{path} cannot be written: {said_by(error)}.") from error
     try:
         _lock(descriptor)
         own, there = os.fstat(descriptor), path.stat()
@@ -81,7 +82,7 @@ def _take(path: Path) -> int | None:
         if error.errno in _BUSY:
             return None
         raise _NoLocks(
-            f"{path} cannot be locked: {error.strerror}. "
+            f"{path} cannot be locked: {said_by(error)}. "
             "Choose a folder on a disk of this machine, or where the file system has locks."
         ) from error
     if (own.st_dev, own.st_ino) != (there.st_dev, there.st_ino):

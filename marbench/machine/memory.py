@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from marbench.machine.control_groups import control_groups, lines_of
+from marbench.machine.control_groups import control_groups
+from marbench.machine.system_files import lines_of
 
 __all__ = ["PeakMemory", "available_memory", "release_free_memory"]
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from marbench.errors import MethodError, nearest
+from marbench.machine.text import said_by
 from marbench.machine.toml import parse_toml
 
 __all__ = [
@@ -159,7 +160,7 @@ class MethodCard(_Section):
     """What a reader has to know."""
     requires: tuple[str, ...] = ()
     """Requirements as pip takes them, paths from the plugin's folder; under ``isolation = "venv"`` they are installed,
-    else they must be there."""
+    once more where what lies at a path has changed (``./lib``, not ``lib @ file:…``), else they must be there."""
     isolation: Literal["auto", "inline", "process", "venv"] = "auto"
     """Where the method runs: "inline" with marbench, "process" in a process of its own, "venv" in an environment of its
     own. "auto" is "process", and "inline" for methods that ship with marbench, which alone may ask for it."""
@@ -233,7 +234,7 @@ def read_card(
     except (ValueError, RecursionError) as error:  # no UTF-8, numbers of 5,000 digits
         raise MethodError(f"{path} is not valid TOML: {error}") from None
     except OSError as error:
-        raise MethodError(f"{path} cannot be read: {error.strerror}") from None
+        raise MethodError(f"{path} cannot be read: {said_by(error)}") from None
 
 
 def check_name(name: str) -> None:

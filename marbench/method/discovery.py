@@ -25,7 +25,7 @@ from marbench.errors import MethodError, nearest
 from marbench.machine.text import clean_line, said_by
 from marbench.method.card import MethodCard, by_title, read_card
 from marbench.method.finder import package_of
-from marbench.method.fingerprint import code_digest
+from marbench.method.fingerprint import fingerprint
 from marbench.resources import resource_folder
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _folders(root: Path, origin: Origin) -> list[Callable[[], MethodEntry]]:
         candidates = [root] if is_plugin(root) else sorted(root.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         raise MethodError(f"The plugin folder {root} does not exist.") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # NUL
         raise MethodError(f"The plugin folder {root} cannot be read: {said_by(error)}.") from None
     return [partial(_describe_folder, folder, origin) for folder in candidates if is_plugin(folder)]
 
@@ -283,11 +283,14 @@ _imported: dict[str, tuple[Path, str]] = {}
 
 
 def _import(entry: MethodEntry) -> ModuleType:
-    """Import a plugin: once in a process, and anew where its code has changed since."""
+    """Import a plugin: once in a process, and anew where any file that counts has changed since.
+
+    One of an installed package is never imported anew: others may have imported it, too.
+    """
     if entry.import_name is not None:
         return importlib.import_module(entry.import_name)
     package = package_of(re.sub(r"\W", "_", entry.name), entry.module, entry.folder)
-    version = entry.module, code_digest(entry.module, entry.folder)
+    version = entry.module, fingerprint(entry.module, entry.folder, {})
     if _imported.pop(package, None) != version:
         for name in [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]:
             del sys.modules[name]

@@ -48,9 +48,11 @@ class PluginFinder(MetaPathFinder):
         if parent != _PARENT or identifier not in _places():
             return None
         file, modules = _places()[identifier]
-        return spec_from_file_location(
-            fullname, file, loader=_Loader(fullname, file), submodule_search_locations=modules
-        )
+        spec = spec_from_file_location(fullname, file, loader=_Loader(fullname, file), submodule_search_locations=[])
+        assert spec is not None  # with a loader there is one
+        # Not before: where there are none, Python would take the folder of the file.
+        spec.submodule_search_locations = modules
+        return spec
 
 
 class _Loader(SourceFileLoader):

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from marbench.method.card import ParameterValue
 
-__all__ = ["code_digest", "code_without_prose", "fingerprint"]
+__all__ = ["code_digest", "code_without_prose", "fingerprint", "own_files"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _TOOLBOX = "marbench.toolbox"
@@ -49,7 +49,7 @@ def fingerprint(
     parameters: Mapping[str, ParameterValue],
     requires: Sequence[str] = (),
     weights_sha256: str = "",
-    declared: Sequence[Path] = (),
+    weights: Sequence[Path] = (),
 ) -> str:
     """Return the SHA-256 of a method, 16 hex digits.
 
@@ -65,14 +65,16 @@ def fingerprint(
         Requirements, as pip takes them.
     weights_sha256 : str
         Of the weights that are used.
-    declared : sequence of Path
-        The weights that the card declares: these and their cards do not count. All others do, for they are used, if at
-        all, without being asked for.
+    weights : sequence of Path
+        Those that are used and those that the card declares: they and their cards do not count as files. All other
+        weights in the folder do, for they are used, if at all, without being asked for.
     """
     digest = hashlib.sha256(repr(sorted(parameters.items())).encode())
     digest.update(repr((requires, weights_sha256)).encode())
-    apart = {path for file in declared for path in (file, file.with_suffix(".json"))}
-    own = [(module.name, module)] if folder is None else [pair for pair in _files(folder) if pair[1] not in apart]
+    # Whoever names a folder of weights may write it in another way than that of the plugin.
+    apart = {os.path.realpath(path) for file in weights for path in (file, file.with_suffix(".json"))}
+    files = [(module.name, module)] if folder is None else own_files(folder)
+    own = [(name, path) for name, path in files if os.path.realpath(path) not in apart]
     for name, path in own:
         digest.update(f"\0{name}\0".encode("utf-8", "surrogateescape"))
         digest.update(_content(path))
@@ -84,7 +86,7 @@ def fingerprint(
 
 def code_digest(module: Path, folder: Path | None) -> str:
     """Return a digest of a method's own code alone: of other files a method may write some itself while it runs."""
-    own = [(module.name, module)] if folder is None else list(_files(folder))
+    own = [(module.name, module)] if folder is None else list(own_files(folder))
     digest = hashlib.sha256()
     for name, path in own:
         if path.suffix == ".py":
@@ -142,7 +144,7 @@ def _docstrings(tree: ast.Module) -> Iterator[Span]:
                 yield (first.lineno, first.col_offset), (first.end_lineno, first.end_col_offset)
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+def own_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield (relative name, path) of a folder's files that count. Links are what they lead to, each folder once."""
     seen: set[str] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
@@ -248,7 +250,7 @@ def _local_files(top: str) -> list[tuple[str, Path]]:
     if place is None or any(_is_below(place, each) for each in _installed_folders()):
         return []
     if folders:
-        return [pair for folder in folders for pair in _files(Path(folder))]
+        return [pair for folder in folders for pair in own_files(Path(folder))]
     return [(place.name, place)]
 
 
@@ -294,7 +296,7 @@ def _project_dependencies() -> list[str]:
     """Return what marbench requires as its project file says, of a checkout on the path; nothing without one."""
     try:
         project = tomllib.loads((_PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        required: list[str] = project["dependencies"]
+        required: list[str] = project["dependencies"] if project["name"] == "marbench" else []
     except (OSError, ValueError, KeyError):
         return []
     return required

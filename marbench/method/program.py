@@ -16,6 +16,7 @@ from marbench.cases.export_formats import FORMATS
 from marbench.cases.export_readme import readme
 from marbench.cases.image_files import SUFFIXES, read_image, suffix_of
 from marbench.errors import MethodError, nearest
+from marbench.machine.text import said_by
 from marbench.method.contract import Method
 
 __all__ = ["ProgramMethod"]
@@ -94,7 +95,7 @@ def _run(command: Sequence[str], folder: Path) -> None:
     try:
         ended = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except OSError as error:
-        raise MethodError(f"the program {command[0]} cannot be run: {error.strerror}") from None
+        raise MethodError(f"the program {command[0]} cannot be run: {said_by(error)}") from None
     if ended.returncode:
         said = (ended.stderr or ended.stdout).decode(errors="replace").strip()[-_SAID:] or "it said nothing"
         raise MethodError(f"the program {command[0]} left with exit code {ended.returncode}: {said}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import Version
 
 from marbench.errors import MethodError, MethodUnavailable, nearest
 from marbench.machine.text import clean
@@ -127,8 +128,8 @@ class FittedMethod:
         if not entry.module.name:  # a function or class of a notebook has no file
             return ""
         weights = file.card.sha256 if file is not None else ""
-        declared = [entry.home / each.file for each in entry.card.weights]
-        return fingerprint(entry.module, entry.folder, self.request.values(), entry.card.requires, weights, declared)
+        apart = [entry.home / each.file for each in entry.card.weights] + ([file.path] if file is not None else [])
+        return fingerprint(entry.module, entry.folder, self.request.values(), entry.card.requires, weights, apart)
 
 
 @dataclass(frozen=True)
@@ -266,8 +267,7 @@ def instantiate(request: MethodRequest) -> Method:
     """
     from marbench.method.contract import Method
 
-    card = request.entry.card
-    for requirement in () if card.isolation == "venv" else card.requires:  # pip has seen to it there
+    for requirement in request.entry.card.requires:
         if not is_installed(requirement):
             raise MethodUnavailable(needs_package(request.label, requirement))
     try:
@@ -298,7 +298,8 @@ def is_installed(requirement: str) -> bool:
     if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
         return True
     try:
-        return wanted.specifier.contains(importlib.metadata.version(wanted.name), prereleases=True)
+        version = Version(importlib.metadata.version(wanted.name) or "")
+        return wanted.specifier.contains(version, prereleases=True)
     except (importlib.metadata.PackageNotFoundError, ValueError):  # not installed, or without a version to compare
         # A dotted name is not looked up: that would import its parent.
         top = wanted.name.replace("-", "_")

@@ -31,13 +31,14 @@ def write_plugin(name: str, template: str, folder: Path) -> Path:
     known = templates()
     if template not in known:
         raise MethodError(f"There is no template {template!r}; {nearest(template, known)}")
+    check_name(name)
     plugin = folder / name
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(known[template].glob("*.*"))}
     texts["method.toml"] = _renamed(texts["method.toml"], name)
     # pytest takes no two test files of one name.
     texts[f"test_{name}.py"] = (resource_folder("templates") / "test_plugin.py").read_text(encoding="utf-8")
     try:
-        _check_name(name, folder)
+        _see_that_it_is_free(name, folder)
         plugin.mkdir(parents=True)
     except FileExistsError:
         raise MethodError(
@@ -50,8 +51,7 @@ def write_plugin(name: str, template: str, folder: Path) -> Path:
     return plugin
 
 
-def _check_name(name: str, folder: Path) -> None:
-    check_name(name)
+def _see_that_it_is_free(name: str, folder: Path) -> None:
     # Two methods of one name could not be run together.
     found = discover([folder] if folder.is_dir() else []).entries
     if name in found and found[name].folder != folder.absolute() / name:

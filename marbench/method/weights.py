@@ -11,7 +11,7 @@ import math
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from safetensors import SafetensorError
 
 from marbench.errors import MethodError
+from marbench.machine.text import said_by
 from marbench.method.card import DeclaredWeights, ParameterValue, Sha256
 from marbench.resources import resource_folder
 from marbench.spec import Spec, builtin_specs
@@ -102,10 +103,14 @@ def _numbers(scores: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A weights file and its card; the tensors are verified by `read_weights`."""
+    """A weights file and its card; the tensors are verified by `read_weights`.
+
+    ``is_declared``: its plugin's card declares it.
+    """
 
     path: Path
     card: WeightsCard
+    is_declared: bool = field(default=False, compare=False)
 
     @classmethod
     def of(cls, path: Path) -> WeightsFile:
@@ -195,7 +200,7 @@ def find_weights(
     preset: str | None,
     parameters: Mapping[str, ParameterValue],
     spec: Spec,
-    folder: Path | None = None,
+    home: Path,
     declared: Sequence[DeclaredWeights] = (),
     plugins: Path | None = None,
 ) -> WeightsSearch:
@@ -212,8 +217,8 @@ def find_weights(
     parameters : mapping
         All parameters of the method. One that a card does not know did not exist when the weights were trained.
     spec : Spec
-    folder : Path, optional
-        The plugin's folder.
+    home : Path
+        The folder in which the plugin's card lies.
     declared : sequence of DeclaredWeights
         What its ``method.toml`` declares.
     plugins : Path, optional
@@ -233,7 +238,7 @@ def find_weights(
     from_named = _files_in(named, problems)
     files = [
         *from_named,
-        *declared_files(folder, declared, problems),
+        *declared_files(home, declared, problems),
         *_files_in([user_weights_folder()], problems),
     ]
     fitting = [
@@ -272,14 +277,15 @@ def read_weights(file: WeightsFile, plugins: Path | None = None) -> dict[str, to
     try:
         content = file.path.read_bytes()
     except OSError as error:
-        raise MethodError(f"The weights {file.path} cannot be read: {error.strerror}.") from None
+        raise MethodError(f"The weights {file.path} cannot be read: {said_by(error)}.") from None
     found = hashlib.sha256(content).hexdigest()
     if found != file.card.sha256:
+        advice = f", and let {WEIGHTS_VARIABLE} name the folder of the new ones: they come before the plugin's then"
         raise MethodError(
             f"The weights {file.path} are damaged or foreign: expected SHA-256 {file.card.sha256[:16]}…, found "
             f"{found[:16]}… ({len(content)} bytes). Fetch them again, or train them again with "
-            f"`{training_command(file.card.label, file.card.spec, file.card.preset, plugins)}`, and let "
-            f"{WEIGHTS_VARIABLE} name the folder of the new ones: they come before those of a plugin then."
+            f"`{training_command(file.card.label, file.card.spec, file.card.preset, plugins)}`"
+            f"{advice if file.is_declared else ''}."
         )
     try:
         tensors = load_safetensors(content)
@@ -341,10 +347,8 @@ def _files_in(folders: Iterable[Path], problems: list[str]) -> list[WeightsFile]
     return _with_cards(paths, problems)
 
 
-def declared_files(folder: Path | None, declared: Sequence[DeclaredWeights], problems: list[str]) -> list[WeightsFile]:
+def declared_files(folder: Path, declared: Sequence[DeclaredWeights], problems: list[str]) -> list[WeightsFile]:
     """Return the declared files. What ``method.toml`` says of the hash counts, not the card beside the file."""
-    if folder is None:
-        return []
     is_shipped = folder.parent == resource_folder("methods")
     files = []
     for entry in declared:
@@ -353,7 +357,7 @@ def declared_files(folder: Path | None, declared: Sequence[DeclaredWeights], pro
         if is_shipped and not path.exists() and not path.with_suffix(".json").exists():
             continue
         files += [
-            WeightsFile(file.path, file.card.model_copy(update={"sha256": entry.sha256}))
+            WeightsFile(file.path, file.card.model_copy(update={"sha256": entry.sha256}), is_declared=True)
             for file in _with_cards([path], problems)
         ]
     return files
@@ -366,7 +370,7 @@ def _with_cards(paths: Iterable[Path], problems: list[str]) -> list[WeightsFile]
         try:
             files.append(WeightsFile.of(path))
         except OSError as error:
-            problems.append(f"{path} is ignored: its card {card.name} cannot be read ({error.strerror})")
+            problems.append(f"{path} is ignored: its card {card.name} cannot be read ({said_by(error)})")
         except ValidationError as error:
             fault = error.errors()[0]
             where = ".".join(map(str, fault["loc"])) or "content"

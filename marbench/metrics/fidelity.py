@@ -223,7 +223,8 @@ class ScoredImage:
 
     def psnr(self, hu_range: Range) -> float:
         """See `psnr`."""
-        low, high = checked = _checked(hu_range)
+        checked = _checked(hu_range)
+        low, high = checked
         if checked not in self._psnr:
             image, truth = np.clip(self.image, low, high), np.clip(self.reference.known_truth(), low, high)
             error = _rmse(image, truth, self.reference.valid) / (high - low)

@@ -138,7 +138,7 @@ def _write(out: Path, manifest: Manifest, contents: Mapping[str, Path]) -> None:
                 archive.writestr(_member(name), path.read_bytes())
         temporary.replace(out)
     except OSError as error:
-        raise StoreError(f"{out} cannot be written: {error.strerror or error}.") from error
+        raise StoreError(f"{out} cannot be written: {said_by(error)}.") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

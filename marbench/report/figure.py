@@ -11,6 +11,7 @@ from scipy.ndimage import uniform_filter
 
 from marbench.errors import MethodError, StoreError, nearest
 from marbench.machine.files import write_atomically
+from marbench.machine.text import few
 from marbench.method.card import by_title
 from marbench.metrics.measure import Measure
 from marbench.report.benchmark import Benchmark, gather
@@ -152,8 +153,8 @@ def _benchmark_of(run: Path, case_id: str) -> Benchmark:
             return benchmark
     cases = {str(case) for benchmark in benchmarks for case in benchmark.rows["case_id"] if case}
     kept = sorted({case for benchmark in benchmarks for case in stored_cases(benchmark)})
-    few = f" Cases with images: {', '.join(kept[:5])}{' …' if len(kept) > 5 else ''}." if kept else ""
-    raise StoreError(f"{run} has no case {case_id!r}. {_closest(case_id, cases)}{few}")
+    told = f" Cases with images: {few(kept, 5)}." if kept else ""
+    raise StoreError(f"{run} has no case {case_id!r}. {_closest(case_id, cases)}{told}")
 
 
 def _stored(findings: Findings, case_id: str) -> StoredCase:
@@ -161,9 +162,9 @@ def _stored(findings: Findings, case_id: str) -> StoredCase:
     kept = findings.pictures
     case = read_case(kept.get(case_id, ()), notes.append)
     if case is None:
-        few = f"Cases with images: {', '.join(sorted(kept)[:5])}{' …' if len(kept) > 5 else ''}. " if kept else ""
+        told = f"Cases with images: {few(sorted(kept), 5)}. " if kept else ""
         raise StoreError(
-            f"The run keeps no images of {case_id}. {' '.join([*notes, few])}"
+            f"The run keeps no images of {case_id}. {' '.join([*notes, told])}"
             "To keep those of all cases give the command of the run again, with --images all."
         )
     return case

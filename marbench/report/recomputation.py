@@ -33,10 +33,13 @@ from marbench.results.pictures import CASE_FILE, StoredCase, image_file, load_ca
 from marbench.results.rows import properties
 from marbench.results.store import Run
 
-__all__ = ["ALIKE", "recomputed"]
+__all__ = ["ALIKE", "WORDS", "recomputed"]
 
 ALIKE = 1e-3
 """By what part of itself a property of a case may differ that another machine summed up."""
+
+WORDS = 400
+"""How many characters of an error are told."""
 
 # By how many steps of the printed digits a score may differ from another machine's, and by how many times what further
 # roundings move it. Of measures that count pixels above a threshold a single one may happen to move nothing.
@@ -45,7 +48,6 @@ _STEPS, _ROUNDINGS, _TRIES, _SINGLE = 2, 6, 4, 1e-6
 _APART = 2
 # What part of a region's pixels, or of a trace's rays, may be others there: thresholds cut its edge.
 _EDGE = 0.02
-_WORDS = 400
 _PICTURES = ("truth", "uncorrected", "sinogram", "truth_sinogram")
 # A call that ends so may go well elsewhere: it is a matter of time, memory, packages or hardware.
 _OF_THE_MACHINE = ("timeout", "oom", "crashed", "unavailable")
@@ -94,9 +96,10 @@ def recomputed(
             scorer = Scorer(case, measures_of(run.spec.metrics.conventions), run.spec)
         except Exception as error:
             failure = describe(error)
-            if failure.status == "oom":  # which says nothing of the rows
+            # Neither this machine's memory nor its disk says anything of the rows.
+            if failure.status == "oom" or isinstance(error, OSError) or isinstance(error.__cause__, OSError):
                 raise MarbenchError(f"{case_id} cannot be made on this machine: {failure.message}") from error
-            others.append(clean_line(f"{case_id} cannot be made: {failure.message}", _WORDS))
+            others.append(clean_line(f"{case_id} cannot be made: {failure.message}", WORDS))
         else:
             good = [row for row in rows[case_id] if row["status"] == "ok"]
             others += _other_case(case, good)

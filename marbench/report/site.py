@@ -28,6 +28,7 @@ from typing import Any
 from marbench.errors import StoreError
 from marbench.machine.files import find_files, read_file, within, write_atomically
 from marbench.machine.locks import locked
+from marbench.machine.text import said_by
 from marbench.metrics.measure import Measure, stored_measures
 from marbench.report.benchmark import gather
 from marbench.report.example import SHARE_FILE
@@ -58,8 +59,9 @@ def publish(
 ) -> Path:
     """Add runs to a site, and return the path of its ``index.html``. What was published before stays.
 
-    A run that the site has already, by its content, is not added again; where what it has of it was damaged or removed,
-    that is mended, and its date stays. Where anything fails, nothing is added.
+    A run that the site has already, by its content, is not added again. Where of its data, its pictures or its page
+    anything was damaged or removed, or pictures came later, that is mended: its date stays, and so do pictures that the
+    site alone has. Where anything fails, nothing is added.
 
     Parameters
     ----------
@@ -94,7 +96,7 @@ def publish(
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
     except OSError as error:
-        raise StoreError(f"{site} cannot be written: {error.strerror or error}. Nothing was published.") from error
+        raise StoreError(f"{site} cannot be written: {said_by(error)}. Nothing was published.") from error
     return site / "index.html"
 
 
@@ -145,10 +147,11 @@ class _Publication:
     def _add(self, submission: Submission, date: str) -> str:
         """Write a run and its page, record it, and return its benchmark. What is there and whole stays as it is."""
         known = next((record for record in self.state.runs if record.id == submission.id), None)
-        if known is not None and self._is_whole(known):
+        before = self._folder(submission.id)
+        if known is not None and (before / "index.html").is_file() and submission.is_copied(before):
             return known.benchmark
         target = self.staging / "runs" / submission.id
-        submission.write(target, self.note)
+        submission.write(target, self.note, before)
         (copied,) = gather([open_run(target)])
         findings = Findings(copied)
         record = known or Record(
@@ -167,23 +170,17 @@ class _Publication:
             self.state.runs.append(record)
         return record.benchmark
 
-    def _is_whole(self, record: Record) -> bool:
-        try:
-            return Submission.of(self._folder(record)).id == record.id
-        except StoreError:
-            return False
-
-    def _folder(self, record: Record) -> Path:
+    def _folder(self, run: str) -> Path:
         """Return where a run lies: one that is published now beside the site still."""
-        new = self.staging / "runs" / record.id
-        return new if new.is_dir() else within(self.site, f"runs/{record.id}/report").parent
+        new = self.staging / "runs" / run
+        return new if new.is_dir() else within(self.site, f"runs/{run}/report").parent
 
     def _runs(self, slug: str) -> tuple[list[Record], list[Run]]:
         """Return the published runs of a benchmark, as recorded and as they lie there."""
         records, runs = [record for record in self.state.runs if record.benchmark == slug], []
         for record in records:
             try:
-                runs.append(open_run(self._folder(record)))
+                runs.append(open_run(self._folder(record.id)))
             except StoreError as error:
                 self.note(f"The run {record.id} is left out of its leaderboard: {error}")
         return records, runs

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from marbench.errors import StoreError
 from marbench.machine.files import read_file
+from marbench.machine.text import said_by
 
 __all__ = ["RUN_ID", "SLUG", "Board", "Entry", "Record", "State", "read_state"]
 
@@ -93,7 +94,7 @@ def read_state(site: Path) -> State:
     except (FileNotFoundError, NotADirectoryError):
         return State()
     except OSError as error:
-        why = str(error.strerror)
+        why = said_by(error)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))

@@ -7,14 +7,15 @@ bytes beside a picture.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
 from marbench.errors import StoreError
-from marbench.machine.files import safe_name, within, write_atomically
+from marbench.machine.files import read_file, safe_name, within, write_atomically
 from marbench.machine.text import clean_line
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.gallery_store import Note, read_case, read_method, stored_cases
@@ -63,8 +64,19 @@ class Submission:
         (benchmark,) = benchmarks
         return cls(folder, benchmark, f"{benchmark.spec.name}-{_content_hash(benchmark)}")
 
-    def write(self, target: Path, note: Note) -> None:
+    def is_copied(self, copy: Path) -> bool:
+        """Tell whether a published folder holds the run, with all pictures that it has by now, to the last byte."""
+        try:
+            same = Submission.of(copy).id == self.id
+            pictures = _pictures(self.benchmark, lambda _: None)
+            return same and all(read_file(within(copy, name)) == content for name, content in pictures)
+        except (StoreError, OSError):
+            return False
+
+    def write(self, target: Path, note: Note, before: Path | None = None) -> None:
         """Write the run into a new folder. ``note`` is told of pictures that cannot be used.
+
+        Where ``before`` is an older copy, pictures that are whole there alone are kept.
 
         Raises
         ------
@@ -78,7 +90,10 @@ class Submission:
                 files[name] = _part(kind, benchmark.spec_hash, rows)
         for name, content in files.items():
             write_atomically(within(target, name), content)
-        _write_pictures(benchmark, target, note)
+        # What is named last is looked into first.
+        folders = benchmark.folders if before is None else (before, *benchmark.folders)
+        for name, content in _pictures(replace(benchmark, folders=folders), note):
+            write_atomically(within(target, name), content, durable=False)
         if Submission.of(target).id != self.id:
             raise StoreError(f"{target} was not written as it should be.")
 
@@ -133,18 +148,18 @@ def _table(kind: Kind, rows: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(rows, pa.schema([*fixed, *measures]), preserve_index=False)
 
 
-def _write_pictures(benchmark: Benchmark, target: Path, note: Note) -> None:
+def _pictures(benchmark: Benchmark, note: Note) -> Iterator[tuple[str, bytes]]:
+    """Yield the pictures of the versions that are shown: name → content of a file."""
     versions = benchmark.rows.drop_duplicates("method").set_index("method")["method_hash"].astype(str)
     for case_id, folders in stored_cases(benchmark, note).items():
         case = read_case(folders, note)
         if case is None:
             continue
-        write_atomically(within(target, f"images/{case_id}/{CASE_FILE}"), encode_case(case), durable=False)
+        yield f"images/{case_id}/{CASE_FILE}", encode_case(case)
         for method, version in versions.items():
             image = read_method(folders, str(method), version, case.truth.shape, note)
             if image is not None:
-                path = within(target, f"images/{case_id}/{image_file(str(method))}")
-                write_atomically(path, encode_image(image, str(method), version), durable=False)
+                yield f"images/{case_id}/{image_file(str(method))}", encode_image(image, str(method), version)
 
 
 def _public(spec: Spec) -> Spec:

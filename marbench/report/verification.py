@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import secrets
 import tempfile
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from marbench.bench.options import Progress
-from marbench.cases.info import CaseKey
 from marbench.cases.opening import open_cases
+from marbench.cases.sources import CaseSource
 from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import find_files, writable_folder, write_atomically
 from marbench.machine.text import clean_line, counted, said_by
 from marbench.metrics.measure import measures_of
 from marbench.report.archive import Manifest, unpack
-from marbench.report.recomputation import ALIKE, recomputed
+from marbench.report.recomputation import ALIKE, WORDS, recomputed
 from marbench.report.verdict import Check, Verdict, found
 from marbench.results.part_file import encode, records, table_of
 from marbench.results.parts import read_parts
@@ -28,7 +28,6 @@ from marbench.spec import Spec
 __all__ = ["verify"]
 
 _PIXELS, _RAYS, _SLICES = 1024, 2**22, 20_000
-_WORDS = 400
 
 
 def verify(archive: Path, progress: Progress, cases: int, out: Path | None = None) -> Verdict:
@@ -49,7 +48,7 @@ def verify(archive: Path, progress: Progress, cases: int, out: Path | None = Non
     Raises
     ------
     StoreError
-        There is no such file, ``out`` is there already, or there is no room for what is unpacked.
+        There is no such file, ``out`` is there already, or this machine lacks what it takes, such as room.
     MarbenchError
         There is not enough memory for a case.
     """
@@ -62,11 +61,11 @@ def verify(archive: Path, progress: Progress, cases: int, out: Path | None = Non
     try:
         with tempfile.TemporaryDirectory(dir=out.parent if out else None, prefix=".verifying-") as place:
             return _verdict(archive, Path(place) / "run", progress, cases, out)
-    except OSError as error:  # a full disk, say
+    except OSError as error:  # a full disk, or too many open files: what is wrong with an archive is in the verdict
         where = out.parent if out else "the folder for temporary files"
         raise StoreError(
-            f"{archive} cannot be unpacked in {where}: {said_by(error)}. That says nothing of the archive. Free space, "
-            "or choose --out on another disk."
+            f"{archive} cannot be verified here: {said_by(error)}. That says nothing of the archive, which is unpacked "
+            f"in {where}: for room there, --out may name another disk."
         ) from error
 
 
@@ -76,7 +75,7 @@ def _verdict(archive: Path, folder: Path, progress: Progress, cases: int, out: P
         run = open_run(folder)
     except StoreError as error:
         said = str(error).replace(str(folder), "the run")
-        return Verdict((Check("archive", "wrong", clean_line(said, _WORDS)),))
+        return Verdict((Check("archive", "wrong", clean_line(said, WORDS)),))
     checks, proved = list(_looked_at(run, manifest)), set[tuple[str, str]]()
     if Verdict(tuple(checks)).good:  # else there is nothing to compare with
         checks += _compared(run, progress, cases, proved)
@@ -192,7 +191,7 @@ def _compared(run: Run, progress: Progress, cases: int, proved: set[tuple[str, s
         why = clean_line(str(error), 200)
         yield from (Check(what, "not checked", why) for what in ("coverage", "cases", "images", "methods"))
         return
-    strange = next(_strange(run, keys), None)
+    strange = next(_strange(run, suite), None)
     if strange is not None:
         yield Check("coverage", "wrong", strange)
         return
@@ -209,12 +208,12 @@ def _refuse_large(spec: Spec) -> None:
         raise SpecError(f"a benchmark of {spec.grid.shape} pixels and {slices} slices is too large to be made unasked")
 
 
-def _strange(run: Run, keys: Sequence[CaseKey]) -> Iterator[str]:
+def _strange(run: Run, suite: CaseSource) -> Iterator[str]:
     """Yield the rows that are of no case of the benchmark."""
-    known = {key.case_id: (position, key) for position, key in enumerate(keys)}
+    known = {key.case_id: (place, key) for place, key in zip(suite.places, suite.case_keys, strict=True)}
     for row in run.rows.to_dict("records"):
-        position, key = known.get(row["case_id"], (-1, None))
+        place, key = known.get(row["case_id"], (-1, None))
         if key is None:
             yield f"{row['case_id']} is no case of the benchmark"
-        elif row["case_index"] not in (-1, position) or any(row[name] != getattr(key, name) for name in KEY_COLUMNS):
+        elif row["case_index"] not in (-1, place) or any(row[name] != getattr(key, name) for name in KEY_COLUMNS):
             yield f"{row['case_id']} has the properties of another case"

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from marbench.errors import StoreError
 from marbench.machine.files import find_files, safe_name, within, write_atomically
+from marbench.machine.text import said_by
 from marbench.results.admission import admit, of_proven_cases
 from marbench.results.descriptions import COMMANDS, NOTICES, description
 from marbench.results.part_file import Kind, Piece, encode, join
@@ -67,7 +68,7 @@ def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
     _refuse_other_cases(runs)
     # What comes later counts: no card, machine or picture of an archive takes the place of what was run here.
     runs.sort(key=lambda run: run.proof)
-    versions = _versions(runs)
+    versions, unproven = _versions(runs)
     # Beside the target, so that one rename puts everything in place.
     staging = out.parent / f".{out.name}.{secrets.token_hex(4)}.merging"
     try:
@@ -77,10 +78,11 @@ def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
         try:
             staging.rename(out)
         except OSError as error:
-            raise StoreError(f"{out} cannot be written: {error.strerror}. Nothing was merged.") from error
+            raise StoreError(f"{out} cannot be written: {said_by(error)}. Nothing was merged.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return [*_other_versions(runs, versions), *(problem for run in runs for problem in run.problems)]
+    others = _other_versions(runs, versions)
+    return [*others, *unproven, *(problem for run in runs for problem in run.problems)]
 
 
 def _refuse_other_benchmark(runs: Sequence[Run]) -> None:
@@ -195,10 +197,13 @@ def _pictures(runs: Sequence[Run], versions: Mapping[str, str]) -> Iterator[tupl
                 yield f"images/{case_id}/{name}", content
 
 
-def _versions(runs: Sequence[Run]) -> dict[str, str]:
-    """Return label → hash of the version that counts, as where the runs are reported beside each other."""
-    rows, _ = of_proven_cases(_rows(runs))
-    return leading_versions(rows, rows["_run"])
+def _versions(runs: Sequence[Run]) -> tuple[dict[str, str], list[str]]:
+    """Return label → hash of the version that counts, as where the runs are reported together, and what is not then."""
+    rows = _rows(runs)
+    proven, unproven = of_proven_cases(rows)
+    # A method of which nothing is reported keeps its rows and pictures all the same: more may be run one day.
+    versions = leading_versions(rows, rows["_run"]) | leading_versions(proven, proven["_run"])
+    return versions, [f"In its report: {note}" for note in unproven]
 
 
 def _rows(runs: Sequence[Run]) -> pd.DataFrame:

@@ -63,8 +63,8 @@ class Row:
         The label, e.g. ``nmar[prior=raw]``, or ``""`` for a case that could not be made; the hash of what the method
         is made of; ``""`` without a preset.
     case_index : int
-        Position in the suite: the order of slices in the data, which their ids need not follow. −1 where it is not
-        known.
+        Where the case stands in the benchmark, of which a folder may hold a part: the order of slices in the data,
+        which their ids need not follow. −1 where it is not known.
     case_digest : str
         What the case is, see `marbench.cases.digest`; ``""`` where it was not simulated.
     metal_area_px, metal_area_mm2, region, materials, window_low, window_high

@@ -331,8 +331,10 @@ def _current_versions(rows: pd.DataFrame, cards: Mapping[str, Mapping[str, Any]]
     named = _named_versions(rows, cards)
     ran = rows.loc[rows["status"] != "unavailable", ["method", "method_hash"]].drop_duplicates()
     idle = named.keys() - {label for label, version in ran.itertuples(index=False) if named[label] == version}
-    good = rows[rows["method"].isin(idle) & (rows["status"] == "ok")]
-    return named | leading_versions(good, range(len(good)))
+    good = rows.loc[rows["status"] == "ok", "method"].unique()
+    # Among all rows: what is complete, the cases of all methods tell.
+    leading = leading_versions(rows, range(len(rows))) if idle & set(good) else {}
+    return named | {label: leading[label] for label in idle & set(good)}
 
 
 def _named_versions(rows: pd.DataFrame, cards: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

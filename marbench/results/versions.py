@@ -22,8 +22,8 @@ def best_rows(rows: pd.DataFrame) -> pd.DataFrame:
     # One that went well is not undone by a later attempt that did not: what failed then may have been the machine.
     # Nor is one that was run here undone by what somebody says.
     ranked = rows.assign(_ok=rows["status"] == "ok", _proof=rows["evidence"].map(PROOFS.index))
-    # A stable sort: rows of equal attempt stay in the order in which they were written.
-    ranked = ranked.sort_values(["method", "case_id", "_ok", "_proof", "attempt"], kind="stable")
+    # A stable sort: equals stay in the order in which they were written. Attempts are counted in each folder anew.
+    ranked = ranked.sort_values(["method", "case_id", "_ok", "_proof"], kind="stable")
     ranked = ranked.drop_duplicates(["method", "case_id"], keep="last")
     return ranked.drop(columns=["_ok", "_proof"]).reset_index(drop=True)
 

@@ -179,12 +179,13 @@ def _chosen(folder: Path, found: Mapping[Key, _Found], wanted: str) -> Sequence[
             "a folder of its own."
         )
     listed = "; ".join(f"{key[1]} ({key[0] or '-'}, {len(found[key].slices)} slices)" for key in sorted(found))
-    what = f"{len(named)} series of the number {wanted}" if wanted and named else f"{len(found)} series"
+    what = f"{len(named)} series {wanted!r}" if wanted and named else f"{len(found)} series"
     if wanted and not named:
         what = f"no series {wanted!r} among {len(found)}"
-    raise DataError(
-        f"expected one series in {folder}. Got {what}. Choose one with --series, by number or UID: {listed}."
-    )
+    # What they have in common chooses none of them.
+    uids, numbers = ({key[part] for key in named or found} for part in (0, 1))
+    by = "number" if len(uids) == 1 else "UID" if len(numbers) == 1 else "number or UID"
+    raise DataError(f"expected one series in {folder}. Got {what}. Choose one with --series, by {by}: {listed}.")
 
 
 def _gaps(places: Sequence[float]) -> Iterator[str]:

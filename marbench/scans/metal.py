@@ -165,7 +165,8 @@ def find_metal(series: Series, choice: MetalChoice, chosen: range, progress: Pro
             found[index] = choice.of(index, picture)
             if picture.sinogram is not None:
                 _hold_unit(series, picture, found[index].mask if covered.masks else None)
-            covered.look(index, picture)
+            if not found[index].empty:
+                covered.look(index, picture)
         else:
             doubted[index] = doubt
         progress.advance()

@@ -1,6 +1,8 @@
 """CT slices from NIfTI volumes: small files written here, broken ones too, and a real scan written as a volume."""
 
+import gzip
 import itertools
+import os
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ import pytest
 
 from marbench.anatomy.dicom import DicomFolder
 from marbench.anatomy.nifti import NiftiFolder
+from marbench.anatomy.nifti_volume import check_stream
 from marbench.anatomy.pseudonyms import patient_label
 from marbench.errors import DataError
 from marbench.geometry import ImageGrid
@@ -151,6 +154,16 @@ def test_a_truncated_volume_is_an_error_that_names_it(tmp_path, name, kept):
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(DataError, match=r"bad\.nii"):
         load_all(tmp_path)
+
+
+def test_a_compressed_volume_is_checked_once_and_anew_where_it_has_changed(tmp_path, monkeypatch):
+    path, checked, opened = write(tmp_path / "ct.nii.gz"), [], gzip.open
+    monkeypatch.setattr(gzip, "open", lambda file: checked.append(file) or opened(file))
+    for _ in range(3):
+        check_stream(path)
+    os.utime(path, (1, 1))
+    check_stream(path)
+    assert checked == [path, path]
 
 
 @pytest.mark.parametrize("place", [0.5, -6], ids=["in the middle", "in the checksum"])

@@ -8,10 +8,13 @@ from running import table
 
 import marbench
 from marbench import Method
-from marbench.errors import MarbenchError, MethodError
+from marbench.cases.export import export_cases
+from marbench.cases.suite import Suite
+from marbench.errors import DataError, MarbenchError, MethodError
 from marbench.method.request import load_method
 from marbench.metrics.conventions import PSNR_CEILING
 from marbench.results.rows import metric_names
+from marbench.spec_sections import Counts
 
 
 class Brighter(Method):
@@ -81,6 +84,22 @@ def test_the_patients_of_another_split_can_be_looked_at(tiny):
     rows = marbench.evaluate("none", tiny, limit=2, split="val")
     assert rows["case_id"].tolist() == sorted(key.case_id for key in marbench.Suite(tiny, "val").case_keys[:2])
     assert set(rows["patient_id"]).isdisjoint(key.patient_id for key in marbench.Suite(tiny).case_keys)
+
+
+def test_cases_of_an_export_from_which_others_were_taken_keep_their_places(tmp_path, tiny):
+    export_cases(Suite(tiny), tmp_path, 3)
+    first, *others = (key.case_id for key in Suite(tiny).case_keys[:3])
+    (tmp_path / "test" / f"{first}.npz").unlink()
+    rows = marbench.evaluate("none", tmp_path).sort_values("case_index", ignore_index=True)
+    assert rows["case_id"].tolist() == others and rows["case_index"].tolist() == [1, 2]
+    whole = marbench.evaluate("none", tiny, limit=3).sort_values("case_index", ignore_index=True)
+    pd.testing.assert_series_equal(rows["case_digest"], whole["case_digest"][1:].reset_index(drop=True))
+
+
+def test_without_cases_there_is_nothing_to_evaluate(tiny):
+    none = tiny.split.model_copy(update={"val": Counts(patients=0, slices=0)})
+    with pytest.raises(DataError, match="tiny has no val cases"):
+        marbench.evaluate("none", tiny.model_copy(update={"split": none}), split="val")
 
 
 def test_a_limit_of_time_holds_for_plugins_and_for_functions(tiny, plugin):

@@ -91,6 +91,16 @@ def test_mat_files_of_version_7_3_have_their_axes_in_reverse_order(tmp_path, ima
     assert np.array_equal(read_image(tmp_path / f"{name}.mat", image.shape), image)
 
 
+@pytest.mark.parametrize("suffix", [".npz", ".mat"])
+@pytest.mark.parametrize("name", ["image", "image_hu"])
+def test_the_array_that_fits_is_meant_where_one_of_a_known_name_does_not(tmp_path, images, suffix, name):
+    (image, *_) = images.values()
+    arrays = {name: np.zeros((8, 8, 3), np.uint8), "recon": image, "other": np.zeros(4)}
+    path = tmp_path / f"a{suffix}"
+    (np.savez if suffix == ".npz" else lambda path, **arrays: scipy.io.savemat(path, arrays))(path, **arrays)
+    assert np.array_equal(read_image(path, image.shape), image)
+
+
 def test_a_link_within_a_file_leads_to_no_other_file(tmp_path, images):
     h5py = pytest.importorskip("h5py")
     (name, image), *_ = images.items()
@@ -160,6 +170,8 @@ def test_cases_of_an_export_from_which_others_were_taken_keep_their_places(tmp_p
     score_folder(tmp_path / "images", left, CARD, Store(tmp_path / "run", tiny), Notes())
     rows = open_run(tmp_path / "run").rows.sort_values("case_index")
     assert rows[["case_id", "case_index", "status"]].values.tolist() == [[second, 1, "unavailable"], [third, 2, "ok"]]
+    np.save(tmp_path / "images" / "1.npy", images[second])  # the first one there is: not counted from 1
+    assert list(match_cases(tmp_path / "images", left)) == [0, 1]
     np.save(tmp_path / "images" / "0.npy", images[third])
     with pytest.raises(DataError, match=r"0\.npy: unknown case; numbers are those of cases\.csv, 1 to 2"):
         match_cases(tmp_path / "images", left)

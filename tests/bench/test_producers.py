@@ -1,5 +1,6 @@
 """Methods in processes and interpreters of their own, whatever they do there. Real processes, one server for all."""
 
+import os
 import random
 import site
 import subprocess
@@ -181,6 +182,19 @@ def test_a_method_that_cannot_be_loaded_again_once_fails_on_that_case_alone(prod
     failures = [one.produce(case).failure for case in (cases[0], cases[1], cases[0], cases[1])]
     assert [failure and failure.status for failure in failures] == ["crashed", "timeout", None, None]
     assert "load took longer" in failures[1].message
+
+
+@pytest.mark.parametrize("isolation", ["inline", "process"])
+def test_a_method_that_was_closed_for_anothers_sake_may_fail_to_load_once(producer, cases, tmp_path, isolation):
+    ill = tmp_path / "ill"
+    one = producer(load=f"assert not os.path.exists({str(ill)!r})", isolation=isolation)
+    failures = [one.produce(cases[0]).failure]
+    one.close()
+    ill.touch()
+    failures.append(one.produce(cases[0]).failure)
+    ill.unlink()
+    failures.append(one.produce(cases[0]).failure)
+    assert [failure and failure.status for failure in failures] == [None, "unavailable", None]
 
 
 def test_code_that_was_changed_is_not_loaded_again_and_a_comment_may_be(producer, cases, tmp_path):
@@ -373,6 +387,23 @@ def test_a_method_can_have_an_environment_of_its_own(producer, cases, tmp_path, 
     assert made[0].stat().st_mtime_ns == when  # it is made once
     with pytest.raises(ModuleNotFoundError):
         __import__("marbenchtestpart")
+
+
+def test_an_environment_is_made_anew_where_a_folder_that_it_is_made_of_has_changed(producer, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("marbench.bench.environments._make", lambda folder, *_: folder.mkdir())
+    producer(card='isolation = "venv"\nrequires = ["./lib"]\n')
+    (request,) = parse_methods("x", [tmp_path / "plugin0"])
+    library = tmp_path / "plugin0" / "lib"
+    (library / "lib").mkdir(parents=True)
+    (library / "lib" / "part.py").write_text("OFFSET = 7.0\n")
+    first = environment_for(request)
+    for left in ("build/lib/part.py", "lib.egg-info/PKG-INFO", "lib/__pycache__/part.pyc"):
+        (library / left).parent.mkdir(parents=True, exist_ok=True)
+        (library / left).touch()
+    assert environment_for(request) == first
+    os.utime(library / "lib" / "part.py", (1, 1))
+    assert environment_for(request) != first
 
 
 def test_an_environment_sees_what_its_user_has_installed(producer, tmp_path, monkeypatch):

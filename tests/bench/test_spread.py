@@ -29,9 +29,7 @@ def test_fewer_cases_are_among_more_and_none_is_twice(count) -> None:
     assert spread(KEYS, 100) == tuple(range(len(KEYS))) and spread([], 3) == ()
 
 
-def test_a_plan_keeps_the_places_of_the_cases_in_the_suite() -> None:
-    places = spread(KEYS, 5)
-    units = plan([KEYS[place] for place in places], {"li": "1"}, Stored(pd.DataFrame(columns=ROWS)), places=places)
-    assert [(task.index, task.case) for unit in units for task in unit.tasks] == [
-        (place, KEYS[place]) for place in places
-    ]
+def test_a_plan_keeps_the_positions_of_the_cases_in_the_suite() -> None:
+    chosen = spread(KEYS, 5)
+    units = plan([KEYS[at] for at in chosen], {"li": "1"}, Stored(pd.DataFrame(columns=ROWS)), positions=chosen)
+    assert [(task.index, task.case) for unit in units for task in unit.tasks] == [(at, KEYS[at]) for at in chosen]

@@ -12,6 +12,7 @@ from marbench.cases.recorded import RecordedCases
 from marbench.cases.suite import Suite
 from marbench.errors import DataError, StoreError
 from marbench.spec import load_spec
+from marbench.spec_sections import Counts
 
 
 def test_exported_files_hold_the_case_and_a_table_of_all(tmp_path, tiny):
@@ -40,6 +41,22 @@ def test_a_scan_without_a_known_truth_is_exported_unless_that_is_asked_for(tmp_p
     assert first == again
     with pytest.raises(DataError, match="no known truth"):
         export_cases(recorded, tmp_path / "whole")
+
+
+def test_cases_of_a_part_keep_their_places_in_the_benchmark(tmp_path, tiny):
+    export_cases(Suite(tiny), tmp_path / "all", 3)
+    next((tmp_path / "all" / "test").glob(f"{Suite(tiny).case_keys[0].case_id}.npz")).unlink()
+    left = RecordedCases(tmp_path / "all")
+    export_cases(left, tmp_path / "again")
+    assert pd.read_csv(tmp_path / "again" / "cases.csv")["case_index"].tolist() == [1, 2]
+    assert RecordedCases(tmp_path / "again").places == left.places == (1, 2)
+
+
+def test_without_cases_nothing_is_written(tmp_path, tiny):
+    none = tiny.split.model_copy(update={"test": Counts(patients=0, slices=0)})
+    with pytest.raises(DataError, match="tiny has no test cases"):
+        export_cases(Suite(tiny.model_copy(update={"split": none})), tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_readme_describes_the_rays(tmp_path, tiny):

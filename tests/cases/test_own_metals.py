@@ -200,6 +200,13 @@ def test_a_metal_that_cannot_be_is_refused(metal: dict[str, Any], message: str) 
         with_own(load_spec("mini"), metal)
 
 
+def test_many_metals_on_pictures_of_full_size_are_a_benchmark(tiny: Spec) -> None:
+    mask = np.zeros((1024, 1024), np.float32)
+    mask[500:520, 500:530] = 1
+    spec = with_own(tiny, *({"id": f"m{number}", "masks": {"titanium": mask}} for number in range(17)))
+    assert len(spec.metals.own) == 17
+
+
 def test_metals_are_known_by_their_pixels_and_travel_with_the_benchmark(tmp_path: Path) -> None:
     mini = load_spec("mini")
     first = with_own(mini, {"id": "a", "title": "one", "masks": {"gold": DISC}})

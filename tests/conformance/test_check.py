@@ -247,7 +247,8 @@ def test_weights_that_a_card_declares_are_used_and_bind_it_to_their_geometry(che
 @pytest.mark.parametrize(
     ("card", "stanza", "said"),
     [
-        ({}, {"sha256": "0" * 64}, "damaged or foreign"),
+        # The user's own come after those that a plugin declares.
+        ({}, {"sha256": "0" * 64}, "and let MARBENCH_WEIGHTS name the folder of the new ones"),
         ({}, {"file": "none.safetensors"}, "its card none.json cannot be read"),
         ({}, {"spec": "mini"}, "is for ('net', 'tiny', 'small') by its card, for ('net', 'mini', 'small')"),
         ({"method": "other"}, {}, "is for ('other', 'tiny', 'small') by its card"),

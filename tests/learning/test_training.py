@@ -136,10 +136,10 @@ def test_over_its_last_quarter_a_training_keeps_the_statistics_of_its_norms(
 
 
 def test_ranks_share_one_recipe_and_end_with_the_same_network(
-    plugins: Path, spec_file: Path, tmp_path: Path, start: Callable[..., Child]
+    plugins: Path, spec_file: Path, undisturbed: Path, tmp_path: Path, start: Callable[..., Child]
 ) -> None:
-    out, world = tmp_path / "run", meeting_of(2)
-    ranks = [start("rank", plugins, spec_file, out, **world, RANK=each, LOCAL_RANK=each) for each in range(2)]
+    out, world, weights = tmp_path / "run", meeting_of(2), next(undisturbed.glob("*.safetensors"))
+    ranks = [start("rank", plugins, spec_file, out, weights, **world, RANK=each, LOCAL_RANK=each) for each in range(2)]
     assert [process.end(SECONDS) for process in ranks] == [0, 0], [process.output() for process in ranks]
     card = WeightsCard.model_validate_json(next(out.glob("tinynet*.json")).read_bytes())
     assert (card.precision, card.steps, card.samples, card.hardware["ranks"]) == ("32-true", 6, 24, 2)
@@ -438,6 +438,18 @@ def test_a_checkpoint_that_could_not_be_read_again_is_not_written(tmp_path: Path
     with pytest.raises(MarbenchError, match=r"holds numpy\.\S+ could not be read again.* float\(x\) for a number"):
         save_checkpoint(tmp_path, 1, {"betas": (np.float64(0.9), 0.99)})
     assert not list(tmp_path.iterdir())
+
+
+def test_that_a_training_could_not_go_on_is_told_after_its_first_step(
+    plugins: Path, spec: Spec, tmp_path: Path
+) -> None:
+    shutil.copytree(plugins, tmp_path / "plugins")
+    code = tmp_path / "plugins" / "tinynet" / "method.py"
+    code.write_text(code.read_text().replace("lr=1e-2", "lr=1e-2, betas=(np.float64(0.9), 0.99)"))
+    request, out = request_for(tmp_path / "plugins"), tmp_path / "run"
+    with pytest.raises(MarbenchError, match="could not be read again"):
+        train(request, spec, recipe_for(request, spec), out, installed=False, note=silent)
+    assert not (out / "losses.csv").exists()  # which has a row after 20 steps
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> None:

@@ -65,11 +65,12 @@ class _Watched(trainer.Trainer):
 def rank(_: Channel) -> None:
     """Be one of two ranks. Each asks for another precision, as if they had measured differently."""
     training.Trainer = _Watched  # type: ignore[misc]
-    plugins, spec_file, out = map(Path, json.loads(os.environ["TRAINING"]))
+    plugins, spec_file, out, weights = map(Path, json.loads(os.environ["TRAINING"]))
     request, spec = request_for(plugins), load_spec(spec_file)
+    start = starting_weights(str(weights), request)
     precision = ("32-true", "bf16-mixed")[int(os.environ["RANK"])]
-    recipe = recipe_for(request, spec, steps=6, validations=1, precision=precision)
-    training.train(request, spec, recipe, out, installed=False)
+    recipe = recipe_for(request, spec, steps=6, validations=1, precision=precision, start=named_start(start))
+    training.train(request, spec, recipe, out, start=start, installed=False)
 
 
 def stage(_: Channel) -> None:

@@ -37,6 +37,12 @@ def test_the_memory_that_is_left_is_that_of_the_job_where_it_has_a_limit(tmp_pat
     assert available_memory(tmp_path) == left
 
 
+def test_a_group_whose_name_is_no_text_is_held_to_the_limits_of_those_above(tmp_path):
+    write_system(tmp_path, "", JOB)
+    (tmp_path / "proc/self/cgroup").write_bytes(b"0::/job/caf\xe9\n")
+    assert available_memory(tmp_path) == 5500
+
+
 def test_where_the_system_does_not_tell_memory_is_no_limit(tmp_path):
     assert available_memory(tmp_path) == float("inf")
 

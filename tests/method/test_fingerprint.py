@@ -10,7 +10,7 @@ from marbench.method.card import MethodCard
 from marbench.method.discovery import MethodEntry
 from marbench.method.fingerprint import _required, code_without_prose, fingerprint
 from marbench.method.request import FittedMethod, MethodRequest, parse_methods
-from marbench.method.weights import NO_WEIGHTS, WeightsCard
+from marbench.method.weights import NO_WEIGHTS, WeightsCard, WeightsFile, WeightsSearch
 from marbench.spec import load_spec
 from marbench.spec_file import hold_to_spec
 
@@ -99,6 +99,10 @@ def test_weights_that_the_card_declares_count_only_where_they_are_used_and_other
     before = FittedMethod(request, NO_WEIGHTS).hash
     (folder / name).write_text("of a longer training")
     assert (FittedMethod(request, NO_WEIGHTS).hash == before) == is_declared
+    used = WeightsSearch(WeightsFile(folder / ".." / "plugin" / "net.safetensors", kept))  # as somebody names it
+    before = FittedMethod(request, used).hash
+    (folder / name).write_text("of another day")  # that the file is what the card says is seen when it is read
+    assert FittedMethod(request, used).hash == before
 
 
 @pytest.mark.parametrize("mark", ["recipe.json", "spec.toml"])
@@ -144,7 +148,10 @@ def test_a_checkout_that_is_not_installed_has_the_hashes_of_one_that_is(folder, 
     before = hash_of(folder)
     monkeypatch.setattr("importlib.metadata.requires", absent)
     assert hash_of(folder) == before
-    # Without a project file nobody knows what marbench stands on.
+    # Without its project file nobody knows what marbench stands on; another's above it says nothing of that.
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "lab"\ndependencies = ["numpy", "scikit-image", "torch"]\n'
+    )
     monkeypatch.setattr("marbench.method.fingerprint._PACKAGE", tmp_path / "marbench")
     assert hash_of(folder) != before
 

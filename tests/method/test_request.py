@@ -1,6 +1,8 @@
+import importlib
 import re
 import sys
 import textwrap
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,14 @@ def test_a_plugin_is_a_package_with_files(tmp_path: Path, kind: str) -> None:
     scan = Suite("mini")[0].scan
     expected = scan.image + 14 + (kind == "package")
     assert torch.equal(load_method(asked, "mini", plugins=folder)(scan), expected)
+    (folder / "lut.txt").write_text("7.5")  # read at import, and of another hash
+    if kind != "file":
+        assert torch.equal(load_method(asked, "mini", plugins=folder)(scan), expected + 1)
+    (folder / "helper.py").write_text("GAIN = 1\n")
+    (folder / "method.py").write_text("from .helper import GAIN\n" + textwrap.dedent(FILES))
+    # What lies beside a single file no hash counts.
+    with pytest.raises(MethodUnavailable, match="No module named") if kind == "file" else nullcontext():
+        load_method(asked, "mini", plugins=folder)
 
 
 def test_a_plugin_is_imported_once_while_its_code_is_the_same(tmp_path: Path) -> None:
@@ -234,6 +244,7 @@ def test_faults_of_a_card_are_named(tmp_path: Path, card: str, message: str) -> 
         ("import no_such_package\n", "", "ModuleNotFoundError.*no_such_package"),
         ("raise RuntimeError('boom')\n", "", "RuntimeError: boom"),
         (SOURCE, 'requires = ["no_such_package"]\n', "pip install 'no_such_package'"),
+        (SOURCE, 'isolation = "venv"\nrequires = ["no_such_package"]\n', "pip install 'no_such_package'"),
     ],
 )
 def test_a_plugin_that_cannot_be_imported_is_unavailable(tmp_path: Path, source: str, card: str, message: str) -> None:
@@ -258,6 +269,17 @@ def test_a_plugin_that_cannot_be_imported_is_unavailable(tmp_path: Path, source:
 )
 def test_a_requirement_is_met_as_pip_takes_it(requirement: str, is_met: bool) -> None:
     assert is_installed(requirement) == is_met
+
+
+@pytest.mark.filterwarnings("ignore:Implicit None:DeprecationWarning")
+def test_a_distribution_that_tells_no_version_is_judged_by_its_module(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "vague-1.dist-info").mkdir()
+    (tmp_path / "vague-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: vague\n")
+    assert not is_installed("vague>=1")
+    (tmp_path / "vague.py").touch()
+    importlib.invalidate_caches()
+    assert is_installed("vague>=1")
 
 
 def test_a_plugin_must_define_exactly_one_method(tmp_path: Path) -> None:
@@ -427,6 +449,8 @@ def test_a_number_that_is_too_long_and_a_path_that_is_none_are_refused_by_name(t
     assert "is not valid TOML" in problem
     with pytest.raises(MethodError, match="cannot be found"):
         parse_methods("~\0/x.py:F")
+    with pytest.raises(MethodError, match="cannot be read: embedded null byte"):
+        discover("a\0b")
 
 
 def test_a_package_whose_entry_points_are_broken_is_told_and_the_shipped_methods_stay(tmp_path, monkeypatch) -> None:

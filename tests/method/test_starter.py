@@ -89,6 +89,7 @@ def test_what_new_says_can_be_typed(tmp_path, monkeypatch):
     [
         ("My Method", "lower-case letters, digits, _ and -"),
         ("../up", "lower-case letters, digits, _ and -"),
+        ("größe", "lower-case letters, digits, _ and -"),
         ("-x", ""),
         ("", "lower-case letters"),
         ("all", "asks for every method"),

@@ -27,7 +27,7 @@ from marbench.bench.work import Result
 from marbench.cases.case import Case
 from marbench.cases.suite import Suite
 from marbench.cli import main
-from marbench.errors import MarbenchError, StoreError
+from marbench.errors import DataError, MarbenchError, StoreError
 from marbench.machine.arrays import npz
 from marbench.method.card import MethodCard
 from marbench.metrics.measure import measures_of
@@ -524,7 +524,7 @@ def test_a_full_disk_is_no_fault_of_the_archive(tmp_path, packed, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(StoreError, match=r"cannot be unpacked in .*: No space left on device\. That says nothing"):
+    with pytest.raises(StoreError, match=r"cannot be verified here: No space left on device\. That says nothing"):
         verify(packed, Notes(), 0)
     result = CliRunner().invoke(main, ["verify", str(packed)])
     assert result.exit_code == 2 and "wrong" not in result.output
@@ -549,14 +549,17 @@ def test_a_case_that_cannot_be_made_is_no_case_that_went_well(tmp_path, tiny):
     assert re.search(r"wrong cases: \S+ cannot be made: the metal 'a' lies with 0% of its area in the body", said), said
 
 
-def test_too_little_memory_is_no_fault_of_the_archive(tmp_path, tiny, monkeypatch):
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.EIO, "Input/output error"), None])
+def test_what_this_machine_cannot_make_is_no_fault_of_the_archive(tmp_path, tiny, monkeypatch, error):
     packed = claimed(tmp_path, tiny)
 
     def exhausted(suite: Suite, index: int) -> Case:
-        raise MemoryError
+        if error is None:
+            raise DataError("Input/output error") from OSError(errno.EIO)
+        raise error
 
     monkeypatch.setattr(Suite, "__getitem__", exhausted)
-    with pytest.raises(MarbenchError, match="cannot be made on this machine: MemoryError"):
+    with pytest.raises(MarbenchError, match=r"cannot be made on this machine: .*(MemoryError|Input/output error)"):
         verify(packed, Notes(), 1)
 
 

@@ -300,6 +300,23 @@ def test_a_published_run_that_is_damaged_is_mended_by_its_publication_again(buil
     assert contents(site) == with_third
 
 
+@pytest.mark.parametrize("lost", ["index.html", "images/*/_case.npz", "images/*/li.npz", "images"])
+def test_the_page_and_pictures_of_a_published_run_are_mended_and_kept(tmp_path, lost):
+    run, site = write_run(tmp_path / "run", METHODS[:2], slices=1, pictures=1), tmp_path / "site"
+    publish([run], site, published=DATE)
+    before = contents(site)
+    (copy,) = (site / "runs").iterdir()
+    for path in copy.glob(lost):
+        shutil.rmtree(path) if path.is_dir() else path.unlink() if path.suffix == ".html" else damage(path)
+    publish([run], site)
+    assert contents(site) == before
+    # By now the run has no pictures, and the site has them alone.
+    shutil.rmtree(run / "images")
+    (copy / "results" / "rows.parquet").unlink()
+    publish([run], site)
+    assert contents(site) == before
+
+
 def test_a_link_in_the_site_is_not_followed(tmp_path):
     run = write_run(tmp_path / "run", METHODS[:1], slices=1)
     (tmp_path / "elsewhere").mkdir()

@@ -290,7 +290,7 @@ def own(*metals: dict[str, str]) -> str:
 FILLING = {
     "a key of 10,000 parts": ("own = []", "a." * 10_000 + "a = 1", "a key has more than 10 parts"),
     "one metal of many pixels": ("own = []", own({"gold": picture(4096), "steel": picture(1)}), "16,777,217 pixels"),
-    "many metals of many pixels": ("own = []", own(*[{"gold": picture(2048)}] * 5), "the masks have 20,971,520 pixels"),
+    "many metals of many pixels": ("own = []", own(*[{"gold": picture(4096)}] * 17), "the masks have 285,212,672"),
     "many unknown keys": ("[metals]", "".join(f"a{n} = 1\n" for n in range(1000)) + "[metals]", "and 980 more faults"),
 }
 

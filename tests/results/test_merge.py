@@ -71,6 +71,15 @@ def test_the_newest_valid_attempt_of_every_key_counts_and_merging_again_changes_
     assert sizes == [3, 3]
 
 
+def test_of_attempts_that_each_folder_counts_anew_the_newest_counts(tmp_path, tiny):
+    for name, attempt in (("a", 3), ("b", 1)):
+        fill(tmp_path / name, tiny, row(tiny, attempt=attempt, host_id=name))
+    merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    (beside,) = gather([open_run(tmp_path / "a"), open_run(tmp_path / "b")])
+    for rows in (beside.rows, open_run(tmp_path / "c").rows):
+        assert rows["host_id"].tolist() == ["b"]
+
+
 def test_of_several_versions_the_one_of_the_last_run_counts_and_a_note_says_so(tmp_path, tiny):
     for name, version in (("a", "1"), ("b", "2")):
         fill(tmp_path / name, tiny, row(tiny, method_hash=version)).write_method("m", {"method_hash": version})
@@ -126,6 +135,14 @@ def test_a_version_with_more_results_counts_before_one_that_is_named_later(tmp_p
         fill(tmp_path / name, tiny, *rows).write_method("m", {"method_hash": version})
     merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
     assert set(open_run(tmp_path / "c").rows["method_hash"]) == {counts}
+
+
+def test_a_method_that_was_only_reported_and_on_other_cases_is_kept_and_told_of(tmp_path, tiny):
+    fill(tmp_path / "a", tiny, *(row(tiny, "li", f"c{number}") for number in range(10)))
+    fill(tmp_path / "b", tiny, *(row(tiny, "y", f"d{number}", evidence="reported") for number in range(2)))
+    (note,) = merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    assert note.startswith("In its report: 2 rows of y, only reported, left out")
+    assert set(open_run(tmp_path / "c").rows["method"]) == {"li", "y"}
 
 
 def test_runs_are_reported_as_the_one_that_they_are_merged_into(tmp_path, tiny):

@@ -97,6 +97,15 @@ def test_a_version_of_which_nothing_ran_hides_no_results(tmp_path, tiny, before,
     assert store.run({"m": "2"}).rows["status"].tolist() == [now]  # whoever asks for that version
 
 
+def test_whether_a_version_before_an_idle_one_is_complete_the_cases_of_all_methods_tell(tmp_path, tiny):
+    rows = [row(tiny, "n", "z"), row(tiny, case="x", method_hash="1")]
+    rows += [row(tiny, case=case, method_hash="2", evidence="reported") for case in "xy"]
+    store = fill(tmp_path, tiny, *rows, row(tiny, case="x", method_hash="3", status="unavailable"))
+    store.write_method("m", {"method_hash": "3"})
+    read = open_run(tmp_path).rows
+    assert set(read.loc[read["method"] == "m", "method_hash"]) == {"1"}
+
+
 def test_unusable_files_are_named_and_left_alone_and_cost_no_other_rows(tmp_path, tiny):
     fill(tmp_path, tiny, row(tiny, case="a"))
     results = tmp_path / "results"

@@ -266,6 +266,17 @@ def test_empty_slices_are_slices_without_metal_and_wrong_pixels_have_their_own_r
     assert "rescale" not in said
 
 
+def test_an_empty_slice_of_another_size_is_left_as_it_is_with_a_mask_too(tmp_path, tiny_file):
+    mask = np.zeros((64, 64, 2), np.uint8)
+    mask[METAL] = 1
+    for place, hu in enumerate((head(), np.full((32, 32), -1024))):
+        write_dicom(tmp_path / "scan" / f"{place}.dcm", hu=hu, ImagePositionPatient=[0, 0, 3 * place])
+    nibabel.save(nibabel.Nifti1Image(mask.transpose(1, 0, 2)[::-1, ::-1], np.eye(4)), tmp_path / "mask.nii")
+    options = ("--spec", tiny_file, "--methods", "none", "--out", tmp_path / "out")
+    said = apply(tmp_path / "scan", *options, "--metal-mask", tmp_path / "mask.nii")
+    assert "Metal in 1 of 2 slices: 1." in said and "Empty, and left as they are: slices 2." in said
+
+
 def test_a_mask_of_something_else_than_metal_is_refused(tmp_path, tiny_file):
     image = head()
     image[22:26, 34:40] = -850  # some lung
@@ -493,10 +504,19 @@ def test_wrong_use_is_told(series, tiny_file, tmp_path):
     for name, whose in {"one": {"SeriesNumber": 5}, "same": {"PatientID": "P-2"}}.items():
         write_dicom(tmp_path / name / "a.dcm", hu=head(), SeriesInstanceUID=None)
         write_dicom(tmp_path / name / "b.dcm", hu=head(), SeriesInstanceUID=None, **whose)
-    assert "Got 2 series. Choose one with --series, by number or UID: 4 (-, 1 slices); 5" in apply(
+    assert "Got 2 series. Choose one with --series, by number: 4 (-, 1 slices); 5" in apply(
         tmp_path / "one", *options, code=2
     )
     assert "Metal in 1 of 1 slices" in apply(tmp_path / "one", *options, "--series", "5")
+    for name, shared, given, by in (
+        ("uid", {"SeriesInstanceUID": "1.2.7"}, "1.2.7", "number"),
+        ("number", {"SeriesNumber": 6}, "6", "UID"),
+    ):
+        for number in (4, 5):
+            other = {"SeriesNumber": number, "SeriesInstanceUID": f"1.2.{number}"}
+            write_dicom(tmp_path / name / f"{number}.dcm", hu=head(), **{**other, **shared})
+        said = apply(tmp_path / name, *options, "--series", given, code=2)
+        assert f"Got 2 series '{given}'. Choose one with --series, by {by}: " in said
     for which in ((), ("--series", "4")):
         said = apply(tmp_path / "same", *options, *which, code=2)
         assert "several patients or studies under one number and UID. Put each into a folder of its own" in said
