@@ -32,5 +32,8 @@ def ship(training: Path, methods: Path) -> None:
 
 if __name__ == "__main__":
     out, methods = Path(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) > 2 else "methods")
-    for declaration in sorted(out.glob("*/weights.toml")):
+    found = sorted(out.glob("*/weights.toml"))
+    if not found:
+        sys.exit(f"No folder in {out} holds weights.toml, which a training leaves at its end.")
+    for declaration in found:
         ship(declaration.parent, methods)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Train the learned methods for `dudonet2019`: first at half the resolution, then in full. One rule for all: the same
 # start, cases, batch and seed, and as many samples. A method whose validation may still rise at the end of a stage goes
-# on: at half the resolution for MORE_STEPS, in full for LONG_STEPS and then LAST_STEPS in place of FULL_STEPS. Run it
-# again after an interruption: finished stages are passed over, the others go on. Checkpoints are in OUT, simulated
+# on: at half the resolution for MORE_STEPS, in full for LONG_STEPS and then twice LAST_STEPS in place of FULL_STEPS. Run
+# it again after an interruption: finished stages are passed over, the others go on. Checkpoints are in OUT, simulated
 # cases in MARBENCH_CACHE.
 #
 #   scripts/train_dudonet2019.sh OUT [METHOD…]
@@ -12,7 +12,9 @@
 # START   weights that every method begins from: a file, or a benchmark (default mini; empty: random networks)
 # HALF_STEPS, MORE_STEPS, FULL_STEPS, LONG_STEPS, LAST_STEPS
 #         of BATCH cases over all ranks (default 3000, 7000, 300, 3200 and 8000 of 8)
-# MORE_RATE, FULL_RATE  learning rates of longer and of short later stages, as a share of the method's (default 0.5, 0.1)
+# MORE_RATE, LAST_RATE, FULL_RATE
+#         learning rates of longer, of the last long and of short later stages, as shares of the method's (default 0.5,
+#         0.4 and 0.1)
 # scripts/training.sh has the other settings
 set -euo pipefail
 
@@ -42,7 +44,9 @@ for method in "${methods[@]}"; do
   weights=$(ls "$before"/*.safetensors)
   if [[ " ${LONG-dudonet} " == *" $method "* ]]; then
     stage "$method" "$out/long/$name" dudonet2019 "${LONG_STEPS:-3200}" "$weights" "${MORE_RATE:-0.5}" "$preset"
-    weights=$(ls "$out/long/$name"/*.safetensors) steps=${LAST_STEPS:-8000} rate=${MORE_RATE:-0.5}
+    weights=$(ls "$out/long/$name"/*.safetensors) steps=${LAST_STEPS:-8000}
+    stage "$method" "$out/last/$name" dudonet2019 "$steps" "$weights" "${MORE_RATE:-0.5}" "$preset"
+    weights=$(ls "$out/last/$name"/*.safetensors) rate=${LAST_RATE:-0.4}
   fi
   stage "$method" "$out/$name" dudonet2019 "$steps" "$weights" "$rate" "$preset"
 done
