@@ -11,6 +11,7 @@ from glob import has_magic
 from pathlib import Path, PurePosixPath
 
 from marbench.errors import DataError
+from marbench.machine.text import said_by
 
 __all__ = ["Files", "files_below", "matching"]
 
@@ -85,7 +86,7 @@ def matching(folder: Path, pattern: str) -> list[Path]:
             paths = [path / name for path in paths for name in _names(path, part)]
     except OSError as error:
         raise DataError(
-            f"{error.filename} cannot be read: {error.strerror}. Mend its permissions, or take it out of the folder."
+            f"{error.filename} cannot be read: {said_by(error)}. Mend its permissions, or take it out of the folder."
         ) from error
     return sorted(paths)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from marbench.anatomy.proof import clipped, doubt, unlikely_size
 from marbench.anatomy.resample import AIR_HU
 from marbench.errors import DataError
+from marbench.machine.text import said_by
 
 __all__ = ["DEFAULT_WINDOW", "NativeSlice", "StoredSlice", "UnreadableFile", "content_of"]
 
@@ -128,5 +129,5 @@ def content_of(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise DataError(
-            f"the file cannot be read ({error.strerror}). Restore it or take it out of the folder."
+            f"the file cannot be read ({said_by(error)}). Restore it or take it out of the folder."
         ) from error

@@ -46,7 +46,7 @@ class Volume:
         try:
             state = file.stat()
         except OSError as error:
-            raise DataError(f"the file cannot be read ({error.strerror}). Restore it or take it out.") from error
+            raise DataError(f"the file cannot be read ({said_by(error)}). Restore it or take it out.") from error
         return _read_volume(file, state.st_mtime_ns, state.st_size)
 
     def axial(self, index: int) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from marbench.errors import DataError
+from marbench.machine.text import said_by
 
 __all__ = ["SALT_VARIABLE", "patient_label"]
 
@@ -49,7 +50,7 @@ def _salt() -> bytes:
         salt = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"Patients are named by a secret salt, which cannot be kept in {path} ({error.strerror}). Mend that, or "
+            f"Patients are named by a secret salt, which cannot be kept in {path} ({said_by(error)}). Mend that, or "
             f"set {SALT_VARIABLE} to a secret text of your own, the same for all runs of these data."
         ) from None
     if len(salt) != SALT_BYTES:

@@ -16,6 +16,7 @@ import torch
 
 from marbench.bench.outcome import Outcome, describe
 from marbench.cases.case import Scan
+from marbench.machine.defaults import default_device
 from marbench.machine.generators import seed_generators
 from marbench.machine.interrupts import Interrupted, Overdue
 from marbench.machine.memory import PeakMemory
@@ -101,10 +102,6 @@ def own_state(seed: int) -> Iterator[None]:
             torch.cuda.set_rng_state_all(on_gpu)
 
 
-def _default_device() -> torch.device:
-    return torch.empty(0).device  # `torch.get_default_device` fails in torch 2.6 where somebody has set None
-
-
 def _determinism() -> tuple[bool, bool]:
     return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
 
@@ -133,7 +130,7 @@ def _set_errors(told: dict[str, Any]) -> None:
 _SWITCHES: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_num_threads, torch.set_num_threads),
-    (_default_device, torch.set_default_device),
+    (default_device, torch.set_default_device),
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (_determinism, _set_determinism),
     (_matmul_precision, _set_matmul_precision),

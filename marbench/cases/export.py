@@ -26,6 +26,7 @@ from marbench.cases.recorded import read_facts
 from marbench.cases.sources import CaseSource, check_cases
 from marbench.errors import DataError, StoreError
 from marbench.machine.files import write_atomically
+from marbench.machine.text import said_by
 from marbench.spec import Spec
 from marbench.spec_file import hold_to_spec
 
@@ -122,7 +123,7 @@ def _names_in(path: Path) -> set[str]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise StoreError(f"{path} may hold a truth, and cannot be read: {error.strerror}. Remove it.") from error
+        raise StoreError(f"{path} may hold a truth, and cannot be read: {said_by(error)}. Remove it.") from error
     if path.suffix == ".mat":  # compressed, the names too
         try:
             return {name for name, *_ in scipy.io.whosmat(io.BytesIO(content))}

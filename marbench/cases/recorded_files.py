@@ -19,6 +19,7 @@ from marbench.anatomy.split import choose_evenly
 from marbench.cases.info import ID
 from marbench.cases.recorded import read_facts
 from marbench.errors import DataError
+from marbench.machine.text import said_by
 from marbench.spec_recorded import FIELDS, ArrayFile, ImageFile, RaysFile, RecordedSection
 
 __all__ = ["Entry", "assumptions", "content_digest", "described", "listed"]
@@ -228,7 +229,7 @@ def content_digest(root: Path, entries: Sequence[Entry]) -> str:
                 contents.append((role, _digest(root / name, state.st_size, state.st_mtime_ns), about))
             except OSError as error:
                 raise DataError(
-                    f"{name} cannot be read: {error.strerror}. Restore it, or take its case away."
+                    f"{name} cannot be read: {said_by(error)}. Restore it, or take its case away."
                 ) from None
     return hashlib.sha256(json.dumps(sorted(contents, key=json.dumps)).encode()).hexdigest()
 
@@ -284,7 +285,7 @@ def _entry(root: Path, arrays: Mapping[str, ArrayFile], split: Split, fields: di
         try:
             there = (root / files[role]).is_file()
         except OSError as error:  # of a folder that may not be entered
-            raise DataError(f"{files[role]} cannot be read: {error.strerror}. Mend the permissions.") from error
+            raise DataError(f"{files[role]} cannot be read: {said_by(error)}. Mend the permissions.") from error
         if not there:
             raise DataError(f"{files[role]} is missing ({role} of a case). Restore it, or take the case away.")
     return Entry(fields, files)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from marbench.cases.case import Case
+from marbench.cases.sources import check_cases
 from marbench.cases.suite import Suite
-from marbench.errors import DataError
 from marbench.spec import Spec, load_spec
 
 __all__ = ["Specimens"]
@@ -38,9 +38,9 @@ class Specimens:
             The benchmark has no test cases, or their truth is not known.
         """
         suite = Suite(spec)
-        metals, slices = len(suite.metals), len(suite) // max(len(suite.metals), 1)
-        if not slices:
-            raise DataError(f"{spec.name} has no test cases: check the method on another benchmark.")
+        check_cases(suite)
+        metals = len(suite.metals)
+        slices = len(suite) // metals
         chosen = [slices * k // patients for k in range(patients)]
         cases = tuple(suite[index] for index in dict.fromkeys([0, *(metals * which + metals - 1 for which in chosen)]))
         for case in cases:

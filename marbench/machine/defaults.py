@@ -8,9 +8,15 @@ from threading import Lock
 
 import torch
 
-__all__ = ["standard_tensors"]
+__all__ = ["default_device", "standard_tensors"]
 
 _CPU = torch.device("cpu")
+
+
+def default_device() -> torch.device:
+    """Return where tensors are made that name no device."""
+    # By a tensor: what `torch.get_default_device` says depends on the version, and fails in 2.6 where None was set.
+    return torch.empty(0).device
 
 
 @contextmanager
@@ -20,8 +26,7 @@ def standard_tensors() -> Iterator[None]:
     Where it is the default already nothing is switched, and what the code within switches stays: a plugin in a process
     of its own may do so while it loads.
     """
-    # By a tensor: what `torch.get_default_device` says depends on the version, and fails in 2.6 where None was set.
-    device = torch.empty(0).device
+    device = default_device()
     _FLOAT32.enter()
     try:
         with nullcontext() if device == _CPU else _CPU:

@@ -20,6 +20,7 @@ from marbench.machine.text import clean_line, said_by
 __all__ = [
     "Found",
     "find_files",
+    "holds",
     "read_file",
     "safe_name",
     "user_path",
@@ -126,6 +127,14 @@ def read_file(path: Path, limit: int = 2**26) -> bytes:
             return file.read(about.st_size)  # not the limit, for which Python would make room
     finally:
         os.close(descriptor)
+
+
+def holds(path: Path, content: bytes) -> bool:
+    """Tell whether there is a regular file of exactly these bytes."""
+    try:
+        return read_file(path, len(content)) == content
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from marbench.errors import StoreError
-from marbench.machine.files import read_file, within, write_atomically
+from marbench.machine.files import holds, read_file, within, write_atomically
 from marbench.report.findings import Findings
 
 __all__ = ["MANIFEST", "Output", "Page", "Place", "is_as_written", "remove"]
@@ -61,7 +61,7 @@ class Output:
         """Write a file by its path below the folder, with ``/``; return that path."""
         data = content.encode(errors="replace") if isinstance(content, str) else content
         path = within(self.folder, name)
-        if not _holds(path, data):
+        if not holds(path, data):
             if self.earlier is None and name not in self.files and name != MANIFEST:
                 self._claim(path)
             write_atomically(path, data)
@@ -141,13 +141,6 @@ def remove(folder: Path, name: str) -> None:
     with contextlib.suppress(OSError):  # other files are in them
         for parent in PurePosixPath(name).parents[:-1]:
             (folder / parent).rmdir()
-
-
-def _holds(path: Path, data: bytes) -> bool:
-    try:
-        return read_file(path, len(data)) == data
-    except OSError:
-        return False
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from marbench.errors import StoreError
-from marbench.machine.files import read_file, safe_name, within, write_atomically
+from marbench.machine.files import holds, safe_name, within, write_atomically
 from marbench.machine.text import clean_line
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.gallery_store import Note, read_case, read_method, stored_cases
@@ -69,7 +69,7 @@ class Submission:
         try:
             same = Submission.of(copy).id == self.id
             pictures = _pictures(self.benchmark, lambda _: None)
-            return same and all(read_file(within(copy, name)) == content for name, content in pictures)
+            return same and all(holds(within(copy, name), content) for name, content in pictures)
         except (StoreError, OSError):
             return False
 

@@ -75,7 +75,7 @@ def of_proven_cases(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         return rows, []
     notes = [
         f"{counted(len(part), 'row')} of {method}, only reported, left out: of cases that nothing was run on or scored "
-        f"on here ({part['case_id'].iloc[0]}{' …' if len(part) > 1 else ''}). Run a method on these cases, or report "
+        f"on here ({few(part['case_id'].tolist(), 1)}). Run a method on these cases, or report "
         "that run alone."
         for method, part in rows[~known].groupby("method", observed=True)
     ]

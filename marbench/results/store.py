@@ -32,7 +32,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from marbench.errors import StoreError
-from marbench.machine.files import read_file, safe_name, within, writable_folder, write_atomically
+from marbench.machine.files import holds, safe_name, within, writable_folder, write_atomically
 from marbench.machine.locks import locked
 from marbench.machine.text import clean, clean_line, counted, few
 from marbench.results.admission import admit
@@ -377,9 +377,5 @@ def _cleaned(rows: pd.DataFrame) -> pd.DataFrame:
 def _describe(folder: Path, name: str, content: Mapping[str, Any]) -> None:
     path, data = within(folder, name), description(content)
     # A run that adds nothing changes no file: its folder can be compared, and may be read-only.
-    try:
-        unchanged = read_file(path, len(data)) == data
-    except OSError:
-        unchanged = False
-    if not unchanged:
+    if not holds(path, data):
         write_atomically(path, data)
