@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from marbench import Context, Scan
-from marbench.method.learned import Batch, LearnedMethod, Objective, mean_outside_metal
+from marbench.method.learned import Batch, LearnedMethod, Objective, mean_outside_metal, random_patches
 from marbench.toolbox.interpolation import linear_interpolation
 from marbench.toolbox.muon import adam_or_muon
 from marbench.toolbox.networks import compress_hu
@@ -50,9 +50,12 @@ class DuDoNetPlusPlus(LearnedMethod):
     """Restores the sinogram within the metal trace, then the image, of which the uncorrected one is shown as well."""
 
     sinogram_width: int
+    sinogram_norm: str
+    sinogram_upsampling: str
     image_width: int
     base: str
     optimizer: str
+    patch: int
 
     def build(self, context: Context) -> None:
         """Create both networks; they begin as LI, or as no correction."""
@@ -60,7 +63,13 @@ class DuDoNetPlusPlus(LearnedMethod):
         # Sinograms are shown to the network in units of a path of water across the field of view: 1 is a thick patient.
         self.water_path = context.operators.water * max(context.grid.field_of_view)
         channels = 2 if self.base == "li" else 1
-        network = SinogramUNet(self.sinogram_width, channels=channels, periodic=context.geometry.is_circle)
+        network = SinogramUNet(
+            self.sinogram_width,
+            channels=channels,
+            periodic=context.geometry.is_circle,
+            normalised=self.sinogram_norm == "batch",
+            subpixel=self.sinogram_upsampling == "subpixel",
+        )
         self.sinogram_network = network.to(context.device)
         self.image_network = ImageNetwork(self.image_width).to(context.device)
 
@@ -78,11 +87,17 @@ class DuDoNetPlusPlus(LearnedMethod):
 
         Line integrals and HU/1000 make the three alike in size.
         """
-        truth, (s_se, x_se, x_out) = batch.truth, self._estimates(batch.scan)
+        truth, scan = batch.truth, batch.scan
+        s_se, x_se = self._restored(scan)
+        # Most of the time of a step is the image network's, and most of a large slice is air.
+        target, metal, *seen = random_patches(
+            self.patch, truth.image, truth.metal, x_se, scan.image, scan.metal_mask, around=truth.metal
+        )
+        x_out = self._refined(*seen)
         terms = {
             "sinogram": (s_se - truth.sinogram).abs().mean(),
             "radon": mean_outside_metal((x_se - truth.image).abs(), truth.metal) / 1000,
-            "image": mean_outside_metal((x_out - truth.image).abs(), truth.metal) / 1000,
+            "image": mean_outside_metal((x_out - target).abs(), metal) / 1000,
         }
         loss = torch.stack(list(terms.values())).sum()
         yield Objective(self.optimizer, loss, {name: term.detach() for name, term in terms.items()})
@@ -90,21 +105,24 @@ class DuDoNetPlusPlus(LearnedMethod):
     def reduce(self, scan: Scan) -> torch.Tensor:
         """Return X_out."""
         with torch.no_grad():
-            return self._estimates(scan)[2]
+            return self._refined(self._restored(scan)[1], scan.image, scan.metal_mask)
 
-    def _estimates(self, scan: Scan) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return S_se, X_se and X_out."""
+    def _restored(self, scan: Scan) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return S_se and X_se."""
         operators, measured = self.context.operators, scan.sinogram
         # M_p: the length in metal of every ray, cm.
-        metal = scan.metal_mask[:, None].to(measured.dtype)
-        path = operators.project_mu(metal[:, 0])
+        path = operators.project_mu(scan.metal_mask.to(measured.dtype))
         base, seen = measured, [measured]
         if self.base == "li":
             base = linear_interpolation(measured, scan.metal_trace)
             seen = [base, measured]
         correction = self.sinogram_network(torch.stack(seen, dim=1) / self.water_path, path[:, None])[:, 0]
         s_se = torch.where(scan.metal_trace, base + correction.to(base.dtype), measured)
-        x_se = operators.reconstruct(s_se)
-        restored, uncorrected = compress_hu(x_se)[:, None], compress_hu(scan.image)[:, None]
-        correction = self.image_network(restored, uncorrected, metal)[:, 0]
-        return s_se, x_se, x_se + CORRECTION_HU * correction.to(x_se.dtype)
+        return s_se, operators.reconstruct(s_se)
+
+    def _refined(self, x_se: torch.Tensor, uncorrected: torch.Tensor, metal: torch.Tensor) -> torch.Tensor:
+        """Return X_out."""
+        images = [compress_hu(image)[:, None] for image in (x_se, uncorrected)]
+        correction = self.image_network(*images, metal[:, None].to(x_se.dtype))[:, 0]
+        refined: torch.Tensor = x_se + CORRECTION_HU * correction.to(x_se.dtype)
+        return refined
