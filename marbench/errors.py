@@ -26,8 +26,13 @@ __all__ = [
     "MetricError",
     "SpecError",
     "StoreError",
+    "is_absence",
     "nearest",
 ]
+
+
+# Characters of a list; of a longer one, as of the ids of a benchmark's cases, nobody reads more than the first names.
+_LISTED, _FIRST = 800, 5
 
 
 class MarbenchError(Exception):
@@ -62,13 +67,23 @@ class StoreError(MarbenchError):
     """A results folder cannot be read or written."""
 
 
+def is_absence(error_kind: str) -> bool:
+    """Tell whether a failure of that kind says that a method cannot run here: no fault where all were asked for."""
+    return error_kind == MethodUnavailable.__name__
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return the end of an error message: the closest valid name, and all of them.
+    """Return the end of an error message: the closest valid name, and all of them; of very many the first ones.
 
     >>> nearest("nmr", ["li", "nmar", "none"])
     "did you mean 'nmar'? Known: li, nmar, none"
+    >>> nearest("x", map(str, range(1000)))
+    'Known: 0, 1, 10, 100, 101 and 995 more'
     """
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Known: {', '.join(names) if names else '(none)'}"
+    listed = ", ".join(names)
+    if len(listed) > _LISTED and len(names) > _FIRST:
+        listed = f"{', '.join(names[:_FIRST])} and {len(names) - _FIRST} more"
+    return f"{hint}Known: {listed or '(none)'}"

@@ -89,15 +89,16 @@ class FanBeam:
         β of view 0, radians.
     offset : float
         How far the detector is shifted towards positive γ, in cells: 0 is symmetric about the central ray. A quarter
-        makes opposite views interleave; half of the bins, nearly, doubles the field of view of a full circle.
+        makes opposite views interleave; the inversion does not use that, see `marbench.ct.rebinning.parallel_beam_of`.
+        Half of the bins, nearly, doubles the field of view of a full circle.
     arc : float
         What the views cover, radians: they are ``arc / views`` apart. 2π is a full circle.
     clockwise : bool
         The source turns towards smaller β.
     angles : tuple of float
         β of every view in radians, each further on than the one before by less than half a turn; then ``start`` and
-        ``arc`` are 0. Views that leave no larger gap than those between them close the circle. A gap, of 10° and three
-        times the usual step, can be only between the last view and the first.
+        ``arc`` are 0. The views close the circle where the last and the first leave no gap larger than one and a half
+        times the largest between the others. A gap within the list, of 10° and three times the usual step, is refused.
     """
 
     views: int
@@ -191,6 +192,11 @@ class FanBeam:
         travelled = self.travel(self.beta)
         return bool(2 * math.pi - travelled[-1] <= 1.5 * np.diff(travelled).max())
 
+    @property
+    def is_even_circle(self) -> bool:
+        """Whether the views divide a full circle evenly, so that it may begin with any of them."""
+        return self.is_circle and not self.angles
+
     def travel(self, beta: FloatArray) -> FloatArray:
         """Return how far the source has turned since view 0 when it is at β: 0 … 2π, whichever way it turns."""
         return np.asarray((self._sense * (beta - self.beta[0])) % (2 * math.pi))
@@ -209,7 +215,7 @@ class FanBeam:
 
         Of a circle it is meant modulo ``views``. Of a part of one it is NaN where the source never was.
         """
-        if self.is_circle and not self.angles:
+        if self.is_even_circle:
             # Not by `travel`: its remainder of radians would cost the last bits.
             return np.asarray(self._sense * (beta - self.start) * (self.views / (2 * math.pi)))
         travelled, there = self.travel(self.beta), self.travel(beta)

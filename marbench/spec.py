@@ -30,7 +30,7 @@ from marbench.physics.materials import METALS, Material, find_material, material
 from marbench.physics.spectrum import spectrum_digest
 from marbench.resources import resource_folder
 from marbench.spec_implants import MaterialSection
-from marbench.spec_inputs import UNSET, path_of, resolve_paths, shown
+from marbench.spec_inputs import UNSET, merge, path_of, resolve_paths, shown
 from marbench.spec_recorded import RECORDED_PLACES, RaysFile, RecordedSection
 from marbench.spec_sections import (
     AnatomySection,
@@ -46,9 +46,9 @@ from marbench.spec_sections import (
     SplitSection,
     TruthSection,
 )
-from marbench.spec_table import Name, Section
+from marbench.spec_table import Name, Section, said_of
 
-__all__ = ["PLACES", "PROTOCOL", "Spec", "builtin_specs", "load_spec"]
+__all__ = ["PLACES", "PROTOCOL", "Spec", "builtin_specs", "is_builtin", "load_spec", "refuse_borrowed_name"]
 
 PROTOCOL = 1
 """Version of everything that turns a spec into cases and scores. Raised whenever results would change, be it by code or
@@ -72,8 +72,8 @@ class Spec(Section):
 
     name: Name
     """Of files and folders; lower case."""
-    title: str
-    """Of pages and tables."""
+    title: str = ""
+    """Of pages and tables; the name where none is given."""
     summary: str = ""
     """One sentence."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -92,6 +92,11 @@ class Spec(Section):
     metrics: MetricsSection = MetricsSection()
     report: ReportSection = ReportSection()
     provenance: Annotated[tuple[ProvenanceSection, ...], Field(max_length=50)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _title_is_the_name(cls, values: Any) -> Any:
+        return {"title": values["name"], **values} if isinstance(values, dict) and "name" in values else values
 
     @model_validator(mode="after")
     def _scan_is_possible(self) -> Self:
@@ -298,6 +303,23 @@ def builtin_specs() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in resource_folder("data_specs").glob("*.toml")))
 
 
+def is_builtin(name: str, spec_hash: str) -> bool:
+    """Tell whether a benchmark of a name and hash is one that ships with marbench, and not another of its name."""
+    return name in builtin_specs() and load_spec(name).hash == spec_hash
+
+
+def refuse_borrowed_name(spec: Spec) -> None:
+    """Raise SpecError for a benchmark with the name of a built-in one that it is not: what is made of it would mislead.
+
+    Such a one comes of a file that extends ``mini``, say, without a name of its own.
+    """
+    if spec.name in builtin_specs() and not is_builtin(spec.name, spec.hash):
+        raise SpecError(
+            f"This benchmark is called {spec.name!r}, but its values are not those of the {spec.name} that ships with "
+            "marbench: give it a name and a title of its own in its TOML file."
+        )
+
+
 def load_spec(name_or_path: str | Path | Spec) -> Spec:
     """Return a benchmark by the name of a built-in one or the path of a TOML file.
 
@@ -360,7 +382,7 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         if (known := _keys_at(table)) and key not in known:
             raise SpecError(f"{path}: unknown key {shown('.'.join([*table, key]))}; {nearest(key, known)}")
     if base is None:
-        return _merge({}, content)
+        return merge({}, content)
     if not isinstance(base, str):
         raise SpecError(f"{path}: 'extends' must be the name or path of a benchmark, got {shown(base)}")
     try:
@@ -368,23 +390,9 @@ def _resolve(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     except SpecError as error:
         raise SpecError(f"{path}: extends: {error}") from None
     inherited = _resolve(below, (*seen, resolved))
-    for name in ("summary", "provenance"):  # they describe the other benchmark
+    for name in ("title", "summary", "provenance"):  # they describe the other benchmark
         inherited.pop(name, None)
-    return _merge(inherited, content)
-
-
-def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with the tables of ``changes`` merged in, key by key; "unset" takes a key away."""
-    merged = dict(base)
-    for key, value in changes.items():
-        if value == UNSET:
-            merged.pop(key, None)
-        elif isinstance(value, dict):
-            below = merged.get(key)
-            merged[key] = _merge(below if isinstance(below, dict) else {}, value)
-        else:
-            merged[key] = value
-    return merged
+    return merge(inherited, content)
 
 
 def _unset(content: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -398,8 +406,11 @@ def _unset(content: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tup
 
 def _explain(path: Path, error: ValidationError) -> str:
     """Return one line for each of the first faults: file, key, what is wrong, what is allowed."""
-    lines = []
-    for fault in error.errors()[:_FAULTS_TOLD]:
+    lines, told = [], error.errors()
+    # A list is too short, too, for pydantic, where one of its items is wrong.
+    wrong = {fault["loc"][:length] for fault in told for length in range(len(fault["loc"]))}
+    faults = [fault for fault in told if fault["type"] != "too_short" or fault["loc"] not in wrong]
+    for fault in faults[:_FAULTS_TOLD]:
         location = [str(part) for part in fault["loc"]]
         key = ".".join(location)[:_KEY_LENGTH] or "(file)"
         if fault["type"] == "extra_forbidden":
@@ -407,10 +418,9 @@ def _explain(path: Path, error: ValidationError) -> str:
         elif fault["type"] == "missing":
             lines.append(f"{path}: the key {key!r} is missing")
         else:
-            message = fault["msg"].removeprefix("Value error, ")
             got = "" if isinstance(fault["input"], dict) else f" (got {shown(fault['input'])})"
-            lines.append(f"{path}: {key}: {message}{got}")
-    if (more := error.error_count() - _FAULTS_TOLD) > 0:
+            lines.append(f"{path}: {key}: {said_of(fault)}{got}")
+    if (more := len(faults) - _FAULTS_TOLD) > 0:
         lines.append(f"{path}: and {counted(more, 'more fault')}")
     return "\n".join(lines)
 

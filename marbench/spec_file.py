@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import read_file, write_once
 from marbench.machine.text import few, said_by
-from marbench.machine.toml import parse_toml
+from marbench.machine.toml import parse_toml, toml_value
 from marbench.spec import PLACES, PROTOCOL, Spec, load_spec
 from marbench.spec_inputs import files_named
 
@@ -36,10 +35,10 @@ def spec_toml(spec: Spec) -> str:
         )
     content = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=PLACES)
     lines = [f"# marbench protocol {PROTOCOL}, hash {spec.hash}"]
-    lines += [f"{key} = {_value(value)}" for key, value in content.items() if not isinstance(value, dict)]
+    lines += [f"{key} = {toml_value(value)}" for key, value in content.items() if not isinstance(value, dict)]
     for section, table in content.items():
         if isinstance(table, dict):
-            lines += ["", f"[{section}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
+            lines += ["", f"[{section}]", *(f"{key} = {toml_value(value)}" for key, value in table.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -143,12 +142,3 @@ def _stored(folder: Path) -> Spec | None:
         raise StoreError(
             f"{folder} holds results of a benchmark that cannot be read. {error}. Choose another --out."
         ) from error
-
-
-def _value(value: Any) -> str:
-    """Return a TOML value. JSON's strings, numbers and booleans are TOML's too."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_value(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

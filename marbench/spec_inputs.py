@@ -7,6 +7,7 @@ and is part of the spec from then on, and of ``spec.toml`` of every run.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,27 @@ from marbench.machine.text import said_by
 from marbench.mask_files import encode_mask, read_mask
 from marbench.physics.spectrum import parse_spectrum
 
-__all__ = ["UNSET", "files_named", "path_of", "resolve_paths", "shown"]
+__all__ = ["UNSET", "files_named", "merge", "path_of", "resolve_paths", "shown"]
 
 UNSET = "unset"
 """The value that takes an inherited key away."""
 
 _TABLES = (".csv", ".txt")
 _TABLE_BYTES = 2**20
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with the tables of ``changes`` merged in, key by key; "unset" takes a key away."""
+    merged = dict(base)
+    for key, value in changes.items():
+        if value == UNSET:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = merged.get(key)
+            merged[key] = merge(below if isinstance(below, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def resolve_paths(content: dict[str, Any], path: Path) -> None:

@@ -36,7 +36,7 @@ class ArrayFile(Section):
     `{slice}`, `{case}` and `{metal}` where those of different cases differ. `{case:d}` is a number, `{split}` test,
     val or train."""
     key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Which array, of a file that holds several."""
+    """Which array, of a file that holds several; of HDF5 in groups, too: `"exchange/data"`."""
     shape: Annotated[tuple[Size, ...], Field(min_length=2, max_length=3)] | None = None
     """Of a .raw file, as it lies there, slowest axis first; by default that of the benchmark."""
     dtype: Literal["float32", "float64", "int16", "uint16", "uint8"] = "float32"
@@ -79,7 +79,8 @@ class RaysFile(ArrayFile):
     """A sinogram of every case, in which file, and how it lies there."""
 
     reverse: tuple[Literal["views", "bins"], ...] = ()
-    """Axes, once they are views and bins, that run the other way."""
+    """Axes, once they are views and bins, that run the other way: with "views" the last view is the first. Of a circle
+    on which the source turns the other way from the same first view, say `geometry.clockwise` instead."""
     turned_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
     """How far its first view is beyond that of the geometry, after reversing: a whole number of views."""
     scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0

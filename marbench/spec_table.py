@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["NAME_LENGTH", "Name", "Section"]
+__all__ = ["NAME_LENGTH", "NAME_PATTERN", "Name", "Section", "said_of"]
 
 NAME_LENGTH = 64
 """The most characters of a name, which is that of a folder, too."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=NAME_LENGTH)]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=NAME_LENGTH)]
+
+_LIST, _TABLE = 'expected a list, as ["body"]', "expected a table, as { patients = 2, slices = 4 }"
+_EXPECTED = {"tuple_type": _LIST, "list_type": _LIST, "model_type": _TABLE, "dict_type": _TABLE}
+_EXPECTED_NAME = "expected lower-case letters, digits, _ and -, the first a letter or digit"
 
 
 class Section(BaseModel):
@@ -38,3 +44,11 @@ class Section(BaseModel):
 
 def _takes_bool(annotation: Any) -> bool:
     return annotation is bool or isinstance(annotation, bool) or any(map(_takes_bool, get_args(annotation)))
+
+
+def said_of(fault: Mapping[str, Any]) -> str:
+    """Return what is wrong with a value of a TOML file in the file's terms, of a fault as pydantic lists it."""
+    if fault.get("ctx", {}).get("pattern") == NAME_PATTERN:
+        return _EXPECTED_NAME
+    message: str = _EXPECTED.get(fault["type"], fault["msg"])
+    return message.removeprefix("Value error, ")

@@ -76,7 +76,7 @@ def images(
     for seed in seeds:
         rng = np.random.default_rng([suite.spec.seed, seed])
         scan = scanned(simulator, free, areas, rng)
-        yield FREE, simulator.operators.reconstruct(simulator.measure(free.polychromatic, rng)).numpy()
+        yield FREE, simulator.operators.reconstruct(simulator.measurement.measured(free.polychromatic, rng)).numpy()
         for name, method in methods.items():
             yield name, method.reduce(scan)[0].numpy()
 
@@ -112,10 +112,11 @@ def look(
 
 
 def with_photons(spec: Spec, photons: float | None) -> Spec:
-    """Return a benchmark with another dose."""
+    """Return a benchmark with another dose, of which scatter is the same part."""
     if photons is None:
         return spec
-    return spec.model_copy(update={"physics": spec.physics.model_copy(update={"photons": photons})})
+    dose = {"photons": photons, "scatter": spec.physics.scatter * photons / spec.physics.photons}
+    return spec.model_copy(update={"physics": spec.physics.model_copy(update=dose)})
 
 
 def main() -> None:

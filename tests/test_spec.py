@@ -4,15 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from pydantic import Field
 
 from marbench import score
+from marbench.bench.campaign import prepare
+from marbench.bench.options import RunOptions
 from marbench.cases.scanner import operators_of
 from marbench.cases.suite import Suite
+from marbench.cli import main
 from marbench.errors import SpecError
+from marbench.method.request import parse_methods
 from marbench.physics import spectrum
 from marbench.physics.materials import MATERIALS
-from marbench.spec import Spec, builtin_specs, load_spec
+from marbench.spec import Spec, builtin_specs, load_spec, refuse_borrowed_name
 from marbench.spec_file import spec_toml
 from marbench.spec_sections import GeometrySection, PhysicsSection, Section
 from marbench.toolbox.interpolation import linear_interpolation
@@ -89,6 +94,20 @@ def test_a_file_that_extends_another_gives_only_what_differs(tmp_path: Path) -> 
     assert spec.geometry == mini.geometry
     assert spec.hash != mini.hash
     assert (spec.summary, bool(mini.summary)) == ("", True)
+
+
+def test_a_benchmark_is_not_called_as_the_one_that_it_extends(tmp_path: Path) -> None:
+    named = load_spec(write(tmp_path, 'extends = "mini"\nname = "dim"\n[physics]\nphotons = 1e5\n'))
+    assert (named.name, named.title) == ("dim", "dim")
+    refuse_borrowed_name(named)
+    refuse_borrowed_name(load_spec(write(tmp_path, 'extends = "mini"\nsummary = "The same numbers."\n')))
+    nameless = load_spec(write(tmp_path, 'extends = "mini"\n[physics]\nphotons = 1e5\n'))
+    with pytest.raises(SpecError, match=r"called 'mini', but .* give it a name and a title of its own"):
+        prepare(nameless, parse_methods("none"), tmp_path / "run", RunOptions())
+    words = ["train", "rdn", "--spec", str(tmp_path / "own.toml"), "--steps", "1", "--out", str(tmp_path / "training")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2 and "called 'mini', but" in result.output, result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["own.toml"]
 
 
 BARE = """
@@ -343,7 +362,10 @@ def test_a_spec_is_frozen() -> None:
         ('[anatomy]\nsource = "dicom"\npath = ""\n', r"anatomy\.path"),
         ("[geometry]\npitch_deg = 2.0\n", "below ±90°"),
         ("[split]\ntest = { patients = 'some', slices = 1 }\n", r"split\.test\.patients"),
-        ("name = 'Two Words'\n", "name"),
+        ("name = 'Two Words'\n", "name: expected lower-case letters, digits, _ and -, the first a letter or digit"),
+        ('[anatomy]\nregions = "body"\n', r'anatomy\.regions: expected a list, as \["body"\] \(got \'body\'\)$'),
+        ("[split]\ntest = 3\n", r"split\.test: expected a table, as { patients = 2, slices = 4 } \(got 3\)$"),
+        ("[metrics]\nconventions = [3]\n", r"conventions\.0: Input should be a valid string \(got 3\)$"),
         ("photons = \n", "not valid TOML"),
     ],
 )

@@ -89,6 +89,7 @@ class SliceCollection(ABC):
         self._examined: dict[tuple[str, StoredSlice], _Examined] = {}
         self._places: dict[tuple[str, str], StoredSlice] = {}
         self._pictures: Counter[str] = Counter()
+        self._owners: dict[str, str] = {}
         self._chosen: dict[Split, dict[str, tuple[str, ...]]] = {}
 
     def __repr__(self) -> str:
@@ -259,6 +260,8 @@ class SliceCollection(ABC):
             if (uses := self._pictures[slice_id]) > 1:
                 # The very same picture again: a copy, or a phantom. Ids are unique all the same.
                 slice_id += f".{uses}"
+            if self._owners.setdefault(native.digest, patient_id) != patient_id:
+                self.remarks["slices with the pixels of another patient's are slices of their own"] += 1
             # Where the whole picture is fitted, patients have no size of their own.
             smallest = SMALLEST_BODY_CM2 if self.fit == "physical" else 0.0
             reason = native.doubt or native.clipped or unfit(native.image, native.spacing, smallest)

@@ -12,7 +12,7 @@ from typing import Any
 from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.dicom_header import frames_of, naming, read_header, reason_to_skip
 from marbench.anatomy.dicom_slice import DicomSlice, pixel_digest
-from marbench.anatomy.dicom_values import calibration, position, whole
+from marbench.anatomy.dicom_values import calibration, whole
 from marbench.anatomy.files import files_below
 from marbench.anatomy.pseudonyms import patient_label
 from marbench.anatomy.resample import Fit
@@ -112,11 +112,7 @@ class DicomFolder(SliceCollection):
                     self.skipped[reason] += 1
 
     def _indexed(self, file: Path, number: int, header: Any) -> _Indexed:
-        place = position(header), whole(header, "InstanceNumber")
-        series = whole(header, "SeriesNumber"), str(header.get("SeriesInstanceUID"))
-        instance = str(header.get("SOPInstanceUID") or file)
-        order = (*series, place[0] or 0.0, place[1])
-        stored = DicomSlice(file, number, _slice_name(header), self.fit, order, place, instance)
+        stored = DicomSlice.of(header, file, number, _slice_name(header), self.fit)
         return _Indexed(str(header.get("PatientID") or "").strip(), str(header.get("StudyInstanceUID")), stored)
 
     def _arrange(self, slices: Iterable[DicomSlice]) -> list[DicomSlice]:
@@ -127,7 +123,8 @@ class DicomFolder(SliceCollection):
         def along_patient(stored: DicomSlice) -> tuple[object, ...]:
             number, series, *place = stored.order
             # Where each slice calls itself a series of its own, the position alone orders them.
-            return number, series if sizes[number, series] > 1 else "", *place, series, stored.instance
+            named = series if sizes[number, series] > 1 else ""
+            return number, named, *place, series, stored.instance or str(stored.file)
 
         return sorted(unlike, key=along_patient)
 
@@ -147,9 +144,11 @@ class DicomFolder(SliceCollection):
             # Most places have one slice, and its pixels need not be read.
             series, numbers = {stored.order[1] for stored in here}, {stored.place[1] for stored in here}
             differ = len(series) == 1 and len(numbers) == len(here)
+            # A compressed copy has the same pixels, in other bytes.
+            decode = len({stored.syntax for stored in here}) > 1
             alike: defaultdict[bytes, dict[str, dict[int, DicomSlice]]] = defaultdict(lambda: defaultdict(dict))
             for stored in here:
-                digest = b"" if differ else pixel_digest(stored)
+                digest = b"" if differ else pixel_digest(stored, decode)
                 alike[digest][stored.order[1]].setdefault(stored.place[1], stored)
             # Of several series that have these pixels, the one that has them most often.
             chosen = [one for found in alike.values() for one in max(found.values(), key=len).values()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import warnings
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from marbench.anatomy.dicom_header import frames_of, pydicom
-from marbench.anatomy.dicom_values import Calibration, calibration, numbers
+from marbench.anatomy.dicom_values import Calibration, calibration, numbers, position, whole
 from marbench.anatomy.native import NativeSlice, content_of
 from marbench.anatomy.proof import LOWEST_AIR_HU
 from marbench.anatomy.resample import Fit
@@ -45,6 +46,8 @@ class DicomSlice:
     place : Place
     instance : str
         SOPInstanceUID, which breaks ties of the order.
+    syntax : str
+        TransferSyntaxUID, how the pixels are compressed; empty of frames.
     """
 
     file: Path
@@ -54,6 +57,16 @@ class DicomSlice:
     order: Order
     place: Place
     instance: str
+    syntax: str
+
+    @classmethod
+    def of(cls, header: Any, file: Path, frame: int, name: str, fit: Fit) -> DicomSlice:
+        """Return the slice that a header describes; without SOPInstanceUID ``instance`` is empty."""
+        place = position(header), whole(header, "InstanceNumber")
+        series = whole(header, "SeriesNumber"), str(header.get("SeriesInstanceUID"))
+        instance = str(header.get("SOPInstanceUID") or "")
+        syntax = str(getattr(header, "file_meta", {}).get("TransferSyntaxUID") or "")
+        return cls(file, frame, name, fit, (*series, place[0] or 0.0, place[1]), place, instance, syntax)
 
     remedy = (
         "Mend RescaleSlope (0028,1053), RescaleIntercept (0028,1052) or PixelPaddingValue (0028,0120), or take the "
@@ -123,11 +136,18 @@ def upright(picture: NDArray[Any], transpose: bool, flip_rows: bool, flip_column
     return np.ascontiguousarray(turned[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1])
 
 
-def pixel_digest(stored: DicomSlice) -> bytes:
-    """Return a digest of a slice's stored pixels, by which copies are known; of an unreadable one, of its place."""
+def pixel_digest(stored: DicomSlice, decode: bool = False) -> bytes:
+    """Return a digest of a slice's pixels, by which copies are known: as they lie there, or decoded, which takes long.
+
+    Of pixels that cannot be decoded it is that of the bytes, of an unreadable file of its place.
+    """
     try:
-        dataset, _ = _opened(stored.file, *_state(stored.file))
-        return hashlib.sha256(dataset.PixelData).digest()
+        dataset, headers = _opened(stored.file, *_state(stored.file))
+        pixels = dataset.PixelData
+        if decode:
+            with contextlib.suppress(DataError):
+                pixels = _stored(dataset, stored.frame if len(headers) > 1 else None).tobytes()
+        return hashlib.sha256(pixels).digest()
     except Exception:  # of whatever kind: reading the slice will say why
         return str(stored.file).encode(errors="replace")
 

@@ -23,7 +23,7 @@ from marbench.anatomy.resample import Fit
 from marbench.anatomy.split import Counts
 from marbench.errors import DataError
 
-__all__ = ["NiftiFolder", "axial_image"]
+__all__ = ["SUFFIXES", "NiftiFolder", "axial_image"]
 
 SUFFIXES = (".nii", ".nii.gz")
 
@@ -33,7 +33,8 @@ class NiftiFolder(SliceCollection):
 
     A volume is turned by its affine (the sform, or the qform where that is all there is) to the nearest anatomical
     axes and shown as radiologists see it: the patient's right on the left, anterior up. A volume is a patient, but
-    volumes whose names start with the same ``sub-<label>_`` (the BIDS convention) belong to one. Names of files and
+    volumes whose names start with the same ``sub-<label>_``, or that lie below the same folder ``sub-<label>`` (the
+    BIDS convention), belong to one. Of ``scan.nii`` and ``scan.nii.gz`` the first is read. Names of files and
     folders may be names of people, so patients are known by a salted digest of them alone (see
     `marbench.anatomy.pseudonyms`).
 
@@ -60,6 +61,12 @@ class NiftiFolder(SliceCollection):
         self.skipped.update(below.skipped)
         if len(files) < len(below.found):
             self.skipped["files of another kind"] = len(below.found) - len(files)
+        # Whoever unpacks a volume often keeps both.
+        unpacked = set(files)
+        packed = {file for file in files if file.suffix.lower() == ".gz" and file.with_suffix("") in unpacked}
+        files = [file for file in files if file not in packed]
+        if packed:
+            self.skipped["volumes that lie there unpacked, too"] = len(packed)
         if not files:
             raise DataError(
                 f"no *.nii or *.nii.gz file in {self.path}{self._passed_over()}. Name a folder that holds CT volumes."
@@ -97,9 +104,10 @@ class NiftiFolder(SliceCollection):
         return tuple(sorted(self._volumes))
 
     def _identity_of(self, file: Path) -> str:
-        subject = re.match(r"(sub-[A-Za-z0-9]+)_", file.name)
         name = file.relative_to(self.path).as_posix()
-        return subject.group(1) if subject else re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
+        # Its own name begins with the subject, or a folder is one: the last counts.
+        subjects: list[str] = re.findall(r"(?:^|(?<=/))sub-[A-Za-z0-9]+(?=/|_[^/]*$)", name)
+        return subjects[-1] if subjects else re.sub(r"\.gz$", "", name, flags=re.IGNORECASE)
 
 
 def axial_image(file: Path, pixels: int) -> NDArray[np.float32]:

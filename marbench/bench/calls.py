@@ -34,7 +34,9 @@ def seed_of(label: str, case_id: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{label}\0{case_id}".encode()).digest()[:4], "big")
 
 
-def call_method(method: Method, scan: Scan, device: torch.device, seed: int = 0, home: Path | None = None) -> Outcome:
+def call_method(
+    method: Method, scan: Scan, device: torch.device, seed: int = 0, home: Path | None = None, alone: bool = False
+) -> Outcome:
     """Call ``method.reduce`` on a scan of one case and measure it.
 
     Parameters
@@ -45,6 +47,8 @@ def call_method(method: Method, scan: Scan, device: torch.device, seed: int = 0,
         Random numbers start from it, so that results do not depend on what ran before.
     home : Path, optional
         The plugin's folder: error messages quote its last line that took part.
+    alone : bool
+        Whether the method has this process for itself, so that the programs that it runs are the method's.
     """
     # Of the scan as it is here: the copy that the method gets is its own, to reshape as it likes.
     shape = tuple(scan.image.shape)
@@ -52,7 +56,7 @@ def call_method(method: Method, scan: Scan, device: torch.device, seed: int = 0,
     try:
         # A device that has no memory left fails here, and it is the method's row that says so.
         own = scan.copy_to(device)
-        memory = PeakMemory(device)
+        memory = PeakMemory(device, alone)
         with own_state(seed), torch.no_grad():
             _synchronize(device)
             start = time.perf_counter()

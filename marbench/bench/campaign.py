@@ -13,9 +13,10 @@ from marbench.bench.options import RunOptions
 from marbench.bench.plan import Stored, Unit, cases_of, plan
 from marbench.bench.spread import spread
 from marbench.bench.work import Conditions
+from marbench.cases.case import CaseSource
 from marbench.cases.info import CaseKey
 from marbench.cases.opening import open_cases
-from marbench.cases.sources import CaseSource, check_cases
+from marbench.cases.sources import check_cases
 from marbench.errors import DataError, MethodError, nearest
 from marbench.machine.devices import device_of
 from marbench.machine.host import describe_host, host_id
@@ -26,9 +27,18 @@ from marbench.results.images import Gallery, wanted_cases
 from marbench.results.representative import telling_of_run
 from marbench.results.rows import Key
 from marbench.results.store import Store
-from marbench.spec import Spec
+from marbench.spec import Spec, refuse_borrowed_name
 
-__all__ = ["Campaign", "pending", "pending_pictures", "prepare", "register", "rows_of", "with_telling_cases"]
+__all__ = [
+    "Campaign",
+    "changed_methods",
+    "pending",
+    "pending_pictures",
+    "prepare",
+    "register",
+    "rows_of",
+    "with_telling_cases",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +57,7 @@ class Campaign:
 
 def prepare(spec: Spec, requests: Sequence[MethodRequest], folder: Path, options: RunOptions) -> Campaign:
     """Return what a run is about; raises `MarbenchError` where data, device, methods or folder do not allow it."""
+    refuse_borrowed_name(spec)
     # Of the devices of a cluster only its workers know.
     device = device_of("cpu" if options.dask else options.device)
     suite = open_cases(spec, device=device)
@@ -168,6 +179,11 @@ def _card(fitted: FittedMethod) -> dict[str, object]:
     if file is not None:
         card["trained"] = file.card.model_dump(mode="json")
     return card
+
+
+def changed_methods(campaign: Campaign) -> list[str]:
+    """Return which methods are made of other files by now: their results are of no use to the next run."""
+    return [each.label for each in campaign.conditions.methods if each.hash_now() != each.hash]
 
 
 def rows_of(campaign: Campaign) -> pd.DataFrame:

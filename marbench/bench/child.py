@@ -113,7 +113,7 @@ def _call(loaded: LoadedMethod, device: torch.device, seed: int, arrays: dict[st
     home = loaded.fitted.request.entry.home
     try:
         scan = Scan(*(torch.from_numpy(arrays[name]) for name in FIELDS))
-        return call_method(loaded.method, scan, device, seed, home)
+        return call_method(loaded.method, scan, device, seed, home, alone=True)
     # Signals end this process, so that it is the plugin that has raised an interrupt; and a scan that came through the
     # channel is none only to a torch in which the plugin has replaced something.
     except (Interrupted, Exception) as error:

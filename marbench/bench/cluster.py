@@ -277,16 +277,12 @@ def _keep(run: str, workers: LocalWorkers) -> None:
 
 def _hold_to_files(conditions: Conditions, spec_hash: str) -> None:
     """Refuse to work with other data or methods than those of the command that sent the work."""
-    from marbench.method.request import FittedMethod
-
     if conditions.spec.hash != spec_hash:
         raise MarbenchError("A Dask worker knows the benchmark by another hash. Install the same marbench everywhere.")
     for fitted in conditions.methods:
-        try:
-            found = FittedMethod(fitted.request, fitted.found).hash  # of the files as they are here
-        except OSError:
-            found = "no such files"
-        if found != fitted.hash:
+        now = fitted.hash_now()
+        if now != fitted.hash:
+            found = now or "no such files"
             raise MarbenchError(
                 f"A Dask worker has other files of the method {fitted.label} (expected {fitted.hash}, found {found}). "
                 "Workers need the same plugin folders, weights and packages as this command, under the same paths."

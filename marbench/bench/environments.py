@@ -23,7 +23,7 @@ import platformdirs
 
 from marbench.errors import MethodUnavailable
 from marbench.machine.locks import locked
-from marbench.machine.text import clean
+from marbench.machine.text import clean, said_by
 from marbench.method.fingerprint import own_files
 from marbench.method.request import MethodRequest
 
@@ -100,7 +100,12 @@ def _make(folder: Path, python: Path, request: MethodRequest) -> None:
     label, requires = request.label, request.entry.card.requires
     # A copy of pip in each environment would take longer than most requirements.
     own_pip = importlib.util.find_spec("pip") is not None
-    venv.EnvBuilder(with_pip=not own_pip, symlinks=True).create(folder)
+    try:
+        venv.EnvBuilder(with_pip=not own_pip, symlinks=True).create(folder)
+    except (OSError, subprocess.SubprocessError) as error:
+        remedy = "" if own_pip else " Install pip beside marbench, or python3-venv where Debian's Python lacks it."
+        said = clean(said_by(error)).rstrip(".")
+        raise MethodUnavailable(f"{label}: its environment cannot be made: {said}.{remedy}") from None
     # After its own packages come those of marbench's environment.
     own = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
     own.mkdir(parents=True, exist_ok=True)

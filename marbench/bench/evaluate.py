@@ -24,14 +24,15 @@ from marbench.cases.opening import open_cases
 from marbench.cases.scanner import operators_of
 from marbench.cases.sources import check_cases
 from marbench.errors import MethodError
-from marbench.machine.defaults import standard_tensors
+from marbench.machine.defaults import standard_process
 from marbench.machine.devices import device_of
+from marbench.machine.interrupts import Interrupts
 from marbench.method.card import MethodCard
 from marbench.method.contract import Context, FunctionMethod, Method
 from marbench.method.discovery import MethodEntry, discover
 from marbench.method.images import InvalidImage, check_image, check_unit
 from marbench.method.request import FittedMethod, LoadedMethod, MethodRequest, parse_methods
-from marbench.method.weights import NO_WEIGHTS
+from marbench.method.weights import NO_WEIGHTS, scan_of
 from marbench.metrics.conventions import CONVENTIONS
 from marbench.metrics.measure import measures_of
 from marbench.metrics.scoring import score_image
@@ -90,7 +91,10 @@ def evaluate(
     DataError
         The benchmark has no cases of the split.
     MethodError
-        One of the methods is none of these, is unknown, or is handed in and cannot be loaded; or two have one name.
+        One of the methods is none of these, is unknown, or is handed in and cannot be loaded, or was loaded for other
+        scans or another device; or two have one name.
+    KeyboardInterrupt
+        The user or the system asked to stop.
 
     Examples
     --------
@@ -117,11 +121,16 @@ def evaluate(
     session = Session(conditions, producers=here, suite=suite)
     attempts = {each.label: 1 for each in fitted}
     tasks = tuple(Task(index, key, attempts) for index, key in enumerate(suite.case_keys[:limit]))
+    records = []
     try:
-        events = list(do(Work(session.conditions, Unit(0, tasks)), session))
+        # Else Ctrl-C during a call would be taken for a failure of the method.
+        with Interrupts() as interrupts:
+            for event in do(Work(session.conditions, Unit(0, tasks)), session):
+                interrupts.check()
+                if isinstance(event, Result):
+                    records.append(event.row.record())
     finally:
         session.close()
-    records = [event.row.record() for event in events if isinstance(event, Result)]
     rows: pd.DataFrame = table_of("results", records).to_pandas()
     warn_of_failures(rows)
     metrics = metric_names(suite.spec.metrics.conventions)
@@ -202,6 +211,7 @@ def _refuse_twins(labels: Sequence[str]) -> None:
 def _loaded(method: Any, spec: Spec, device: torch.device) -> LoadedMethod:
     """Return a method that is handed in, loaded."""
     if isinstance(method, LoadedMethod):
+        _refuse_other_scans(method, spec, device)
         return method
     kind = method if isinstance(method, type) else type(method)
     if not issubclass(kind, Method) and (isinstance(method, type) or not callable(method)):
@@ -213,7 +223,7 @@ def _loaded(method: Any, spec: Spec, device: torch.device) -> LoadedMethod:
     named = kind if issubclass(kind, Method) and kind is not FunctionMethod else getattr(method, "function", method)
     name = getattr(named, "__name__", type(named).__name__)
     try:
-        with own_state(seed_of(name, "")), standard_tensors():
+        with own_state(seed_of(name, "")), standard_process():
             if isinstance(method, type):
                 method = method()
             elif not isinstance(method, Method):
@@ -224,4 +234,16 @@ def _loaded(method: Any, spec: Spec, device: torch.device) -> LoadedMethod:
         raise MethodError(f"{name} cannot be loaded: {describe(error).message}") from error
     # Not validated: a lambda is called "<lambda>", which no plugin may be.
     card = MethodCard.model_construct(name=name, title=name, summary="", domain="dual")
-    return LoadedMethod(FittedMethod(MethodRequest(MethodEntry(card, Path())), NO_WEIGHTS), method)
+    return LoadedMethod(FittedMethod(MethodRequest(MethodEntry(card, Path())), NO_WEIGHTS), method, spec, device)
+
+
+def _refuse_other_scans(loaded: LoadedMethod, spec: Spec, device: torch.device) -> None:
+    """Raise MethodError where a method was loaded for other scans, on which it would reconstruct something else."""
+    there, here = loaded.spec.name, spec.name
+    if scan_of(loaded.spec) != scan_of(spec):
+        there = there if there != here else f"another benchmark called {here}"
+    elif (loaded.device.type, loaded.device.index or 0) != (device.type, device.index or 0):
+        there, here = str(loaded.device), str(device)
+    else:
+        return
+    raise MethodError(f"{loaded.label} was loaded for {there}: load it for {here}, or give its name.")

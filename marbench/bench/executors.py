@@ -194,7 +194,7 @@ class LocalWorkers:
 
 
 def default_workers(conditions: Conditions, units: int) -> int:
-    """Return how many workers pay: one per core, unless there is too little work or memory; one on a GPU."""
+    """Return how many workers pay: as the cores have room for with their threads, or fewer; on a GPU one."""
     if not conditions.device.startswith("cpu") or not hasattr(os, "fork"):
         return 1
-    return max(1, int(min(usable_cores(), units, available_memory() / 1e9 / _WORKER_GB)))
+    return max(1, int(min(usable_cores() // conditions.limits.threads, units, available_memory() / 1e9 / _WORKER_GB)))

@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from marbench.bench.keeper import hold_to_patients
 from marbench.bench.options import Progress
+from marbench.cases.case import CaseSource
 from marbench.cases.digest import case_digest
 from marbench.cases.image_files import SUFFIXES, read_image, suffix_of
-from marbench.cases.sources import CaseSource, check_cases
+from marbench.cases.sources import check_cases
 from marbench.errors import DataError, nearest
 from marbench.machine.files import find_files
 from marbench.method.card import MethodCard
@@ -25,7 +27,7 @@ from marbench.metrics.scoring import Scorer
 from marbench.results.images import Gallery, ImageChoice, case_picture, method_picture, wanted_cases
 from marbench.results.rows import Key, Row, properties
 from marbench.results.store import Store
-from marbench.spec import PROTOCOL
+from marbench.spec import PROTOCOL, refuse_borrowed_name
 
 __all__ = ["match_cases", "score_folder"]
 
@@ -117,8 +119,15 @@ def score_folder(
     ------
     DataError
         Images are no pictures of their cases: the message groups what is wrong by its name. Or a truth is not known.
+    StoreError
+        The folder names the patients of the cases otherwise, or cannot be written.
+    SpecError
+        The benchmark has the name of a built-in one that it is not.
     """
+    refuse_borrowed_name(source.spec)
     files, keys = match_cases(folder, source), source.case_keys
+    stored, _ = store.stored()
+    hold_to_patients(store.folder, keys, stored[stored["evidence"] != "reported"])
     # What a method is made of whose code is elsewhere: all that is known of it are its images.
     version = _digest(folder, {keys[position].case_id: path for position, path in files.items()}, source, offset)
     method, wanted = Key(card.name, version, ""), wanted_cases(images, source, keys)
@@ -250,7 +259,7 @@ def _cases(stem: str, positions: Mapping[str, int], places: Mapping[int, int]) -
     """Return which cases there are, for a name that means none."""
     if _is_number(stem, positions):
         return f"numbers are those of cases.csv, {min(places)} to {max(places)}"
-    return f"{nearest(stem, positions)[:200]} …"
+    return nearest(stem, positions)
 
 
 def _refusal(folder: Path, wrong: Sequence[str]) -> DataError:

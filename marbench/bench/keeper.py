@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -15,6 +16,7 @@ from marbench.bench.stopwatch import Stopwatch
 from marbench.bench.work import Began, Ended, HostSeen, Result, Work, row_of
 from marbench.bench.worker import UnitDone
 from marbench.cases.digest import digests_agree
+from marbench.cases.info import CaseKey
 from marbench.errors import StoreError
 from marbench.machine.host import describe_host, host_id
 from marbench.machine.interrupts import Interrupts
@@ -127,15 +129,15 @@ class Keeper:
         return not row.method or (row.status == "unavailable" and row.message == known.message)
 
 
-def hold_to_patients(campaign: Campaign, table: pd.DataFrame) -> None:
+def hold_to_patients(folder: Path, keys: Iterable[CaseKey], table: pd.DataFrame) -> None:
     """Raise StoreError where rows of a folder, of whichever cases, are of patients under other names than here."""
     # The statistics count patients: under two names one patient would be two.
-    patients = {key.case_id: key.patient_id for key in campaign.suite.case_keys}
+    patients = {key.case_id: key.patient_id for key in keys}
     stored = table[["case_id", "patient_id"]].drop_duplicates()
     for case_id, patient in stored.itertuples(index=False):
         if patient != patients.get(case_id, patient):
             raise StoreError(
-                f"{campaign.store.folder} names the patient of the case {case_id} {patient}, here it is "
+                f"{folder} names the patient of the case {case_id} {patient}, here it is "
                 f"{patients[case_id]}: names are made with another salt. Set MARBENCH_SALT to the one of that run, or "
                 "choose another --out."
             )

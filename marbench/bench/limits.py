@@ -24,7 +24,8 @@ class Limits:
     seconds : float or None
         Wall time of import and load together, and of every call; None sets no limit.
     memory_gb : float or None
-        Memory beyond what an idle process has, 10⁹ bytes; None takes nine tenths of the machine's. On Linux alone.
+        Memory beyond what an idle process has, 10⁹ bytes; None takes nine tenths of the machine's, or of what its job
+        or container may take. On Linux alone.
     threads : int
         Threads of torch. One by default: sums in another order, as other numbers of threads take them, differ in the
         last bits, so that results would depend on how many workers share the cores.
@@ -62,10 +63,13 @@ def limit_memory(gigabytes: float | None) -> None:
         return
     import resource
 
+    from marbench.machine.memory import most_memory
+
     # The rest is for the process that keeps the results, and for the system.
-    allowed = 0.9 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if gigabytes is None else gigabytes * 1e9
+    most = most_memory()
+    allowed = 0.9 * most if gigabytes is None else min(gigabytes * 1e9, most)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = int(_data_bytes() + allowed)
+    wanted = int(min(_data_bytes() + allowed, sys.maxsize))  # ∞ where the system does not tell
     # A limit that somebody has set before can only be lowered.
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)

@@ -17,6 +17,9 @@ from marbench.results.rows import Status
 __all__ = ["MESSAGE_LIMIT", "TRACE_LIMIT", "Failure", "Outcome", "describe"]
 
 MESSAGE_LIMIT, TRACE_LIMIT = 2_000, 20_000
+# Plain RuntimeErrors: of torch's allocator on the CPU, of CUDA as torch and Triton tell of it ("CUDA error: …", "Triton
+# Error [CUDA]: …"), and of its libraries (CUBLAS_STATUS_…).
+_NO_MEMORY = ("can't allocate memory", ": out of memory", "ALLOC_FAILED")
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,17 @@ def describe(error: BaseException, home: Path | None = None) -> Failure:
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    # The CPU allocator of torch raises a plain RuntimeError.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
+    """Tell whether an exception, or one that it was raised from, says so."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        if isinstance(cause, MemoryError | torch.OutOfMemoryError):
+            return True
+        if isinstance(cause, RuntimeError) and any(words in str(cause) for words in _NO_MEMORY):
+            return True
+        seen.append(cause)
+        cause = cause.__cause__
+    return False
 
 
 def _without_folders(text: str) -> str:

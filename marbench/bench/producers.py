@@ -26,9 +26,9 @@ from marbench.bench.parameters import believable_count, parameter_count
 from marbench.cases.case import Case
 from marbench.errors import MarbenchError, MethodError
 from marbench.machine.channel import ChannelClosed, ChannelError, ChannelTimeout
-from marbench.machine.defaults import standard_tensors
+from marbench.machine.defaults import standard_process
 from marbench.machine.forkserver import Child, ForkServer
-from marbench.machine.interrupts import Interrupted, Overdue, time_limit
+from marbench.machine.interrupts import Interrupted, Overdue, signal_name, time_limit
 from marbench.machine.memory import release_free_memory
 from marbench.machine.text import clean
 from marbench.method.fingerprint import code_digest
@@ -138,7 +138,7 @@ class InlineProducer:
             release_free_memory()
         seed, home = seed_of(self._fitted.label, case.id), self._fitted.request.entry.home
         try:
-            with time_limit(self._seconds), standard_tensors():
+            with time_limit(self._seconds), standard_process():
                 return call_method(self._loaded.method, case.scan, self._device, seed, home)
         except Overdue:
             return Outcome(failure=_overdue("reduce", self._seconds), seconds=self._seconds or math.nan)
@@ -202,7 +202,7 @@ class ProcessProducer:
         try:
             self._code = _held_code(self._fitted, self._code)
             self._child = self._start()
-        except (MarbenchError, OSError) as error:
+        except Exception as error:  # whatever the system or a tool of others raises ends this method, not the run
             said = describe(error)
             self.failure = Failure("unavailable", said.error_kind, said.message, said.trace)
             return
@@ -385,10 +385,7 @@ def _ending(status: int | None) -> tuple[str, str]:
         return "it was lost, or has closed its channel", "Lost"
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        try:
-            name = signal.Signals(number).name
-        except ValueError:
-            name = f"signal {number}"
+        name = signal_name(number)
         return f"{name} ({signal.strsignal(number) or 'unknown signal'})", name
     code = os.WEXITSTATUS(status)
     return f"it left with exit code {code}", f"exit code {code}"

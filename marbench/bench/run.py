@@ -9,7 +9,16 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from marbench.bench.campaign import Campaign, pending, pending_pictures, prepare, register, rows_of, with_telling_cases
+from marbench.bench.campaign import (
+    Campaign,
+    changed_methods,
+    pending,
+    pending_pictures,
+    prepare,
+    register,
+    rows_of,
+    with_telling_cases,
+)
 from marbench.bench.cluster import DaskCluster
 from marbench.bench.executors import Executor, LocalWorkers, ThisProcess, default_workers
 from marbench.bench.keeper import Keeper, given_up, hold_to_patients
@@ -20,6 +29,7 @@ from marbench.bench.stopwatch import Stopwatch
 from marbench.bench.timing import time_method, timed_already, timing_cases
 from marbench.bench.work import Conditions, Session, Work
 from marbench.errors import DataError, MarbenchError
+from marbench.machine.cores import usable_cores
 from marbench.machine.host import describe_host, host_id
 from marbench.machine.interrupts import Interrupts
 from marbench.method.request import MethodRequest
@@ -80,7 +90,7 @@ def run_benchmark(
         progress.note(problem)
     # What is only reported decides nothing about what is run here: not what is left to do, nor which data a case has.
     own = table[table["evidence"] != "reported"]
-    hold_to_patients(campaign, own)
+    hold_to_patients(folder, campaign.suite.case_keys, own)
     stored = Stored(own)
     units = pending(campaign, stored)
     # A shard may have nothing to do, before any other has begun the folder.
@@ -110,6 +120,12 @@ def run_benchmark(
     if options.timing and options.shard is None and not options.dask:
         with stopwatch.of("timing"):
             _time_the_untimed(campaign, rows, progress, interrupts)
+    if keeper.new:
+        for label in changed_methods(campaign):
+            progress.note(
+                f"The files of {label} have changed during this run: the same command runs it anew. "
+                "A plugin writes to tempfile.gettempdir(), not into its own folder."
+            )
     return RunSummary(rows, pd.DataFrame([row.record() for row in keeper.faults]), keeper.new, workers, stopwatch)
 
 
@@ -163,9 +179,9 @@ def _time(labels: Sequence[str], campaign: Campaign, progress: Progress, interru
     if not labels:
         return []
     progress.begin("Timing", len(labels))
-    # All threads of the machine: here nobody else computes, and no score depends on it.
+    # All cores that this process may use: here nobody else computes, and no score depends on it.
     # And what was kept for scoring is let go of before: a time is not to depend on what ran before.
-    limits = replace(campaign.options.limits, threads=torch.get_num_threads())
+    limits = replace(campaign.options.limits, threads=min(torch.get_num_threads(), usable_cores()))
     session = Session(replace(campaign.conditions, limits=limits))
     cases = [campaign.suite[campaign.positions[index]] for index in timing_cases(len(campaign.keys))]
     timed: list[TimingRow] = []

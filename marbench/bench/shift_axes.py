@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from marbench.errors import SpecError, nearest
 from marbench.spec import Spec
-from marbench.spec_inputs import UNSET
-from marbench.spec_table import NAME_LENGTH
+from marbench.spec_inputs import merge
+from marbench.spec_table import NAME_LENGTH, said_of
 
 __all__ = ["ShiftAxis", "ShiftPoint", "axes", "chosen_axes", "derive"]
 
@@ -91,7 +91,7 @@ def derive(base: Spec, axis: ShiftAxis, point: ShiftPoint) -> Spec:
         raise SpecError(f"{base.name} has implants of its own, and they are of what their masks say")
     # As a file would say it, so that a point is checked as a file is.
     content = base.model_dump(mode="json", by_alias=True, exclude_none=True)
-    content = _multiplied(_merged(content, point.set), point.times)
+    content = _multiplied(merge(content, point.set), point.times)
     geometry = content["geometry"]
     # Of an arc only: of a flat detector the point changes nothing, and the base serves.
     if geometry["detector"] == "flat" and base.geometry_section.detector == "arc":
@@ -103,8 +103,7 @@ def derive(base: Spec, axis: ShiftAxis, point: ShiftPoint) -> Spec:
         named = {"name": _name(base.name, f"{axis.name}-{point.name}"), "summary": ""}
         return Spec.model_validate({**content, **named, "title": f"{base.title}: {axis.title}, {axis.named(point)}"})
     except ValidationError as error:
-        said = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise SpecError(f"{base.name} has no {axis.name} {point.name}: {said}") from None
+        raise SpecError(f"{base.name} has no {axis.name} {point.name}: {said_of(error.errors()[0])}") from None
 
 
 def _name(base: str, point: str) -> str:
@@ -125,16 +124,6 @@ def _on_a_line(geometry: Mapping[str, Any]) -> dict[str, Any]:
     pitch = math.radians(geometry["pitch_deg"]) * distance
     kept = {key: value for key, value in geometry.items() if key != "pitch_deg"}
     return {**kept, "pitch_cm": pitch, "detector_distance_cm": distance}
-
-
-def _merged(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(table)
-    for key, value in changes.items():
-        if value == UNSET:
-            merged.pop(key, None)
-        else:
-            merged[key] = _merged(merged.get(key, {}), value) if isinstance(value, Mapping) else value
-    return merged
 
 
 def _multiplied(table: Mapping[str, Any], factors: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from marbench.bench.outcome import Failure, Outcome, describe
 from marbench.bench.plan import Task, Unit
 from marbench.bench.producers import Isolation, Producer, producer_of
 from marbench.bench.stopwatch import Stopwatch
+from marbench.cases.case import CaseSource
 from marbench.cases.digest import case_digest
 from marbench.cases.opening import open_cases
-from marbench.cases.sources import CaseSource
 from marbench.machine.devices import device_of
 from marbench.machine.forkserver import ForkServer, shared_server
 from marbench.machine.host import describe_host, host_id
@@ -280,7 +280,7 @@ def row_of(
 ) -> Row:
     """Return the row of a call, as far as it is known without the case; without a method that of the case itself.
 
-    ``place`` is where the case stands in the benchmark, see `marbench.cases.sources.CaseSource.places`.
+    ``place`` is where the case stands in the benchmark, see `marbench.cases.case.CaseSource.places`.
     """
     failure = outcome.failure or Failure("ok", "", "")
     label = fitted.label if fitted else ""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,16 +14,22 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.signal import fftconvolve
 
+from marbench.errors import GeometryError
+from marbench.geometry import FanBeam
+
 __all__ = [
     "BODY_HU",
     "DARK_HU",
     "GREY_HU",
+    "TURNED_BACK",
     "Image",
     "Mask",
     "apart",
     "brightness",
+    "ends_apart",
     "grown",
     "inverted",
+    "measured_otherwise",
     "missed_and_foreign",
     "tissue",
     "wrong_unit",
@@ -44,6 +54,15 @@ _LEAST_BODY = 0.005
 """Part of the picture above −500 HU; 0.016 with 100 photons a ray, 0 of a tenth of the line integrals."""
 _MOST_TISSUE_HU = 1000.0
 """Of the middle of the body: −470 with 100 photons, to 200; 9000 where lengths are in mm."""
+
+TURNED_BACK = "the source turning the other way (geometry.clockwise)"
+"""How messages call it, in both places that try it."""
+_ENDS_APART = 0.05
+"""See `ends_apart`."""
+_FEWEST_BOTH = 0.1
+"""Part of the rays that have to be measured from both ends: half fans have some next to the centre alone."""
+_FEWEST_VIEWS = 12
+"""From which on another order leaves 0.66 of the difference at least; of 3 to 6 it is less than half by chance."""
 
 
 def inverted(share: float) -> str:
@@ -108,6 +127,65 @@ def missed_and_foreign(
     metal, rays = float(path.sum()), int(trace.sum())
     missed = float(path[~trace].sum()) / metal if metal else 0.0
     return missed, float((trace & ~(wide > 0)).sum()) / rays if rays else 0.0
+
+
+def ends_apart(sinogram: Image, fan: FanBeam) -> float:
+    """Return by how much the lines of a full circle differ from the same lines measured from their other end.
+
+    p(β, γ) = p(β + π + 2γ, −γ) (Parker 1982) holds of any object, metal and truncated scans included. Returned is the
+    root mean square of the difference, relative to that of p; NaN where too few lines are measured twice, or air alone.
+
+    Parameters
+    ----------
+    sinogram : array ``(views, bins)``
+    fan : FanBeam
+        A full circle, see `FanBeam.is_circle`.
+    """
+    gamma = fan.gamma
+    views = fan.view_of_beta(fan.beta[:, None] + math.pi + 2 * gamma) % fan.views
+    bins = np.broadcast_to(fan.bin_of_gamma(-gamma), views.shape)
+    twice = (bins > -1e-6) & (bins < fan.bins - 1 + 1e-6)
+    if twice.mean() < _FEWEST_BOTH:
+        return math.nan
+    here = sinogram[twice].astype(np.float64)
+    # Round the circle; along the detector no ray lies beyond its ends.
+    there = ndimage.map_coordinates(
+        sinogram.astype(np.float64), [views[twice], bins[twice].clip(0, fan.bins - 1)], order=1, mode="grid-wrap"
+    )
+    size = math.sqrt((here**2).mean())
+    # Reversed, a half fan has its margin in the middle.
+    if not size > _AIR * math.sqrt(np.square(sinogram, dtype=np.float64).mean()):
+        return math.nan
+    return math.sqrt(((here - there) ** 2).mean()) / size
+
+
+def measured_otherwise(sinogram: Image, fan: FanBeam) -> str:
+    """Say how else the rays of a full circle must have been measured to agree from both ends, or return an empty text.
+
+    Noise and motion are no better in another order, so it takes one with less than half of the difference.
+    """
+    if not fan.is_circle or fan.views < _FEWEST_VIEWS or not (given := ends_apart(sinogram, fan)) > _ENDS_APART:
+        return ""
+    found = {name: ends_apart(rays, other) for name, rays, other in _otherwise(sinogram, fan)}
+    least = min((apart_by for apart_by in found.values() if not math.isnan(apart_by)), default=math.inf)
+    if not least < given / 2:
+        return ""
+    # Turned round and reversed bins differ by a mirror, which no ray sees.
+    ways = " or ".join(name for name, apart_by in found.items() if apart_by < 1.1 * least)
+    return (
+        f"lines that were measured from both ends differ by {100 * given:.0f} % between them, and by "
+        f"{100 * least:.1f} % with {ways}"
+    )
+
+
+def _otherwise(sinogram: Image, fan: FanBeam) -> Iterator[tuple[str, Image, FanBeam]]:
+    """Yield how files of others are mostly measured otherwise, and the sinogram and the geometry of it."""
+    angles = tuple(2 * fan.angles[0] - angle for angle in fan.angles)
+    yield TURNED_BACK, sinogram, replace(fan, clockwise=not fan.clockwise, angles=angles)
+    yield "its bins reversed", sinogram[:, ::-1], fan
+    for cells in (-0.5, 0.5, -1, 1, -2, 2):
+        with contextlib.suppress(GeometryError):  # of a shift that leaves no room for the central ray
+            yield f"geometry.offset_bins = {fan.offset + cells:g}", sinogram, replace(fan, offset=fan.offset + cells)
 
 
 def brightness(mask: Mask, measured: Image) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from marbench.machine.files import read_file
 from marbench.machine.text import said_by
 from marbench.spec_recorded import ArrayFile, ImageFile, RaysFile
 
-__all__ = ["lying_as_ours", "read_array", "read_hdf5", "read_mat"]
+__all__ = ["lying_as_ours", "outermost", "read_array", "read_hdf5", "read_mat"]
 
 Array = NDArray[Any]
 Shape = tuple[int, int]
@@ -30,6 +30,9 @@ Choose = Callable[[Mapping[str, tuple[int, ...]]], str]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """How a file begins (HDF5 File Format Specification, II.A)."""
+
+_MOST_NAMES = 1000
+"""In the groups of an HDF5 file that are looked at, all together."""
 
 LIMIT = 2**28
 """Bytes of a file and of an array: several times those of the largest scans."""
@@ -83,32 +86,57 @@ def _parsed(content: bytes, path: Path, how: ArrayFile, shape: Shape) -> Array:
 
 
 def _chosen(key: str | None, there: Collection[str]) -> str:
-    """Return which array is meant; without a key the only one."""
-    if key is None and len(there) == 1:
-        return next(iter(there))
+    """Return which array is meant; without a key the only one, or the only one outside groups."""
+    if key is None and len(names := outermost(there)) == 1:
+        return names[0]
     if key is None:
         raise DataError(f"it holds {', '.join(sorted(there)) or 'nothing'}: say with key which one is meant")
-    if key not in there:
-        raise DataError(f"it lacks {key!r}; {nearest(key, there)}")
-    return key
+    if (found := key.removeprefix("/")) not in there:
+        raise DataError(f"it lacks {key!r}; {nearest(found, there)}")
+    return found
+
+
+def outermost(names: Collection[str]) -> list[str]:
+    """Return the names of arrays that lie in no group; where there are none, all: what others put in groups is more."""
+    return [name for name in names if "/" not in name] or list(names)
 
 
 def read_hdf5(content: bytes, choose: Choose) -> Array:
-    """Return the array of an HDF5 file that ``choose`` names of name → shape; errors of h5py and DataError."""
-    package = hdf5()
-    with package.File(io.BytesIO(content), "r") as file:
-        # Links and virtual or external data sets would read other files.
-        sets = {
-            name: file[name]
-            for name in file
-            if isinstance(file.get(name, getlink=True), package.HardLink) and isinstance(file[name], package.Dataset)
-        }
+    """Return the array of an HDF5 file that ``choose`` names of name → shape, as in ``exchange/data``.
+
+    Raises
+    ------
+    DataError
+        It is too large, h5py is not installed, or what ``choose`` raises. Of a damaged file h5py raises many kinds.
+    """
+    with hdf5().File(io.BytesIO(content), "r") as file:
+        sets = dict(_data_sets(file))
+        # Virtual and external ones would read other files.
         shapes = {name: each.shape for name, each in sets.items() if not (each.is_virtual or each.external)}
         name = choose({name: shape for name, shape in shapes.items() if shape is not None})
         if sets[name].nbytes > LIMIT:
             raise DataError(f"{name!r} is larger than {LIMIT:,} bytes")
         array: Array = sets[name][()]
         return array
+
+
+def _data_sets(file: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the data sets of an HDF5 file by name, level by level: ``data``, ``exchange/data``."""
+    package, seen = hdf5(), 0
+    groups, known = [("", file)], {file}
+    for above, group in groups:
+        for name in group:
+            seen += bool(above)
+            if seen > _MOST_NAMES:
+                return
+            # Other links lead into other files; #refs# is MATLAB's own.
+            if name.startswith("#") or not isinstance(group.get(name, getlink=True), package.HardLink):
+                continue
+            if isinstance(one := group[name], package.Dataset):
+                yield above + name, one
+            elif isinstance(one, package.Group) and one not in known:  # links may make a circle
+                known.add(one)
+                groups.append((f"{above}{name}/", one))
 
 
 def read_mat(content: bytes, choose: Choose) -> Array:

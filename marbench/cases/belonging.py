@@ -21,6 +21,7 @@ from marbench.cases.agreement import (
     brightness,
     grown,
     inverted,
+    measured_otherwise,
     missed_and_foreign,
     tissue,
     wrong_unit,
@@ -65,6 +66,8 @@ class Belonging:
     operators : Operators
     attenuation : float
         Of the metal at the reference energy, 1/cm.
+    segmented : bool
+        Whether the mask is known to be what a segmentation found, which may lie beside the metal.
     """
 
     files: Mapping[str, str]
@@ -73,13 +76,15 @@ class Belonging:
     spec: Spec
     operators: Operators
     attenuation: float = LIGHTEST_METAL
+    segmented: bool = False
 
     def check(self) -> None:
         """Raise DataError where a file is not of the same scan as the sinogram, or lies otherwise than described."""
         self._hold_values()
         self._hold_image("uncorrected", self.image, "sinogram")
+        self._hold_circle()
         # PEEK and ceramics are no brighter than bone.
-        if self.mask.any() and self.attenuation >= LIGHTEST_METAL:
+        if self.mask.any() and self.attenuation >= LIGHTEST_METAL and not self.segmented:
             self._hold_mask()
         if self.mask.any() and "trace" in self.arrays:
             self._hold_trace()
@@ -123,6 +128,10 @@ class Belonging:
         if why := wrong_unit(self.measured, self.mask):
             raise DataError(f"{self._name('sinogram')}: {why} Give scale: 0.1 of lengths in mm, 10 of a tenth.")
 
+    def _hold_circle(self) -> None:
+        if why := measured_otherwise(self.scan.sinogram[0].cpu().numpy(), self.spec.geometry):
+            raise DataError(f"{self._name('sinogram')}: {why}. Say so in [geometry], or with reverse in its table.")
+
     def _hold_mask(self) -> None:
         off = f"{self._name('mask')} does not lie on the metal of {self._name('sinogram')}."
         if otherwise := mask_belongs(self.mask, self.measured):
@@ -163,7 +172,8 @@ class Belonging:
                 self._hold_image(role, self.operators.reconstruct(clean), "truth_sinogram")
             elif role in self.arrays:
                 self._hold_orientation(role, self.image, "sinogram")
-                self._refuse(role, apart(self.operators.project(self.arrays[role]), sinogram, free), "sinogram", rays)
+                projected = self.operators.project(self.arrays[role])
+                self._refuse(role, apart(projected, sinogram, free), "sinogram", rays)
 
     def _hold_image(self, role: str, reconstructed: torch.Tensor, of: str) -> None:
         """Hold an image to our reconstruction of its sinogram, where there is tissue."""
@@ -180,7 +190,7 @@ class Belonging:
         if misfit(image := self.arrays[role].cpu().numpy(), reconstructed.cpu().numpy()):
             raise DataError(
                 f"{self._name(role)} does not show what {self._name(of)} was measured of. "
-                f"{remedy(image, self.arrays[of], self.operators.reconstruct)}"
+                f"{remedy(image, self.arrays[of], self.operators.reconstruct, self.spec.geometry.is_even_circle)}"
             )
 
     def _refuse(self, role: str, difference: float, of: str, where: str) -> None:

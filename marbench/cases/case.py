@@ -9,11 +9,13 @@ from typing import overload
 
 import torch
 
-from marbench.cases.info import CaseInfo
+from marbench.anatomy.slices import Split
+from marbench.cases.info import CaseInfo, CaseKey
 from marbench.errors import DataError
+from marbench.spec import Spec
 from marbench.tensors import as_mask, check_alike, check_batch, check_finite, check_real, refuse_attenuation
 
-__all__ = ["Case", "CaseSequence", "Scan", "Truth"]
+__all__ = ["Case", "CaseSource", "Scan", "Truth"]
 
 _STARVED = (
     "Rays that no photon came through have no logarithm: count one photon for them, or fill them, as methods do that "
@@ -35,7 +37,7 @@ class Scan:
         Pixels that are at least half metal, and of a piece that covers none by half the fullest one; or what a
         benchmark's ``[segmentation]`` finds.
     metal_trace : bool Tensor ``(batch, views, bins)``
-        Rays that meet metal, see `marbench.spec.MetalsSection`.
+        Rays whose line integral through metal exceeds ``metals.trace_threshold``, see `marbench.spec.MetalsSection`.
     image : float32 Tensor ``(batch, rows, columns)``
         The uncorrected reconstruction of ``sinogram``, HU.
 
@@ -123,8 +125,41 @@ class Case:
         return self.truth
 
 
-class CaseSequence(Sequence[Case]):
-    """Cases in order, of which each is read or made when it is asked for."""
+class CaseSource(Sequence[Case]):
+    """The cases of one benchmark in order: simulated (`Suite`), or read from files (`FileCases`, `RecordedCases`).
+
+    Any case can be made alone, in any order, and is the caller's own: whatever is done to it, the next one is whole.
+
+    Attributes
+    ----------
+    spec : Spec
+        The benchmark, bound to its data.
+    split : {"test", "val", "train"}
+        Which of its cases.
+    """
+
+    spec: Spec
+    split: Split
+
+    @property
+    @abstractmethod
+    def has_truth(self) -> bool:
+        """Whether it is known what images are to be compared with."""
+
+    @property
+    @abstractmethod
+    def notices(self) -> tuple[str, ...]:
+        """What of the files was passed over, left out or assumed; the lines may be published."""
+
+    @property
+    @abstractmethod
+    def case_keys(self) -> tuple[CaseKey, ...]:
+        """What the cases are, in their order, without making any."""
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Where each of them stands in the benchmark: of a folder others may have been taken away."""
+        return range(len(self))
 
     @overload
     def __getitem__(self, index: int) -> Case: ...
@@ -143,11 +178,6 @@ class CaseSequence(Sequence[Case]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self!r} has {len(self)} cases. Got index {index}.")
         return self._case(index % len(self))
-
-    @property
-    def places(self) -> Sequence[int]:
-        """Where each of them stands in the benchmark."""
-        return range(len(self))
 
     @abstractmethod
     def _case(self, index: int) -> Case:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import os
@@ -18,12 +19,12 @@ from PIL import Image
 
 from marbench.anatomy.files import matching
 from marbench.anatomy.slices import Split
-from marbench.cases.case import Case
+from marbench.cases.case import Case, CaseSource
 from marbench.cases.export_formats import FORMATS, QUANTITIES
 from marbench.cases.export_readme import readme
 from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.recorded import read_facts
-from marbench.cases.sources import CaseSource, check_cases
+from marbench.cases.sources import check_cases
 from marbench.errors import DataError, StoreError
 from marbench.machine.files import write_atomically
 from marbench.machine.text import said_by
@@ -48,7 +49,7 @@ def export_cases(
     """Write the cases of a suite that a folder lacks, and return how many it holds of them then.
 
     `marbench.cases.recorded.RecordedCases` reads those of the format ``npz``. ``advance`` is called after each,
-    ``note`` is told of files that are no cases, and are left alone.
+    ``note`` is told of cases that cannot be made, and of files that are no cases, and are left alone.
 
     Parameters
     ----------
@@ -60,24 +61,35 @@ def export_cases(
     Raises
     ------
     StoreError
-        The folder holds another benchmark, files of somebody else by our names, or a truth that would stay and is not
-        asked for; or it cannot be written.
+        The folder holds another benchmark, cases in another format, files of somebody else by our names, or a truth
+        that would stay and is not asked for; or it cannot be written.
     DataError
-        There are no cases, one cannot be made, or the format needs a package that is not installed.
+        There are no cases, none can be made, or the format needs a package that is not installed.
     """
     check_cases(suite)
     _refuse_others(folder)
     keys, last = suite.case_keys[:limit], FORMATS[form].suffix
     if not truth:
         _refuse_truths(folder / suite.split, suite.case_keys, len(keys), form)
+    _refuse_another_format(folder, form)
     hold_to_spec(folder, suite.spec)
     write_atomically(folder / "README.txt", readme(suite.spec, form, truth).encode())
     names = {name for name, each in QUANTITIES.items() if truth or not each.truth}
+    failed: list[DataError] = []
     for index, key in enumerate(keys):
         stem = f"{folder / suite.split / key.case_id}"
         if not _is_whole(Path(stem + last), form, names):
-            case = suite[index]
-            files = FORMATS[form].encode(_arrays(case, truth), _facts(case.info, suite.places[index], form, suite.spec))
+            try:
+                case = suite[index]
+                arrays = _arrays(case, truth)
+            except DataError as error:
+                if not truth:  # what lies there stays
+                    _refuse_truths(folder / suite.split, [key], 0, form)
+                failed.append(error)
+                note(f"{key.case_id} is left out: {error}")
+                advance()
+                continue
+            files = FORMATS[form].encode(arrays, _facts(case.info, suite.places[index], form, suite.spec))
             files[".png"] = _preview(case, truth)
             for suffix in sorted(files, key=lambda suffix: suffix == last):  # whoever finds that one finds them all
                 write_atomically(Path(stem + suffix), files[suffix])
@@ -85,8 +97,10 @@ def export_cases(
                 for suffix in _FLAT:
                     Path(f"{stem}.{name}{suffix}").unlink(missing_ok=True)
         advance()
+    if len(failed) == len(keys):
+        raise failed[0]
     write_atomically(folder / "cases.csv", _table(folder, note).encode())
-    return len(keys)
+    return len(keys) - len(failed)
 
 
 def _refuse_others(folder: Path) -> None:
@@ -113,6 +127,18 @@ def _refuse_truths(folder: Path, keys: Sequence[CaseKey], count: int, form: str)
                 raise StoreError(
                     f"{path} holds a truth, which an earlier export wrote, which is not asked for now, and which would "
                     "stay. Remove it, or choose another --out."
+                )
+
+
+def _refuse_another_format(folder: Path, form: str) -> None:
+    """Raise StoreError where cases lie in another format: each would be there, and in ``cases.csv``, twice."""
+    for path in _case_files(folder):
+        with contextlib.suppress(DataError):  # no case
+            other = read_facts(path).get("format", "npz")
+            if other != form:
+                raise StoreError(
+                    f"{folder} holds cases as {other}, {path.name} for one, and a folder takes one format. Remove "
+                    f"them, or choose another --out for {form}."
                 )
 
 
@@ -183,11 +209,16 @@ def _is_whole(path: Path, form: str, names: Collection[str]) -> bool:
         return {name.removesuffix(".npy") for name in archive.namelist()} == {*names, "info_json"}
 
 
+def _case_files(folder: Path) -> list[Path]:
+    """Return what may say what a case is, of any split."""
+    kinds = [f"{split}/*{suffix}" for split in get_args(Split) for suffix in (".npz", ".json")]
+    return sorted(path for kind in kinds for path in matching(folder, kind))
+
+
 def _table(folder: Path, note: Callable[[str], None]) -> str:
     """Return one line per case that the folder holds, of any split; files of others are passed over."""
     rows = []
-    kinds = [f"{split}/*{suffix}" for split in get_args(Split) for suffix in (".npz", ".json")]
-    for path in sorted(path for kind in kinds for path in matching(folder, kind)):
+    for path in _case_files(folder):
         try:
             facts = read_facts(path)
         except DataError as error:

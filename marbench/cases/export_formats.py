@@ -27,7 +27,10 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Quantity:
-    """What an array of a case is: its unit, its axes, and whether a method must not see it."""
+    """What an array of a case is: its unit, its axes, and whether a method must not see it.
+
+    ``meaning`` takes values of the benchmark's ``[metals]`` in braces.
+    """
 
     unit: str
     axes: str
@@ -41,9 +44,18 @@ QUANTITIES: dict[str, Quantity] = {
     "truth_hu": Quantity("HU", _IMAGE, "what a perfect method would return", truth=True),
     "sinogram_line_integral": Quantity("", _RAYS, "measured, corrected for beam hardening in water"),
     "truth_sinogram_line_integral": Quantity("", _RAYS, "the same without metal", truth=True),
-    "metal_mask": Quantity("", _IMAGE, "pixels taken for metal: at least half metal, or what `[segmentation]` finds"),
+    "metal_mask": Quantity(
+        "",
+        _IMAGE,
+        (
+            "pixels taken for metal: at least half metal, of a piece that covers none by half the fullest one; or "
+            "those of `[segmentation]` or of recorded files"
+        ),
+    ),
     "metal_any": Quantity("", _IMAGE, "pixels that hold any metal; they are not scored", truth=True),
-    "metal_trace": Quantity("", _RAYS, "rays that meet metal"),
+    "metal_trace": Quantity(
+        "", _RAYS, "rays whose line integral through metal exceeds {trace_threshold:g}; or those of recorded files"
+    ),
     "window_hu": Quantity("HU", "(low, high)", "display window"),
 }
 
@@ -138,11 +150,14 @@ def _ct_image(name: str, image: NDArray[Any], facts: Facts) -> bytes:
     dataset.SOPInstanceUID = uid.generate_uid(entropy_srcs=[*seeds, name])
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.StudyInstanceUID = uid.generate_uid(entropy_srcs=seeds[:2])
-    dataset.SeriesInstanceUID = dataset.FrameOfReferenceUID = uid.generate_uid(entropy_srcs=seeds)
+    # Viewers and converters stack what is of one series: image and truth lie in the same place.
+    dataset.SeriesInstanceUID = uid.generate_uid(entropy_srcs=[*seeds, name, "series"])
+    dataset.FrameOfReferenceUID = uid.generate_uid(entropy_srcs=seeds)
     dataset.Modality, dataset.ImageType = "CT", ["DERIVED", "SECONDARY", "AXIAL"]
     dataset.PatientID, dataset.PatientName, dataset.SeriesDescription = facts["patient_id"], "", name
     dataset.StudyDate = dataset.StudyTime = dataset.AccessionNumber = dataset.StudyID = ""
-    dataset.SeriesNumber, dataset.InstanceNumber = facts["case_index"], 1
+    dataset.SeriesNumber = 2 * int(facts["case_index"]) + int(QUANTITIES[name].truth) + 1
+    dataset.InstanceNumber = 1
     dataset.Rows, dataset.Columns = image.shape
     millimetres = 10 * float(facts["pixel_cm"])
     corner = [-(size - 1) / 2 * millimetres for size in (image.shape[1], image.shape[0])]

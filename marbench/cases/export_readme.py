@@ -54,7 +54,7 @@ def readme(spec: Spec, form: str, truth: bool) -> str:
         hash=spec.hash,
         preview="truth (left) and uncorrected image (right)" if truth else "the uncorrected image",
         reading="\n".join(f"  {line}" for line in FORMATS[form].reading.splitlines()),
-        arrays=_arrays(form, truth),
+        arrays=_arrays(spec, form, truth),
         rows=grid.rows,
         columns=grid.columns,
         views=fan.views,
@@ -68,11 +68,12 @@ def readme(spec: Spec, form: str, truth: bool) -> str:
     )
 
 
-def _arrays(form: str, truth: bool) -> str:
+def _arrays(spec: Spec, form: str, truth: bool) -> str:
+    metals = spec.metals.model_dump()
     lines = [
-        f"  {name:<30} {quantity.meaning}, {f'{quantity.unit}, ' if quantity.unit else ''}{quantity.axes}"
-        for name, quantity in QUANTITIES.items()
-        if truth or not quantity.truth
+        f"  {name:<30} {', '.join(filter(None, (each.meaning.format_map(metals), each.unit, each.axes)))}"
+        for name, each in QUANTITIES.items()
+        if truth or not each.truth
     ]
     if form == "npz":
         lines.append(f"  {'info_json':<30} place in the benchmark, ids, size group, metal area, materials, region")

@@ -14,17 +14,20 @@ from numpy.typing import NDArray
 from marbench.anatomy.slices import Split
 from marbench.cases.array_files import lying_as_ours, read_array
 from marbench.cases.belonging import LIGHTEST_METAL, Belonging
-from marbench.cases.case import Case, CaseSequence, Scan, Truth
+from marbench.cases.case import Case, CaseSource, Scan, Truth
 from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.recorded_files import Entry, assumptions, content_digest, described, listed
 from marbench.cases.scanner import operators_of
 from marbench.cases.sources import bind_to, check_split
-from marbench.errors import DataError, SpecError
+from marbench.errors import DataError, SpecError, StoreError
 from marbench.machine.devices import device_of
+from marbench.machine.text import few
 from marbench.physics.hounsfield import mu_to_hu
 from marbench.physics.materials import relative_attenuation
 from marbench.spec import Spec
+from marbench.spec_file import read_spec
 from marbench.spec_recorded import ImageFile, RaysFile
+from marbench.spec_sections import SegmentationSection
 from marbench.tensors import refuse_attenuation, refuse_counts
 
 __all__ = ["FileCases"]
@@ -32,9 +35,17 @@ __all__ = ["FileCases"]
 _MOST_PER_CM = 60.0
 """Of a picture of µ: metal and its streaks have a tenth of it, and soft tissue in HU reaches it."""
 _UNKNOWN = "unknown"
+_OF_AN_EXPORT: dict[str, Any] = {
+    "geometry_section": True,
+    "grid_section": True,
+    "physics": {"water_attenuation"},
+    "reconstruction": True,
+    "truth": True,
+}
+"""What of a benchmark says what the arrays of its export are."""
 
 
-class FileCases(CaseSequence):
+class FileCases(CaseSource):
     """The cases of a benchmark with ``[recorded]``, slices outermost, the largest metal first.
 
     The sinogram of a case is what the files hold, in our order of views and bins. Cases fall into
@@ -62,6 +73,8 @@ class FileCases(CaseSequence):
         The folder holds no cases, a file is missing, or the files are others than the benchmark was made with.
     """
 
+    notices: tuple[str, ...] = ()
+
     def __init__(self, spec: Spec, split: Split = "test", device: torch.device | str = "cpu") -> None:
         check_split(split)
         assert spec.recorded is not None  # by the contract
@@ -73,6 +86,8 @@ class FileCases(CaseSequence):
         self.split, self.device = split, device_of(device)
         self.root = Path(spec.recorded.path)
         self.arrays = described(spec.recorded)
+        exported = _exported_of(spec, self.root) if spec.recorded.format == "export" else None
+        self._segmented = exported is not None and exported.segmentation != SegmentationSection()
         self.operators = operators_of(spec)
         self._section = spec.recorded
         counts = spec.split.counts()
@@ -115,7 +130,8 @@ class FileCases(CaseSequence):
             raise DataError(f"{entry.files['mask']} (mask) holds no metal: take the case {entry.case_id} away.")
         scan = self._scan(arrays)
         info = self._info(entry, key, int(scan.metal_mask.sum()))
-        Belonging(entry.files, arrays, scan, self.spec, self.operators, self._attenuation(info.materials)).check()
+        attenuation = self._attenuation(info.materials)
+        Belonging(entry.files, arrays, scan, self.spec, self.operators, attenuation, self._segmented).check()
         return Case(scan, self._truth(arrays, scan), info)
 
     def _read(self, entry: Entry) -> dict[str, torch.Tensor]:
@@ -224,3 +240,25 @@ def _mask(array: NDArray[Any], name: str) -> NDArray[np.bool_]:
     if not np.isin(values, (0, values.max())).all() or values.max() not in (0, 1, 255):
         raise DataError(f"{name}: a mask is 0 and 1, or 0 and 255. Got {len(values)} values up to {values.max():.4g}.")
     return np.array(array != 0, order="C")
+
+
+def _exported_of(spec: Spec, folder: Path) -> Spec:
+    """Return the benchmark that an export was made of; DataError where its arrays are not what ``spec`` takes them for.
+
+    HU hang on µ of water and the inversion, rays on the geometry, and no array tells.
+    """
+    try:
+        exported = read_spec(folder)
+    except StoreError as error:
+        raise DataError(f"{folder}: {str(error).rstrip('.')}. Export the cases again.") from error
+    if exported is None:
+        raise DataError(f"{folder} lacks spec.toml, which says what its arrays are. Restore it, or export them again.")
+    here, there = (each.model_dump(by_alias=True, include=_OF_AN_EXPORT) for each in (spec, exported))
+    unlike = [f"{table}.{key}" for table in here for key in here[table] if here[table][key] != there[table][key]]
+    if unlike:
+        raise DataError(
+            f"{folder} is an export of {exported.name!r}, whose {few(unlike, 5)} "
+            f"{'is' if len(unlike) == 1 else 'are'} not as in {spec.name!r}: its sinograms or HU would be taken for "
+            "others. Let extends name the spec.toml of the export."
+        )
+    return exported

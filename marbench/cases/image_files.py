@@ -21,7 +21,7 @@ from marbench.anatomy.dicom_header import frames_of, pydicom
 from marbench.anatomy.dicom_slice import upright
 from marbench.anatomy.dicom_values import calibration
 from marbench.anatomy.nifti import axial_image
-from marbench.cases.array_files import read_hdf5, read_mat
+from marbench.cases.array_files import outermost, read_hdf5, read_mat
 from marbench.errors import DataError, MarbenchError
 from marbench.machine.arrays import parse_npy, read_npz, shapes_in
 from marbench.machine.files import read_file
@@ -153,6 +153,7 @@ def _png(path: Path, shape: Shape, offset: float | None) -> Array:
 def _chosen(shape: Shape, shapes: Mapping[str, tuple[int, ...]]) -> str:
     """Return the name of the array that is the image: the one so named, or the only one of its shape."""
     fitting = [name for name, size in shapes.items() if size == shape or tuple(n for n in size if n != 1) == shape]
+    fitting = outermost(fitting)
     named = [name for name in _NAMES if name in fitting]
     if named or len(fitting) == 1:
         return (named or fitting)[0]

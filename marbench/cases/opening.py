@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from marbench.anatomy.slices import Split
+from marbench.cases.case import CaseSource
 from marbench.cases.file_cases import FileCases
 from marbench.cases.recorded import RecordedCases
-from marbench.cases.sources import CaseSource
 from marbench.cases.suite import Suite
 from marbench.spec import Spec, builtin_specs, load_spec
 

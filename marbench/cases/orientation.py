@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from marbench.cases.agreement import TURNED_BACK
+
 __all__ = ["BRIGHTER_HU", "mask_belongs", "misfit", "remedy"]
 
 Image = NDArray[np.float32]
@@ -30,17 +32,35 @@ def misfit(image: Image, measured: Image) -> bool:
     return fits[""] < max(LEAST, max(fits.values()) - MARGIN)
 
 
-def remedy(image: Image, sinogram: torch.Tensor, reconstruct: Callable[[torch.Tensor], torch.Tensor]) -> str:
-    """Say which keys make an image and its sinogram ``(views, bins)`` agree, as far as any do."""
-    found = (
-        (fit, _joined(rays, turn))
-        for rays, flips in (("", []), ("views", [0]), ("bins", [1]), ("views, bins", [0, 1]))
-        for turn, fit in _fits(image, reconstruct(sinogram.flip(flips)).cpu().numpy())
-    )
-    fit, keys = max(found)
-    if fit < LEAST:
+def remedy(
+    image: Image, sinogram: torch.Tensor, reconstruct: Callable[[torch.Tensor], torch.Tensor], even_circle: bool
+) -> str:
+    """Say which keys make an image and its sinogram ``(views, bins)`` agree, as far as any do.
+
+    ``even_circle`` says whether the sinogram may begin with any of its views, see `FanBeam.is_even_circle`.
+    """
+    found = [
+        (fit, keys, turn)
+        for keys, rays in _orders(sinogram, even_circle)
+        for turn, fit in _fits(image, reconstruct(rays).cpu().numpy())
+    ]
+    best = max(fit for fit, *_ in found)
+    if best < LEAST:
         return "No order of their axes makes them agree: the geometry, the unit or the file is another."
-    return f"They agree with {keys}, on top of what the benchmark says now."
+    # Mirrored, both fit as well: what turns the fewest is meant.
+    ways = [[*keys, *([f"{turn} of the images"] if turn else [])] for fit, keys, turn in found if fit > best - 1e-5]
+    parts = min(ways, key=len)
+    return f"They agree with {', '.join(parts) or 'nothing else'}, on top of what the benchmark says now."
+
+
+def _orders(sinogram: torch.Tensor, even_circle: bool) -> Iterator[tuple[list[str], torch.Tensor]]:
+    """Yield a sinogram in every order of its views and bins, and the keys that bring it about."""
+    for views, bins in product((False, True), repeat=2):
+        axes = [name for name, flipped in (("views", views), ("bins", bins)) if flipped]
+        flipped = sinogram.flip([("views", "bins").index(axis) for axis in axes])
+        yield ([f"reverse = [{', '.join(axes)}] of the sinograms"] if axes else []), flipped
+        if views and even_circle:  # the first view stays the first
+            yield [TURNED_BACK, *(["reverse = [bins] of the sinograms"] if bins else [])], flipped.roll(1, 0)
 
 
 def mask_belongs(mask: NDArray[np.bool_], measured: Image) -> str:
@@ -76,9 +96,3 @@ def _turns(image: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
         keys = ["transposed"] if transposed else []
         keys += [f"reverse = [{', '.join(axes)}]"] if axes else []
         yield " and ".join(keys), turned
-
-
-def _joined(rays: str, turn: str) -> str:
-    parts = [f"reverse = [{rays}] of the sinograms"] if rays else []
-    parts += [f"{turn} of the images"] if turn else []
-    return ", ".join(parts) or "nothing else"

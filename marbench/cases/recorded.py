@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.files import matching
 from marbench.anatomy.slices import Split
-from marbench.cases.case import Case, CaseSequence, Scan, Truth
+from marbench.cases.case import Case, CaseSource, Scan, Truth
 from marbench.cases.info import ID, CaseInfo, CaseKey
 from marbench.cases.sources import check_split
 from marbench.errors import DataError, StoreError
 from marbench.machine.arrays import read_npz
 from marbench.machine.files import read_file
-from marbench.spec import Spec, load_spec
+from marbench.spec import Spec
+from marbench.spec_file import read_spec, refuse_other_rules
 
 __all__ = ["RecordedCases", "read_facts"]
 
@@ -30,7 +31,7 @@ _TEXT_BYTES = 1 << 16
 """The most that the texts of a case may take."""
 
 
-class RecordedCases(CaseSequence):
+class RecordedCases(CaseSource):
     """The cases of one split of a folder that `marbench export` wrote as ``npz``, in the benchmark's order.
 
     Of a case whose file lacks ``truth_hu``, ``truth_sinogram_line_integral`` and ``metal_any`` the truth is not known.
@@ -51,6 +52,8 @@ class RecordedCases(CaseSequence):
     ------
     DataError
         The folder holds no cases of the split, or a file in it is none.
+    StoreError
+        Its ``spec.toml`` cannot be read, or the cases were made under other rules, which do not compare.
     """
 
     notices: tuple[str, ...] = ()
@@ -59,9 +62,14 @@ class RecordedCases(CaseSequence):
     def __init__(self, folder: str | Path, split: Split = "test", device: torch.device | str = "cpu") -> None:
         check_split(split)
         self.folder, self.split, self.device = Path(folder), split, torch.device(device)
-        if not (self.folder / "spec.toml").is_file():
+        try:
+            spec = read_spec(self.folder)
+        except StoreError as error:
+            raise StoreError(f"{self.folder}: {str(error).rstrip('.')}. Export the cases again.") from error
+        if spec is None:
             raise DataError(f"{self.folder} holds no cases (no spec.toml). `marbench export --out` writes some.")
-        self.spec: Spec = load_spec(self.folder / "spec.toml")
+        self.spec: Spec = spec
+        refuse_other_rules(self.folder, self.spec, "Export the cases again.")
         paths = matching(self.folder, f"{split}/*.npz")
         facts = sorted((read_facts(path) for path in paths), key=lambda one: (one["case_index"], one["case_id"]))
         if not facts:

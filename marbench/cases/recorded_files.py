@@ -8,7 +8,6 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from marbench.anatomy.split import choose_evenly
 from marbench.cases.info import ID
 from marbench.cases.recorded import read_facts
 from marbench.errors import DataError
+from marbench.machine.files import sha256_of
 from marbench.machine.text import said_by
 from marbench.spec_recorded import FIELDS, ArrayFile, ImageFile, RaysFile, RecordedSection
 
@@ -225,20 +225,12 @@ def content_digest(root: Path, entries: Sequence[Entry]) -> str:
         about = entry.case_id, entry.patient_id, entry.slice_id, entry.metal_id, sorted(entry.facts.items())
         for role, name in entry.files.items():
             try:
-                state = (root / name).stat()
-                contents.append((role, _digest(root / name, state.st_size, state.st_mtime_ns), about))
+                contents.append((role, sha256_of(root / name), about))
             except OSError as error:
                 raise DataError(
                     f"{name} cannot be read: {said_by(error)}. Restore it, or take its case away."
                 ) from None
     return hashlib.sha256(json.dumps(sorted(contents, key=json.dumps)).encode()).hexdigest()
-
-
-@cache
-def _digest(path: Path, _size: int, _changed: int) -> str:
-    # A published data set has ten gigabytes: each file is read once in a process, as long as it stays what it was.
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _root(section: RecordedSection) -> Path:

@@ -74,7 +74,7 @@ class Simulator:
         if self.spec.truth.image == "anatomy":
             image = torch.from_numpy(free.slice.image).to(self.device)
             return image, self.operators.project_mu(free.water + free.bone)
-        sinogram = self.measure(free.polychromatic, rng if self.spec.truth.noise else None)
+        sinogram = self.measurement.measured(free.polychromatic, rng if self.spec.truth.noise else None)
         return self.operators.reconstruct(sinogram), sinogram
 
     def with_metal(
@@ -121,7 +121,7 @@ class Simulator:
         line_integrals[meets] = self.measurement.line_integrals(
             torch.cat([tissue_paths[:, meets], metal_paths[:, meets]]), (*_TISSUES, *materials), meets
         )
-        return self.measure(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
+        return self.measurement.measured(line_integrals, rng), whole_metal > self.spec.metals.trace_threshold
 
     def trace_of(self, mask: NDArray[np.bool_], metal: Mapping[str, NDArray[Any]]) -> torch.Tensor:
         """Return the rays that meet a mask other than the metal's own, ``(views, bins)``.
@@ -163,10 +163,6 @@ class Simulator:
         paths = images.new_zeros(len(images), *self.spec.geometry.shape)
         paths[there] = self.operators.project_mu(images[there])
         return paths
-
-    def measure(self, line_integrals: torch.Tensor, rng: np.random.Generator | None) -> torch.Tensor:
-        """Count photons, without noise where ``rng`` is None or the spec says so, and correct for beam hardening."""
-        return self.measurement.measured(line_integrals, rng)
 
 
 def _quartered(paths: torch.Tensor, trace: torch.Tensor) -> torch.Tensor:

@@ -1,67 +1,20 @@
-"""Where the cases of a benchmark come from, and where their slices do."""
+"""Where the slices of a benchmark come from, and what it is bound to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.slices import SliceSource, Split
-from marbench.cases.case import Case
-from marbench.cases.info import CaseKey
+from marbench.cases.case import CaseSource
 from marbench.errors import DataError, SpecError, nearest
 from marbench.phantoms import FIELD_OF_VIEW_CM
 from marbench.spec import Spec
 
-__all__ = ["CaseSource", "bind", "bind_to", "check_cases", "check_split", "open_source"]
+__all__ = ["bind", "bind_to", "check_cases", "check_split", "open_source"]
 
 _SIZE_TOLERANCE = 0.05
 """How much larger or smaller than life procedural patients may be."""
-
-
-class CaseSource(Protocol):
-    """A sequence of cases of one benchmark: simulated here (`Suite`), or read from files (`FileCases`).
-
-    Any case can be made alone, in any order, and is the caller's own: whatever is done to it, the next one is whole.
-    """
-
-    @property
-    def spec(self) -> Spec:
-        """The benchmark, bound to its data."""
-        ...
-
-    @property
-    def split(self) -> Split:
-        """Which of its cases."""
-        ...
-
-    @property
-    def has_truth(self) -> bool:
-        """Whether it is known what images are to be compared with."""
-        ...
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """What of the files was passed over, left out or assumed; the lines may be published."""
-        ...
-
-    @property
-    def case_keys(self) -> tuple[CaseKey, ...]:
-        """What the cases are, in their order, without making any."""
-        ...
-
-    @property
-    def places(self) -> Sequence[int]:
-        """Where each of them stands in the benchmark: of a folder others may have been taken away."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Case:
-        """Return one case; DataError names the slice that it cannot be made of."""
-        ...
-
-    def __iter__(self) -> Iterator[Case]: ...
 
 
 def check_split(split: str) -> None:

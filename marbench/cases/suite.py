@@ -17,7 +17,7 @@ import torch
 from marbench.anatomy.collection import SliceCollection
 from marbench.anatomy.slices import Slice, Split
 from marbench.cases.anatomical import pose
-from marbench.cases.case import Case, CaseSequence, Scan, Truth
+from marbench.cases.case import Case, CaseSource, Scan, Truth
 from marbench.cases.info import CaseInfo, CaseKey
 from marbench.cases.own_metals import AnyMetal, MaskMetal, draw, hold_inside, made_of, metals_of
 from marbench.cases.placement import Pose, place
@@ -37,7 +37,7 @@ _KEPT_SLICES = 4
 _MESSAGE_LIMIT = 1000
 
 
-class Suite(CaseSequence):
+class Suite(CaseSource):
     """The cases of a benchmark: every slice of a split with every metal of its set, slices outermost.
 
     Parameters

@@ -78,15 +78,14 @@ def command(
 
     from marbench.bench.limits import Limits
     from marbench.cli.progress import TerminalProgress
-    from marbench.method.request import parse_methods
+    from marbench.errors import is_absence
     from marbench.scans.apply import ApplyOptions, apply_methods
     from marbench.scans.metal import MetalChoice
     from marbench.scans.open import open_scan, read_masks
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
-    found = options.discovered(plugins)
-    requests = parse_methods(methods, found, preset)
+    requests = options.requested(methods, plugins, preset)
     opened = open_scan(scan, sinogram, resolved, series, out)
     asked = ApplyOptions(
         MetalChoice(metal_threshold, None if metal_mask is None else read_masks(metal_mask, opened)),
@@ -102,8 +101,7 @@ def command(
     failed = {
         label: failure
         for label, failure in applied.failures.items()
-        # As of `run`: who asks for all methods asks for those that can run here.
-        if not (label in by_all and failure.error_kind == "MethodUnavailable")
+        if not (label in by_all and is_absence(failure.error_kind))
     }
     if failed:
         ctx.exit(1)
@@ -141,4 +139,4 @@ def _print(applied: Applied) -> None:
     for text in applied.notices:
         click.echo(text)
     for label, failure in applied.failures.items():
-        click.echo(f"Not run: {label}: {failure.message}")
+        click.echo(options.with_spec(f"Not run: {label}: {failure.message}"))

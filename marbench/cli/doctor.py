@@ -19,6 +19,9 @@ __all__ = ["command"]
 _OPTIONAL = {
     "pydicom": 'DICOM slices: pip install "marbench[dicom]"',
     "nibabel": 'NIfTI slices: pip install "marbench[dicom]"',
+    "h5py": 'HDF5 files: pip install "marbench[hdf5]"',
+    "dask": 'run --dask: pip install "marbench[cluster]"',
+    "distributed": 'run --dask: pip install "marbench[cluster]"',
     "lightning_fabric": 'marbench train: pip install "marbench[train]"',
     "triton": "the kernels on a GPU: it comes with torch's CUDA wheels",
     "torch_radon": "comparisons with that package",
@@ -49,7 +52,8 @@ def command(ctx: click.Context, plugins: tuple[Path, ...], spec: str) -> None:
     width = max(len(finding.what) for finding in findings)
     for finding in findings:
         advice = f" → {finding.advice}" if finding.advice else ""
-        click.echo(f"{'ok ' if finding.well else '!  '} {finding.what:{width}}  {finding.found}{advice}")
+        line = f"{'ok ' if finding.well else '!  '} {finding.what:{width}}  {finding.found}{advice}"
+        click.echo(options.with_spec(line))
     ctx.exit(1 if any(not finding.well and finding.what.startswith("method ") for finding in findings) else 0)
 
 
@@ -143,7 +147,7 @@ def _methods(plugins: tuple[Path, ...], spec: str) -> Iterator[Finding]:
         elif failure.status == "unavailable" and is_untrained(fitted) and not fitted.found.problems:
             # Nothing is wrong with a network that nobody has trained here.
             command = training_command(
-                request.label, resolved.name, fitted.request.to_train().preset, fitted.found.plugins
+                request.label, resolved.name, resolved.hash, fitted.request.to_train().preset, fitted.found.plugins
             )
             yield Finding(what, True, "has no weights for this benchmark", f"to train it: {command}")
         else:

@@ -34,7 +34,8 @@ def command(spec: str, out: Path, form: str, truth: bool, limit: int | None, spl
     """Write the scans of a benchmark as files for other programs, with a README that suffices to read them.
 
     Of each case: sinogram, metal trace, metal mask, uncorrected image. Images made of them come back by
-    `marbench score`. Cases that the folder holds already are not simulated again.
+    `marbench score`. Cases that the folder holds already are not simulated again. Exit status 1: some could not be
+    made; the others are there.
     """
     export(spec, out, limit, split, form, truth)
 
@@ -49,6 +50,9 @@ def export(spec: str, out: Path, limit: int | None, split: Split, form: str, tru
     with TerminalProgress() as progress:
         for notice in suite.notices:
             progress.note(notice)
-        progress.begin("Simulating", len(suite.case_keys[:limit]))
+        wanted = len(suite.case_keys[:limit])
+        progress.begin("Simulating", wanted)
         count = export_cases(suite, out, limit, progress.advance, progress.note, form, truth)
     click.echo(f"{count} cases in {options.shown(out)}; README.txt there says what the files hold.")
+    if count < wanted:
+        raise SystemExit(1)

@@ -24,7 +24,8 @@ def _pair(_ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 def _labels(_ctx: click.Context, _option: click.Parameter, text: str | None) -> tuple[str, ...]:
     from marbench.method.request import split_list
 
-    return tuple(split_list(text or ""))
+    names = split_list(text or "")
+    return () if "all" in names else tuple(names)
 
 
 @click.command("figure")

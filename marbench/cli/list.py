@@ -49,7 +49,8 @@ def _methods(plugins: tuple[Path, ...], spec: str, device: str) -> list[dict[str
     methods = []
     found = options.discovered(plugins)
     for request in parse_methods("all", found):
-        why_not, card = clean_line(why_unavailable(request, resolved)), request.entry.card
+        why_not = options.with_spec(clean_line(why_unavailable(request, resolved)))
+        card = request.entry.card
         about = {"name": request.label, "title": clean_line(card.title), "summary": clean_line(card.summary)}
         methods.append({**about, "available": not why_not, "why_not": why_not})
     return methods

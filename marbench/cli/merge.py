@@ -18,7 +18,7 @@ def command(runs: tuple[Path, ...], out: Path) -> None:
     """Write the union of several runs of one benchmark into a new folder, oldest first.
 
     Of every method and case a successful attempt counts before all, then one that was run here, then the newest. Runs
-    of another benchmark, protocol or data are refused.
+    of another benchmark, protocol or data are refused, and names of patients by another salt.
     """
     from marbench.results.merge import merge_runs
     from marbench.results.store import open_run

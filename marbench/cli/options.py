@@ -18,6 +18,7 @@ from marbench.machine.text import clean_line
 
 if TYPE_CHECKING:
     from marbench.method.discovery import Discovery
+    from marbench.method.request import MethodRequest
 
 __all__ = [
     "FiniteRange",
@@ -34,12 +35,14 @@ __all__ = [
     "plugins_option",
     "preset_option",
     "quoted",
+    "requested",
     "results_folder",
     "shown",
     "spec_option",
     "start_forking",
     "threads_option",
     "timeout_option",
+    "with_spec",
 ]
 
 MOST_THREADS = 1024
@@ -135,6 +138,13 @@ def discovered(plugins: tuple[Path, ...]) -> Discovery:
     return found
 
 
+def requested(methods: str, plugins: tuple[Path, ...], preset: str | None) -> list[MethodRequest]:
+    """Return the methods that a user asks for; says which plugins cannot be read."""
+    from marbench.method.request import parse_methods
+
+    return parse_methods(methods, discovered(plugins), preset)
+
+
 def chosen_threads(ctx: click.Context) -> int | None:
     """Return the number of threads that a user asked for; None where none was."""
     if ctx.get_parameter_source("threads") is not click.core.ParameterSource.COMMANDLINE:
@@ -162,6 +172,13 @@ def quoted(path: Path) -> str:
     return shlex.quote(shown(path))
 
 
+def with_spec(text: str) -> str:
+    """Return a message with the benchmark of this command in the commands that it gives, which know no file of it."""
+    ctx = click.get_current_context(silent=True)
+    spec = ctx.params.get("spec") if ctx is not None else None
+    return text.replace("--spec FILE", f"--spec {shlex.quote(str(spec))}") if spec else text
+
+
 def command_line(ctx: click.Context) -> str:
     """Return the command line that repeats what a user asked for.
 
@@ -172,7 +189,8 @@ def command_line(ctx: click.Context) -> str:
         name = str(option.name)
         if name in ("out", "dask") or ctx.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
             continue
-        value = ctx.params.get(name)
+        # The number of threads is set as it is read, and is no argument of a verb.
+        value = chosen_threads(ctx) if name == "threads" else ctx.params.get(name)
         if value is True:
             words.append(option.opts[0])
             continue

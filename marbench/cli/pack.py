@@ -26,4 +26,5 @@ def command(run: Path, out: Path | None, images: bool) -> None:
     target = out or run.with_name(f"{run.name}.zip")
     manifest = pack(run, target, images, note=lambda text: click.echo(text, err=True))
     left = f"; of {len(manifest.images)} pictures the digests, --images packs them" if manifest.images else ""
-    click.echo(f"{options.shown(target)}: {len(manifest.files)} files{left}. Check it with: marbench verify")
+    check = f"marbench verify {options.quoted(target)}"
+    click.echo(f"{options.shown(target)}: {len(manifest.files)} files{left}. Check it with: {check}")

@@ -69,7 +69,7 @@ class TerminalProgress:
 
     def note(self, text: str) -> None:
         """Print a line."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(options.with_spec(text), markup=False, highlight=False, soft_wrap=True)
 
     def _tell(self, row: Row) -> None:
         kind = (row.method, row.status, row.error_kind)
@@ -93,8 +93,11 @@ def watched(folder: Path, work: Callable[[TerminalProgress, Interrupts], T]) -> 
         with Interrupts() as interrupts, progress:
             return work(progress, interrupts)
     except Interrupted as interrupt:
+        # Which of the stored results a force has made nobody can tell.
+        forced = click.get_current_context().params.get("force")
         click.echo(
-            f"Interrupted. What was finished is in {options.shown(folder)}; the same command goes on from there.",
+            f"Interrupted. What was finished is in {options.shown(folder)}; the same command goes on from there"
+            f"{', and begins anew with what --force names' if forced else ''}.",
             err=True,
         )
         raise SystemExit(interrupt.exit_code) from None

@@ -28,7 +28,12 @@ __all__ = ["command"]
 @options.timeout_option
 @options.memory_option
 @click.option("--retry-failed", is_flag=True, help="Try everything again that is not ok.")
-@click.option("--force", metavar="METHOD", multiple=True, help="Run a method again whatever is stored.")
+@click.option(
+    "--force",
+    metavar="METHOD",
+    multiple=True,
+    help="Run a method again whatever is stored, after an interrupt from the beginning.",
+)
 @click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Processes.  [default: as many as pay]")
 @click.option("--dask", metavar="ADDRESS", default="", help="Let a Dask cluster work: its scheduler, or its file.")
 @click.option(
@@ -77,13 +82,11 @@ def command(
     from marbench.bench.plan import Shard
     from marbench.bench.run import run_benchmark
     from marbench.cli.progress import watched
-    from marbench.errors import MethodUnavailable
-    from marbench.method.request import parse_methods
+    from marbench.errors import is_absence
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
-    found = options.discovered(plugins)
-    requests = parse_methods(methods, found, preset)
+    requests = options.requested(methods, plugins, preset)
     asked = RunOptions(
         device=device,
         limit=limit,
@@ -110,12 +113,15 @@ def command(
     failed = finished.rows[finished.rows["status"] != "ok"]
     # Whoever asks for all methods asks for those that can run here: without its weights, say, one has not failed.
     by_all = failed["method"].isin([request.label for request in requests if request.by_all])
-    is_absent = (failed["status"] == "unavailable") & (failed["error_kind"] == MethodUnavailable.__name__)
+    is_absent = (failed["status"] == "unavailable") & failed["error_kind"].map(is_absence).astype(bool)
     for message in failed.loc[by_all & is_absent, "message"].unique():
-        click.echo(f"Not run: {message}")
+        click.echo(options.with_spec(f"Not run: {message}"))
     failed = failed[~(by_all & is_absent)]
     if len(failed):
-        click.echo("Some results failed; the page says why. Once mended, repeat the command with --retry-failed.")
+        for method, message in failed.groupby("method", sort=False)["message"].first().items() if no_report else ():
+            click.echo(options.with_spec(f"{method}: {message}"))
+        why = "" if no_report else "; the page says why"
+        click.echo(f"Some results failed{why}. Once mended, repeat the command with --retry-failed.")
     if len(finished.faults):
         first = finished.faults.iloc[0]
         count, why = len(finished.faults), f"{first['case_id']}: {first['message']}"

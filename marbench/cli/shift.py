@@ -67,13 +67,11 @@ def command(
     from marbench.bench.shift_axes import chosen_axes
     from marbench.cli.progress import watched
     from marbench.errors import MethodError
-    from marbench.method.request import parse_methods
     from marbench.report.shift_page import render_shift
     from marbench.spec import load_spec
 
     base, chosen = load_spec(spec), chosen_axes(axes)
-    found = options.discovered(plugins)
-    requests = parse_methods(methods, found, preset)
+    requests = options.requested(methods, plugins, preset)
     can_run = able(requests, base)
     requests = [request for request in requests if request in can_run or not request.by_all]
     if not requests:

@@ -24,7 +24,7 @@ __all__ = ["command"]
 def command(name: str, plugins: tuple[Path, ...]) -> None:
     """Show NAME in full: a benchmark (its name or TOML file) or a method (its name or title)."""
     from marbench.errors import DataError, MarbenchError, nearest
-    from marbench.method.discovery import discover
+    from marbench.method.discovery import discover, how_to_name
     from marbench.spec import builtin_specs, load_spec
 
     if name in builtin_specs() or name.endswith(".toml"):
@@ -44,7 +44,7 @@ def command(name: str, plugins: tuple[Path, ...]) -> None:
     found = discover(plugins)
     entry = found.named(name)
     if entry is None:
-        hint = nearest(name, [*builtin_specs(), *found.entries])
+        hint = how_to_name(name) or nearest(name, [*builtin_specs(), *found.entries])
         raise MarbenchError("\n".join([f"There is neither a benchmark nor a method {name!r}; {hint}", *found.problems]))
     _print(name, dict(_method(entry)))
 
@@ -67,7 +67,7 @@ def _benchmark(spec: Spec, cases: str, notices: Sequence[str] = ()) -> Iterator[
     # In words: tables and masks are long.
     content["physics"]["spectrum"] = spec.physics.spectrum_title
     content["metals"]["own"] = [f"{metal.id} ({', '.join(metal.masks)})" for metal in spec.metals.own]
-    yield from _flat("", content)
+    yield from _flat(content)
     for known in spec.provenance:
         yield f"known: {known.what}", f"{known.source}\nVerified: {known.verified or 'not at all'}."
 
@@ -84,7 +84,7 @@ def _method(entry: MethodEntry) -> Iterator[tuple[str, str]]:
 
     card = entry.card
     content = card.model_dump(mode="json", exclude={"name", "parameters", "presets", "weights"}, exclude_none=True)
-    yield from ((key, text) for key, text in _flat("", content) if text)
+    yield from ((key, text) for key, text in _flat(content) if text)
     for name, parameter in card.parameters.items():
         yield f"parameter {name}", f"default {parameter.default}{parameter.allowed}. {parameter.help}".strip()
     for name, values in card.presets.items():
@@ -123,12 +123,11 @@ def _weights(file: WeightsFile) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _flat(prefix: str, content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for key, value in content.items():
-        if isinstance(value, dict):
-            yield from _flat(f"{prefix}{key}.", value)
-        else:
-            yield f"{prefix}{key}", ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _flat(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    from marbench.machine.toml import dotted
+
+    for key, value in dotted(content):
+        yield key, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _print(title: str, content: Mapping[str, str]) -> None:

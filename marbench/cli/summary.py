@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # A title is broken where it has to be, but not into syllables. Beside a column stand two blanks and a line.
 _NAME, _BESIDE = 12, 3
 
-__all__ = ["summary_table", "time_line", "timing_table"]
+__all__ = ["summary_table", "time_line", "timings_for_print"]
 
 
 def summary_table(rows: pd.DataFrame, spec: Spec, cards: Mapping[str, Mapping[str, Any]], width: int) -> Table:
@@ -84,17 +84,21 @@ def time_line(finished: RunSummary) -> str:
     return f"{finished.new} new results in {finished.stopwatch.total:.1f} s: {parts}{shared}"
 
 
-def timing_table(timings: pd.DataFrame, titles: Mapping[str, str]) -> Table:
-    """Return the median and the quartiles of the seconds per call, by method (label → title) and hardware."""
-    table = Table(title="Milliseconds per case; the middle half of the calls in brackets")
+def timings_for_print(timings: pd.DataFrame, titles: Mapping[str, str]) -> Table:
+    """Return the median and the quartiles of the cases' seconds, by method (label → title) and hardware."""
+    from marbench.report.benchmark import case_seconds
+
+    table = Table(title="Milliseconds per case; the middle half of the cases in brackets")
     # On a narrow terminal names take more lines; numbers are never cut.
     for column in ("method", "device", "hardware"):
         table.add_column(column, overflow="fold")
     for column in ("threads", "median", "peak MB", "parameters"):
         table.add_column(column, justify="right", no_wrap=True)
-    for group, rows in timings.groupby(["method", "device", "device_name", "threads", "host_id"]):
+    by = ["method", "device", "device_name", "threads", "host_id"]
+    cases = case_seconds(timings, by)
+    for group, rows in timings.groupby(by):
         method, device, hardware, threads, _ = map(str, group)
-        low, median, high = 1000 * rows["seconds"].quantile([0.25, 0.5, 0.75])
+        low, median, high = 1000 * cases.get_group(group).quantile([0.25, 0.5, 0.75])
         table.add_row(
             _name(method, titles),
             device,

@@ -46,22 +46,20 @@ def command(
     from marbench.bench.options import RunOptions
     from marbench.bench.run import time_benchmark
     from marbench.cli.progress import TerminalProgress
-    from marbench.cli.summary import timing_table
+    from marbench.cli.summary import timings_for_print
     from marbench.machine.interrupts import Interrupts
     from marbench.method.availability import why_unavailable
-    from marbench.method.request import parse_methods
     from marbench.results.descriptions import read_cards
     from marbench.spec import load_spec
 
     resolved = load_spec(spec)
-    found = options.discovered(plugins)
-    requests = parse_methods(methods, found, preset)
+    requests = options.requested(methods, plugins, preset)
     folder = options.results_folder(out, resolved.name)
     asked = RunOptions(device=device, limits=Limits(seconds=timeout, memory_gb=memory))
     with Interrupts() as interrupts, TerminalProgress() as progress:
         timings = time_benchmark(resolved, requests, folder, asked, progress, interrupts)
     titles = {label: str(card.get("title") or label) for label, card in read_cards(folder, []).items()}
-    Console().print(timing_table(timings, titles))
+    Console().print(timings_for_print(timings, titles))
     untimed = [request for request in requests if request.label not in set(timings["method"])]
     # Whoever asks for all methods asks for those that can run here.
     if any(not (request.by_all and why_unavailable(request, resolved)) for request in untimed):

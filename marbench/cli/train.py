@@ -26,7 +26,7 @@ __all__ = ["command"]
     help="Train for this long; waiting for cases does not count.",
 )
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Train for this many steps.")
-@click.option("--out", type=options.UserPath(), metavar="DIR", help="[default: runs/train/<method>-<spec>]")
+@click.option("--out", type=options.UserPath(), metavar="DIR", help="[default: runs/train/<method>-<preset>-<spec>]")
 @options.plugins_option
 @options.device_option
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of networks and cases.")
@@ -34,7 +34,7 @@ __all__ = ["command"]
     "--workers",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Simulating processes of a rank.  [default: one for each core]",
+    help="Simulating processes of a rank.  [default: one for each core, as far as memory goes]",
 )
 @click.option("--batch", type=click.IntRange(min=1), default=8, show_default=True, metavar="B", help="Cases per step.")
 @click.option("--pool", type=click.IntRange(min=1), metavar="N", help="Cases to hold at a time.  [default: by device]")
@@ -80,11 +80,11 @@ def command(
     """
     from marbench.cases.sources import bind
     from marbench.learning.artefact import artefact_name
+    from marbench.learning.feeder import default_workers
     from marbench.learning.ranks import ranks_here
-    from marbench.learning.recipe import STATISTICS_UNTIL, Recipe, faster_precision, pool_sizes, stored_recipe
-    from marbench.learning.start import named_start, starting_weights
+    from marbench.learning.recipe import Recipe, faster_precision, pool_sizes, stored_recipe
+    from marbench.learning.start import start_and_name
     from marbench.learning.training import train
-    from marbench.machine.cores import usable_cores
     from marbench.machine.devices import device_of
     from marbench.spec import load_spec
 
@@ -95,12 +95,9 @@ def command(
     # What the machine decides is decided once: a run that goes on keeps it.
     stored: dict[str, Any] = stored_recipe(folder)
     sizes = pool_sizes(resolved, device, pool, steps and steps * batch)
-    start = starting_weights(start_from, request) if start_from else None
-    begun = start and named_start(start)
-    # Of a benchmark the newest weights serve, and since this run began those may have become others, its own even.
-    if begun and (before := stored.get("start")) and any((folder / "checkpoints").glob("*")):
-        is_file = str(start_from).endswith(".safetensors")
-        begun = before if not is_file and before["spec"] == begun["spec"] else begun
+    start, begun = start_and_name(start_from, request, stored.get("start")) if start_from else (None, None)
+    if begun and start is None:
+        click.echo(f"--start-from {start_from}: not read, the training goes on from its checkpoint.", err=True)
     if pool is None or stored.get("pool_blocks") == sizes["pool_blocks"]:
         sizes = {name: stored.get(name, value) for name, value in sizes.items()}
     recipe = Recipe.of(
@@ -112,7 +109,6 @@ def command(
         batch=batch,
         mix={"spec": 1 - scenes, "scenes": scenes},
         learning_rate_factor=learning_rate_factor,
-        statistics_until=stored.get("statistics_until", STATISTICS_UNTIL),
         start=begun,
         precision=precision or stored.get("precision") or faster_precision(place),
         **sizes,
@@ -124,7 +120,7 @@ def command(
         folder,
         start=start,
         device=device,
-        workers=workers if workers is not None else max(1, usable_cores() // ranks_here()),
+        workers=workers if workers is not None else default_workers(ranks_here()),
         installed=not no_install,
         note=lambda line: click.echo(line, err=True),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,11 +21,16 @@ from marbench.conformance.learned import check_training, check_weights, untraine
 from marbench.conformance.plausible import check_plausible
 from marbench.conformance.specimens import Specimens
 from marbench.conformance.verdict import Finding, failed, ok, skipped
+from marbench.errors import is_absence
 from marbench.machine.forkserver import shared_server
+from marbench.machine.text import few
+from marbench.method.fingerprint import is_uncounted, local_packages, own_files
 from marbench.method.images import Image
 from marbench.method.request import FittedMethod, MethodRequest, load_method
 
 __all__ = ["Examination"]
+
+_State = tuple[int, int]
 
 _ELSEWHERE = "it runs in an interpreter of its own"
 _ADVICE = {
@@ -58,6 +64,8 @@ class Examination:
     def findings(self) -> Iterator[Finding]:
         """Yield what every check finds, in an order in which one that fails explains those after it."""
         yield self._card()
+        entry = self._request.entry
+        files, modules, local = _states(entry.folder), set(sys.modules), local_packages(entry.module, entry.folder)
         fitted, producer = self._opened(self._request.for_spec(self._home.spec), self._home)
         if producer.failure is not None:
             yield self._failed("load", producer.failure)
@@ -80,6 +88,7 @@ class Examination:
             yield self._other_geometry(fitted)
         yield self._other_device(fitted)
         yield self._training()
+        yield self._files(files, modules, local)
         yield _cost(outcomes)
 
     @property
@@ -105,7 +114,7 @@ class Examination:
     def _opened(self, fitted: FittedMethod, where: Specimens) -> tuple[FittedMethod, Producer]:
         """Return the method in a process of its own; where it only lacks weights, with those that it begins with."""
         producer = self._start(fitted, where)
-        lacks = producer.failure is not None and producer.failure.error_kind == "MethodUnavailable"
+        lacks = producer.failure is not None and is_absence(producer.failure.error_kind)
         if not lacks or fitted.found.file is not None or not self._in_this_interpreter:
             return fitted, producer
         try:
@@ -211,8 +220,39 @@ class Examination:
             return skipped("training", _ELSEWHERE)
         return check_training(self._request, self._home.spec, self._home.cases[-2:], self._limits.seconds)
 
+    def _files(self, before: Mapping[str, _State], modules: Container[str], local: Container[str]) -> Finding:
+        """See that results stay those of what the plugin is made of."""
+        entry = self._request.entry
+        after, home = _states(entry.folder), entry.folder or entry.module
+        written = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        if written:
+            found = f"it wrote {few(written, 3)} into its own folder: every run would be another version"
+            return failed("files", found, "write to tempfile.gettempdir() or a cache of the user's")
+        if not self._in_this_interpreter:
+            return ok("files", "its folder stays as it is")
+        loaded = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+        strange = sorted(
+            name
+            for name, file in loaded.items()
+            if name.partition(".")[0] not in modules
+            and isinstance(file, str)
+            and is_uncounted(name, Path(file), home, local)
+        )
+        if strange:
+            found = f"it imports {few(strange, 3)} from elsewhere: results of another version would pass for its own"
+            return failed("files", found, "put them into the plugin's folder, or install them")
+        return ok("files", "what it is made of lies in its folder or is installed, and stays as it is")
+
+
+def _states(folder: Path | None) -> dict[str, _State]:
+    """Return size and time of every file that counts; of a single file nothing beside it does."""
+    found = own_files(folder) if folder is not None else ()
+    states = {name: path.stat() for name, path in found}
+    return {name: (state.st_size, state.st_mtime_ns) for name, state in states.items()}
+
 
 def _cost(outcomes: Sequence[Outcome]) -> Finding:
     seconds = float(np.median([outcome.seconds for outcome in outcomes]))
-    memory = float(np.nanmax([0.0, *(outcome.peak_mb for outcome in outcomes)]))
-    return ok("cost", f"{seconds:.3g} s a case, at most {memory:.0f} MB beyond what it holds")
+    told = [outcome.peak_mb for outcome in outcomes if not np.isnan(outcome.peak_mb)]
+    memory = f"at most {max(told):.0f} MB beyond what it holds" if told else "its memory is not known"
+    return ok("cost", f"{seconds:.3g} s a case, {memory}")

@@ -15,7 +15,7 @@ from marbench.conformance.inside import guarded
 from marbench.conformance.verdict import Finding, failed, ok, skipped
 from marbench.errors import MethodError
 from marbench.learning.artefact import encode, identity_of, write_card
-from marbench.machine.defaults import standard_tensors
+from marbench.machine.defaults import standard_process
 from marbench.method.learned import Batch, LearnedMethod, build_untrained, learning_modules
 from marbench.method.request import FittedMethod, MethodRequest, context_for, instantiate
 from marbench.method.weights import WeightsSearch, declared_files, no_weights, read_weights, scan_of
@@ -30,7 +30,7 @@ def untrained(request: MethodRequest, spec: Spec, folder: Path, seconds: float |
     None for a method that does not learn. It is held to a limit of time here, see `guarded`.
     """
     chosen = request.to_train()
-    with guarded(seconds), own_state(0), standard_tensors():
+    with guarded(seconds), own_state(0), standard_process():
         method = instantiate(chosen)
         if not isinstance(method, LearnedMethod):
             return None
@@ -61,7 +61,7 @@ def check_weights(fitted: FittedMethod, spec: Spec, is_trained: bool) -> Finding
         return failed("weights", "; ".join(problems), advice)
     used = fitted.found.file
     if not is_trained:
-        return skipped("weights", no_weights(fitted.label, spec.name, fitted.request.preset, fitted.found))
+        return skipped("weights", no_weights(fitted.label, spec, fitted.request.preset, fitted.found))
     if used is None:
         return skipped("weights", "it has none")
     common = {0: "this benchmark", 1: f"{used.card.spec}, with the same scan"}
@@ -77,7 +77,7 @@ def check_training(request: MethodRequest, spec: Spec, cases: Sequence[Case], se
     assert batch.truth is not None  # specimens have truths
     advice = "see marbench.method.learned for what marbench train asks for"
     try:
-        with guarded(seconds), own_state(0), standard_tensors():
+        with guarded(seconds), own_state(0), standard_process():
             method = instantiate(chosen)
             if not isinstance(method, LearnedMethod):
                 return skipped("training", "it does not learn")

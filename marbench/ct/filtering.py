@@ -114,7 +114,16 @@ def extension_matrix(measured: int, bins: int) -> FloatArray:
     """Return the continuation of a truncated projection by as many bins on either side, ``(measured, bins)``.
 
     A step at the end of the detector would be filtered to a bright rim, and to a cup over the whole field. So the last
-    value falls like cos² over what lies beyond: the mean of the field stays right within some percent.
+    value falls like cos² to the circle that fits into the image: a body that ends about there comes out nearly right, a
+    smaller one too dark, most at the rim of the field. In an image of 41 cm, discs of water have these means in HU over
+    the inner nine tenths of the field, and at nine tenths of its radius:
+
+    ============  ================  ================
+    field radius  disc of 14 cm     disc of 18 cm
+    ============  ================  ================
+    11.9 cm       −133, rim −283    −20, rim −51
+    14.4 cm       −49, rim −198     −40, rim −95
+    ============  ================  ================
 
     References
     ----------
@@ -147,8 +156,8 @@ def filtering(
     # Products are taken in float64, from left to right as a row vector meets the matrices.
     matrix = resampling_matrix(symmetric(geometry), parallel) if isinstance(geometry, FanBeam) else None
     if extrapolate:
-        # A body that fills the image ends within its corners.
-        missing = math.hypot(*grid.field_of_view) / 2 - parallel.t[-1]
+        # A body that fills the image ends about where the circle does that fits into it. In the corners it is too dark.
+        missing = min(grid.field_of_view) / 2 - parallel.t[-1]
         wider = replace(parallel, bins=parallel.bins + 2 * max(0, math.ceil(missing / parallel.spacing)))
         extension = extension_matrix(parallel.bins, wider.bins)
         matrix, parallel = extension if matrix is None else matrix @ extension, wider

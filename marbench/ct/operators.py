@@ -7,6 +7,7 @@ from functools import cached_property
 
 import torch
 
+from marbench.ct import ops
 from marbench.ct.inversion import RadonInversion
 from marbench.ct.projection import project
 from marbench.geometry import Geometry, ImageGrid
@@ -46,8 +47,9 @@ class Operators:
 
         `marbench.ct.project` and `project_mu` take µ in 1/cm instead.
         """
-        # HU have an offset: projecting them without it would give air, −1000 HU, a line integral of its own.
-        return self.project_mu(hu_to_mu(image_hu, self.water))
+        # HU have an offset: projecting them without it would give air, −1000 HU, a line integral of its own. Rounded to
+        # half precision, that offset would be one of HU.
+        return self.project_mu(hu_to_mu(image_hu.to(ops.working_dtype(image_hu.dtype)), self.water))
 
     def project_mu(self, mu: torch.Tensor) -> torch.Tensor:
         """Return the line integrals of an image of µ in 1/cm: ``(..., rows, columns)`` → ``(..., views, bins)``."""

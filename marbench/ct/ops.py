@@ -24,7 +24,7 @@ from marbench.errors import GeometryError
 from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
 from marbench.reconstruction import Window
 
-__all__ = ["apply", "apply_adjoint", "check_array", "operator", "operator_key"]
+__all__ = ["apply", "apply_adjoint", "check_array", "operator", "operator_key", "working_dtype"]
 
 _GEOMETRIES: dict[str, type[FanBeam] | type[ParallelBeam]] = {"fan": FanBeam, "parallel": ParallelBeam}
 
@@ -65,11 +65,11 @@ def _adjoint(y: Tensor, key: str) -> Tensor:
 
 
 def _fake_forward(x: Tensor, key: str) -> Tensor:
-    return x.new_empty(x.shape[:-2] + _shapes(key)[1], dtype=_working_dtype(x.dtype))
+    return x.new_empty(x.shape[:-2] + _shapes(key)[1], dtype=working_dtype(x.dtype))
 
 
 def _fake_adjoint(y: Tensor, key: str) -> Tensor:
-    return y.new_empty(y.shape[:-2] + _shapes(key)[0], dtype=_working_dtype(y.dtype))
+    return y.new_empty(y.shape[:-2] + _shapes(key)[0], dtype=working_dtype(y.dtype))
 
 
 def _keep_key(ctx: Any, inputs: tuple[Tensor, str], output: Tensor) -> None:
@@ -141,13 +141,13 @@ def apply_adjoint(y: Tensor, key: str) -> Tensor:
 
 def _apply(x: Tensor, key: str, transposed: bool) -> Tensor:
     # Converted out here, where autograd sees it; inside the op it would not.
-    x = x.to(_working_dtype(x.dtype))
+    x = x.to(working_dtype(x.dtype))
     if torch.compiler.is_compiling():  # the compiler takes ops as they are, and functions with a jvp not at all
         return _Linear.forward(x, key, transposed)
     return _applied(x, key, transposed)
 
 
-def _working_dtype(dtype: torch.dtype) -> torch.dtype:
+def working_dtype(dtype: torch.dtype) -> torch.dtype:
     """Return float64 for float64, else float32: a half-precision ramp filter amplifies its own rounding."""
     return torch.float64 if dtype == torch.float64 else torch.float32
 
@@ -164,7 +164,7 @@ def check_array(what: str, array: Tensor, shape: Shape) -> None:
 
 
 def _compute(x: Tensor, key: str, shape_in: Shape, shape_out: Shape, *, adjoint: bool) -> Tensor:
-    dtype = _working_dtype(x.dtype)
+    dtype = working_dtype(x.dtype)
     # An empty batch: kernels cannot be launched on nothing.
     if x.shape[:-2].numel() == 0:
         return x.new_zeros(x.shape[:-2] + shape_out, dtype=dtype)

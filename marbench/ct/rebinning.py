@@ -32,6 +32,12 @@ def parallel_beam_of(fan: FanBeam) -> ParallelBeam:
 
     Half as many views over π as the fan has over 2π (rounded up to an even number, which a square image
     can use twice), rays as far apart as the fan's at the isocentre, as many as its field of view holds.
+
+    Their number is odd: one of them is at t = 0. Of a detector with an even number of cells and no shift, central rays
+    lie half-way between those, where linear interpolation multiplies the spectrum by cos(π f d), d the spacing. Those
+    of a quarter shift, though opposite ones interleave, are interpolated to the same spacing: their finer sampling is
+    not used. A Gaussian of σ = 4 mm that lies 9 cm from the isocentre of `mini` has a peak of 0.88 with 191 cells, of
+    0.77 with 192, which `mini` has, and of 0.80 with these and a quarter shift.
     """
     views = 2 * math.ceil(round(math.pi / fan.mean_step / 2, 9))
     spacing = fan.isocentre_pitch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import nn
 
 from marbench.errors import MethodError
 from marbench.machine.files import safe_name, write_atomically
-from marbench.method.card import ParameterValue
+from marbench.machine.toml import toml_value
 from marbench.method.request import MethodRequest
 from marbench.method.weights import SCALE, WeightsCard, WeightsFile, read_weights, user_weights_folder
 from marbench.spec import Spec
@@ -112,7 +111,8 @@ def install(file: WeightsFile) -> Path:
 def installed(file: WeightsFile) -> WeightsFile | None:
     """Return the weights that `install` would replace, if there are any whose scores can be held against these.
 
-    They can be read, and are of the same networks, code and benchmark, and scored on the same validation cases.
+    They can be read, are of the same networks and benchmark, and were scored on the same validation cases; the code of
+    the method may have been another, see ``method_hash`` of their recipes.
     """
     try:
         there = WeightsFile.of(_place_of(file))
@@ -127,14 +127,12 @@ def _called(card: WeightsCard) -> tuple[str, ...]:
 
 
 def _comparable(card: WeightsCard, other: WeightsCard) -> bool:
-    # What an older release did not note may be anything.
-    noted = all(card.recipe.get(key) for key in ("method_hash", "validation_key"))
-    return noted and _scored_as(card) == _scored_as(other)
+    # What a card does not note may be anything.
+    return bool(card.recipe.get("validation_key")) and _scored_as(card) == _scored_as(other)
 
 
 def _scored_as(card: WeightsCard) -> tuple[object, ...]:
-    made_of = card.spec_hash, card.parameters, card.networks
-    return _called(card), *made_of, card.recipe.get("method_hash"), card.recipe.get("validation_key")
+    return _called(card), card.spec_hash, card.parameters, card.networks, card.recipe.get("validation_key")
 
 
 def _place_of(file: WeightsFile) -> Path:
@@ -145,15 +143,8 @@ def stanza(file: WeightsFile, chosen: Mapping[str, Any]) -> str:
     """Return the ``[[weights]]`` table by which a ``method.toml`` declares a file in its ``weights`` folder."""
     card = file.card
     keys = {"file": f"weights/{file.path.name}", "sha256": card.sha256, "spec": card.spec, "preset": card.preset}
-    lines = ["[[weights]]", *(f"{key} = {_toml(value)}" for key, value in keys.items() if value)]
+    lines = ["[[weights]]", *(f"{key} = {toml_value(value)}" for key, value in keys.items() if value)]
     if chosen:
-        values = ", ".join(f"{_toml(name)} = {_toml(value)}" for name, value in chosen.items())
+        values = ", ".join(f"{toml_value(name)} = {toml_value(value)}" for name, value in chosen.items())
         lines.append(f"parameters = {{ {values} }}")
     return "\n".join(lines) + "\n"
-
-
-def _toml(value: ParameterValue) -> str:
-    """Return a value as TOML has it: text as in JSON, but no surrogates; inf and nan."""
-    if isinstance(value, float):
-        return repr(value)
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

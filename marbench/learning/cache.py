@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import re
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import platformdirs
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import save as save_safetensors
 from safetensors.torch import load as load_safetensors
 
+from marbench.errors import StoreError
 from marbench.learning.cases import BLOCK
 from marbench.learning.packing import FIELDS, Packed
 from marbench.machine.files import write_atomically
+from marbench.machine.text import said_by
 
 __all__ = ["BlockCache", "cache_folder"]
 
@@ -69,23 +75,48 @@ class BlockCache:
 
     def write(self, number: int, block: Packed) -> None:
         """Store a block; raises `StoreError` where the disk is full or not writable."""
-        write_atomically(self.path(number), save_safetensors(dict(block)))
+        path, content = self.path(number), save_safetensors(dict(block), metadata={"sha256": _digest(block)})
+        try:
+            write_atomically(path, content)
+        except StoreError as error:
+            raise StoreError(
+                f"{path} cannot be written: {said_by(error.__cause__ or error)}. Free space, or let {CACHE_VARIABLE} "
+                "name a folder with room; the same command goes on."
+            ) from error
 
     def read(self, number: int) -> dict[str, torch.Tensor] | None:
         """Return a block, or None where it is absent or damaged; a damaged one is removed."""
         path = self.path(number)
         try:
             # Not mapped into memory: a file that shrinks under a map kills the process.
-            block = load_safetensors(path.read_bytes())
+            content = path.read_bytes()
+            block = load_safetensors(content)
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError):
             path.unlink(missing_ok=True)
             return None
-        if set(block) != set(FIELDS) or any(len(tensor) != BLOCK for tensor in block.values()):
+        is_whole = set(block) == set(FIELDS) and all(len(tensor) == BLOCK for tensor in block.values())
+        if not is_whole or _noted_digest(content) not in (None, _digest(block)):
             path.unlink(missing_ok=True)
             return None
         return block
+
+
+def _digest(block: Packed | Mapping[str, torch.Tensor]) -> str:
+    """Return the SHA-256 of the numbers of a block."""
+    digest = hashlib.sha256()
+    for name in FIELDS:
+        digest.update(np.ascontiguousarray(block[name]).data)
+    return digest.hexdigest()
+
+
+def _noted_digest(content: bytes) -> str | None:
+    """Return the digest in the header of a safetensors file; None where it has none."""
+    # As the format has it: its library tells the metadata only of files that it opens itself.
+    size = int.from_bytes(content[:8], "little")
+    noted: str | None = json.loads(content[8 : 8 + size]).get("__metadata__", {}).get("sha256")
+    return noted
 
 
 def _is_world(folder: Path) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import pickle
 import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,14 @@ import torch
 from marbench.errors import MarbenchError
 from marbench.machine.files import write_atomically
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["has_checkpoint", "load_checkpoint", "remove_checkpoints", "save_checkpoint"]
 
 KEPT = 2
+# What readers of damaged files are known to raise.
+_DAMAGED = (
+    *(OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, pickle.UnpicklingError),
+)
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> None:
@@ -40,17 +48,39 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> None:
         path.unlink(missing_ok=True)
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Tell whether a folder has a checkpoint, whole or damaged."""
+    return bool(_newest_first(folder))
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove all checkpoints in a folder; what else lies there stays."""
+    for path in _newest_first(folder):
+        path.unlink(missing_ok=True)
+
+
 def load_checkpoint(folder: Path, note: Callable[[str], None]) -> dict[str, Any] | None:
     """Return the newest state that can be read, its tensors on the CPU; None where there is none."""
     for path in _newest_first(folder):
         try:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+            state = _read(path)
+        except _DAMAGED as error:
             cause = next(iter(str(error).splitlines()), type(error).__name__)
             note(f"{path.name} is damaged and left out: {cause}")
         else:
             return state
     return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    buffer = io.BytesIO(path.read_bytes())
+    # PyTorch looks at no checksum: a number with another bit would pass for a weight.
+    with zipfile.ZipFile(buffer) as archive:
+        if (harmed := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"the checksum of {harmed} is another")
+    buffer.seek(0)
+    state: dict[str, Any] = torch.load(buffer, map_location="cpu", weights_only=True)
+    return state
 
 
 def _see_that_it_can_be_read(buffer: io.BytesIO) -> None:

@@ -19,9 +19,14 @@ import torch
 from marbench.errors import MarbenchError
 from marbench.learning.cache import BlockCache
 from marbench.learning.cases import BLOCK, TrainingCases, World
+from marbench.machine.cores import usable_cores
+from marbench.machine.memory import available_memory
 from marbench.machine.threads import set_threads
 
-__all__ = ["Feeder"]
+__all__ = ["Feeder", "default_workers"]
+
+# At 416² a worker takes 0.85 GB; besides, there are the pool, which may take a third of the memory, and the networks.
+_WORKER_BYTES = 1.5e9
 
 _cases: TrainingCases | None = None
 """The simulator of a worker process."""
@@ -132,6 +137,11 @@ class Feeder:
             self._ending.enter_context(life)
             self._ending.enter_context(held)
         return self._pool
+
+
+def default_workers(ranks: int) -> int:
+    """Return how many workers of each rank on this machine pay: one for each core, if memory suffices; 1 at least."""
+    return max(1, int(min(usable_cores(), available_memory() / _WORKER_BYTES) / ranks))
 
 
 def _worker_died() -> MarbenchError:

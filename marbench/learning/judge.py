@@ -7,11 +7,14 @@ from pathlib import Path
 
 import torch
 
+from marbench.errors import MethodError
 from marbench.learning.checkpoints import load_checkpoint, save_checkpoint
 from marbench.learning.curves import LearningCurves
 from marbench.learning.validation import Validation
 from marbench.machine.generators import seed_generators
+from marbench.method.images import InvalidImage
 from marbench.method.learned import LearnedMethod
+from marbench.method.weights import WeightsFile, assign_weights, read_weights
 from marbench.metrics.measure import measures_of
 from marbench.spec import Spec
 
@@ -63,8 +66,15 @@ class Judge:
 
     def scores(self) -> dict[str, float]:
         """Return the mean of every measure, and draw some of the images into ``validation.png``."""
-        seed_generators(0)  # what a method draws while it corrects is the same whenever it is scored
-        return self._validation.score(self._method.reduce, self._device, self._out / "validation.png")
+        return self._scores(self._out / "validation.png")
+
+    def scores_of(self, file: WeightsFile) -> dict[str, float]:
+        """Return the scores of other weights, which the networks then hold; none where these have become others."""
+        try:
+            assign_weights(self._method.networks(), read_weights(file), file.card.label)
+            return self._scores(None)
+        except (MethodError, InvalidImage):
+            return {}
 
     def keep(self, scores: Mapping[str, float], position: Mapping[str, float]) -> str:
         """Add scores to the curves, keep the weights where they are the best so far; return what to tell."""
@@ -105,6 +115,10 @@ class Judge:
             for each in self._measures
             if each.id in scores
         )
+
+    def _scores(self, picture: Path | None) -> dict[str, float]:
+        seed_generators(0)  # what a method draws while it corrects is the same whenever it is scored
+        return self._validation.score(self._method.reduce, self._device, picture)
 
     def _goodness(self, scores: Mapping[str, float]) -> float:
         """Return what is to become large: the mean of the measure that ranks, turned round where lower is better."""

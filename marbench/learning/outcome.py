@@ -69,9 +69,12 @@ def read_outcome(out: Path, recipe: Recipe) -> WeightsFile:
 
 
 def install_unless_worse(file: WeightsFile, judge: Judge) -> str:
-    """Install weights, unless those that they would replace are better on the same cases; return what to tell."""
+    """Install weights, unless those that they would replace are better on the same cases; return what to tell.
+
+    Where the method's code has changed since, those are scored anew: with the code of today they would run.
+    """
     out, before = file.path.parent, installed(file)
-    scores = before.card.validation.get("scores", {}) if before else {}
+    scores = _scores_now(before, file, judge) if before else {}
     if before and judge.is_worse(file.card.validation["scores"], scores):
         return (
             f"not installed: {before.path} is better, validation {judge.told(scores)}. To have these in its place, "
@@ -88,6 +91,13 @@ def hardware(device: torch.device, ranks: int) -> dict[str, Any]:
     """Return what a card says of the machine."""
     host = {key: value for key, value in describe_host().items() if key in ("cores", "packages", "threads")}
     return {"device": device.type, "name": device_name(device), "ranks": ranks, **host}
+
+
+def _scores_now(before: WeightsFile, file: WeightsFile, judge: Judge) -> Mapping[str, float]:
+    if before.card.recipe.get("method_hash") != file.card.recipe["method_hash"]:
+        return judge.scores_of(before)
+    scores: Mapping[str, float] = before.card.validation.get("scores", {})
+    return scores
 
 
 def _path(out: Path, recipe: Recipe) -> Path:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,19 @@ import torch
 from marbench.errors import MarbenchError, SpecError
 from marbench.learning.artefact import identity_of
 from marbench.learning.batches import PoolPlan
+from marbench.learning.cache import cache_folder
 from marbench.learning.cases import BLOCK, DEFAULT_MIX, World
+from marbench.learning.checkpoints import has_checkpoint, remove_checkpoints
 from marbench.learning.packing import bytes_per_case
 from marbench.learning.ranks import ranks_here
 from marbench.machine.files import write_atomically
+from marbench.machine.memory import available_memory
 from marbench.method.request import FittedMethod, MethodRequest
 from marbench.method.weights import NO_WEIGHTS
 from marbench.spec import Spec
 
 __all__ = [
     "PRECISIONS",
-    "STATISTICS_UNTIL",
     "Recipe",
     "faster_precision",
     "hold_to_recipe",
@@ -35,8 +38,10 @@ __all__ = [
 
 PRECISIONS = ("32-true", "bf16-mixed")
 _POOL_CASES = {"cpu": 4096, "cuda": 16384}
+# At most, and of what is left in memory and on the disk a third: the rest is for networks, workers and others.
 _POOL_BYTES = 6e9
 _CACHE_BYTES = 12e9
+_SHARE = 1 / 3
 # A CPU simulates several times faster than it trains, so no case need come twice; a GPU would wait.
 _RENEWED_SHARE = {"cpu": 1.0, "cuda": 1 / 16}
 _CASES = {"world_key", "validation_key"}
@@ -77,9 +82,9 @@ class Recipe:
     start : mapping, optional
         The weights that the networks begin from, see `marbench.learning.start.named_start`; None: random ones.
     method_hash : str
-        What the method is made of, see `FittedMethod.hash`, without weights; ``""`` where an older release began.
+        What the method is made of, see `FittedMethod.hash`, without weights.
     world_key, validation_key : str
-        What the cases are, see `World.key` and `validation_key`; ``""`` likewise. `train` fills them in.
+        What the cases are, see `World.key` and `validation_key`. `train` fills them in.
     """
 
     method: str
@@ -101,7 +106,7 @@ class Recipe:
     validation_cases: int = 40
     clip: float = 4.0
     learning_rate_factor: float = 1.0
-    statistics_until: float = 1.0
+    statistics_until: float = STATISTICS_UNTIL
     start: Mapping[str, Any] | None = None
     method_hash: str = ""
     world_key: str = ""
@@ -142,9 +147,10 @@ def pool_sizes(spec: Spec, device: str, cases: int | None = None, drawn: int | N
     Where the whole training draws fewer cases (``drawn``), no more are simulated for it.
     """
     size, kind = bytes_per_case(spec.geometry, spec.grid), "cuda" if device.startswith("cuda") else "cpu"
-    fitting = min(_POOL_CASES[kind], int(_POOL_BYTES / ranks_here() / size))  # each rank holds a pool of its own
+    memory = min(_POOL_BYTES, _SHARE * available_memory()) / ranks_here()  # each rank holds a pool of its own
+    fitting = min(_POOL_CASES[kind], int(memory / size))
     blocks = max(1, round(cases / BLOCK) if cases else min(fitting // BLOCK, math.ceil((drawn or fitting) / BLOCK)))
-    distinct = max(blocks, int(_CACHE_BYTES / size / BLOCK))
+    distinct = max(blocks, int(min(_CACHE_BYTES, _SHARE * _free_for_cases()) / size / BLOCK))
     return {
         "pool_blocks": blocks,
         "distinct_blocks": distinct,
@@ -152,21 +158,32 @@ def pool_sizes(spec: Spec, device: str, cases: int | None = None, drawn: int | N
     }
 
 
+def _free_for_cases() -> float:
+    """Return the bytes that are free where cases are kept, or hold cases now; ∞ if unknown.
+
+    Were these not counted, the second method that trains on a benchmark would see fewer cases than the first.
+    """
+    folder = cache_folder().absolute()
+    try:
+        held = sum(block.stat().st_size for block in folder.glob("training/*/*.safetensors"))
+        return held + shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
+    except (OSError, StopIteration):
+        return math.inf
+
+
 def stored_recipe(out: Path) -> dict[str, Any]:
     """Return the settings of the run in a folder; empty where there is none.
 
-    A setting that a later release added had its default before.
+    A command that failed before its first step leaves neither a checkpoint nor weights: what it wrote holds nobody.
     """
     path = out / "recipe.json"
-    if not path.is_file():
+    if not path.is_file() or not (has_checkpoint(out / "checkpoints") or (out / "weights.toml").exists()):
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise MarbenchError(f"{path} cannot be read: {error}. Choose another --out.") from None
-    if not content or not isinstance(content, dict):
-        return {}
-    return {each.name: each.default for each in fields(Recipe) if each.default is not MISSING} | content
+    return content if isinstance(content, dict) else {}
 
 
 def hold_to_recipe(out: Path, recipe: Recipe) -> None:
@@ -180,11 +197,10 @@ def hold_to_recipe(out: Path, recipe: Recipe) -> None:
     mine = json.loads(json.dumps(asdict(recipe)))
     stored = stored_recipe(out)
     if not stored:
+        if not has_checkpoint(out / "checkpoints"):
+            remove_checkpoints(out / "best")  # of weights that another command would have begun with
         write_atomically(out / "recipe.json", json.dumps(mine, indent=1, ensure_ascii=False).encode() + b"\n")
         return
-    for name in {"method_hash", *_CASES}:
-        if not stored[name]:  # an older release did not note it
-            del mine[name]
     changed = [name for name in mine if stored.get(name) != mine[name]]
     if changed:
         # Other settings mean other cases. Where only these are others, files or the code that simulates have changed.

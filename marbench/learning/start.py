@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ from marbench.method.request import MethodRequest
 from marbench.method.weights import WeightsFile, assign_weights, read_weights
 from marbench.spec import load_spec
 
-__all__ = ["begin_with", "named_start", "starting_weights"]
+__all__ = ["begin_with", "named_start", "start_and_name", "starting_weights"]
+
+
+class _Missing(MethodError):
+    """There are no such weights, or no more."""
 
 
 def starting_weights(text: str, request: MethodRequest) -> WeightsFile:
@@ -35,6 +40,38 @@ def starting_weights(text: str, request: MethodRequest) -> WeightsFile:
     if file.card.method != request.entry.name:
         raise MethodError(f"--start-from {text}: expected weights of {request.entry.name}, got {file.card.label}.")
     return file
+
+
+def start_and_name(
+    text: str, request: MethodRequest, before: Mapping[str, Any] | None
+) -> tuple[WeightsFile | None, Mapping[str, Any]]:
+    """Return the weights that ``--start-from`` names, and what the recipe says of them, see `named_start`.
+
+    Parameters
+    ----------
+    text : str
+    request : MethodRequest
+    before : mapping or None
+        What the recipe of the training that goes on says; None where one begins. Its checkpoints hold all it needs, so
+        weights that are gone, or of a benchmark are others now, are taken for these: None.
+
+    Raises
+    ------
+    MethodError, SpecError
+        See `starting_weights`.
+    """
+    try:
+        file = starting_weights(text, request)
+    except _Missing:
+        if before is None:
+            raise
+        return None, before
+    named = named_start(file)
+    # Of a benchmark the newest weights serve, and since a run began those may have become others, its own even.
+    is_file = text.endswith(".safetensors")
+    if before and not is_file and before["spec"] == named["spec"]:
+        return (file if before == named else None), before
+    return file, named
 
 
 def begin_with(method: LearnedMethod, file: WeightsFile, plugins: Path | None) -> None:
@@ -73,7 +110,8 @@ def _file(path: Path) -> WeightsFile:
     try:
         return WeightsFile.of(path)
     except OSError as error:
-        raise MethodError(f"--start-from {path}: its card {card.name} cannot be read: {said_by(error)}.") from None
+        kind = MethodError if path.exists() or card.exists() else _Missing
+        raise kind(f"--start-from {path}: its card {card.name} cannot be read: {said_by(error)}.") from None
     except ValidationError as error:
         raise MethodError(
             f"--start-from {path}: {card.name} is no card of weights: {error.errors()[0]['msg']}."
@@ -86,4 +124,4 @@ def _of_benchmark(name: str, request: MethodRequest) -> WeightsFile:
     for each in (request, replace(request, preset=None)):
         if (file := each.for_spec(spec).found.file) is not None:
             return file
-    raise MethodError(f"--start-from {name}: {request.label} has no weights for this benchmark.")
+    raise _Missing(f"--start-from {name}: {request.label} has no weights for this benchmark.")

@@ -59,8 +59,9 @@ class Trainer:
         seed_generators(recipe.seed)
         self.method = _learner(request, spec, fabric.device)
         self._modules = learning_modules(self.method)
-        if start is not None:
-            begin_with(self.method, start, request.entry.plugins)
+        state = load_checkpoint(out / "checkpoints", note)
+        if state is None and recipe.start is not None:
+            begin_with(self.method, _found(start, out), request.entry.plugins)
         for module in self._modules.values():
             take_from_the_first(module, fabric)  # whatever else than these generators a method drew from
             _use_channels_last(module)
@@ -69,10 +70,10 @@ class Trainer:
         self._curves = LearningCurves(out)
         self._judge = self._appointed() if self._leads else None
         # What a training begins from is scored as well: it may be the best.
-        self.step, self.seconds, self._validated = 0, 0.0, 0 if start is None else -1
+        self.step, self.seconds, self._validated = 0, 0.0, 0 if recipe.start is None else -1
         self._summed: dict[str, torch.Tensor] = {}
         self._counted: dict[str, int] = {}
-        self._resume()
+        self._resume(state)
 
     @property
     def progress(self) -> float:
@@ -194,19 +195,18 @@ class Trainer:
             "optimisation": self._optimisation.state(),
         }
 
-    def _resume(self) -> None:
-        state = load_checkpoint(self._out / "checkpoints", self.note)
+    def _resume(self, state: dict[str, Any] | None) -> None:
         if state is not None:
             for name, module in self._modules.items():
                 module.load_state_dict(state["modules"][name])
             self._optimisation.restore(state["optimisation"])
             self.step, self.seconds, self._validated = state["step"], state["seconds"], state["validated"]
-            self._statistics.kept = state.get("statistics_kept", False)
+            self._statistics.kept = state["statistics_kept"]
             self._summed = {name: value.to(self._fabric.device) for name, value in state["summed"].items()}
-            self._counted = state.get("counted") or dict.fromkeys(self._summed, self.step % _LOGGED_STEPS)
+            self._counted = state["counted"]
             self.note(f"going on after step {self.step} ({self.progress:.0%} of the budget)")
         if self._leads:
-            self._curves.rewind(self.step)
+            self._curves.rewind(-1 if state is None else self.step)
 
     def _position(self) -> dict[str, float]:
         return {"step": self.step, "samples": self.step * self.recipe.batch, "hours": round(self.seconds / 3600, 6)}
@@ -237,6 +237,15 @@ class Trainer:
 
     def _average(self, gradients: list[torch.Tensor]) -> None:
         average_gradients(gradients, self._fabric.world_size)
+
+
+def _found(start: WeightsFile | None, out: Path) -> WeightsFile:
+    if start is None:
+        raise MethodError(
+            f"{out}: no checkpoint can be read, and the weights that this training began from are gone. Bring these "
+            "back, or choose another --out."
+        )
+    return start
 
 
 def _learner(request: MethodRequest, spec: Spec, device: torch.device) -> LearnedMethod:

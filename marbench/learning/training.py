@@ -20,7 +20,7 @@ from marbench.machine.interrupts import Interrupts
 from marbench.machine.locks import locked_where_possible
 from marbench.method.request import MethodRequest
 from marbench.method.weights import WeightsFile
-from marbench.spec import Spec
+from marbench.spec import Spec, refuse_borrowed_name
 
 __all__ = ["train"]
 
@@ -51,7 +51,8 @@ def train(
     out : Path
         Takes the recipe, checkpoints, learning curves, pictures and, in the end, the weights.
     start : WeightsFile, optional
-        What the networks begin from, where the recipe says that they begin from weights; random ones if left out.
+        What the networks begin from, where the recipe says that they begin from weights. A training that goes on from a
+        checkpoint does without.
     device : str
         ``cpu`` or ``cuda``; several GPUs through ``torchrun``.
     workers : int
@@ -64,14 +65,17 @@ def train(
     Raises
     ------
     MethodError
-        The method does not learn, or its networks are not those of ``start``.
+        The method does not learn, its networks are not those of ``start``, or neither ``start`` nor a checkpoint is
+        there though the recipe begins from weights.
     SpecError
-        The folder holds another training, or the benchmark has no training slices.
+        The folder holds another training, or the benchmark has no training slices, or the name of a built-in one that
+        it is not.
     StoreError
         Another process trains in the folder, or it cannot be written.
     KeyboardInterrupt
         On SIGINT and SIGTERM, after a checkpoint.
     """
+    refuse_borrowed_name(spec)
     fabric = launch(device)
     # What was measured on this machine, the precision, may differ between ranks: all take that of the first one.
     recipe = fabric.broadcast(recipe)

@@ -12,6 +12,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from marbench.errors import MarbenchError, StoreError
@@ -23,6 +24,7 @@ __all__ = [
     "holds",
     "read_file",
     "safe_name",
+    "sha256_of",
     "user_path",
     "within",
     "writable_folder",
@@ -127,6 +129,19 @@ def read_file(path: Path, limit: int = 2**26) -> bytes:
             return file.read(about.st_size)  # not the limit, for which Python would make room
     finally:
         os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the digest of a file, which a process reads once as long as size and time stay; raises OSError."""
+    state = path.stat()
+    return _sha256_of(path, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _sha256_of(path: Path, _size: int, _changed: int) -> str:
+    # A published data set has ten gigabytes.
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def holds(path: Path, content: bytes) -> bool:

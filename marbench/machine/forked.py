@@ -143,6 +143,7 @@ def run(target: str, channel: int, parent: int) -> None:
     sys.stdin = Path(os.devnull).open()  # noqa: SIM115 (for the life of the process)
     sys.stdout = sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     faulthandler.enable()
+    sys.argv[:] = [""]  # a plugin that parses arguments is not meant by those of marbench
     code = 1
     try:
         module, _, function = target.partition(":")

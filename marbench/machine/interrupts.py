@@ -10,7 +10,7 @@ from types import FrameType
 
 from marbench.errors import MarbenchError
 
-__all__ = ["Interrupted", "Interrupts", "Overdue", "time_limit"]
+__all__ = ["Interrupted", "Interrupts", "Overdue", "signal_name", "time_limit"]
 
 
 # Windows has no SIGHUP.
@@ -26,6 +26,14 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
         self.exit_code = 128 + signal_number
+
+
+def signal_name(number: int) -> str:
+    """Return what a signal is called, e.g. ``SIGKILL``."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # those of real time
+        return f"signal {number}"
 
 
 class Overdue(BaseException):
@@ -74,7 +82,8 @@ class Interrupts:
         # Only the main thread may set handlers; in another one the application has its own.
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
-                if signal.getsignal(number) is signal.SIG_IGN:  # nohup, or a shell's background
+                # Ignored by nohup or a shell's background, or handled by a program around Python.
+                if signal.getsignal(number) in (signal.SIG_IGN, None):
                     continue
                 self._previous[number] = signal.signal(number, self._receive)
         return self

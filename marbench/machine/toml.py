@@ -1,12 +1,14 @@
-"""TOML that may come from anyone, held to a size before it is parsed."""
+"""TOML: parsed, held to a size as it may come from anyone, and written."""
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["parse_toml"]
+__all__ = ["dotted", "parse_toml", "toml_value"]
 
 # `tomllib` keeps each table of a dotted key, and each beginning of it: of "a.a.a.…", 80 kB long, gigabytes.
 _PARTS, _CHARACTERS = 10, 2**20
@@ -35,3 +37,27 @@ def parse_toml(text: str) -> dict[str, Any]:
     if _LONG_KEY.search(bare):
         raise ValueError(f"a key has more than {_PARTS} parts")
     return tomllib.loads(text)
+
+
+def toml_value(value: Any) -> str:
+    """Return a value as TOML has it: text as in JSON, but no DEL; inf and nan.
+
+    >>> toml_value({"a": [1, 0.5, float("inf")], "b": "c"})
+    '{ a = [1, 0.5, inf], b = "c" }'
+    """
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def dotted(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted key and value of what a table and the tables in it hold."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from dotted(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value

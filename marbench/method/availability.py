@@ -27,7 +27,7 @@ def why_unavailable(request: MethodRequest, spec: Spec) -> str:
         return f"{request.label}: the file {request.entry.module.name} is missing."
     fitted = request.for_spec(spec)
     if is_untrained(fitted):
-        return no_weights(request.label, spec.name, fitted.request.to_train().preset, fitted.found)
+        return no_weights(request.label, spec, fitted.request.to_train().preset, fitted.found)
     return ""
 
 

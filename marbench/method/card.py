@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from marbench.errors import MethodError, nearest
 from marbench.machine.text import said_by
 from marbench.machine.toml import parse_toml
+from marbench.spec_table import NAME_PATTERN, said_of
 
 __all__ = [
     "DeclaredWeights",
@@ -57,7 +58,7 @@ class Parameter(_Section):
     default: ParameterValue
     """Its type is the type of the parameter."""
     choices: tuple[ParameterValue, ...] = ()
-    """The values that it may have; empty for any of its type."""
+    """The values that it may have, of its type; empty for any."""
     minimum: int | float | None = None
     """The least that a number may be."""
     maximum: int | float | None = None
@@ -67,6 +68,10 @@ class Parameter(_Section):
 
     @model_validator(mode="after")
     def _default_is_a_choice(self) -> Parameter:
+        for choice in self.choices:
+            if not self._is_of_its_type(choice):
+                advice = f": write {float(self.default)}" if type(choice) is float and type(self.default) is int else ""
+                raise ValueError(f"choice {choice!r} is not of the type of the default {self.default!r}{advice}")
         if self.choices and self.default not in self.choices:
             raise ValueError(f"default {self.default!r} is none of the choices {list(self.choices)}")
         if (self.minimum, self.maximum) != (None, None):
@@ -95,14 +100,17 @@ class Parameter(_Section):
 
     def check(self, value: ParameterValue) -> None:
         """Raise ValueError for a value that the parameter cannot have."""
-        # A whole number serves as a float, and true as nothing but a switch.
-        kinds = (int, float) if isinstance(self.default, float) else type(self.default)
-        if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(self.default, bool):
+        if not self._is_of_its_type(value):
             raise ValueError(f"{value!r} is not allowed; expected a value like {self.default!r}")
         if self.choices and value not in self.choices:
             raise ValueError(f"{value!r} is not allowed; {nearest(str(value), map(str, self.choices))}")
         if isinstance(value, int | float):
             self._check_bounds(value)
+
+    def _is_of_its_type(self, value: ParameterValue) -> bool:
+        # A whole number serves as a float, and true as nothing but a switch.
+        kinds = (int, float) if isinstance(self.default, float) else type(self.default)
+        return isinstance(value, kinds) and isinstance(value, bool) == isinstance(self.default, bool)
 
     @property
     def allowed(self) -> str:
@@ -127,7 +135,7 @@ class Parameter(_Section):
 class MethodCard(_Section):
     """``method.toml``: what a method is."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     """What one types: lower case, at most 64 characters. Not ``all``, which asks for every method."""
     title: str
     """What readers call it."""
@@ -229,7 +237,7 @@ def read_card(
         told = parse_toml(path.read_text(encoding="utf-8-sig")) if path else {}
         return MethodCard.model_validate({**(below or {}), **told, **(over or {})})
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {said_of(fault)}" for fault in error.errors())
         raise MethodError(f"{path or 'its card'}: {faults}. Keys: {', '.join(MethodCard.model_fields)}") from None
     except (ValueError, RecursionError) as error:  # no UTF-8, numbers of 5,000 digits
         raise MethodError(f"{path} is not valid TOML: {error}") from None
@@ -242,9 +250,7 @@ def check_name(name: str) -> None:
     try:
         MethodCard(name=name, title=name, summary=name, domain="image")
     except ValidationError as error:
-        said = error.errors()[0]["msg"].removeprefix("Value error, ")
-        if error.errors()[0]["type"] == "string_pattern_mismatch":
-            said = "a method is called by lower-case letters, digits, _ and -, and begins with a letter or digit"
+        said = said_of(error.errors()[0])
         raise MethodError(f"{name!r} cannot be the name of a method: {said}. What readers see is its title") from None
 
 

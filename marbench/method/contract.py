@@ -64,7 +64,7 @@ class Context:
             The file is damaged or is not the one that its card describes.
         """
         if self.found.file is None:
-            raise MethodUnavailable(no_weights(self.label, self.spec.name, self.preset, self.found))
+            raise MethodUnavailable(no_weights(self.label, self.spec, self.preset, self.found))
         return read_weights(self.found.file, self.found.plugins)
 
     @property
@@ -109,7 +109,10 @@ class Method:
         self.context = context
 
     def reduce(self, scan: Scan) -> torch.Tensor:
-        """Return corrected images in HU, ``(batch, rows, columns)``, on the device of the scan. This is timed."""
+        """Return corrected images in HU, ``(batch, rows, columns)``, on the device of the scan. This is timed.
+
+        It is called under `torch.no_grad`: a method that optimises does so within ``with torch.enable_grad():``.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define reduce(self, scan)")
 
 

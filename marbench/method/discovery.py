@@ -8,11 +8,13 @@ packages under their own name, so that their relative imports work; `sys.path` i
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -36,7 +38,9 @@ __all__ = [
     "MethodEntry",
     "discover",
     "entry_of_file",
+    "how_to_name",
     "import_method",
+    "is_file",
     "is_plugin",
     "methods",
     "plugin_folders",
@@ -171,7 +175,7 @@ def entry_of_file(file: str, attribute: str) -> MethodEntry:
         There is no such file.
     """
     path = _expanded(file)
-    if not _is_file(path):
+    if not is_file(path):
         raise MethodError(f"The file {file} does not exist (asked for as '{file}:{attribute}').")
     alias = f"{clean_line(path.name)}:{attribute}"  # of any bytes, but rows and pages are UTF-8
     return MethodEntry(_plain_card(alias, f"From {path.name}."), path.absolute(), "file", attribute, alias=alias)
@@ -192,12 +196,26 @@ def import_method(entry: MethodEntry) -> Callable[..., Method]:
 
 def is_plugin(folder: Path) -> bool:
     """Tell whether a folder holds a card; one that cannot be looked into is no plugin."""
-    return _is_file(folder / "method.toml")
+    return is_file(folder / "method.toml")
 
 
-def _is_file(path: Path) -> bool:
+def how_to_name(text: str) -> str:
+    """Return how to ask for the plugin or file that lies where a user gave a path for a method; empty of no path."""
     try:
-        return path.is_file()
+        path = Path(text).expanduser()
+    except RuntimeError:  # ~nobody
+        return ""
+    if is_plugin(path):
+        return f"A plugin lies there: give --plugins {shlex.quote(text)}, and the name of its method.toml as the method"
+    if path.suffix == ".py" and is_file(path):
+        return f"Name the class or function in that file: {shlex.quote(f'{text}:NAME')}"
+    return ""
+
+
+def is_file(path: str | Path) -> bool:
+    """Tell whether there is a file; one that cannot be asked for is none."""
+    try:
+        return Path(path).is_file()
     except (OSError, ValueError):  # in a folder of somebody else's (before Python 3.14), over-long, or with a NUL
         return False
 
@@ -253,7 +271,7 @@ def _describe_entry_point(point: importlib.metadata.EntryPoint) -> MethodEntry:
     except (ImportError, ValueError, AttributeError, AssertionError, OSError) as error:  # `module` of what names none
         raise MethodError(f"{said}: the module {point.value!r} cannot be found ({error}).") from None
     toml = module.parent / "method.toml"
-    card = read_card(toml) if _is_file(toml) else _plain_card(point.name, f"From the package {point.module}.")
+    card = read_card(toml) if is_file(toml) else _plain_card(point.name, f"From the package {point.module}.")
     return MethodEntry(card, module, "package", point.attr or None, package, point.module)
 
 
@@ -289,7 +307,7 @@ def _import(entry: MethodEntry) -> ModuleType:
     """
     if entry.import_name is not None:
         return importlib.import_module(entry.import_name)
-    package = package_of(re.sub(r"\W", "_", entry.name), entry.module, entry.folder)
+    package = package_of(_identifier(entry.name), entry.module, entry.folder)
     version = entry.module, fingerprint(entry.module, entry.folder, {})
     if _imported.pop(package, None) != version:
         for name in [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]:
@@ -298,6 +316,12 @@ def _import(entry: MethodEntry) -> ModuleType:
     module = importlib.import_module(package if entry.folder is None else f"{package}.{entry.module.stem}")
     _imported[package] = version
     return module
+
+
+def _identifier(name: str) -> str:
+    """Return a name as Python takes it; names that would become one, as ``a-b`` and ``a_b``, stay apart."""
+    plain = re.sub(r"\W", "_", name)
+    return plain if plain == name else f"{plain}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def _find(module: ModuleType, entry: MethodEntry) -> Callable[..., Method]:

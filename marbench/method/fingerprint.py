@@ -2,8 +2,9 @@
 
 Counted are the content of every file of the plugin (code without comments and docstrings), the modules of
 `marbench.toolbox` and the local packages that it imports, in turn with what these import, and the name and version of
-the other packages that it imports, weights and parameters. Prose and caches do not count, nor does anything of marbench
-that it does not import. What marbench itself stands on (torch, numpy and their like) is described by a run's hosts.
+the other packages that it imports, weights, parameters and the files that these name. Prose and caches do not count,
+nor does anything of marbench that it does not import. What marbench itself stands on (torch, numpy and their like) is
+described by a run's hosts.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ import sys
 import sysconfig
 import tokenize
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from marbench.machine.files import sha256_of
 from marbench.method.card import ParameterValue
 
-__all__ = ["code_digest", "code_without_prose", "fingerprint", "own_files"]
+__all__ = ["code_digest", "code_without_prose", "fingerprint", "is_uncounted", "local_packages", "own_files"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _TOOLBOX = "marbench.toolbox"
@@ -50,6 +52,7 @@ def fingerprint(
     requires: Sequence[str] = (),
     weights_sha256: str = "",
     weights: Sequence[Path] = (),
+    files: Mapping[str, Path] | None = None,
 ) -> str:
     """Return the SHA-256 of a method, 16 hex digits.
 
@@ -68,19 +71,24 @@ def fingerprint(
     weights : sequence of Path
         Those that are used and those that the card declares: they and their cards do not count as files. All other
         weights in the folder do, for they are used, if at all, without being asked for.
+    files : mapping, optional
+        Those that parameters name, wherever they lie.
     """
     digest = hashlib.sha256(repr(sorted(parameters.items())).encode())
     digest.update(repr((requires, weights_sha256)).encode())
     # Whoever names a folder of weights may write it in another way than that of the plugin.
     apart = {os.path.realpath(path) for file in weights for path in (file, file.with_suffix(".json"))}
-    files = [(module.name, module)] if folder is None else own_files(folder)
-    own = [(name, path) for name, path in files if os.path.realpath(path) not in apart]
+    there = [(module.name, module)] if folder is None else own_files(folder)
+    own = [(name, path) for name, path in there if os.path.realpath(path) not in apart]
     for name, path in own:
         digest.update(f"\0{name}\0".encode("utf-8", "surrogateescape"))
         digest.update(_content(path))
     for name, content in _imported([path for _, path in own if path.suffix == ".py"], folder):
         digest.update(f"\0{name}\0".encode())
         digest.update(content)
+    for name, path in sorted((files or {}).items()):
+        digest.update(f"\0{name}\0".encode())
+        digest.update(_whole(path))
     return digest.hexdigest()[:16]
 
 
@@ -93,6 +101,31 @@ def code_digest(module: Path, folder: Path | None) -> str:
             digest.update(f"\0{name}\0".encode("utf-8", "surrogateescape"))
             digest.update(_content(path))
     return digest.hexdigest()
+
+
+def local_packages(module: Path, folder: Path | None) -> set[str]:
+    """Return the packages on the path, not installed, that count with a method because its code imports them."""
+    own = [module] if folder is None else [path for _, path in own_files(folder) if path.suffix == ".py"]
+    return {name for name, _ in _imported(own, folder) if not name.startswith("marbench.") and _local_files(name)}
+
+
+def is_uncounted(name: str, path: Path, home: Path, local: Container[str]) -> bool:
+    """Tell whether a module that a method has loaded may change without that the method counts as another.
+
+    Parameters
+    ----------
+    name, path : str and Path
+        The module, and its file.
+    home : Path
+        The plugin's folder, or its single file.
+    local : container of str
+        As `local_packages` returned before the method was loaded: it may have put folders on the path since.
+    """
+    top = name.partition(".")[0]
+    if top in local or top in _distributions():
+        return False
+    counted = {home, home.resolve(), _PACKAGE, *_installed_folders()}
+    return counted.isdisjoint(place for each in (path, path.resolve()) for place in (each, *each.parents))
 
 
 def code_without_prose(source: str) -> str:
@@ -181,16 +214,19 @@ def _uncounted(path: Path) -> bool:
 def _content(path: Path) -> bytes:
     """Return what counts of a file: all of it, of code what runs."""
     if path.suffix != ".py":
-        try:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").digest()
-        except OSError as error:  # the plugin will not read it either; what it is counts as long as it is so
-            return f"unreadable: {error.errno}".encode()
+        return _whole(path)
     raw = path.read_bytes()
     try:
         return code_without_prose(raw.decode()).encode()
     except UnicodeDecodeError:
         return raw
+
+
+def _whole(path: Path) -> bytes:
+    try:
+        return bytes.fromhex(sha256_of(path))
+    except OSError as error:  # the plugin will not read it either; what it is counts as long as it is so
+        return f"unreadable: {error.errno}".encode()
 
 
 def _imported(sources: Iterable[Path], home: Path | None) -> Iterator[tuple[str, bytes]]:
@@ -231,8 +267,8 @@ def _describe(name: str, home: Path | None) -> tuple[bytes | None, list[Path]]:
 
 
 def _own_module(name: str) -> Path | None:
-    """Return the file of a toolbox module, or of one that only passes its names on; other parts have a version."""
-    if name != "marbench.classical" and not name.startswith(_TOOLBOX):
+    """Return the file of a toolbox module; other parts have a version."""
+    if not name.startswith(_TOOLBOX):
         return None
     path = _PACKAGE.joinpath(*name.split(".")[1:])
     return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)

@@ -40,7 +40,7 @@ def check_image(result: Any, shape: tuple[int, ...]) -> Image:
     if tuple(result.shape) != shape:
         raise InvalidImage(f"{expected}; got shape {tuple(result.shape)}")
     # float64 beyond float32 becomes infinite here, and is found below.
-    image: Image = result.detach().to("cpu", torch.float32).numpy()
+    image: Image = result.detach().to("cpu", torch.float32).resolve_neg().numpy()
     broken = image.size - int(np.count_nonzero(np.isfinite(image)))
     if broken:
         raise InvalidImage(f"{expected}; {broken} of {image.size} values are NaN, infinite or beyond float32")

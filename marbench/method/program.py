@@ -16,6 +16,7 @@ from marbench.cases.export_formats import FORMATS
 from marbench.cases.export_readme import readme
 from marbench.cases.image_files import SUFFIXES, read_image, suffix_of
 from marbench.errors import MethodError, nearest
+from marbench.machine.interrupts import signal_name
 from marbench.machine.text import said_by
 from marbench.method.contract import Method
 
@@ -58,13 +59,16 @@ class ProgramMethod(Method):
         Raises
         ------
         MethodError
-            The program is not there, fails, or leaves no image of a scan.
+            The program is not there, fails, or leaves no image of a scan, or several.
+        MemoryError
+            It was killed, by the system or somebody else.
         DataError
             An image cannot be read, or has another shape.
         """
         if self.form not in FORMATS:
             raise MethodError(f"{type(self).__name__}.form: {self.form!r} is no format; {nearest(self.form, FORMATS)}")
-        with tempfile.TemporaryDirectory(prefix="marbench-") as place:
+        # What the program leaves running may still write there while it is taken away.
+        with tempfile.TemporaryDirectory(prefix="marbench-", ignore_cleanup_errors=True) as place:
             scans, images = Path(place, "scans"), Path(place, "images")
             scans.mkdir()
             images.mkdir()
@@ -73,7 +77,7 @@ class ProgramMethod(Method):
             words = self.command(scans, images)
             if isinstance(words, str | Path):
                 raise MethodError(f"command returns a list, the program and then each argument. Got {str(words)!r}")
-            _run([str(word) for word in words], images)
+            _run([str(word) for word in words], images, Path(place))
             found = [read_image(_image_of(name, images), self.context.grid.shape) for name in names]
         return torch.from_numpy(np.stack(found)).to(scan.image.device)
 
@@ -90,22 +94,38 @@ class ProgramMethod(Method):
                 (folder / f"{name}{suffix}").write_bytes(content)
 
 
-def _run(command: Sequence[str], folder: Path) -> None:
-    """Run a program; what it says is told where it fails."""
+def _run(command: Sequence[str], folder: Path, place: Path) -> None:
+    """Run a program; what it says, into files in ``place``, is told where it fails."""
+    files = place / "stderr", place / "stdout"
     try:
-        ended = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        # Not by pipes: what the program leaves running in the background would hold them open.
+        with files[0].open("wb") as stderr, files[1].open("wb") as stdout:
+            code = subprocess.run(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, check=False
+            ).returncode
     except OSError as error:
         raise MethodError(f"the program {command[0]} cannot be run: {said_by(error)}") from None
-    if ended.returncode:
-        said = (ended.stderr or ended.stdout).decode(errors="replace").strip()[-_SAID:] or "it said nothing"
-        raise MethodError(f"the program {command[0]} left with exit code {ended.returncode}: {said}")
+    if code:
+        said = next(filter(None, map(_end_of, files)), "it said nothing")
+        how = f"was ended by {signal_name(-code)}" if code < 0 else f"left with exit code {code}"
+        if how.endswith("SIGKILL"):
+            raise MemoryError(f"the program {command[0]} {how}, as the system does where memory runs out: {said}")
+        raise MethodError(f"the program {command[0]} {how}: {said}")
+
+
+def _end_of(file: Path) -> str:
+    with file.open("rb") as content:
+        content.seek(max(0, file.stat().st_size - 4 * _SAID))  # of UTF-8 at least so many characters
+        return content.read().decode(errors="replace").strip()[-_SAID:]
 
 
 def _image_of(name: str, folder: Path) -> Path:
     there = sorted(path.name for path in folder.iterdir())
-    for file in there:
-        if suffix_of(file) and file[: -len(suffix_of(file))] == name:
-            return folder / file
+    found = [file for file in there if suffix_of(file) and file[: -len(suffix_of(file))] == name]
+    if len(found) > 1:
+        raise MethodError(f"the program left {', '.join(found)}: leave one image a scan.")
+    if found:
+        return folder / found[0]
     raise MethodError(
         f"the program left no image {name} with {', '.join(SUFFIXES)}. It left {', '.join(there[:4]) or 'nothing'}."
     )

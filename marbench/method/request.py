@@ -18,7 +18,15 @@ from packaging.version import Version
 from marbench.errors import MethodError, MethodUnavailable, nearest
 from marbench.machine.text import clean
 from marbench.method.card import ParameterValue
-from marbench.method.discovery import Discovery, MethodEntry, discover, entry_of_file, import_method
+from marbench.method.discovery import (
+    Discovery,
+    MethodEntry,
+    discover,
+    entry_of_file,
+    how_to_name,
+    import_method,
+    is_file,
+)
 from marbench.method.fingerprint import fingerprint
 from marbench.spec import Spec, load_spec
 
@@ -81,6 +89,15 @@ class MethodRequest:
         """Return every parameter: defaults, then the preset, then what the user asked for."""
         return {**self._preset_values(), **self.parameters}
 
+    def files(self) -> dict[str, Path]:
+        """Return the files that parameters name, as the method meets them: a relative path is one from here.
+
+        Of a folder the name alone counts. A parameter with choices names none.
+        """
+        parameters = self.entry.card.parameters
+        texts = {name: value for name, value in self.values().items() if isinstance(value, str) and value}
+        return {name: Path(text) for name, text in texts.items() if not parameters[name].choices and is_file(text)}
+
     def _preset_values(self) -> dict[str, ParameterValue]:
         preset = self.entry.card.presets.get(self.preset, {}) if self.preset else {}
         return {**self.entry.card.defaults(), **preset}
@@ -129,15 +146,25 @@ class FittedMethod:
             return ""
         weights = file.card.sha256 if file is not None else ""
         apart = [entry.home / each.file for each in entry.card.weights] + ([file.path] if file is not None else [])
-        return fingerprint(entry.module, entry.folder, self.request.values(), entry.card.requires, weights, apart)
+        values, files = self.request.values(), self.request.files()
+        return fingerprint(entry.module, entry.folder, values, entry.card.requires, weights, apart, files)
+
+    def hash_now(self) -> str:
+        """Return the hash of the files as they are now and here; empty where they are gone."""
+        try:
+            return FittedMethod(self.request, self.found).hash
+        except OSError:
+            return ""
 
 
 @dataclass(frozen=True)
 class LoadedMethod:
-    """A method that is ready to run: call it with a `Scan`, or its ``reduce``."""
+    """A method that is ready to run on a benchmark's scans and a device: call it with a `Scan`, or its ``reduce``."""
 
     fitted: FittedMethod
     method: Method
+    spec: Spec
+    device: torch.device
 
     @property
     def label(self) -> str:
@@ -148,12 +175,12 @@ class LoadedMethod:
         """Return corrected images in HU, ``(batch, rows, columns)``."""
         import torch
 
-        from marbench.machine.defaults import standard_tensors
+        from marbench.machine.defaults import standard_process
         from marbench.method.learned import LearnedMethod
 
         if isinstance(self.method, LearnedMethod) and torch.float64 in (scan.sinogram.dtype, scan.image.dtype):
             scan = replace(scan, sinogram=scan.sinogram.float(), image=scan.image.float())  # the type of the weights
-        with standard_tensors(), torch.no_grad():
+        with standard_process(), torch.no_grad():
             return self.method.reduce(scan)
 
     __call__ = reduce
@@ -230,24 +257,25 @@ def load_method(
     MethodUnavailable
         The plugin cannot be imported or prepared here; the message says why.
     """
-    from marbench.machine.defaults import standard_tensors
+    from marbench.machine.defaults import standard_process
+    from marbench.machine.devices import device_of
 
     request = (
         only_one(parse_methods(name, plugins, preset), "One method is loaded at a time")
         if isinstance(name, str)
         else name
     )
-    resolved = load_spec(spec)
+    resolved, where = load_spec(spec), device_of(device)
     fitted = request.for_spec(resolved) if isinstance(request, MethodRequest) else request
-    with standard_tensors():
+    with standard_process():
         method = instantiate(fitted.request)
         try:
-            method.load(context_for(fitted.request, resolved, device, fitted.found))
+            method.load(context_for(fitted.request, resolved, where, fitted.found))
         except MethodError:
             raise
         except Exception as error:  # a plugin may raise anything; its user needs to know which one it was
             raise MethodUnavailable(f"{fitted.label} cannot be loaded: {type(error).__name__}: {error}") from error
-    return LoadedMethod(fitted, method)
+    return LoadedMethod(fitted, method, resolved, where)
 
 
 def only_one(requests: Sequence[MethodRequest], rule: str) -> MethodRequest:
@@ -265,20 +293,31 @@ def instantiate(request: MethodRequest) -> Method:
     MethodUnavailable
         A package that it needs is missing, or it cannot be imported.
     """
+    from marbench.machine.defaults import standard_process
     from marbench.method.contract import Method
 
     for requirement in request.entry.card.requires:
         if not is_installed(requirement):
             raise MethodUnavailable(needs_package(request.label, requirement))
     try:
-        method = import_method(request.entry)(**request.values())
+        with standard_process():
+            method = import_method(request.entry)(**request.values())
     except MethodError:
         raise
     except Exception as error:  # as above
-        raise MethodUnavailable(f"{request.label} cannot be imported: {type(error).__name__}: {error}") from error
+        said = f"{type(error).__name__}: {error}{_advice(error, request.entry)}"
+        raise MethodUnavailable(f"{request.label} cannot be imported: {said}") from error
     if not isinstance(method, Method):
         raise MethodUnavailable(f"{request.label} cannot be loaded: its class made a {type(method).__name__}")
     return method
+
+
+def _advice(error: Exception, entry: MethodEntry) -> str:
+    """Return how to import what a plugin has not found though it lies in its folder."""
+    top = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if not top or entry.folder is None or not (is_file(entry.folder / f"{top}.py") or (entry.folder / top).is_dir()):
+        return ""
+    return f"; it lies in the plugin's folder: import it as .{top}"
 
 
 def needs_package(label: str, requirement: str) -> str:
@@ -341,7 +380,8 @@ def _parse(text: str, found: Discovery, preset: str | None) -> MethodRequest:
     entry = found.named(name)
     if entry is None:
         # The one that is meant may be among those that could not be read.
-        raise MethodError("\n".join([f"There is no method {name!r}; {nearest(name, found.entries)}", *found.problems]))
+        hint = how_to_name(name) or nearest(name, found.entries)
+        raise MethodError("\n".join([f"There is no method {name!r}; {hint}", *found.problems]))
     return _request(entry, parameters, preset)
 
 
@@ -350,8 +390,13 @@ def _request(entry: MethodEntry, parameters: str, preset: str | None) -> MethodR
     values: dict[str, ParameterValue] = {}
     for part in filter(None, (part.strip() for part in parameters.split(","))):
         name, separator, text = (piece.strip() for piece in part.partition("="))
-        if not separator or name not in card.parameters:
+        if name not in card.parameters:
             raise MethodError(f"{entry.name} has no parameter {name!r}; {nearest(name, card.parameters)}")
+        if not separator:
+            allowed = card.parameters[name].allowed
+            raise MethodError(f"{entry.name}[{name}]: expected {entry.name}[{name}=VALUE]{allowed}")
+        if name in values:
+            raise MethodError(f"{entry.name}[{name}] is given twice. Give it once.")
         if re.fullmatch(rf"[^/\\]*~[0-9a-f]{{{_DIGITS}}}", text):
             raise MethodError(f"{entry.name}[{name}]: {text} is how tables name a path. Give the path itself.")
         try:

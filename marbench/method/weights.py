@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 
 from marbench.errors import MethodError
 from marbench.machine.text import said_by
 from marbench.method.card import DeclaredWeights, ParameterValue, Sha256
 from marbench.resources import resource_folder
-from marbench.spec import Spec, builtin_specs
+from marbench.spec import Spec, is_builtin
 from marbench.spec_sections import Section
 
 if TYPE_CHECKING:
@@ -90,15 +90,6 @@ class WeightsCard(BaseModel):
     recipe: dict[str, Any] = {}
     validation: dict[str, Any] = {}
     finished: str = ""
-
-    @field_validator("validation")
-    @classmethod
-    def _an_older_card_has_null_for_nan(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return {name: _numbers(told) if isinstance(told, dict) else told for name, told in value.items()}
-
-
-def _numbers(scores: dict[str, Any]) -> dict[str, Any]:
-    return {measure: math.nan if score is None else score for measure, score in scores.items()}
 
 
 @dataclass(frozen=True)
@@ -278,13 +269,13 @@ def read_weights(file: WeightsFile, plugins: Path | None = None) -> dict[str, to
         content = file.path.read_bytes()
     except OSError as error:
         raise MethodError(f"The weights {file.path} cannot be read: {said_by(error)}.") from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.card.sha256:
+    found, card = hashlib.sha256(content).hexdigest(), file.card
+    if found != card.sha256:
         advice = f", and let {WEIGHTS_VARIABLE} name the folder of the new ones: they come before the plugin's then"
         raise MethodError(
-            f"The weights {file.path} are damaged or foreign: expected SHA-256 {file.card.sha256[:16]}…, found "
+            f"The weights {file.path} are damaged or foreign: expected SHA-256 {card.sha256[:16]}…, found "
             f"{found[:16]}… ({len(content)} bytes). Fetch them again, or train them again with "
-            f"`{training_command(file.card.label, file.card.spec, file.card.preset, plugins)}`"
+            f"`{training_command(card.label, card.spec, card.spec_hash, card.preset, plugins)}`"
             f"{advice if file.is_declared else ''}."
         )
     try:
@@ -306,16 +297,23 @@ def assign_weights(networks: Mapping[str, nn.Module], state: Mapping[str, torch.
     Raises
     ------
     MethodError
-        A tensor is missing, left over, or of another shape.
+        A tensor is missing, left over, of another shape, or of another kind: floating, complex or neither.
     """
     states = {name: network.state_dict() for name, network in networks.items()}
     expected = {f"{name}.{key}": value for name, values in states.items() for key, value in values.items()}
     faults = [f"{key} is missing" for key in expected if key not in state]
     faults += [f"{key} is unknown" for key in state if key not in expected]
+    present = [(key, state[key], value) for key, value in expected.items() if key in state]
     faults += [
-        f"{key} is {tuple(state[key].shape)} instead of {tuple(value.shape)}"
-        for key, value in expected.items()
-        if key in state and state[key].shape != value.shape
+        f"{key} is {tuple(found.shape)} instead of {tuple(value.shape)}"
+        for key, found, value in present
+        if found.shape != value.shape
+    ]
+    # load_state_dict would turn a mask, whole numbers without their scale or the real part into weights.
+    faults += [
+        f"{key} has {found.dtype} instead of {value.dtype}"
+        for key, found, value in present
+        if (found.is_floating_point(), found.is_complex()) != (value.is_floating_point(), value.is_complex())
     ]
     if faults:
         shown = "; ".join(faults[:3]) + (f"; and {len(faults) - 3} more" if len(faults) > 3 else "")
@@ -324,21 +322,21 @@ def assign_weights(networks: Mapping[str, nn.Module], state: Mapping[str, torch.
         network.load_state_dict({key: state[f"{name}.{key}"] for key in states[name]})
 
 
-def no_weights(label: str, spec: str, preset: str | None, found: WeightsSearch) -> str:
+def no_weights(label: str, spec: Spec, preset: str | None, found: WeightsSearch) -> str:
     """Return what to say where a search found no weights."""
     problems = "".join(f" ({problem})" for problem in found.problems)
-    command = training_command(label, spec, preset, found.plugins)
+    command = training_command(label, spec.name, spec.hash, preset, found.plugins)
     return f"{label} has no weights for this benchmark: train it with `{command}`.{problems}"
 
 
-def training_command(label: str, spec: str, preset: str | None, plugins: Path | None = None) -> str:
+def training_command(label: str, spec: str, spec_hash: str, preset: str | None, plugins: Path | None = None) -> str:
     """Return a command line that trains a method. Of a benchmark of the user's own the file is not known: FILE."""
     words = ["marbench", "train", label]
     if plugins is not None:
         with contextlib.suppress(OSError, ValueError):  # as a user would write it
             plugins = plugins.relative_to(Path.cwd())
         words += ["--plugins", str(plugins)]
-    words += ["--spec", spec if spec in builtin_specs() else "FILE"]
+    words += ["--spec", spec if is_builtin(spec, spec_hash) else "FILE"]
     return shlex.join([*words, *(["--preset", preset] if preset else []), "--hours", "2"])
 
 

@@ -34,6 +34,7 @@ from marbench.metrics.clinical import (
 from marbench.metrics.fidelity import Mask, Reference, ScoredImage
 from marbench.metrics.places import AbsentRegion
 from marbench.metrics.proton import stopping_power
+from marbench.metrics.published import gaussian_ssim
 from marbench.metrics.regions import regions_of
 
 __all__ = ["AAPM"]
@@ -63,13 +64,9 @@ def sharpness(image: ScoredImage) -> float:
 
 def ssim(image: ScoredImage) -> float:
     """Return the structural similarity over a data range of 5000 HU, where `ct_number` looks; metal is 100 HU."""
-    from skimage import metrics  # which commands that score otherwise do not wait for
-
     body, metal = image.reference.derived(_body_and_metal)
     one, truth = (np.where(metal, METAL_FILL_HU, hu) for hu in image.compared(with_truth))
-    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "full": True}
-    _, similarity = metrics.structural_similarity(one, truth, data_range=SSIM_RANGE_HU, **options)  # type: ignore[no-untyped-call]
-    return float(similarity[body].mean())
+    return float(gaussian_ssim(one, truth, SSIM_RANGE_HU)[1][body].mean())
 
 
 def metal_volume(image: ScoredImage) -> float:

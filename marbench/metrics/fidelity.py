@@ -28,6 +28,7 @@ __all__ = [
     "Reference",
     "ScoredImage",
     "body_mask",
+    "hu_image",
     "pixel_mask",
     "psnr",
     "rmse",
@@ -147,8 +148,8 @@ class Reference:
         self.window = window
         self.pixel_mm = pixel_mm
         self.measured = measured
-        self.raw = None if raw is None else _numbers(raw, "uncorrected image", mask.shape)
-        self.truth = None if truth is None else _numbers(truth, "truth", mask.shape)
+        self.raw = None if raw is None else hu_image(raw, "uncorrected image", mask.shape)
+        self.truth = None if truth is None else hu_image(truth, "truth", mask.shape)
         if self.truth is not None:
             # SSIM's windows reach beyond the valid pixels, so all of the truth has to be there.
             _refuse_non_finite(self.truth, "truth")
@@ -198,7 +199,7 @@ class ScoredImage:
     """
 
     def __init__(self, image: ArrayLike, reference: Reference) -> None:
-        self.image = _numbers(image, "image", reference.valid.shape)
+        self.image = hu_image(image, "image", reference.valid.shape)
         self.reference = reference
         _refuse_non_finite(self.image[reference.valid], "image")
         self._psnr: dict[Range, float] = {}
@@ -316,7 +317,8 @@ def _smooth(image: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(scipy.ndimage.correlate1d(scipy.ndimage.correlate1d(image, _WINDOW, axis=0), _WINDOW, axis=1))
 
 
-def _numbers(values: ArrayLike, what: str, shape: tuple[int, ...]) -> Image:
+def hu_image(values: ArrayLike, what: str, shape: tuple[int, ...]) -> Image:
+    """Return an image in HU as an array; MetricError where it is no real numbers or not of the shape of its mask."""
     array = np.asarray(values)
     if array.dtype.kind not in "fiu":
         raise MetricError(f"The {what} holds HU, real numbers. Got {array.dtype}.")

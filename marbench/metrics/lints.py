@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from marbench.metrics.fidelity import hu_image, pixel_mask
+
 __all__ = ["Fault", "faults"]
 
 Image = NDArray[np.float64]
@@ -58,8 +60,14 @@ def faults(image: ArrayLike, truth: ArrayLike, metal_mask: ArrayLike) -> tuple[F
         Empty for a picture of the case. Named ``shape``, ``not finite``, ``constant``, ``attenuation``, ``8 bit``,
         ``window``, ``offset``, ``scaled values``, ``metal cut out``, ``transposed``, ``flipped``, ``rotated``,
         ``shifted`` or ``field of view``.
+
+    Raises
+    ------
+    MetricError
+        ``metal_mask`` is no boolean mask ``(rows, columns)``, or ``truth`` is no real numbers or of another shape.
     """
-    given, true, metal = (np.asarray(each) for each in (image, truth, metal_mask))
+    given, metal = np.asarray(image), pixel_mask(metal_mask)
+    true = hu_image(truth, "truth", metal.shape).astype(np.float64)
     if given.shape != true.shape:
         return (
             Fault(
@@ -68,7 +76,7 @@ def faults(image: ArrayLike, truth: ArrayLike, metal_mask: ArrayLike) -> tuple[F
                 "Reconstruct on the grid of the benchmark, and save one image per file.",
             ),
         )
-    values, true, metal = given.astype(np.float64), true.astype(np.float64), metal.astype(bool)
+    values = given.astype(np.float64)
     if bad := int((~np.isfinite(values)).sum()):
         remedy = "Fill the pixels of metal, and those outside the field of view, with HU."
         return (Fault("not finite", f"{bad} of {values.size} values are NaN or infinite", remedy),)

@@ -18,7 +18,7 @@ from marbench.errors import MetricError
 from marbench.metrics.conventions import PSNR_CEILING
 from marbench.metrics.fidelity import Comparing, Pair, ScoredImage
 
-__all__ = ["PUBLISHED", "Published"]
+__all__ = ["PUBLISHED", "Published", "gaussian_ssim"]
 
 Grey = NDArray[np.float64]
 
@@ -106,7 +106,10 @@ def _cnnmar(image: ScoredImage) -> Pair:
     # Relative to water, whose attenuation then drops out.
     one, other = (1 + np.nan_to_num(hu.astype(np.float64)) / 1000 for hu in in_hu)
     one, other = _zeroed((one, other), ~image.reference.valid)
-    return one / other.max(), other / other.max()
+    peak = other.max()
+    if not peak > 0:
+        raise MetricError("cnnmar2018 divides by the truth's largest attenuation: this truth holds nothing but air.")
+    return one / peak, other / peak
 
 
 def _aapm(image: ScoredImage) -> Pair:
@@ -114,17 +117,29 @@ def _aapm(image: ScoredImage) -> Pair:
 
 
 def _uniform_ssim(one: Grey, other: Grey) -> float:
-    return _scikit_image_ssim(one, other)
+    return _scikit_image_ssim(one, other, 1.0, 7)[0]
 
 
 def _gaussian_ssim(one: Grey, other: Grey) -> float:
-    return _scikit_image_ssim(one, other, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    return gaussian_ssim(one, other, 1.0)[0]
 
 
-def _scikit_image_ssim(one: Grey, other: Grey, **options: float) -> float:
+def gaussian_ssim(one: Grey, other: Grey, data_range: float) -> tuple[float, Grey]:
+    """Return the structural similarity, its mean where windows lie within the picture and that of every pixel.
+
+    Windows are Gaussian, σ = 1.5 px, of 11 × 11 pixels; a smaller picture raises `MetricError`.
+    """
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    return _scikit_image_ssim(one, other, data_range, 11, **options)
+
+
+def _scikit_image_ssim(one: Grey, other: Grey, data_range: float, window: int, **options: float) -> tuple[float, Grey]:
     from skimage import metrics  # which commands that score otherwise do not wait for
 
-    return float(metrics.structural_similarity(one, other, data_range=1.0, **options))  # type: ignore[no-untyped-call]
+    if min(one.shape) < window:
+        raise MetricError(f"SSIM in windows of {window} × {window} needs a picture as large. Got {one.shape}.")
+    mean, similarity = metrics.structural_similarity(one, other, data_range=data_range, full=True, **options)  # type: ignore[no-untyped-call]
+    return float(mean), similarity
 
 
 def _wang_ssim(one: Grey, other: Grey) -> float:
@@ -138,24 +153,7 @@ def _wang_ssim(one: Grey, other: Grey) -> float:
             scipy.ndimage.uniform_filter(grey, factor, mode="reflect", origin=origin)[::factor, ::factor]
             for grey in (one, other)
         )
-    if min(one.shape) < 11:
-        raise MetricError(f"SSIM in windows of 11 × 11 needs a picture as large. Got {one.shape}.")
-    return _similarity_inside(one, other)
-
-
-def _similarity_inside(one: Grey, other: Grey) -> float:
-    weights = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
-    weights /= weights.sum()
-
-    def mean(grey: Grey) -> Grey:
-        smooth = scipy.ndimage.correlate1d(scipy.ndimage.correlate1d(grey, weights, axis=0), weights, axis=1)
-        return np.asarray(smooth[5:-5, 5:-5])
-
-    a, b = mean(one), mean(other)
-    variances, covariance = mean(one * one) - a * a + mean(other * other) - b * b, mean(one * other) - a * b
-    c1, c2 = 0.01**2, 0.03**2
-    similarity = (2 * a * b + c1) * (2 * covariance + c2) / ((a * a + b * b + c1) * (variances + c2))
-    return float(similarity.mean())
+    return _gaussian_ssim(one, other)
 
 
 PUBLISHED = {

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from marbench.errors import MetricError
-from marbench.metrics.fidelity import Image, Mask, Reference, pixel_mask
+from marbench.metrics.fidelity import Mask, Reference, hu_image, pixel_mask
 from marbench.metrics.places import FINDERS, AbsentRegion, Disc, SlicePlaces, beam_direction
 
 __all__ = ["REGIONS", "Regions", "find_regions", "regions_of"]
@@ -57,7 +58,7 @@ def regions_of(reference: Reference) -> Regions:
     return reference.derived(_regions_of)
 
 
-def find_regions(truth: Image, raw: Image, metal: Mask, pixel_mm: float) -> Regions:
+def find_regions(truth: ArrayLike, raw: ArrayLike, metal: ArrayLike, pixel_mm: float) -> Regions:
     """Find the regions of a slice.
 
     body
@@ -92,11 +93,13 @@ def find_regions(truth: Image, raw: Image, metal: Mask, pixel_mm: float) -> Regi
     Raises
     ------
     MetricError
-        ``metal`` is no boolean mask.
+        ``metal`` is no boolean mask ``(rows, columns)``, or an image is no real numbers or of another shape.
     """
-    metal = pixel_mask(metal)
+    mask = pixel_mask(metal)
+    true = hu_image(truth, "truth", mask.shape).astype(np.float64)
+    uncorrected = hu_image(raw, "uncorrected image", mask.shape).astype(np.float64)
     try:
-        found = SlicePlaces(truth.astype(np.float64), np.nan_to_num(raw.astype(np.float64)), metal, pixel_mm)
+        found = SlicePlaces(true, np.nan_to_num(uncorrected), mask, pixel_mm)
     except MetricError as error:
         return Regions({}, dict.fromkeys(REGIONS, str(error)), pixel_mm)
     masks, absent, discs = {}, {}, {}
@@ -107,7 +110,7 @@ def find_regions(truth: Image, raw: Image, metal: Mask, pixel_mm: float) -> Regi
             absent[name] = str(error)
         else:
             discs[name] = region if isinstance(region, Disc) else None
-            masks[name] = region.mask(metal.shape) if isinstance(region, Disc) else region
+            masks[name] = region.mask(mask.shape) if isinstance(region, Disc) else region
     target = discs.get("target")
     return Regions(masks, absent, pixel_mm, target, beam_direction(found, target) if target else 0.0)
 

@@ -155,8 +155,8 @@ def parse_spectrum(text: str) -> SpectrumTable:
     Raises
     ------
     DataError
-        A line is no pair of numbers, energies do not increase or leave 10 … 200 keV, photons are negative or not
-        finite, or there are none; the message names the line.
+        A line is no pair of numbers, energies do not increase, those of photons leave 10 … 200 keV, photons are
+        negative or not finite, or there are none; the message names the line.
     """
     lines = [(number, line.partition("#")[0].strip()) for number, line in enumerate(text.splitlines(), start=1)]
     lines = [(number, line) for number, line in lines if line]
@@ -172,11 +172,14 @@ def _checked(table: Sequence[tuple[float, float]]) -> SpectrumTable:
         raise DataError(f"A spectrum is a table of 1 to {_MOST_ROWS} pairs of keV and photons. Got {len(table)}.")
     values = np.array(table, dtype=np.float64)
     energies, photons = values.T
-    # Also finds NaN, which no comparison holds for.
-    if not ((energies >= LOWEST_KEV) & (energies <= HIGHEST_KEV)).all():
+    # Also finds NaN, which no comparison holds for. Tables often begin at 1 keV, where no photon leaves a tube.
+    outside = ~((energies >= LOWEST_KEV) & (energies <= HIGHEST_KEV)) & ((photons != 0) | ~np.isfinite(energies))
+    if outside.any():
+        soft = bool((energies[outside] < LOWEST_KEV).all() and ((energies >= LOWEST_KEV) & (photons > 0)).any())
+        remedy = f"Leave out the rows below {LOWEST_KEV:g} keV." if soft else "Are they in keV?"
         raise DataError(
-            f"The energies of a spectrum lie between {LOWEST_KEV:g} and {HIGHEST_KEV:g} keV. Got {energies.min():g} to "
-            f"{energies.max():g}. Are they in keV?"
+            f"The energies of a spectrum lie between {LOWEST_KEV:g} and {HIGHEST_KEV:g} keV. Got photons from "
+            f"{energies[outside].min():g} to {energies[outside].max():g}. {remedy}"
         )
     steps = np.diff(energies)
     if not (steps > 0).all():

@@ -1,4 +1,4 @@
-"""Hand-made charts: how wide they are, where the ticks of an axis are, and where values go."""
+"""Hand-made charts: how wide they are, where the ticks of an axis are, where values go, and what lines look like."""
 
 from __future__ import annotations
 
@@ -7,14 +7,67 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-__all__ = ["FULL_WIDTHS", "WIDTHS", "Axis", "at_widths", "linear_axis", "log_axis", "year_axis"]
+__all__ = [
+    "FULL_WIDTHS",
+    "WIDTHS",
+    "Axis",
+    "ChartLine",
+    "ChartPoint",
+    "at_widths",
+    "linear_axis",
+    "log_axis",
+    "look",
+    "year_axis",
+]
 
 WIDTHS = {"wide": 760, "narrow": 350}
 """Of view boxes, for wide and for narrow windows. At its own width the text of a chart is 12 px high."""
 FULL_WIDTHS = {"wide": 900, "narrow": 350}
 """Of charts that have the page to themselves."""
 
+# As in the style sheet. With each stroke all colours come again.
+_COLOURS, _STROKES = 8, 4
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ChartPoint:
+    """A point of a line, as drawn.
+
+    Attributes
+    ----------
+    x, y : float
+    told : str
+        What it stands for, in words.
+    ends : (float, float) or None
+        Coordinates of its 95 % interval; None where there is none.
+    path : str
+        Where it leads to; empty: nowhere.
+    """
+
+    x: float
+    y: float
+    told: str
+    ends: tuple[float, float] | None = None
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class ChartLine:
+    """A method: its points from left to right, and the path through them."""
+
+    title: str
+    colour: int
+    stroke: int
+    points: tuple[ChartPoint, ...]
+    path: str
+    label_y: float
+
+
+def look(index: int) -> tuple[int, int]:
+    """Return the colour and the stroke of a chart's line by its number: 32 lines can be told apart."""
+    return index % _COLOURS, index // _COLOURS % _STROKES
 
 
 def at_widths(draw: Callable[[int], T | None], widths: Mapping[str, int] = WIDTHS) -> dict[str, T]:

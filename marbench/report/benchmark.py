@@ -21,7 +21,10 @@ from marbench.results.store import Run
 from marbench.results.versions import best_rows, leading_versions
 from marbench.spec import PROTOCOL, Spec
 
-__all__ = ["Benchmark", "gather", "natural_key"]
+__all__ = ["DEVICE", "Benchmark", "case_seconds", "gather", "natural_key"]
+
+DEVICE = ["device_name", "device", "threads"]
+"""The columns by which the pages tell machines apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,7 @@ class Benchmark:
     rows : DataFrame
         One row per (method, case), of one method hash per method, sorted by method and case.
     timings : DataFrame
-        One row per timed repeat.
+        One row per timed repeat, of each method and machine (`DEVICE`) as it was measured last.
     hosts, cards : mapping
         Host id → description; method label → card.
     folders : tuple of Path
@@ -149,9 +152,16 @@ class Benchmark:
         return int(self.rows.loc[self.rows["case_id"] != "", "case_id"].nunique())
 
 
-def natural_key(text: str) -> tuple[tuple[bool, int, str], ...]:
+def natural_key(text: str) -> tuple[tuple[bool, int, str, str], ...]:
     """Return a sort key that puts ``m2`` before ``m10``."""
-    return tuple((part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in re.split(r"(\d+)", text))
+    # Numbers by length and digits: of 5000 digits, as a foreign text may have, Python makes no integer.
+    parts = [(part, part.lstrip("0") if part.isdecimal() else "") for part in re.split(r"(\d+)", text)]
+    return tuple((part.isdecimal(), len(digits), digits, part) for part, digits in parts)
+
+
+def case_seconds(timings: pd.DataFrame, by: Sequence[str]) -> pd.api.typing.SeriesGroupBy[Any, Any]:
+    """Return the median seconds of every timed case, grouped by columns: of a slow case there are fewer calls."""
+    return timings.groupby([*by, "case_id"])["seconds"].median().groupby(level=list(by))
 
 
 def gather(runs: Sequence[Run]) -> list[Benchmark]:
@@ -188,9 +198,9 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
     rows, replaced = _leading_entries(rows)
     rows = _without_strays(rows)
     created = rows.pop("_created").to_numpy(np.int64)
-    timings = pd.concat([_of(run.timings, spec_hash, protocol) for run in own], ignore_index=True)
     shown = rows[["method", "method_hash"]].drop_duplicates()
-    timings = timings.merge(shown)
+    told = [_of(run.timings, spec_hash, protocol).assign(_run=index) for index, run in enumerate(own)]
+    timings = _measured_last(pd.concat(told, ignore_index=True).merge(shown))
     return Benchmark(
         spec=own[-1].spec,
         spec_hash=spec_hash,
@@ -211,6 +221,13 @@ def _benchmark(runs: Sequence[Run], spec_hash: str, protocol: int) -> Benchmark:
 
 def _of(frame: pd.DataFrame, spec_hash: str, protocol: int) -> pd.DataFrame:
     return frame[(frame["spec_hash"] == spec_hash) & (frame["protocol"] == protocol)]
+
+
+def _measured_last(timings: pd.DataFrame) -> pd.DataFrame:
+    """Keep the last measurement of every method on every machine, to which a new kernel gives another host id."""
+    measured = ["_run", "host_id"]
+    last = timings.groupby(["method", *DEVICE])[measured].transform("last")
+    return timings[(timings[measured] == last).all(axis=1)].drop(columns="_run").reset_index(drop=True)
 
 
 def _apart(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from marbench.machine.text import clean_line
 
-__all__ = ["command_text", "pasted_folder"]
+__all__ = ["command_text", "pasted_folder", "report_command"]
 
 
 def pasted_folder(folder: Path) -> str:
@@ -30,3 +31,13 @@ def command_text(*words: str) -> str:
     """
     # Word by word, and not as a whole, which would take the folder for a path to be shortened.
     return shlex.join(word if word.startswith("runs/") else clean_line(word) for word in words)
+
+
+def report_command(folders: Sequence[Path]) -> str:
+    """Return the command that makes the pages of some results folders; those of several have no place of their own.
+
+    >>> report_command([Path("runs/a"), Path("runs/b")])
+    'marbench report runs/a runs/b --out report'
+    """
+    elsewhere = ("--out", "report") if len(folders) > 1 else ()
+    return command_text("marbench", "report", *map(pasted_folder, folders), *elsewhere)

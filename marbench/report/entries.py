@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from marbench.machine.files import safe_name
-from marbench.report.benchmark import Benchmark
+from marbench.report.benchmark import DEVICE, Benchmark, case_seconds
 from marbench.report.training import is_learned
 
 __all__ = ["Entry", "entries", "reference_device"]
@@ -45,7 +45,7 @@ class Entry:
     baseline : bool
         Whether its card calls it a baseline, or the uncorrected image: tables highlight these.
     seconds : float or None
-        Median on the reference device.
+        Median of the cases on the reference device.
     parameters : int or None
     card : mapping
         As stored; it may lack any key.
@@ -93,7 +93,7 @@ def reference_device(benchmark: Benchmark) -> tuple[str, str, int] | None:
     """Return (device name, device, threads) of the machine on which most methods were timed; None without timings."""
     if benchmark.timings.empty:
         return None
-    timed = benchmark.timings.groupby(["device_name", "device", "threads"])["method"].nunique().sort_index()
+    timed = benchmark.timings.groupby(DEVICE)["method"].nunique().sort_index()
     key: Any = timed.idxmax()
     return str(key[0]), str(key[1]), int(key[2])
 
@@ -143,6 +143,5 @@ def _median_seconds(benchmark: Benchmark) -> pd.Series[float]:
     if device is None:
         return pd.Series(dtype=float)
     timings = benchmark.timings
-    name, kind, threads = device
-    here = (timings["device_name"] == name) & (timings["device"] == kind) & (timings["threads"] == threads)
-    return timings[here].groupby("method")["seconds"].median().dropna()
+    here = (timings[DEVICE] == list(device)).all(axis=1)
+    return case_seconds(timings[here], ["method"]).median().dropna()

@@ -37,6 +37,8 @@ class Example:
         What holds the body, in pixels.
     panels : tuple of (label, file)
         Truth, uncorrected, then the methods, the best first.
+    preview : str
+        What the preview shows.
     """
 
     case_id: str
@@ -47,6 +49,7 @@ class Example:
     size: tuple[int, int]
     frame: tuple[int, int, int, int]
     panels: tuple[tuple[str, str], ...]
+    preview: str
 
 
 def write_example(findings: Findings, output: Output) -> Example | None:
@@ -57,7 +60,9 @@ def write_example(findings: Findings, output: Output) -> Example | None:
     case_id, told = chosen
     case = findings.shown[case_id].stored
     corrected = method_images(findings, case_id, case.truth.shape, findings.corrections(findings.methods))
-    output.write(SHARE_FILE, _preview(case, next(iter(corrected.values()), case.truth)))
+    best = next(iter(corrected), None)
+    output.write(SHARE_FILE, _preview(case, case.truth if best is None else corrected[best]))
+    beside = "the truth" if best is None else f"corrected by {findings.entries[best].title}"
     titles = {picture_key(method): entry.title for method, entry in findings.entries.items()}
     facts = findings.cases.facts.loc[case_id]
     rows, columns = case.truth.shape
@@ -71,13 +76,14 @@ def write_example(findings: Findings, output: Output) -> Example | None:
         (rows, columns),
         (left, top, right - left, bottom - top),
         write_panels(case_id, case, named_pictures(case, corrected), titles, output),
+        f"Uncorrected, and {beside}",
     )
 
 
 def _choose(findings: Findings) -> tuple[str, str] | None:
     """Return the case of the gallery on which the first method gains most over the uncorrected image, and why that one.
 
-    Without such scores: the one with the median metal.
+    Where it gains on none: the one on which it loses least. Without such scores: the one with the median metal.
     """
     table = findings.cases
     kept = [at for at, case in enumerate(table.ids) if case in findings.shown]
@@ -94,15 +100,16 @@ def _choose(findings: Findings) -> tuple[str, str] | None:
         at = int(np.argmax(gains))
         if np.isfinite(gains[at]):
             ends = [quantity(float(score), measure) for score in scores[:, at]]
-            words = f"of the cases with pictures the one on which {findings.entries[best].title} gains most: "
+            does = "gains most" if gains[at] > 0 else "loses least"
+            words = f"of the cases with pictures the one on which {findings.entries[best].title} {does}: "
             return table.ids[kept[at]], f"{words}{measure.title} {ends[0]} → {ends[1]}"
     areas = table.facts["metal_area_px"].to_numpy(np.float64)[kept]
     middle = kept[int(np.argsort(areas, kind="stable")[len(kept) // 2])]
     return table.ids[middle], "of the cases with pictures the one with the median metal"
 
 
-def _preview(case: StoredCase, corrected: NDArray[np.int16]) -> bytes:
-    """Return the uncorrected image beside a corrected one as JPEG, of the body alone."""
+def _preview(case: StoredCase, other: NDArray[np.int16]) -> bytes:
+    """Return the uncorrected image beside another one as JPEG, of the body alone."""
     from PIL import Image
 
     width, height = _SHARE_SIZE
@@ -110,7 +117,7 @@ def _preview(case: StoredCase, corrected: NDArray[np.int16]) -> bytes:
     top, bottom, left, right = body_frame(case)
     scale = min(width / 2 / (right - left), height / (bottom - top))
     size = (round(scale * (right - left)), round(scale * (bottom - top)))
-    for place, image in enumerate((case.uncorrected, corrected)):
+    for place, image in enumerate((case.uncorrected, other)):
         colours = windowed(image, case.metal, case.window)[top:bottom, left:right]
         panel = Image.fromarray(colours).resize(size, Image.Resampling.BICUBIC)
         sheet.paste(panel, (place * width // 2 + (width // 2 - size[0]) // 2, (height - size[1]) // 2))

@@ -57,6 +57,8 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         "entries": findings.entries,
         "methods": shown,
         "judged": findings.judged,
+        "judged_by": findings.judged_by,
+        "ranked": board.ranked,
         "unranked": board.unranked,
         "measure": main,
         "distributions": at_widths(lambda width: distributions(titles, values, width)),
@@ -70,13 +72,19 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
 
 
 def _drawing(findings: Findings, hard: Difficulty, pictures: tuple[str, ...]) -> dict[str, Any]:
-    """Return how many cases have pictures in the gallery and on disk, and the command that draws another one."""
+    """Return how many cases have pictures in the gallery and on disk, and the command that draws another one.
+
+    Of several runs each keeps images of its own; without any image there is no command.
+    """
     stored, ids = findings.pictures, findings.cases.ids
     worst = [ids[at] for at in np.argsort(hard.ease, kind="stable") if ids[at] in stored]
-    example = next((case for case in worst if case not in pictures), worst[0] if worst else ids[0])
-    run = pasted_folder(findings.benchmark.folders[-1])
-    command = command_text("marbench", "figure", run, "--case", example, "--out", f"{example}.png")
-    return {"in_gallery": len(pictures), "stored": len(stored), "figure_command": command}
+    example = next((case for case in worst if case not in pictures), next(iter(worst), None))
+    command = ""
+    if example is not None:
+        run = pasted_folder(stored[example][0].parent.parent)
+        command = command_text("marbench", "figure", run, "--case", example, "--out", f"{example}.png")
+    told = {"in_gallery": len(pictures), "stored": len(stored), "figure_command": command}
+    return told | {"runs": len(findings.benchmark.folders)}
 
 
 def _data(benchmark: Benchmark, table: CaseTable, methods: tuple[str, ...], judged: list[int]) -> dict[str, Any]:

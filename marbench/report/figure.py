@@ -29,6 +29,8 @@ __all__ = ["Panel", "figure_panels", "write_figure"]
 
 # Of the magnified region: errors above the limit are equally bad; no more of it may be metal.
 _ERROR_HU, _METAL_PART = 1000, 0.2
+_UNCORRECTED = ("none", "uncorrected")
+"""What the image without a correction is called: by the method's name and by its title and panel."""
 
 
 def write_figure(
@@ -54,7 +56,8 @@ def write_figure(
     out : path
         The file; its ending decides the format.
     methods : sequence of str
-        Labels or titles, in the order of the panels. Default: all whose image is stored, the best first.
+        Labels or titles, in the order of the panels; truth and uncorrected image come before them in any case.
+        Default: all whose image is stored, the best first.
     window : (low, high), optional
         Display window in HU. Default: the case's own.
     convention : str, optional
@@ -110,8 +113,12 @@ def figure_panels(
         return " / ".join(quantity(value, measure) for value, measure in zip(values, told, strict=True))
 
     raw = next((method for method in benchmark.methods if method in benchmark.uncorrected), "")
-    panels = [Panel("Truth", case.truth, ""), Panel("Uncorrected", case.uncorrected, scores(raw))]
-    asked = [_named(findings, name) for name in methods] or _ranked(benchmark, measures)
+    # The truth has no scores: below it stands what those of the others are under.
+    convention = measures[0].convention if measures else ""
+    panels = [Panel("Truth", case.truth, convention), Panel("Uncorrected", case.uncorrected, scores(raw))]
+    # The uncorrected image is there already, whether or not the run has rows of it.
+    named = [_named(findings, name) for name in methods if name.casefold() not in _UNCORRECTED]
+    asked = named if methods else _ranked(benchmark, measures)
     for method in findings.corrections(list(dict.fromkeys(asked))):
         notes: list[str] = []
         version = benchmark.versions[method]
@@ -154,7 +161,7 @@ def _benchmark_of(run: Path, case_id: str) -> Benchmark:
     cases = {str(case) for benchmark in benchmarks for case in benchmark.rows["case_id"] if case}
     kept = sorted({case for benchmark in benchmarks for case in stored_cases(benchmark)})
     told = f" Cases with images: {few(kept, 5)}." if kept else ""
-    raise StoreError(f"{run} has no case {case_id!r}. {_closest(case_id, cases)}{told}")
+    raise StoreError(f"{run} has no case {case_id!r}; {nearest(case_id, cases)}.{told}")
 
 
 def _stored(findings: Findings, case_id: str) -> StoredCase:
@@ -168,14 +175,6 @@ def _stored(findings: Findings, case_id: str) -> StoredCase:
             "To keep those of all cases give the command of the run again, with --images all."
         )
     return case
-
-
-def _closest(name: str, names: set[str]) -> str:
-    """Return a hint; thousands of case ids are no list of valid names."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, sorted(names), n=1, cutoff=0.5)
-    return f"Did you mean {close[0]!r}?" if close else f"It has {len(names)} others."
 
 
 def _measures(benchmark: Benchmark, convention: str | None) -> tuple[Measure, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from marbench.report.figure_file import WIDTHS_INCHES, figure_bytes
 from marbench.report.gallery_store import StoredCase
+from marbench.report.labels import cut, text_width
 from marbench.report.pictures import windowed
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ REGION = (0.18, 0.36)
 _COLUMNS = {"single": 3, "double": 5}
 _CAPTION_INCHES, _GAP_INCHES = 0.36, 0.03
 _METAL_GREY = 0.35
+_LONGEST = 60
+"""Narrow characters: no caption has room for more."""
 # Blue and red are told apart by almost everybody; white is no error.
 _ERROR_COLOURS = "RdBu_r"
 
@@ -169,8 +172,15 @@ def _errors(axes: Axes, image: NDArray[np.int16], case: StoredCase, limit: float
 
 
 def _caption(axes: Axes, panel: Panel, letter: str) -> None:
-    text = f"({letter}) {panel.label}\n{panel.scores}"
-    axes.annotate(text, (0.5, 0), (0, -3), "axes fraction", "offset points", ha="center", va="top", linespacing=1.3)
+    """Write below a panel what it is, cut to its width, and its scores."""
+    name, room = f"({letter}) {panel.label}", axes.get_window_extent().width
+    style: Any = {"ha": "center", "va": "top", "linespacing": 1.3}
+    note = axes.annotate(name, (0.5, 0), (0, -3), "axes fraction", "offset points", **style)
+    for longest in range(min(text_width(name), _LONGEST), 0, -1):
+        note.set_text(cut(name, longest))
+        if note.get_window_extent().width <= room:
+            break
+    note.set_text(f"{note.get_text()}\n{panel.scores}")
 
 
 def _letter(index: int) -> str:

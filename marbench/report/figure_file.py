@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,17 @@ _METADATA: dict[str, dict[str, Any]] = {
 # has no way of its own to carry fonts that all programs read.
 _STYLE: Any = {
     "font.size": 7,
-    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
     "text.parse_math": False,
     "pdf.fonttype": 42,
     "svg.fonttype": "path",
     "svg.hashsalt": "marbench",
 }
+# The first that is installed writes, and what it lacks the next that has it. matplotlib brings DejaVu Sans.
+_FONTS = (
+    *("Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"),
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC", "WenQuanYi Zen Hei"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo"),
+)
 
 
 def figure_kind(out: Path) -> str:
@@ -48,9 +54,13 @@ def figure_bytes(draw: Callable[[Figure], None], kind: str, width: float, height
     import matplotlib as mpl  # which the other pages do without
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.font_manager import get_font_names
 
-    buffer = io.BytesIO()
-    with mpl.rc_context(_STYLE):
+    buffer, installed = io.BytesIO(), set(get_font_names())
+    families = [name for name in _FONTS if name in installed]
+    with mpl.rc_context({**_STYLE, "font.family": families}), warnings.catch_warnings():
+        # A sign that no font here has is drawn as a box, and seen.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure = Figure(figsize=(width, height), dpi=300, facecolor="white")
         FigureCanvasAgg(figure)
         draw(figure)

@@ -77,14 +77,25 @@ class Findings:
         """Return those of some methods that correct anything: pages show the uncorrected image apart."""
         return [method for method in methods if method not in self.benchmark.uncorrected]
 
-    @cached_property
+    @property
     def judged(self) -> tuple[str, ...]:
         """The methods whose scores tell how hard or how disputed a case is.
 
         Those are the ranked ones; the uncorrected image is no correction, and counts only where there is nothing else.
         """
+        return self._judges[1]
+
+    @property
+    def judged_by(self) -> str:
+        """Who those are: ``corrections`` that are ranked, else whatever is ``ranked``, else ``all`` methods."""
+        return self._judges[0]
+
+    @cached_property
+    def _judges(self) -> tuple[str, tuple[str, ...]]:
         ranked = self.board.ranked if self.board else ()
-        return tuple(self.corrections(ranked) or ranked or self.methods)
+        if corrections := self.corrections(ranked):
+            return "corrections", tuple(corrections)
+        return ("ranked", ranked) if ranked else ("all", self.methods)
 
     @cached_property
     def cases(self) -> CaseTable:

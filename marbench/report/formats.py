@@ -26,8 +26,6 @@ __all__ = [
     "plain",
     "quantity",
     "signed",
-    "stored_number",
-    "stored_plain",
     "tick_time",
 ]
 
@@ -36,15 +34,20 @@ MISSING = "–"
 _BEYOND = 1e7
 
 
-def number(value: float | None, digits: int = 2) -> str:
+def number(value: float | str | None, digits: int = 2) -> str:
     """Return a number with fixed digits; what rounds to zero has no sign, what is beyond reason is short.
+
+    A text is what `finite_json` makes of an infinity.
 
     >>> number(33.514), number(float("nan")), number(float("inf")), number(-0.5, 1)
     ('33.51', '–', '∞', '−0.5')
     >>> number(-0.001), number(1e30, 1), number(-12345678.0)
     ('0.00', '1.0e30', '−1.2e7')
+    >>> number("inf"), number(None), number(1.25, 1)
+    ('∞', '–', '1.2')
     """
-    if value is None or math.isnan(value):
+    value = math.nan if value is None else float(value)
+    if math.isnan(value):
         return MISSING
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
@@ -127,24 +130,14 @@ def compact(value: float | None) -> str:
     return _scaled(value, ((1e6, "M"), (1e3, "k")))
 
 
-def plain(value: float | None) -> str:
-    """Return a number as scripts read it, in full precision; empty where there is none.
+def plain(value: float | str | None) -> str:
+    """Return a number as scripts read it, in full precision; empty where there is none. A text is as of `number`.
 
-    >>> plain(33.5), plain(float("inf")), plain(float("nan"))
-    ('33.5', 'Infinity', '')
+    >>> plain(33.5), plain(float("inf")), plain(float("nan")), plain("-inf"), plain(None)
+    ('33.5', 'Infinity', '', '-Infinity', '')
     """
-    if value is None or math.isnan(value):
-        return ""
-    return repr(float(value)).replace("inf", "Infinity")
-
-
-def stored_plain(value: float | str | None) -> str:
-    """Return a number as `plain` does, of a value that came through `finite_json`.
-
-    >>> stored_plain("-inf"), stored_plain(None), stored_plain(1.25)
-    ('-Infinity', '', '1.25')
-    """
-    return plain(None if value is None else float(value))
+    value = math.nan if value is None else float(value)
+    return "" if math.isnan(value) else repr(value).replace("inf", "Infinity")
 
 
 def p_value(value: float) -> str:
@@ -167,15 +160,6 @@ def finite_json(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [finite_json(item) for item in value]
     return value
-
-
-def stored_number(value: float | str | None, digits: int = 2) -> str:
-    """Return a number as `number` does, of a value that came through `finite_json`.
-
-    >>> stored_number("inf"), stored_number(None), stored_number(1.25, 1)
-    ('∞', '–', '1.2')
-    """
-    return number(None if value is None else float(value), digits)
 
 
 def handed(value: float, digits: int) -> float:

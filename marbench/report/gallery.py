@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from marbench.machine.files import safe_name
 from marbench.machine.text import clean_line
 from marbench.report.benchmark import Benchmark
-from marbench.report.commands import command_text, pasted_folder
+from marbench.report.commands import command_text, pasted_folder, report_command
 from marbench.report.findings import Findings, ShownCase
 from marbench.report.formats import handed
 from marbench.report.gallery_regions import LOOKS, regions_script
@@ -80,18 +80,27 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
         "cases": [{name: value for name, value in case.items() if name != "panels"} for case in cases],
         "methods": methods,
         "titles": titles,
+        "convention": board.convention if board else "",
         "measures": [[measure.title, measure.unit, measure.digits] for measure in measures],
-        "together": len(board.ranking.together) if board else 0,
+        "together": len(board.together) if board else 0,
         "windows": WINDOWS,
         "error": ERROR_RANGE_HU,
         "scan": _scan(benchmark.spec),
         "regions": [[name, *looks] for name, looks in LOOKS.items()] if any(case["regions"] for case in cases) else [],
     }
     judged = [findings.entries[method].title for method in findings.judged] if board else []
-    context = {"data": data, "cases": cases, "judged": judged, "board": board, "error_range": ERROR_RANGE_HU}
-    context["most_with_sinograms"] = MOST_WITH_SINOGRAMS
-    context |= {"all_cases": len(table.ids), "is_drawn": benchmark.spec.is_drawn}
-    return context | {"more_commands": _commands(benchmark)}
+    return {
+        "data": data,
+        "cases": cases,
+        "judged": judged,
+        "judged_by": findings.judged_by,
+        "board": board,
+        "error_range": ERROR_RANGE_HU,
+        "most_with_sinograms": MOST_WITH_SINOGRAMS,
+        "all_cases": len(table.ids),
+        "is_drawn": benchmark.spec.is_drawn,
+        "more_commands": _commands(benchmark),
+    }
 
 
 def _commands(benchmark: Benchmark) -> tuple[str, ...]:
@@ -107,7 +116,7 @@ def _commands(benchmark: Benchmark) -> tuple[str, ...]:
         asked = ("--preset", str(preset)) if preset else ()
         words = command_text("--methods", ",".join(own["method"]), *asked, "--images", "all")
         runs.append(f"marbench run --spec {spec} {words} --out {out}")
-    return (*runs, f"marbench report {out}") if runs else ()
+    return (*runs, report_command(benchmark.folders)) if runs else ()
 
 
 def _scan(spec: Spec) -> dict[str, Any]:
@@ -143,9 +152,9 @@ def _case(
 
 
 def _write_sinograms(case: Mapping[str, Any], stored: StoredCase, rays: tuple[int, int], output: Output) -> bool:
-    """Write the sidecar file with the sinograms of a case, if they are there and of the benchmark's scan."""
+    """Write the sidecar file with the sinograms of a case, if they are of the benchmark's scan."""
     measured, free, trace = stored.sinogram, stored.truth_sinogram, stored.metal_trace
-    if measured is None or free is None or trace is None or measured.shape != rays:
+    if measured.shape != rays:
         return False
     script = array_script(f"{case['id']}/sinograms", trace, {"metal-free": free, "measured": measured})
     output.write(f"{case['folder']}/sinograms.js", script)

@@ -8,37 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from marbench.metrics.measure import Measure
-from marbench.report.axes import FULL_WIDTHS, Axis, at_widths, linear_axis
+from marbench.report.axes import FULL_WIDTHS, Axis, ChartLine, ChartPoint, at_widths, linear_axis, look
 from marbench.report.formats import quantity
 from marbench.report.labels import apart, beside
-from marbench.report.rank_chart import look
-from marbench.report.site_state import Entry, Record
+from marbench.report.site_state import PublishedEntry, Record
 
-__all__ = ["HistoryChart", "HistoryLine", "HistoryPoint", "history_charts"]
+__all__ = ["HistoryChart", "history_charts"]
 
 _LEFT, _TOP, _BOTTOM, _ROW, _TICK = 46, 12, 30, 15, 84
-
-
-@dataclass(frozen=True)
-class HistoryPoint:
-    """An entry, as drawn, and what it stands for in words; where its run is."""
-
-    x: float
-    y: float
-    told: str
-    path: str
-
-
-@dataclass(frozen=True)
-class HistoryLine:
-    """The entries of a method, oldest first."""
-
-    title: str
-    colour: int
-    stroke: int
-    points: tuple[HistoryPoint, ...]
-    path: str
-    label_y: float
 
 
 @dataclass(frozen=True)
@@ -50,7 +27,7 @@ class HistoryChart:
     right: float
     y: Axis
     days: tuple[tuple[float, str], ...]
-    lines: tuple[HistoryLine, ...]
+    lines: tuple[ChartLine, ...]
 
 
 def history_charts(records: Sequence[Record], measure: Measure, cases: int) -> dict[str, HistoryChart]:
@@ -65,7 +42,7 @@ def history_charts(records: Sequence[Record], measure: Measure, cases: int) -> d
     cases : int
         Of the benchmark: a mean over some of them is no score to compare.
     """
-    found: dict[str, list[tuple[Record, Entry, float]]] = {}
+    found: dict[str, list[tuple[Record, PublishedEntry, float]]] = {}
     for record in records:
         for entry in record.entries:
             stored = entry.scores.get(measure.id)
@@ -77,7 +54,7 @@ def history_charts(records: Sequence[Record], measure: Measure, cases: int) -> d
     return at_widths(lambda width: _chart(found, measure, width), FULL_WIDTHS)
 
 
-def _chart(found: dict[str, list[tuple[Record, Entry, float]]], measure: Measure, width: int) -> HistoryChart:
+def _chart(found: dict[str, list[tuple[Record, PublishedEntry, float]]], measure: Measure, width: int) -> HistoryChart:
     titles = {method: entries[-1][1].title or method for method, entries in found.items()}
     shown, right = beside(list(titles.values()), width, 16)
     names = dict(zip(titles, shown, strict=True))
@@ -93,11 +70,13 @@ def _chart(found: dict[str, list[tuple[Record, Entry, float]]], measure: Measure
     lines = []
     for index, (method, label_y) in enumerate(zip(order, heights, strict=True)):
         points = tuple(
-            HistoryPoint(places[record.published], y(score), _told(titles[method], record, score, measure), record.path)
+            ChartPoint(
+                places[record.published], y(score), _told(titles[method], record, score, measure), path=record.path
+            )
             for record, _, score in found[method]
         )
         path = "M" + "L".join(f"{point.x} {point.y}" for point in points)
-        lines.append(HistoryLine(names[method], *look(index), points, path, label_y))
+        lines.append(ChartLine(names[method], *look(index), points, path, label_y))
     return HistoryChart(width, height, right, y, _ticks(places), tuple(lines))
 
 

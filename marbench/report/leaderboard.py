@@ -93,11 +93,10 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
         "boards": boards,
         "charts_of": [_charts(findings, board) for board in boards],
         "definitions": CONVENTIONS,
-        "reasons": [reasons(benchmark, board.ranking) for board in boards],
+        "reasons": [reasons(benchmark, board) for board in boards],
         "entries": methods,
         "headings": group_headings(benchmark),
         "device": reference_device(benchmark),
-        "expected": expected_cases(benchmark),
         "domains": sorted({entry.domain for entry in methods.values() if entry.domain}),
         "regions": sorted({cell[0] for cell in cells["strata"] if cell[0]}) if cells else [],
         "materials": sorted({name for cell in cells["strata"] for name in cell[1].split(",") if name}) if cells else [],
@@ -109,7 +108,13 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
         "example": write_example(findings, output),
         "share_file": SHARE_FILE,
         "data_file": DATA_FILE if DATA_FILE in output.files else "",
-        "data": {"methods": list(methods), "cells": cells, "boards": [_board_data(board) for board in boards]},
+        "data": {
+            "methods": list(methods),
+            "cells": cells,
+            "boards": [_board_data(board) for board in boards],
+            "cases": benchmark.cases,
+            "expected": expected_cases(benchmark),
+        },
     }
 
 

@@ -12,6 +12,7 @@ from marbench.report import explorer, gallery, leaderboard, methods, provenance,
 from marbench.report.benchmark import gather
 from marbench.report.findings import Findings
 from marbench.report.page import Output, Page, Place
+from marbench.report.tables import expected_cases
 from marbench.report.templates import asset_files, render_template
 from marbench.results.store import open_run
 
@@ -95,9 +96,10 @@ def render_benchmark(findings: Findings, output: Output, place: Place = _ALONE, 
     contents = {page: page.build(findings, output) for page in (*PAGES, *more)}
     benchmark = replace(findings.benchmark, problems=(*findings.benchmark.problems, *output.notices))
     shown = [page for page, content in contents.items() if content is not None]
+    frame = {"pages": shown, "benchmark": benchmark, "expected": expected_cases(benchmark)}
     for page in shown:
-        frame = {"page": page, "pages": shown, "benchmark": benchmark, "place": place, "root": place.root}
-        output.write(page.file, render_template(page.file, **frame, **(contents[page] or {})))
+        context = {"page": page, **frame, "place": place, "root": place.root, **(contents[page] or {})}
+        output.write(page.file, render_template(page.file, **context))
 
 
 def write_assets(output: Output) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from marbench.geometry import FanBeam
 from marbench.metrics.conventions import CONVENTIONS
-from marbench.report.commands import command_text, pasted_folder
+from marbench.report.benchmark import Benchmark, natural_key
+from marbench.report.commands import command_text, pasted_folder, report_command
 from marbench.report.findings import Findings
 from marbench.report.page import Output, Page
 from marbench.report.reproduction import comparable_tables
@@ -59,12 +60,17 @@ def _origin(spec: Spec) -> tuple[str, str]:
     return ("Anatomy", spec.anatomy.source) if spec.recorded is None else ("Recorded cases", spec.recorded.format)
 
 
+def _versions(benchmark: Benchmark) -> str:
+    """Return the versions of marbench that made the rows, in natural order; empty where no machine tells."""
+    packages = [benchmark.hosts.get(host, {}).get("packages") for host in benchmark.rows["host_id"].unique()]
+    told = {str(each["marbench"]) for each in packages if isinstance(each, Mapping) and each.get("marbench")}
+    return " / ".join(sorted(told, key=natural_key))
+
+
 def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
     benchmark = findings.benchmark
     fan, grid, metals = benchmark.spec.geometry, benchmark.spec.grid, benchmark.spec.metals
     groups = f"{metals.size_groups} size groups"
-    # The pages of several runs have no place of their own.
-    elsewhere = ("--out", "report") if len(benchmark.folders) > 1 else ()
     return {
         "toml": spec_toml(benchmark.spec),
         "geometry": [
@@ -79,13 +85,14 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any]:
             ("Truth", benchmark.spec.truth.image),
         ],
         "machines": [(host, flat(content)) for host, content in benchmark.hosts.items()],
-        "render_command": command_text("marbench", "report", *map(pasted_folder, benchmark.folders), *elsewhere),
+        "render_command": report_command(benchmark.folders),
         "reproduce_commands": [
             command_text("marbench", "reproduce", table, "--run", pasted_folder(benchmark.folders[-1]))
             for table in (comparable_tables(benchmark) if len(benchmark.folders) == 1 else ())
         ],
         "conventions": [(name, CONVENTIONS.get(name)) for name in benchmark.conventions],
         "free": [measure for measure in benchmark.measures if not measure.convention],
+        "versions": _versions(benchmark),
         "version": __version__,
     }
 

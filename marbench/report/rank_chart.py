@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from marbench.metrics.measure import Measure
+from marbench.report.axes import ChartLine, ChartPoint, look
 from marbench.report.benchmark import Benchmark
 from marbench.report.entries import Entry
 from marbench.report.formats import quantity
@@ -16,43 +17,10 @@ from marbench.report.standings import Standings
 from marbench.report.stats import Comparison, bootstrap_means, compare
 from marbench.report.tables import case_scores
 
-__all__ = ["RankChart", "RankLine", "RankPoint", "group_comparisons", "look", "rank_chart"]
+__all__ = ["RankChart", "group_comparisons", "rank_chart"]
 
-# As in the style sheet. With each stroke all colours come again.
-_COLOURS, _STROKES = 8, 4
 _ROW, _TOP, _BOTTOM = 30, 14, 40
 _ROOM = 60
-
-
-@dataclass(frozen=True)
-class RankPoint:
-    """The rank of a method in one group, as drawn.
-
-    Attributes
-    ----------
-    x, y : float
-    ends : (best, worst) or None
-        Coordinates of the 95 % interval of the rank; None where the patients are too few for one.
-    told : str
-        What it stands for, in words.
-    """
-
-    x: float
-    y: float
-    ends: tuple[float, float] | None
-    told: str
-
-
-@dataclass(frozen=True)
-class RankLine:
-    """A method: its points from the largest metals to the smallest, then over all cases."""
-
-    title: str
-    colour: int
-    stroke: int
-    points: tuple[RankPoint, ...]
-    path: str
-    label_y: float
 
 
 @dataclass(frozen=True)
@@ -64,7 +32,7 @@ class RankChart:
     right: float
     columns: tuple[tuple[float, str], ...]
     ranks: tuple[tuple[float, int], ...]
-    lines: tuple[RankLine, ...]
+    lines: tuple[ChartLine, ...]
     sure: bool
 
 
@@ -107,9 +75,9 @@ def rank_chart(
             first, last = result.rank_interval[index]
             ends = (height_of(first), height_of(last)) if result.decides else None
             told = f"{title}, {_name(group)}: {_told(result, index, measure)}"
-            points.append(RankPoint(round(x + shift, 1), height_of(int(result.rank[index])), ends, told))
+            points.append(ChartPoint(round(x + shift, 1), height_of(int(result.rank[index])), told, ends))
         path = "M" + "L".join(f"{point.x} {point.y}" for point in points)
-        lines.append(RankLine(name, *look(index), tuple(points), path, height_of(index + 1)))
+        lines.append(ChartLine(name, *look(index), tuple(points), path, height_of(index + 1)))
     headings = [
         (x, str(group) if group else "All cases" if step > _ROOM else "All")
         for x, group in zip(places, columns, strict=True)
@@ -121,13 +89,8 @@ def rank_chart(
     )
 
 
-def look(index: int) -> tuple[int, int]:
-    """Return the colour and the stroke of a chart's line by its number: 32 lines can be told apart."""
-    return index % _COLOURS, index // _COLOURS % _STROKES
-
-
 def group_comparisons(benchmark: Benchmark, board: Standings) -> dict[int, Comparison]:
-    """Compare the ranked methods in every metal-size group that has cases; group → `Comparison`."""
+    """Compare the ranked methods in every metal-size group that has numbers; group → `Comparison`."""
     if len(board.ranked) < 2:
         return {}
     measure = board.measures[0]
@@ -138,6 +101,8 @@ def group_comparisons(benchmark: Benchmark, board: Standings) -> dict[int, Compa
     found = {}
     for group in np.unique(groups):
         own = groups == group
+        if np.isnan(values[:, own]).all():
+            continue
         patients = np.unique(facts["patient_id"].to_numpy(dtype=str)[own], return_inverse=True)[1]
         samples = bootstrap_means(values[:, own], patients)
         found[int(group)] = compare(values[:, own], patients, samples, measure.higher_is_better)

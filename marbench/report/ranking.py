@@ -29,7 +29,8 @@ class Ranking:
     ranked : tuple of str
         Complete methods, the best mean over all cases first.
     places : mapping
-        Ranked method → place, 1 for the best; equal means share one.
+        Ranked method → place, 1 for the best; equal means share one. None has a place without a mean, as where no case
+        has a number.
     unranked : tuple of str
         Methods with failures, missing cases or missing scores, the most complete first: their means are over other
         cases, and cannot be compared.
@@ -60,12 +61,13 @@ def rank_methods(benchmark: Benchmark, measures: Sequence[Measure]) -> Ranking:
     covered = coverage(benchmark, measures)
     complete = [method for method in benchmark.methods if covered[method].complete]
     unranked = [method for method in benchmark.methods if not covered[method].complete]
-    places = ranks(measures[0].sign * case_means(case_scores(benchmark, complete, measures[0])))
+    means = case_means(case_scores(benchmark, complete, measures[0]))
+    places = ranks(measures[0].sign * means)
     order = np.argsort(places, kind="stable")
     return Ranking(
         measures=tuple(measures),
         ranked=tuple(complete[index] for index in order),
-        places={complete[index]: int(places[index]) for index in order},
+        places={complete[index]: int(places[index]) for index in order if not np.isnan(means[index])},
         unranked=tuple(sorted(unranked, key=lambda method: -covered[method].good)),
         coverage=covered,
     )

@@ -16,9 +16,8 @@ from marbench.bench.options import Progress
 from marbench.bench.outcome import describe
 from marbench.bench.plan import Task, Unit
 from marbench.bench.work import Conditions, Result, Session, Work, do
-from marbench.cases.case import Case
+from marbench.cases.case import Case, CaseSource
 from marbench.cases.digest import case_digest, digests_agree
-from marbench.cases.sources import CaseSource
 from marbench.errors import MarbenchError, StoreError
 from marbench.machine.files import find_files
 from marbench.machine.text import clean, clean_line, counted
@@ -162,18 +161,15 @@ def _is_cut(image: np.ndarray[Any, Any], case: Case) -> bool:
 
 def _same_case(stored: StoredCase, case: Case) -> bool:
     made = stored_case(case)
-    # Early versions kept no sinograms.
-    kept = [name for name in _PICTURES if getattr(stored, name) is not None]
-    pairs = [(getattr(stored, name), getattr(made, name)) for name in kept]
+    pairs = [(getattr(stored, name), getattr(made, name)) for name in _PICTURES]
     if any(one.shape != other.shape for one, other in pairs) or stored.window != made.window:
         return False
     near = all(np.abs(one.astype(np.int32) - other).max() <= _APART for one, other in pairs)
-    same_trace = stored.metal_trace is None or _alike(stored.metal_trace, made.metal_trace)
-    return bool(near and same_trace and (stored.metal == made.metal).all())
+    return bool(near and _alike(stored.metal_trace, made.metal_trace) and (stored.metal == made.metal).all())
 
 
-def _alike(one: Mask, other: Mask | None) -> bool:
-    return other is not None and bool((one ^ other).sum() <= _EDGE * other.sum())
+def _alike(one: Mask, other: Mask) -> bool:
+    return bool((one ^ other).sum() <= _EDGE * other.sum())
 
 
 def _other_regions(stored: Mapping[str, Mask], made: Mapping[str, Mask], case_id: str) -> Iterator[str]:

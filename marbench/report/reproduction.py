@@ -19,17 +19,19 @@ from marbench.errors import StoreError, nearest
 from marbench.machine.files import write_atomically
 from marbench.machine.text import counted
 from marbench.metrics.measure import Measure, measures_of
-from marbench.report.benchmark import Benchmark
+from marbench.report.benchmark import Benchmark, case_seconds
 from marbench.report.formats import MISSING, byte_size, count
+from marbench.report.spreadsheet import csv_text
 from marbench.report.stats import LEVEL, bootstrap_means, can_differ, holm, interval, paired_test
 from marbench.report.templates import render_template
 from marbench.report.training import budget, unequal_training
 from marbench.results.store import Run
+from marbench.spec import is_builtin, load_spec
 
 __all__ = [
     "Claim",
     "Comparison",
-    "Entry",
+    "PaperNumber",
     "Reproduction",
     "comparable_tables",
     "published_tables",
@@ -43,7 +45,7 @@ _COLUMNS = ("1 (large)", "2", "3", "4", "5 (small)", "average")
 
 
 @dataclass(frozen=True)
-class Entry:
+class PaperNumber:
     """One published number and ours; NaN where we have none."""
 
     paper: float
@@ -75,7 +77,7 @@ class Comparison:
     measure: str
     digits: int
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, str, tuple[Entry, ...]], ...]
+    rows: tuple[tuple[str, str, tuple[PaperNumber, ...]], ...]
     agreement: tuple[tuple[int, int], ...]
 
 
@@ -192,10 +194,11 @@ def reproduce(run: Run, table: str) -> Reproduction:
     content = published[table]
     labels = _labels(content)
     notes = [content["notes"]] if "notes" in content else []
-    if "rows" in content and run.spec.name != published["spec"]:
+    if "rows" in content and run.spec.hash != load_spec(published["spec"]).hash:
         notes.append(
-            f"The paper's scans are those of the benchmark {published['spec']}; {run.spec.name} is another one, "
-            "on which the order of the methods can be compared, not their numbers."
+            f"The paper's scans are those of the benchmark {published['spec']}; {run.spec.name} (hash "
+            f"{run.spec.hash[:12]}) is another one, on which the order of the methods can be compared, not their "
+            "numbers."
         )
     criterion, claims = None, tuple[Claim, ...]()
     if _is_of_times(content):
@@ -208,7 +211,7 @@ def reproduce(run: Run, table: str) -> Reproduction:
         measures = [measure for measure in known if measure.name in rows[0]] if rows else list(known[:1])
         if not {measure.id for measure in measures} <= set(run.rows.columns):
             raise StoreError(f"The run in {run.folder} has no scores of {convention!r}, the paper's convention.")
-        scores = _common_cases(run.rows, labels, measures, notes)
+        scores = _common_cases(run, content, measures, notes)
         if (count := run.spec.metals.size_groups) != _GROUPS:
             scores = scores.assign(size_group=0)
             notes.append(
@@ -274,15 +277,17 @@ def _pair(claim: Mapping[str, Any]) -> tuple[str, str]:
     return claim["better"], claim["worse"]
 
 
-def _common_cases(
-    rows: pd.DataFrame, labels: Sequence[str], measures: Sequence[Measure], notes: list[str]
-) -> pd.DataFrame:
+def _common_cases(run: Run, content: Mapping[str, Any], measures: Sequence[Measure], notes: list[str]) -> pd.DataFrame:
     """Return the results of those cases of which every method of the table that was run has all numbers."""
+    rows, labels = run.rows, _labels(content)
     scored = rows[[measure.id for measure in measures]].notna().all(axis=1)
     good = rows[(rows["status"] == "ok") & scored & rows["method"].isin(labels)]
     present = [label for label in labels if (good["method"] == label).any()]
     if not present:
-        raise StoreError(f"The run holds no results of {', '.join(labels)}. Run them: marbench run --methods …")
+        spec = run.spec.name if is_builtin(run.spec.name, run.spec.hash) else "FILE"
+        words = ["marbench", "run", "--spec", spec, "--out", str(run.folder), "--methods", ",".join(labels)]
+        words += ["--preset", content["preset"]] if "preset" in content else []
+        raise StoreError(f"The run holds no results of {', '.join(labels)}. Run them: {shlex.join(words)}")
     missing = [label for label in labels if label not in present]
     solved = good.groupby("case_id")["method"].nunique()
     common = good[good["case_id"].isin(solved.index[solved == len(present)])]
@@ -308,7 +313,7 @@ def _compare_scores(scores: pd.DataFrame, rows: Sequence[dict[str, Any]], measur
         groups = own.groupby("size_group")[measure.id].mean()
         ours = [_of(groups, group) for group in range(1, _GROUPS + 1)]
         ours.append(float(own[measure.id].mean()))
-        table.append((row["name"], row["label"], tuple(map(Entry, row[measure.name], ours))))
+        table.append((row["name"], row["label"], tuple(map(PaperNumber, row[measure.name], ours))))
     return _comparison(measure.id, measure.digits, _COLUMNS, table)
 
 
@@ -378,10 +383,12 @@ def _compare_times(run: Run, content: Mapping[str, Any], notes: list[str]) -> Co
         raise StoreError(f"The run in {run.folder} holds no timings. Take them: marbench time --out {where}")
     own = _on_one_machine(timings, _labels(content))
     machine = own.iloc[-1]
-    median = own.groupby("method")["seconds"].median()
+    median = case_seconds(own, ["method"]).median()
     notes.append(f"Ours are medians on {machine['device_name']} ({machine['device']}), {machine['threads']} threads.")
     paper = {row["label"]: row["seconds"][0] for row in rows}
-    table = [(row["name"], row["label"], (Entry(paper[row["label"]], _of(median, row["label"])),)) for row in rows]
+    table = [
+        (row["name"], row["label"], (PaperNumber(paper[row["label"]], _of(median, row["label"])),)) for row in rows
+    ]
     names = {row["label"]: row["name"] for row in rows}
     for pair in content.get("ratios", []):
         fast, slow = pair["fast"], pair["slow"]
@@ -413,13 +420,13 @@ def _of(values: pd.Series[Any], key: str | int) -> float:
 
 
 def _comparison(
-    measure: str, digits: int, columns: Sequence[str], rows: Sequence[tuple[str, str, tuple[Entry, ...]]]
+    measure: str, digits: int, columns: Sequence[str], rows: Sequence[tuple[str, str, tuple[PaperNumber, ...]]]
 ) -> Comparison:
     agreement = tuple(_agreement([entries[k] for _, _, entries in rows]) for k in range(len(columns)))
     return Comparison(measure, digits, tuple(columns), tuple(rows), agreement)
 
 
-def _agreement(entries: Sequence[Entry]) -> tuple[int, int]:
+def _agreement(entries: Sequence[PaperNumber]) -> tuple[int, int]:
     """Return how many pairs have the paper's order, and how many can be compared; a tie of ours has no order."""
     known = [entry for entry in entries if not math.isnan(entry.ours)]
     pairs = [(a, b) for a, b in itertools.combinations(known, 2) if a.paper != b.paper]
@@ -449,4 +456,5 @@ def _records(result: Reproduction) -> list[dict[str, Any]]:
 
 
 def _as_csv(records: Iterable[Mapping[str, Any]]) -> str:
-    return pd.DataFrame(list(records)).to_csv(index=False, lineterminator="\n")
+    rows = list(records)
+    return csv_text(list(rows[0]), [list(row.values()) for row in rows])

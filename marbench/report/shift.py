@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from marbench.machine.text import counted
 from marbench.metrics.measure import Measure, measures_of
 from marbench.report.benchmark import Benchmark
 from marbench.report.findings import Findings
+from marbench.report.spreadsheet import csv_text
 from marbench.report.stats import bootstrap_means, can_differ, interval
 from marbench.results.descriptions import read_cards
 from marbench.results.paired import differences, other_cases, worst_cases
@@ -228,11 +227,7 @@ _COLUMNS = (
 
 def shift_csv(tables: ShiftTables) -> str:
     """Return all numbers of the page, one line per point, method and measure."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows(_lines(tables))
-    return text.getvalue()
+    return csv_text(_COLUMNS, _lines(tables))
 
 
 def _lines(tables: ShiftTables) -> Iterator[list[object]]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from marbench.metrics.measure import Measure
-from marbench.report.axes import WIDTHS, Axis, linear_axis
+from marbench.report.axes import WIDTHS, Axis, ChartLine, ChartPoint, linear_axis, look
 from marbench.report.formats import signed
 from marbench.report.labels import CHARACTER, apart, cut, text_width
-from marbench.report.rank_chart import RankLine, RankPoint, look
 from marbench.report.shift import AxisTable, Change, ShiftTables
 
 __all__ = ["ShiftChart", "shift_chart"]
@@ -36,7 +35,7 @@ class ShiftChart:
     right: float
     y: Axis
     columns: tuple[tuple[float, float, str], ...]
-    lines: tuple[RankLine, ...]
+    lines: tuple[ChartLine, ...]
 
 
 def shift_chart(tables: ShiftTables, table: AxisTable, width: int) -> ShiftChart | None:
@@ -83,7 +82,7 @@ def _line(
     places: Sequence[float],
     y: Axis,
     label: float,
-) -> RankLine:
+) -> ChartLine:
     entry, index = tables.base.entries[method], tables.methods.index(method)
     points, path, pen = [], "", "M"
     for x, (point, _, _), change in zip(places, table.points, changes, strict=True):
@@ -92,10 +91,10 @@ def _line(
             continue
         ends = None if change.ends is None else (y(change.ends[0]), y(change.ends[1]))
         told = f"{entry.title}, {table.axis.named(point)}: {_told(change, change.measure)}"
-        points.append(RankPoint(x, y(change.mean), ends, told))
+        points.append(ChartPoint(x, y(change.mean), told, ends))
         path += f"{pen}{x} {y(change.mean)}"
         pen = "L"
-    return RankLine(entry.title, *look(index), tuple(points), path, label)
+    return ChartLine(entry.title, *look(index), tuple(points), path, label)
 
 
 def _told(change: Change, measure: Measure) -> str:

@@ -39,7 +39,7 @@ from marbench.report.gallery_store import Note
 from marbench.report.history import history_charts
 from marbench.report.page import Output, Page, Place
 from marbench.report.pages import render_benchmark, write_assets
-from marbench.report.site_state import RUN_ID, SLUG, Board, Entry, Record, State, read_state
+from marbench.report.site_state import RUN_ID, SLUG, Board, PublishedEntry, Record, State, read_state
 from marbench.report.submission import Submission
 from marbench.report.tables import expected_cases
 from marbench.report.templates import render_template
@@ -214,13 +214,14 @@ class _Publication:
             protocol=benchmark.protocol,
             conventions=list(benchmark.conventions),
             cases=benchmark.cases,
+            expected=expected_cases(benchmark),
             path=f"benchmarks/{slug}/index.html",
             picture=f"benchmarks/{slug}/{SHARE_FILE}" if SHARE_FILE in output.files else "",
             entries=_entries(findings),
         )
 
 
-def _entries(findings: Findings) -> list[Entry]:
+def _entries(findings: Findings) -> list[PublishedEntry]:
     """Return what a run says of each method, the best one first."""
     benchmark, boards = findings.benchmark, findings.boards
     entries = []
@@ -230,7 +231,7 @@ def _entries(findings: Findings) -> list[Entry]:
             measure.id: board.scores[method, measure.id][0].value for board in boards for measure in board.measures
         }
         entries.append(
-            Entry(
+            PublishedEntry(
                 method=method,
                 title=findings.entries[method].title,
                 method_hash=benchmark.versions[method],
@@ -264,7 +265,7 @@ def _mark_current(records: Iterable[Record], shown: Mapping[str, str]) -> None:
             entry.current = holders.get((entry.method, entry.method_hash)) == record.id
 
 
-def _standing(found: tuple[str, Entry]) -> tuple[int, bool, bool]:
+def _standing(found: tuple[str, PublishedEntry]) -> tuple[int, bool, bool]:
     entry = found[1]
     return entry.good, not entry.evidence, "reported" not in entry.evidence
 

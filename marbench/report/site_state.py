@@ -12,7 +12,7 @@ from marbench.errors import StoreError
 from marbench.machine.files import read_file
 from marbench.machine.text import said_by
 
-__all__ = ["RUN_ID", "SLUG", "Board", "Entry", "Record", "State", "read_state"]
+__all__ = ["RUN_ID", "SLUG", "Board", "PublishedEntry", "Record", "State", "read_state"]
 
 RUN_ID = r"^[a-z0-9][a-z0-9_-]*-[0-9a-f]{12}$"
 SLUG = r"^[a-z0-9][A-Za-z0-9_-]*$"
@@ -26,7 +26,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Entry(_Part):
+class PublishedEntry(_Part):
     """What a run says of one method; scores by column."""
 
     method: str
@@ -48,7 +48,7 @@ class Record(_Part):
     published: Annotated[str, Field(max_length=64)]
     path: str
     cases: int
-    entries: list[Entry]
+    entries: list[PublishedEntry]
 
 
 class Board(_Part):
@@ -62,9 +62,10 @@ class Board(_Part):
     protocol: int
     conventions: list[str]
     cases: int
+    expected: int | None = None
     path: str
     picture: str = ""
-    entries: list[Entry]
+    entries: list[PublishedEntry]
 
 
 class State(_Part):

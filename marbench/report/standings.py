@@ -20,7 +20,7 @@ from marbench.report.stats import (
     decides,
     paired_test,
 )
-from marbench.report.tables import Coverage, ScoreTable, case_scores, score_table
+from marbench.report.tables import ScoreTable, case_scores, score_table
 
 __all__ = ["Score", "Standings", "standings"]
 
@@ -48,14 +48,12 @@ class Score:
 
 
 @dataclass(frozen=True, eq=False)
-class Standings:
-    """The leaderboard under one convention.
+class Standings(Ranking):
+    """The leaderboard under one convention: its `Ranking`, by the mean over all cases, and what stands in its table.
 
     Attributes
     ----------
     convention : str
-    ranking : Ranking
-        By the mean over all cases of the first measure.
     groups : tuple of int
         The metal-size groups.
     cases : tuple of int
@@ -69,7 +67,6 @@ class Standings:
     """
 
     convention: str
-    ranking: Ranking
     groups: tuple[int, ...]
     cases: tuple[int, ...]
     scores: dict[tuple[str, str], tuple[Score, ...]]
@@ -77,39 +74,14 @@ class Standings:
     patients: int
 
     @property
-    def measures(self) -> tuple[Measure, ...]:
-        """Those of the convention, then those that need none."""
-        return self.ranking.measures
-
-    @property
     def views(self) -> dict[str, tuple[Measure, ...]]:
         """What can be looked at: what a cell holds together, and each of all measures alone."""
-        return {"both": self.ranking.together, **{measure.name: (measure,) for measure in self.measures}}
+        return {"both": self.together, **{measure.name: (measure,) for measure in self.measures}}
 
     @property
     def apart(self) -> tuple[Measure, ...]:
         """The measures that have a column of their own."""
-        return tuple(measure for measure in self.measures if measure not in self.ranking.together)
-
-    @property
-    def ranked(self) -> tuple[str, ...]:
-        """See `Ranking.ranked`."""
-        return self.ranking.ranked
-
-    @property
-    def unranked(self) -> tuple[str, ...]:
-        """See `Ranking.unranked`."""
-        return self.ranking.unranked
-
-    @property
-    def shown(self) -> tuple[str, ...]:
-        """All methods in the order of the table."""
-        return self.ranking.shown
-
-    @property
-    def coverage(self) -> dict[str, Coverage]:
-        """Method → `Coverage`."""
-        return dict(self.ranking.coverage)
+        return tuple(measure for measure in self.measures if measure not in self.together)
 
     @property
     def decides(self) -> bool:
@@ -117,8 +89,8 @@ class Standings:
         return can_differ(self.patients, comparisons(len(self.ranked)))
 
     def rank(self, method: str) -> int | None:
-        """Return the rank of a method; None where it is not ranked."""
-        return self.ranking.places.get(method)
+        """Return the rank of a method; None where it is not ranked, or has no mean to be ranked by."""
+        return self.places.get(method)
 
 
 def standings(benchmark: Benchmark, convention: str) -> Standings:
@@ -128,8 +100,8 @@ def standings(benchmark: Benchmark, convention: str) -> Standings:
     cases = _Cases.of(benchmark, ranking)
     sizes = benchmark.rows.groupby("size_group")["case_id"].nunique()
     return Standings(
+        **vars(ranking),
         convention=convention,
-        ranking=ranking,
         groups=benchmark.groups,
         cases=(benchmark.cases, *(int(sizes.get(group, 0)) for group in benchmark.groups)),
         scores={

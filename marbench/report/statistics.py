@@ -22,7 +22,10 @@ _WIDTH = 260
 
 @dataclass(frozen=True, eq=False)
 class _Ladder:
-    """One measure: the methods in the order of their means, and the axis of their differences."""
+    """One measure: the methods in the order of their means, and the axis of their differences.
+
+    ``order`` is empty where no case has a number.
+    """
 
     measure: Measure
     methods: tuple[str, ...]
@@ -33,7 +36,8 @@ class _Ladder:
 
 def _ladder(board: Standings, measure: Measure) -> _Ladder:
     comparison = board.comparisons[measure.id]
-    order = sorted(range(len(board.ranked)), key=lambda index: (comparison.rank[index], index))
+    told = range(len(board.ranked)) if comparison.patients else ()
+    order = sorted(told, key=lambda index: (comparison.rank[index], index))
     ends = np.concatenate([[0.0], comparison.difference_interval.ravel(), comparison.difference])
     finite = [float(value) for value in ends if np.isfinite(value)]
     # Of one method, or where none differs, there is nothing to draw.

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
 from marbench.errors import StoreError
 from marbench.machine.files import holds, safe_name, within, write_atomically
@@ -20,7 +19,7 @@ from marbench.machine.text import clean_line
 from marbench.report.benchmark import Benchmark, gather
 from marbench.report.gallery_store import Note, read_case, read_method, stored_cases
 from marbench.results.descriptions import COMMANDS, NOTICES, description
-from marbench.results.part_file import SCHEMAS, Kind, encode
+from marbench.results.part_file import Kind, encode, table_of_frame
 from marbench.results.pictures import CASE_FILE, encode_case, encode_image, image_file
 from marbench.results.store import open_run
 from marbench.spec import Spec
@@ -124,7 +123,7 @@ def _content_hash(benchmark: Benchmark) -> str:
     digest = hashlib.sha256()
     for kind, name, read in _frames(benchmark):
         # Whole numbers as such, though a row that is superseded by now had none, and had made them floating.
-        rows = _table(kind, read).to_pandas() if len(read) else read
+        rows = table_of_frame(kind, read).to_pandas() if len(read) else read
         # As text: the bytes of a Parquet file depend on who writes it.
         text = rows[sorted(rows.columns)].to_csv(index=False, lineterminator="\n")
         digest.update(f"{name}\0{text}\0".encode())
@@ -139,13 +138,7 @@ def results_file(benchmark: Benchmark) -> bytes:
 
 
 def _part(kind: Kind, spec_hash: str, rows: pd.DataFrame) -> bytes:
-    return encode(kind, spec_hash, 0, _table(kind, rows))
-
-
-def _table(kind: Kind, rows: pd.DataFrame) -> pa.Table:
-    fixed = SCHEMAS[kind]
-    measures = [(name, pa.float64()) for name in map(str, rows.columns) if name not in fixed.names]
-    return pa.Table.from_pandas(rows, pa.schema([*fixed, *measures]), preserve_index=False)
+    return encode(kind, spec_hash, 0, table_of_frame(kind, rows))
 
 
 def _pictures(benchmark: Benchmark, note: Note) -> Iterator[tuple[str, bytes]]:

@@ -38,8 +38,6 @@ def _environment() -> Environment:
     environment.filters.update(
         number=formats.number,
         signed=formats.signed,
-        stored_number=formats.stored_number,
-        stored_plain=formats.stored_plain,
         duration=formats.duration,
         tick_time=formats.tick_time,
         megabytes=formats.byte_size,

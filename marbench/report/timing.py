@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from marbench.report.axes import at_widths, log_axis
-from marbench.report.benchmark import Benchmark, natural_key
+from marbench.report.benchmark import DEVICE, Benchmark, case_seconds, natural_key
 from marbench.report.entries import Entry
 from marbench.report.findings import Findings
 from marbench.report.formats import duration, tick_time
@@ -19,21 +19,20 @@ from marbench.report.standings import Standings
 
 __all__ = ["PAGE", "timing_table"]
 
-_DEVICE = ["device_name", "device", "threads"]
-
 
 def timing_table(benchmark: Benchmark) -> pd.DataFrame:
-    """Return one row per device and method: quartiles and range of the seconds, peak memory, parameters.
+    """Return one row per device and method: quartiles over the cases, range of the seconds, peak memory, parameters.
 
     Columns: ``device_name device threads method median lower upper fastest slowest calls peak_mb parameters``.
     """
-    grouped = benchmark.timings.groupby([*_DEVICE, "method"])
-    seconds = grouped["seconds"]
+    by = [*DEVICE, "method"]
+    grouped = benchmark.timings.groupby(by)
+    seconds, cases = grouped["seconds"], case_seconds(benchmark.timings, by)
     table = pd.DataFrame(
         {
-            "median": seconds.median(),
-            "lower": seconds.quantile(0.25),
-            "upper": seconds.quantile(0.75),
+            "median": cases.median(),
+            "lower": cases.quantile(0.25),
+            "upper": cases.quantile(0.75),
             "fastest": seconds.min(),
             "slowest": seconds.max(),
             "calls": seconds.count(),
@@ -49,7 +48,7 @@ def _build(findings: Findings, output: Output) -> Mapping[str, Any] | None:
     if benchmark.timings.empty:
         return None
     devices: list[dict[str, Any]] = []
-    for (name, device, threads), rows in timing_table(benchmark).groupby(_DEVICE):
+    for (name, device, threads), rows in timing_table(benchmark).groupby(DEVICE):
         records = rows.sort_values("median", kind="stable").to_dict("records")
         charts = _charts(records, methods, board) if board else {}
         devices.append({"name": name, "device": device, "threads": threads, "rows": records, "charts": charts})

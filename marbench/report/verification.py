@@ -9,8 +9,8 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from marbench.bench.options import Progress
+from marbench.cases.case import CaseSource
 from marbench.cases.opening import open_cases
-from marbench.cases.sources import CaseSource
 from marbench.errors import MarbenchError, SpecError, StoreError
 from marbench.machine.files import find_files, writable_folder, write_atomically
 from marbench.machine.text import clean_line, counted, said_by
@@ -18,7 +18,7 @@ from marbench.metrics.measure import measures_of
 from marbench.report.archive import Manifest, unpack
 from marbench.report.recomputation import ALIKE, WORDS, recomputed
 from marbench.report.verdict import Check, Verdict, found
-from marbench.results.part_file import encode, records, table_of
+from marbench.results.part_file import encode, table_of_frame
 from marbench.results.parts import read_parts
 from marbench.results.pictures import CASE_FILE, image_file
 from marbench.results.rows import KEY_COLUMNS, PROPERTY_COLUMNS, ROW_SCHEMA
@@ -94,7 +94,7 @@ def _mark(run: Run, proved: Container[tuple[str, str]]) -> None:
         path.unlink()
     # Nobody knows when they were computed: so they are older than what was. A name of its own, by which a merge tells
     # the rows of two archives apart.
-    table = table_of("results", records(run.rows.assign(evidence=evidence)))
+    table = table_of_frame("results", run.rows.assign(evidence=evidence))
     path = run.folder / "results" / f"0-{secrets.token_hex(8)}.parquet"
     write_atomically(path, encode("results", run.spec.hash, 0, table))
 
@@ -211,9 +211,18 @@ def _refuse_large(spec: Spec) -> None:
 def _strange(run: Run, suite: CaseSource) -> Iterator[str]:
     """Yield the rows that are of no case of the benchmark."""
     known = {key.case_id: (place, key) for place, key in zip(suite.places, suite.case_keys, strict=True)}
+    # Names of patients are made with the salt of whoever ran it: which cases are of one patient has to be the same.
+    ours: dict[str, str] = {}
+    theirs: dict[str, str] = {}
     for row in run.rows.to_dict("records"):
         place, key = known.get(row["case_id"], (-1, None))
         if key is None:
             yield f"{row['case_id']} is no case of the benchmark"
-        elif row["case_index"] not in (-1, place) or any(row[name] != getattr(key, name) for name in KEY_COLUMNS):
+        elif row["case_index"] not in (-1, place) or any(
+            row[name] != getattr(key, name) for name in KEY_COLUMNS if name != "patient_id"
+        ):
             yield f"{row['case_id']} has the properties of another case"
+        else:
+            patient, name = key.patient_id, row["patient_id"]
+            if ours.setdefault(name, patient) != patient or theirs.setdefault(patient, name) != name:
+                yield f"{row['case_id']} is of another patient"

@@ -92,5 +92,9 @@ def _draw(axes: Axes, chart: Scatter, measure: Measure) -> None:
         anchor = {"start": "left", "middle": "center", "end": "right"}[mark.anchor]
         axes.text(mark.text_x, mark.text_y, mark.text, ha=anchor, va="baseline")
     axes.text((x.start + x.end) / 2, chart.height - 4, "year of the paper", ha="center", va="bottom")
-    named = [f"mean {measure.title}", measure.unit, "" if measure.higher_is_better else "lower is better"]
+    named = [
+        f"mean {measure.title} {measure.convention}".rstrip(),
+        measure.unit,
+        "" if measure.higher_is_better else "lower is better",
+    ]
     axes.text(4, (y.start + y.end) / 2, ", ".join(filter(None, named)), ha="left", va="center", rotation=90)

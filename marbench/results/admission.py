@@ -15,7 +15,7 @@ from marbench.cases.digest import digests_agree
 from marbench.machine.text import counted, few
 from marbench.results.rows import KEY_COLUMNS, PROOFS, PROPERTY_COLUMNS
 
-__all__ = ["admit", "agree", "of_proven_cases"]
+__all__ = ["admit", "agree", "of_proven_cases", "patients_apart"]
 
 _SHOWN = 3
 
@@ -52,15 +52,28 @@ def admit(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def agree(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with what the best proven row of each case says of it; of equally proven ones the first.
 
-    Properties of rows whose case was not simulated stay unknown.
+    Properties of rows whose case was not simulated stay unknown. Patients who share a case are one, under one name.
     """
-    told = rows[["case_id", *KEY_COLUMNS, *PROPERTY_COLUMNS]].assign(_proof=rows["evidence"].map(PROOFS.index))
+    told = rows[["case_id", "evidence", *KEY_COLUMNS, *PROPERTY_COLUMNS]]
+    told = told.assign(_proof=rows["evidence"].map(PROOFS.index))
     told = told.sort_values("_proof", ascending=False, kind="stable")
     agreed: dict[str, pd.Series[Any]] = {}
     for columns, known in ((KEY_COLUMNS, told["case_id"].notna()), (PROPERTY_COLUMNS, told["metal_area_px"].notna())):
         best = told[known].drop_duplicates("case_id").set_index("case_id")
         agreed |= {name: rows[name].where(~known, rows["case_id"].map(best[name])) for name in columns}
+    if common := _common_names(told):
+        # Not replace(), which goes through all rows once for each name.
+        agreed["patient_id"] = agreed["patient_id"].map(lambda name: common.get(name, name))
     return rows.assign(**agreed)
+
+
+def patients_apart(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return case and patient of the rows whose case has several names of its patient, as different salts make them.
+
+    What is only reported is not heard: whoever sends rows in could make one patient of two.
+    """
+    known = rows[rows["evidence"] != "reported"].drop_duplicates(["case_id", "patient_id"])
+    return known[known.duplicated("case_id", keep=False)]
 
 
 def of_proven_cases(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -80,6 +93,21 @@ def of_proven_cases(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         for method, part in rows[~known].groupby("method", observed=True)
     ]
     return rows[known], notes
+
+
+def _common_names(rows: pd.DataFrame) -> dict[str, str]:
+    """Return name → the name that counts of the same patient; of those of one case the first."""
+    common: dict[str, str] = {}
+
+    def counting(name: str) -> str:
+        while name in common:
+            name = common[name]
+        return name
+
+    for _, names in patients_apart(rows).groupby("case_id", sort=False, observed=True)["patient_id"]:
+        first, *others = dict.fromkeys(map(counting, names))
+        common |= dict.fromkeys(others, first)
+    return {name: counting(name) for name in common}
 
 
 def _others(digests: pd.Series[str], heard: Counter[str]) -> list[str]:

@@ -25,8 +25,7 @@ from marbench.results.pictures import (
 from marbench.results.rows import Key
 
 if TYPE_CHECKING:  # pages show pictures, and do without torch
-    from marbench.cases.case import Case
-    from marbench.cases.sources import CaseSource
+    from marbench.cases.case import Case, CaseSource
 
 __all__ = ["Gallery", "ImageChoice", "case_picture", "gallery_cases", "method_picture", "stored_case", "wanted_cases"]
 

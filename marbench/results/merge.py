@@ -11,7 +11,6 @@ import hashlib
 import re
 import secrets
 import shutil
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,10 +23,11 @@ import pyarrow as pa
 from marbench.errors import StoreError
 from marbench.machine.files import find_files, safe_name, within, write_atomically
 from marbench.machine.text import said_by
-from marbench.results.admission import admit, of_proven_cases
+from marbench.machine.toml import dotted
+from marbench.results.admission import admit, of_proven_cases, patients_apart
 from marbench.results.descriptions import COMMANDS, NOTICES, description
 from marbench.results.part_file import Kind, Piece, encode, join
-from marbench.results.parts import usable_pieces
+from marbench.results.parts import time_after, usable_pieces
 from marbench.results.pictures import CASE_FILE, encode_case, encode_image, image_file, load_case, load_image
 from marbench.results.store import Run, open_run
 from marbench.results.versions import leading_versions
@@ -55,7 +55,7 @@ def merge_runs(folders: Sequence[Path], out: Path) -> list[str]:
     Raises
     ------
     StoreError
-        The runs are of several benchmarks, protocols or data; ``out`` is there already, or cannot be written.
+        The runs are of several benchmarks, protocols, data or salts; ``out`` is there already, or cannot be written.
     """
     if len(folders) < 2:
         raise StoreError("Name two runs at least: marbench merge RUN RUN --out DIR.")
@@ -102,23 +102,15 @@ def _difference(one: Spec, other: Spec) -> str:
             f"its {other.data_name} are others (digest {str(other.data)[:12]}, not {str(one.data)[:12]}), and a "
             "benchmark is what its files hold: run the methods on the same files"
         )
-    there, here = (dict(_flat(spec.model_dump(mode="json", by_alias=True))) for spec in (one, other))
+    there, here = (dict(dotted(spec.model_dump(mode="json", by_alias=True))) for spec in (one, other))
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
     # Title and gallery are no part of the identity.
     few = [name for name in names if name.partition(".")[0] not in ("name", "title", "summary", "report")][:4]
     return "it differs in " + (", ".join(few) or "the tables that it names")
 
 
-def _flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
-
-
 def _refuse_other_cases(runs: Sequence[Run]) -> None:
-    """Raise StoreError where runs have the same case ids of other data."""
+    """Raise StoreError where runs have the same case ids of other data, or of patients under other names."""
     rows = _rows(runs)
     # Within a folder the rows of the minority are left out; between folders nobody can say which data were meant.
     admitted, problems = admit(rows)
@@ -126,6 +118,15 @@ def _refuse_other_cases(runs: Sequence[Run]) -> None:
         numbers = rows.loc[rows.index.difference(admitted.index), "_run"].unique()
         names = ", ".join(str(runs[number].folder) for number in sorted(numbers))
         raise StoreError(f"The cases in {names} were computed on other data than in the other runs. {problems[0]}")
+    # The statistics count patients: under two names one patient would be two.
+    apart = patients_apart(rows)
+    if len(apart):
+        one, other = apart[apart["case_id"] == apart["case_id"].iloc[0]].iloc[:2].to_dict("records")
+        raise StoreError(
+            f"{runs[one['_run']].folder} names the patient of the case {one['case_id']} {one['patient_id']}, "
+            f"{runs[other['_run']].folder} {other['patient_id']}: names are made with another salt. marbench report "
+            "shows such runs beside each other; to merge them, repeat one with the MARBENCH_SALT of the other."
+        )
 
 
 def _files(runs: Sequence[Run], versions: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
@@ -137,7 +138,7 @@ def _files(runs: Sequence[Run], versions: Mapping[str, str]) -> Iterator[tuple[s
         pieces = {piece.name: piece for piece in found if piece.table.num_rows}
         if pieces:
             ordered = sorted(pieces.values(), key=lambda piece: (piece.created, piece.name))
-            created = time.time_ns()
+            created = time_after(piece.created for piece in ordered)
             yield f"{kind}/{created}-merged.parquet", encode(kind, spec.hash, created, join(ordered, kind), ordered)
     for host, facts in {host: facts for run in runs for host, facts in run.hosts.items()}.items():
         yield f"hosts/{host}.json", description(facts)

@@ -25,7 +25,7 @@ from marbench.machine.files import read_file
 from marbench.machine.text import clean
 from marbench.results.rows import ROW_SCHEMA, TIMING_SCHEMA
 
-__all__ = ["SCHEMAS", "Kind", "Piece", "encode", "join", "read_pieces", "records", "reduced", "table_of"]
+__all__ = ["SCHEMAS", "Kind", "Piece", "encode", "join", "read_pieces", "reduced", "table_of", "table_of_frame"]
 
 Kind = Literal["results", "timing"]
 
@@ -67,13 +67,11 @@ def table_of(kind: Kind, records: Sequence[Mapping[str, Any]]) -> pa.Table:
         return pa.Table.from_pylist([_encodable(record) for record in records], schema)
 
 
-def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a table as pandas has it as rows for `table_of`: what is missing among integers is None."""
-    whole = {column.name for column in ROW_SCHEMA if pa.types.is_integer(column.type)}
-    return [
-        {str(name): None if name in whole and value != value else value for name, value in row.items()}
-        for row in rows.to_dict("records")
-    ]
+def table_of_frame(kind: Kind, rows: pd.DataFrame) -> pa.Table:
+    """Return a DataFrame as a table. Integers that pandas holds as floats, where some lack, are integers again."""
+    fixed = SCHEMAS[kind]
+    measures = [(name, pa.float64()) for name in map(str, rows.columns) if name not in fixed.names]
+    return pa.Table.from_pandas(rows, pa.schema([*fixed, *measures]), preserve_index=False)
 
 
 def encode(kind: Kind, spec_hash: str, created: int, table: pa.Table, pieces: Sequence[Piece] = ()) -> bytes:

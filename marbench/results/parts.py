@@ -10,6 +10,7 @@ meanwhile is in no list, and stays.
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import time
 from collections import Counter
@@ -29,13 +30,15 @@ from marbench.machine.text import said_by
 from marbench.results.checks import faulty_rows
 from marbench.results.part_file import Kind, Piece, encode, join, read_pieces, reduced, table_of
 
-__all__ = ["MANY", "Parts", "merge_pieces", "read_parts", "usable_pieces", "write_part"]
+__all__ = ["MANY", "Parts", "merge_pieces", "read_parts", "time_after", "usable_pieces", "write_part"]
 
 MANY = 64
 """More files than this are merged."""
 
 # Others may add and merge while a folder is read; what is read once is not read again.
 _ROUNDS = 50
+# The year 2116: foreign parts that say a later time leave no room for one after it.
+_LATEST = 2**62
 # What reading a part may raise.
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, MemoryError, RecursionError, pa.ArrowException)
 
@@ -72,6 +75,11 @@ class _Held:
         return sorted(unique.values(), key=lambda piece: (piece.created, piece.name))
 
 
+def time_after(times: Iterable[int]) -> int:
+    """Return the time in ns since 1970, after that of every part: a clock that goes back ages no rows."""
+    return max([time.time_ns(), *(each + 1 for each in times if each < _LATEST)])
+
+
 def write_part(folder: Path, kind: Kind, spec_hash: str, records: Sequence[Mapping[str, Any]]) -> Piece:
     """Write rows, column → value, as one new part, and return them as its piece.
 
@@ -80,7 +88,7 @@ def write_part(folder: Path, kind: Kind, spec_hash: str, records: Sequence[Mappi
     StoreError
         The folder cannot be written, or the disk is full.
     """
-    created, table = time.time_ns(), table_of(kind, records)
+    created, table = _now(folder), table_of(kind, records)
     path = _new_path(folder, created)
     write_atomically(path, encode(kind, spec_hash, created, table))
     return Piece(path.name, created, table)
@@ -94,7 +102,7 @@ def merge_pieces(folder: Path, kind: Kind, spec_hash: str, pieces: Sequence[Piec
     StoreError
         The part could not be written; nothing was removed.
     """
-    created = time.time_ns()
+    created = _now(folder)
     content = encode(kind, spec_hash, created, join(pieces, kind), pieces)
     path = _new_path(folder, created)
     write_atomically(path, content)
@@ -196,6 +204,11 @@ def _usable(
 
 def _find(folder: Path) -> Found:
     return find_files(folder.parent, f"{folder.name}/*.parquet")
+
+
+def _now(folder: Path) -> int:
+    named = (re.match(r"(\d{1,19})-", path.name) for path in _find(folder).files)
+    return time_after(int(match[1]) for match in named if match)
 
 
 def _new_path(folder: Path, created: int) -> Path:

@@ -23,6 +23,10 @@ CASE_FILE = "_case.npz"
 _REGION = "region "
 """What the name of an array begins with that holds a region."""
 
+# Arrays of a case by what they hold: (rows, columns), and (views, bins).
+_IMAGES = {"truth": np.int16, "uncorrected": np.int16, "metal": np.bool_}
+_SINOGRAMS = {"sinogram": np.int16, "truth_sinogram": np.int16, "metal_trace": np.bool_}
+
 # Wider windows are no patient's: a file of somebody else must not make a slider of 1e300 HU.
 _WINDOW_HU = 1e6
 
@@ -36,12 +40,12 @@ class StoredCase:
     truth, uncorrected : int16 array ``(rows, columns)``
         HU.
     metal : bool array ``(rows, columns)``
-        Pixels that are at least half metal.
+        Pixels taken for metal, the ``metal_mask`` of `marbench.Scan`.
     window : (low, high)
         Display window, HU.
-    sinogram, truth_sinogram : int16 array ``(views, bins)`` or None
-        Line integrals in units of 0.001. Runs of early versions did not keep them.
-    metal_trace : bool array ``(views, bins)`` or None
+    sinogram, truth_sinogram : int16 array ``(views, bins)``
+        Line integrals in units of 0.001.
+    metal_trace : bool array ``(views, bins)``
     regions : mapping
         Name of `marbench.metrics.regions.REGIONS` → bool array ``(rows, columns)``, of what measures looked at.
     """
@@ -50,9 +54,9 @@ class StoredCase:
     uncorrected: NDArray[np.int16]
     metal: NDArray[np.bool_]
     window: tuple[float, float]
-    sinogram: NDArray[np.int16] | None = None
-    truth_sinogram: NDArray[np.int16] | None = None
-    metal_trace: NDArray[np.bool_] | None = None
+    sinogram: NDArray[np.int16]
+    truth_sinogram: NDArray[np.int16]
+    metal_trace: NDArray[np.bool_]
     regions: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
@@ -63,11 +67,9 @@ def image_file(method: str) -> str:
 
 def encode_case(case: StoredCase) -> bytes:
     """Return a case as a file."""
-    arrays: dict[str, NDArray[Any]] = {"truth": case.truth, "uncorrected": case.uncorrected, "metal": case.metal}
+    arrays: dict[str, NDArray[Any]] = {name: getattr(case, name) for name in (*_IMAGES, *_SINOGRAMS)}
     # float64 as in the case: a window that was rounded would be another convention of PSNR.
     arrays["window"] = np.array(case.window, dtype=np.float64)
-    if case.sinogram is not None and case.truth_sinogram is not None and case.metal_trace is not None:
-        arrays |= {"sinogram": case.sinogram, "truth_sinogram": case.truth_sinogram, "metal_trace": case.metal_trace}
     arrays |= {f"{_REGION}{name}": mask for name, mask in case.regions.items()}
     return npz(arrays)
 
@@ -86,16 +88,12 @@ def load_case(path: Path) -> StoredCase:
         The file is missing, damaged, or holds something else.
     """
     arrays = read_npz(path)
-    images = {name: _checked(path, arrays, name, np.int16) for name in ("truth", "uncorrected")}
-    metal = _checked(path, arrays, "metal", np.bool_)
-    sinograms: dict[str, NDArray[Any]] = {}
-    if "sinogram" in arrays:
-        kinds = {"sinogram": np.int16, "truth_sinogram": np.int16, "metal_trace": np.bool_}
-        sinograms = {name: _checked(path, arrays, name, kind) for name, kind in kinds.items()}
+    images = {name: _checked(path, arrays, name, kind) for name, kind in _IMAGES.items()}
+    sinograms = {name: _checked(path, arrays, name, kind) for name, kind in _SINOGRAMS.items()}
     named = [name for name in REGIONS if f"{_REGION}{name}" in arrays]
     regions = {name: _checked(path, arrays, f"{_REGION}{name}", np.bool_) for name in named}
     # Pages index one array by the mask of another.
-    for group in ([*images.values(), metal, *regions.values()], list(sinograms.values())):
+    for group in ([*images.values(), *regions.values()], list(sinograms.values())):
         if len({array.shape for array in group}) > 1:
             raise _refusal(path, "its images differ in shape")
     # Written so that NaN fails, too.
@@ -103,7 +101,7 @@ def load_case(path: Path) -> StoredCase:
     if window.shape != (2,) or window.dtype.kind not in "fi" or not -_WINDOW_HU <= window[0] < window[1] <= _WINDOW_HU:
         raise _refusal(path, "expected a window of two numbers in HU, the lower one first")
     held = (float(window[0]), float(window[1]))
-    return StoredCase(metal=metal, window=held, regions=regions, **images, **sinograms)
+    return StoredCase(window=held, regions=regions, **images, **sinograms)
 
 
 def load_image(path: Path) -> tuple[NDArray[np.int16], str]:

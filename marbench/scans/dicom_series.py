@@ -12,7 +12,7 @@ import numpy as np
 
 from marbench.anatomy.dicom_header import frames_of, naming, read_header, reason_to_skip
 from marbench.anatomy.dicom_slice import DicomSlice
-from marbench.anatomy.dicom_values import calibration, position, whole
+from marbench.anatomy.dicom_values import calibration, whole
 from marbench.anatomy.files import files_below
 from marbench.anatomy.native import UnreadableFile
 from marbench.anatomy.resample import Fit
@@ -147,11 +147,7 @@ class DicomSeries:
     def _slice(self, path: Path, header: Any) -> DicomSlice:
         calibration(header, self._fit)
         self._unturned |= not header.get("ImageOrientationPatient")
-        place = position(header), whole(header, "InstanceNumber")
-        series = whole(header, "SeriesNumber"), str(header.get("SeriesInstanceUID"))
-        instance = str(header.get("SOPInstanceUID") or "")
-        order = (*series, place[0] or 0.0, place[1])
-        return DicomSlice(path, 0, f"i{place[1]:04d}", self._fit, order, place, instance)
+        return DicomSlice.of(header, path, 0, f"i{whole(header, 'InstanceNumber'):04d}", self._fit)
 
     def _notices(self) -> Iterator[str]:
         if self._skipped:

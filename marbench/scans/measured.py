@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from marbench.anatomy.native import NativeSlice, UnreadableFile
 from marbench.anatomy.nifti_volume import nibabel
+from marbench.cases.agreement import measured_otherwise
 from marbench.cases.scanner import operators_of
 from marbench.errors import DataError, StoreError
 from marbench.machine.arrays import names_in, parse_npy, read_npz
@@ -108,6 +109,8 @@ def _line_integrals(file: Path, spec: Spec) -> NDArray[np.float32]:
         )
     rays = np.array(array, dtype=np.float32, order="C")
     refuse_counts(torch.from_numpy(rays), str(file))
+    if why := measured_otherwise(rays, spec.geometry):
+        raise DataError(f"{file}: {why}. Mend the geometry that --spec names, or the file.")
     return rays
 
 

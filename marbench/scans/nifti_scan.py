@@ -17,9 +17,7 @@ from marbench.machine.files import safe_name
 from marbench.report.page import Output
 from marbench.scans.series import RESEARCH, Change, Picture, Version, Writer, untouched
 
-__all__ = ["SUFFIXES", "NiftiScan", "encode_volume", "read_mask"]
-
-SUFFIXES = (".nii", ".nii.gz")
+__all__ = ["NiftiScan", "encode_volume", "read_mask"]
 
 MOST_APART = 0.5
 """Voxels by which the corners of a mask may lie beside those of the scan: affines are rounded."""

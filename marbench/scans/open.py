@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from marbench.anatomy.nifti import SUFFIXES
 from marbench.errors import DataError
 from marbench.scans.dicom_series import DicomSeries
 from marbench.scans.measured import MeasuredSinogram
-from marbench.scans.nifti_scan import SUFFIXES, NiftiScan, read_mask
+from marbench.scans.nifti_scan import NiftiScan, read_mask
 from marbench.scans.series import Series
 from marbench.spec import Spec
 

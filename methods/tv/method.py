@@ -9,6 +9,8 @@ from marbench.toolbox.variation import divergence, gradient
 
 # The squared norm of ∇ stays below it on every grid.
 _GRADIENT_NORM_SQUARED = 8.0
+# What λ is counted against, see `_price`: the rays, the path of water and the pixels across the image of mini.
+_MISFIT_OF_MINI = 256 * 192 * 7.86432**2 / 128
 # How far each step goes beyond where the algorithm leads; it converges below 2. The way is about as much shorter.
 _RELAXATION = 1.9
 
@@ -28,8 +30,9 @@ class TotalVariationReconstruction(Method):
     output: str
 
     def load(self, context: Context) -> None:
-        """Find ‖P‖, on which the steps depend."""
+        """Find ‖P‖, on which the steps depend, and the price of variation on this scan."""
         super().load(context)
+        self._price = self.weight * _misfit(context) / _MISFIT_OF_MINI
         self._norm = projection_norm(context.geometry, context.grid, context.device) * context.operators.water
 
     def reduce(self, scan: Scan) -> torch.Tensor:
@@ -52,7 +55,7 @@ class TotalVariationReconstruction(Method):
             # The proximal maps of the conjugates of ‖·‖² and of λ‖·‖.
             misfit = measured * (residual + sigma * (self._project(image) - scan.sinogram)) / (1 + sigma / 2)
             slope = field + rho * gradient(image)
-            slope = slope / (slope.norm(dim=-3, keepdim=True) / self.weight).clamp(min=1)
+            slope = slope / (slope.norm(dim=-3, keepdim=True) / self._price).clamp(min=1)
             after = image - tau * (self._back_project(2 * misfit - residual) - divergence(2 * slope - field))
             image = torch.lerp(image, after, _RELAXATION)
             residual, field = torch.lerp(residual, misfit, _RELAXATION), torch.lerp(field, slope, _RELAXATION)
@@ -65,3 +68,9 @@ class TotalVariationReconstruction(Method):
     def _back_project(self, sinogram: torch.Tensor) -> torch.Tensor:
         """Apply the adjoint of `_project`."""
         return back_project(sinogram, self.context.geometry, self.context.grid) * self.context.operators.water
+
+
+def _misfit(context: Context) -> float:
+    """Return how ‖PX − p‖² of an object that fills the image compares with TV(X), which grows with pixels across it."""
+    path = context.operators.water * max(context.grid.field_of_view)
+    return context.geometry.views * context.geometry.bins * path**2 / max(context.grid.shape)

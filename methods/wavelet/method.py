@@ -28,9 +28,12 @@ class GuidedWaveletCompletion(Method):
         guide = tissue_guide(operators, scan.sinogram, trace, scan.metal_mask)
         sinogram = normalized_interpolation(scan.sinogram, trace, guide)
         expected, _ = analyse(self._extended(guide), self.levels)
-        weights = [self.scale / (each.abs() + self.scale) for each in expected]
+        # Thresholds were chosen on mini, where 7.86432 is the line integral of water across the image.
+        thick = operators.water * max(self.context.grid.field_of_view) / 7.86432
+        first, last, scale = self.first * thick, self.last * thick, self.scale * thick
+        weights = [scale / (each.abs() + scale) for each in expected]
         for step in range(self.steps):
-            threshold = self.first * (self.last / self.first) ** (step / max(1, self.steps - 1))
+            threshold = first * (last / first) ** (step / max(1, self.steps - 1))
             details, rest = analyse(self._extended(sinogram), self.levels)
             sparse = [each * (each.abs() > threshold * weight) for each, weight in zip(details, weights, strict=True)]
             views, bins = sinogram.shape[1:]

@@ -61,6 +61,8 @@
       const facts = [
         item.id, item.reasons.join(", "), `group ${item.group}`, item.region, item.materials.join(" + "),
         `${print(item.area, 1)} mm² of metal`, item.made ? `last result of ${item.made}` : "", absent.length ? `no picture of ${absent.join(", ")}` : "",
+        // No number without what it is under, on pictures that are saved neither.
+        data.convention ? `scores ${data.convention}` : "",
       ];
       return facts.filter(Boolean).join(" · ");
     };

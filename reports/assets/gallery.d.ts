@@ -62,6 +62,8 @@ interface Scan { beta: number[]; gamma: number[]; distance: number; pixel: numbe
 
 interface GalleryData {
   title: string; cases: GalleryCase[]; methods: string[]; titles: Record<string, string>;
+  /** What the scores are under; empty where nothing is scored. */
+  convention: string;
   measures: Array<[string, string, number]>; together: number; windows: Record<string, Pair>; error: number;
   /** Name, what readers call it, and colour of every region that cases were scored in; none where none were. */
   regions: Array<[string, string, string]>;

@@ -9,9 +9,9 @@ window.marbench = window.marbench || {};
   const CASES = ["region", "material"];
   /** @typedef {Record<"text" | "best" | "second" | "tied" | "number", (text: string) => string>} Style */
 
-  // What the leaderboard gives: its boards, what a board's numbers are, the rows on show, what a field is set to.
+  // What the leaderboard gives: its data and boards, what a board's numbers are, the rows on show, what a field is set to.
   /** @type {Shared["bindCopies"]} */
-  const bindCopies = ({ boards, aboutOf, shownRows, choice, words }) => {
+  const bindCopies = ({ data, boards, aboutOf, shownRows, choice, words }) => {
     const { spec, protocol } = document.documentElement.dataset;
     // Copies: the table as it stands, in the words of a paper.
     /** @type {Record<string, string>} */
@@ -65,7 +65,10 @@ window.marbench = window.marbench || {};
       ]);
       return { head: ["Method", ...head], rows, title, convention };
     };
-    const about = (/** @type {string} */ convention) => [convention, `spec ${spec}, protocol ${protocol}`, ...words([...METHODS, ...CASES])].join("; ");
+    // Results of a part of the benchmark must not pass for the whole.
+    const { cases, expected } = data;
+    const part = expected !== null && cases < expected ? [`${cases.toLocaleString("en")} of ${expected.toLocaleString("en")} cases`] : [];
+    const about = (/** @type {string} */ convention) => [convention, `spec ${spec}, protocol ${protocol}`, ...part, ...words([...METHODS, ...CASES])].join("; ");
 
     /** @type {Record<string, (board: HTMLElement) => string>} */
     const FORMATS = {
@@ -96,7 +99,7 @@ window.marbench = window.marbench || {};
         const columns = Object.values(measures).flatMap(({ id }) => groups.map((group) => `${id} ${group}`));
         const texts = ["made", "published", "evidence"].filter((name) => board.querySelector(`[data-column="${name}"]`));
         // Of which cases the means are, and which methods the ranks are among.
-        const scope = { spec, protocol, region: choice("region"), metal: choice("material"), filter: words(METHODS).join("; ") };
+        const scope = { cases_of_benchmark: String(expected ?? ""), spec, protocol, region: choice("region"), metal: choice("material"), filter: words(METHODS).join("; ") };
         const rows = shownRows(board).map((row) => [
           quote(row.dataset.method ?? ""),
           quote(row.dataset.title ?? ""),
@@ -117,7 +120,8 @@ window.marbench = window.marbench || {};
     const boardShown = () => boards.find((board) => !board.hidden) ?? boards[0];
     one("#download").addEventListener("click", () => {
       const link = document.createElement("a");
-      link.href = URL.createObjectURL(new Blob([FORMATS.csv(boardShown()), "\n"], { type: "text/csv" }));
+      // With a byte-order mark, without which Excel takes UTF-8 for something else.
+      link.href = URL.createObjectURL(new Blob(["\ufeff", FORMATS.csv(boardShown()), "\n"], { type: "text/csv" }));
       const chosen = [...CASES, ...METHODS].map(choice).map((text) => text.trim().replace(/[^\p{L}\p{N}.]+/gu, "_")).filter(Boolean);
       link.download = `${["leaderboard", spec, ...chosen].join("-")}.csv`;
       link.click();

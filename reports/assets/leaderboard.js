@@ -48,7 +48,7 @@
     }
     for (const { place, text } of was.places) {
       place.textContent = text;
-      cellOf(place).dataset.value = text ?? "";
+      cellOf(place).dataset.value = text === MISSING ? "" : text ?? "";
     }
     for (const { span, parts, value, name } of was.scores) {
       span.replaceChildren(...parts);
@@ -217,5 +217,5 @@
 
   /** @type {Copied["shownRows"]} */
   const unfolded = (board) => shownRows(board).filter((row) => !row.classList.contains("folded"));
-  window.marbench.bindCopies({ boards, aboutOf, shownRows: unfolded, choice, words });
+  window.marbench.bindCopies({ data, boards, aboutOf, shownRows: unfolded, choice, words });
 })();

@@ -17,7 +17,7 @@ interface Cells {
   sums: Record<string, Record<string, Stored[]>>;
 }
 
-interface BoardData { methods: string[]; cells: Cells; boards: BoardInfo[] }
+interface BoardData { methods: string[]; cells: Cells; boards: BoardInfo[]; cases: number; expected: number | null }
 
 interface ExplorerMeasure { title: string; unit: string; digits: number; up: boolean; key: string; file: string }
 
@@ -43,6 +43,7 @@ interface Order { column: string; up: boolean }
 
 /** What copies need to know of the leaderboard. */
 interface Copied {
+  data: BoardData;
   boards: HTMLElement[];
   aboutOf(board: HTMLElement): BoardInfo;
   shownRows(board: HTMLElement): HTMLTableRowElement[];

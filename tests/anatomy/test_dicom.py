@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pydicom
 import pytest
 from dicom_files import as_fd, phantom, write_dicom
 
@@ -285,6 +286,18 @@ def test_slices_with_one_uid_at_different_places_are_no_copies(tmp_path):
     source = DicomFolder(tmp_path, ALL_TEST, seed=0)
     assert len(source.patients("test")[P1]) == 4
     assert source.skipped == {}
+
+
+def test_a_compressed_copy_of_a_slice_counts_once(tmp_path):
+    for number in range(2):
+        place = {"hu": phantom(hu=40 + number), "ImagePositionPatient": [0, 0, 5 * number], "InstanceNumber": number}
+        write_dicom(tmp_path / f"{number}.dcm", **place)
+        dataset = pydicom.dcmread(tmp_path / f"{number}.dcm")
+        dataset.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
+        dataset.save_as(tmp_path / f"{number}-rle.dcm")
+    source = DicomFolder(tmp_path, ALL_TEST, seed=0)
+    assert len(source.patients("test")[P1]) == 2
+    assert source.skipped == {"copies of a slice": 2}
 
 
 @pytest.mark.parametrize("copied_first", [True, False])

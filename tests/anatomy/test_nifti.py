@@ -97,6 +97,26 @@ def test_a_volume_is_a_patient_but_bids_names_tell_more(tmp_path):
     assert not any(word in name for word in ("p1", "sub", "ses") for name in [*source.patients("test"), *names])
 
 
+def test_sessions_in_folders_of_a_subject_are_one_patient(tmp_path):
+    for name in ("sub-07/ses-1/ct.nii.gz", "sub-07/ses-2/ct.nii.gz", "sub-08/ct.nii", "sub-set_1/ct.nii"):
+        write(tmp_path / name)
+    source = NiftiFolder(tmp_path, ALL_TEST, seed=0)
+    assert {patient: len(ids) for patient, ids in source.patients("test").items()} == {
+        patient_label("sub-07"): 6,
+        patient_label("sub-08"): 3,
+        patient_label("sub-set_1/ct.nii"): 3,
+    }
+    assert "slices with the pixels of another patient's are slices of their own" in source.notices(GRID)[0]
+
+
+def test_of_a_volume_that_lies_there_unpacked_too_one_is_read(tmp_path):
+    for name in ("a/scan.nii", "a/scan.nii.gz", "b/scan.nii.gz"):
+        write(tmp_path / name, volume=ras_volume(hu=40 if name[0] == "a" else 60))
+    source = NiftiFolder(tmp_path, ALL_TEST, seed=0)
+    assert sum(map(len, source.patients("test").values())) == 6
+    assert source.skipped == {"volumes that lie there unpacked, too": 1}
+
+
 def test_renamed_volumes_of_a_subject_keep_the_ids_of_their_slices(tmp_path):
     for folder, sessions in (("one", "12"), ("two", "21")):
         for session, hu in zip(sessions, (40, 60), strict=True):

@@ -21,7 +21,7 @@ from marbench.cases.suite import Suite
 from marbench.errors import MethodError, StoreError
 from marbench.method.request import parse_methods
 from marbench.results.inflight import InFlight, forget_unfinished, unfinished
-from marbench.results.part_file import records
+from marbench.results.part_file import table_of_frame
 from marbench.results.parts import write_part
 from marbench.results.pictures import load_image
 from marbench.results.rows import Key
@@ -206,7 +206,7 @@ def test_patients_that_another_salt_names_are_refused(tmp_path, tiny, monkeypatc
 
 def reported(source, spec, folder, **changes):
     """Fill a folder with what somebody says of the rows of a run."""
-    told = [{**record, "evidence": "reported", **changes} for record in records(open_run(source).rows)]
+    told = table_of_frame("results", open_run(source).rows.assign(evidence="reported", **changes)).to_pylist()
     Store(folder, spec).prepare()
     write_part(folder / "results", "results", spec.hash, told)
 

@@ -1,4 +1,9 @@
+import os
+import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 
 import matplotlib as mpl
 import pandas as pd
@@ -124,6 +129,45 @@ def test_a_function_that_fails_gives_rows_that_say_why(tiny):
     assert "no idea [test_evaluate.py, line" in rows["message"][0]
     assert rows["method"][0] == "broken"
     assert rows["rmse_hu"].isna().all()
+
+
+def test_a_method_that_was_loaded_for_other_scans_is_refused(tiny):
+    with pytest.raises(MethodError, match=r"^li was loaded for mini: load it for tiny, or give its name\.$"):
+        marbench.evaluate(load_method("li", "mini"), tiny, limit=1)
+    other = tiny.model_copy(update={"reconstruction": tiny.reconstruction.model_copy(update={"window": "hann"})})
+    with pytest.raises(MethodError, match="li was loaded for another benchmark called tiny: load it for tiny"):
+        marbench.evaluate(load_method("li", tiny), other, limit=1)
+    elsewhere = replace(load_method("li", tiny), device=torch.device("cuda:0"))
+    with pytest.raises(MethodError, match="li was loaded for cuda:0: load it for cpu"):
+        marbench.evaluate(elsewhere, tiny, limit=1)
+
+
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_an_interrupt_during_a_call_is_no_failure_of_the_method(tiny, swallowed):
+    calls = []
+
+    def interrupted(scan):
+        calls.append(scan)
+        with suppress(KeyboardInterrupt) if swallowed else nullcontext():
+            os.kill(os.getpid(), signal.SIGINT)
+        return scan.image
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            marbench.evaluate(interrupted, tiny, limit=3)
+        assert len(calls) == 1 and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_outside_of_the_main_thread_methods_are_evaluated_as_in_it(tiny):
+    def impatient(scan):
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as pool, pytest.warns(UserWarning, match="1 of 1 cases have no image"):
+        rows = pool.submit(marbench.evaluate, ["none", impatient], tiny, limit=1).result()
+    assert rows.set_index("method")["status"].to_dict() == {"impatient": "error", "none": "ok"}
 
 
 def test_what_cannot_be_loaded_or_told_apart_is_refused(tiny):

@@ -12,7 +12,8 @@ import pytest
 from processes import alive, descendants, forked_command, wait_until, workers
 from running import run, table
 
-from marbench.bench.executors import LocalWorkers, ThisProcess
+from marbench.bench.executors import LocalWorkers, ThisProcess, default_workers
+from marbench.bench.limits import Limits
 from marbench.bench.plan import Shard, Task, Unit
 from marbench.bench.work import Conditions, Result, Work
 from marbench.cases.suite import Suite
@@ -49,6 +50,13 @@ def work_on(spec, methods, plugins=(), sizes=(2, 2), **conditions):
         units.append(Work(asked, Unit(number, tuple(tasks))))
         start += size
     return units
+
+
+@pytest.mark.parametrize(("threads", "count"), [(1, 4), (2, 2), (3, 1), (8, 1)])
+def test_workers_with_several_threads_are_no_more_than_the_cores_have_room_for(tiny, monkeypatch, threads, count):
+    monkeypatch.setattr("marbench.bench.executors.usable_cores", lambda: 4)
+    monkeypatch.setattr("marbench.bench.executors.available_memory", lambda: 1e12)
+    assert default_workers(Conditions(tiny, (), limits=Limits(threads=threads)), 100) == count
 
 
 def test_rows_are_the_same_to_the_bit_for_any_number_of_workers(tiny, plugin):

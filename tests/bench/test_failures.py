@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from running import run, table
+from running import Notes, run, table
 
 from marbench.bench.outcome import Failure, Outcome, describe
 from marbench.bench.plan import Task, Unit
@@ -216,6 +216,38 @@ def test_gradients_can_be_switched_on_inside_a_method(tmp_path, tiny, plugin):
     body = "assert not torch.is_grad_enabled()\nwith torch.enable_grad():\n    x = scan.image.requires_grad_()\n"
     folder = plugin("fits", body + "    (x * x).sum().backward()\nreturn x + 0 * x.grad")
     assert set(run(tiny, tmp_path / "out", "fits", folder, limit=1).rows["status"]) == {"ok"}
+
+
+def test_a_method_that_changes_its_own_files_is_told_that_its_results_are_lost(tmp_path, tiny, plugin):
+    folder = plugin("logs", "open(__file__ + '.log', 'a').write('called')\nreturn scan.image")
+    for methods in ("logs,li", "li"):
+        run(tiny, tmp_path / "out", methods, folder, progress := Notes(), limit=1)
+        told = [note for note in progress.notes if note.startswith("The files of logs have changed during this run")]
+        assert len(told) == ("logs" in methods)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later"),
+        RuntimeError("Triton Error [CUDA]: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+    ],
+)
+def test_lack_of_memory_is_told_by_what_was_raised_or_by_its_cause(error):
+    wrapped = RuntimeError("no work buffer")
+    wrapped.__cause__, error.__cause__ = error, wrapped
+    assert describe(error).status == describe(wrapped).status == "oom"
+    assert describe(RuntimeError("no work buffer")).status == "error"
+
+
+def test_a_tensor_that_puts_off_its_sign_is_an_image():
+    image = torch.ones(1, 3, 4)
+    negated = (image * 1j).conj().imag
+    assert negated.is_neg()
+    assert np.array_equal(check_image(negated, (1, 3, 4)), -image.numpy())
 
 
 @pytest.mark.parametrize("dtype", ["<f8", ">f4", "f2"])

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import scipy.io
 from click.testing import CliRunner
+from filled import fill, row
 from PIL import Image
 from running import Notes
 
@@ -24,7 +25,7 @@ from marbench.cases.image_files import SUFFIXES, read_image
 from marbench.cases.opening import open_cases
 from marbench.cases.suite import Suite
 from marbench.cli import main
-from marbench.errors import DataError
+from marbench.errors import DataError, StoreError
 from marbench.method.card import MethodCard
 from marbench.report.pages import render
 from marbench.results.store import Store, open_run
@@ -113,6 +114,14 @@ def test_a_link_within_a_file_leads_to_no_other_file(tmp_path, images):
         file.create_virtual_dataset("image_hu", layout)
     with pytest.raises(DataError, match=r"expected one array .* Got none"):
         read_image(tmp_path / f"{name}.h5", image.shape)
+
+
+def test_images_are_not_scored_into_a_run_that_names_patients_otherwise(tmp_path, tiny, suite, images):
+    (name, image), *_ = images.items()
+    np.save(tmp_path / f"{name}.npy", image)
+    fill(tmp_path / "run", tiny, row(tiny, case=name, patient_id="patient-0123456789ab"))
+    with pytest.raises(StoreError, match="made with another salt"):
+        score_folder(tmp_path, suite, CARD, Store(tmp_path / "run", tiny), Notes())
 
 
 def test_exported_cases_stand_for_the_benchmark_if_they_have_their_truth(tmp_path, tiny, suite, images):

@@ -355,6 +355,15 @@ def test_the_child_meets_the_world_of_the_moment(producer, cases, monkeypatch):
     assert producer(load="assert 'MARBENCH_TEST' not in os.environ").produce(cases[0]).failure is None
 
 
+@pytest.mark.parametrize("isolation", ["auto", "inline"])
+def test_the_command_line_of_marbench_does_not_reach_a_method(producer, cases, monkeypatch, isolation):
+    monkeypatch.setattr(sys, "argv", ["marbench", "run", "--limit", "7"])
+    seen = "assert sys.argv == [''], sys.argv"
+    one = producer(f"{seen}\nsys.argv.append('--mine')\nreturn scan.image", seen, seen, isolation=isolation)
+    assert one.produce(cases[0]).failure is None
+    assert sys.argv == ["marbench", "run", "--limit", "7"]
+
+
 def wheel(folder: Path) -> Path:
     """Write a wheel as pip takes it."""
     path = folder / "marbenchtestpart-1.0-py3-none-any.whl"
@@ -446,6 +455,19 @@ def test_requirements_that_cannot_be_installed_make_a_method_unavailable(produce
     assert failure.status == "unavailable"
     assert "cannot be installed" in failure.message
     assert str(tmp_path) not in failure.message
+
+
+def test_an_environment_that_cannot_be_begun_makes_a_method_unavailable(producer, cases, tmp_path, monkeypatch):
+    def without_ensurepip(*_):
+        raise subprocess.CalledProcessError(1, ["python", "-m", "ensurepip"])
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("venv.EnvBuilder.create", without_ensurepip)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    failure = producer(card='isolation = "venv"\n').produce(cases[0]).failure
+    assert failure is not None
+    assert (failure.status, failure.error_kind) == ("unavailable", "MethodUnavailable")
+    assert "its environment cannot be made" in failure.message and "Install pip beside marbench" in failure.message
 
 
 def test_a_method_can_name_its_interpreter(producer, cases):

@@ -91,13 +91,15 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_was_not(start, 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupted_run_keeps_what_is_finished_and_says_how_to_go_on(start, tmp_path, number, code):
     # Once with a method in this process, once with a process of its own.
-    process = start("--workers", "1", "--isolation", "inline" if number == signal.SIGINT else "process")
+    how = ["--isolation", "inline", "--force", "slow"] if number == signal.SIGINT else ["--isolation", "process"]
+    process = start("--workers", "1", *how)
     calls = tmp_path / "calls"
     wait_until(lambda: (calls.exists() and calls.stat().st_size >= 5) or not process.is_alive())
     os.kill(process.pid, number)
     assert ended(process) == code
     log = (tmp_path / "log").read_text()
     assert "the same command goes on" in log
+    assert ("begins anew with what --force names" in log) == ("--force" in how)
     assert "Traceback" not in log
     rows = open_run(tmp_path / "out").rows
     assert set(rows["status"]) == {"ok"}

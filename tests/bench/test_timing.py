@@ -10,6 +10,7 @@ from marbench.bench.parameters import believable_count, parameter_count
 from marbench.bench.run import time_benchmark
 from marbench.bench.timing import REPEATS, timing_cases
 from marbench.machine.interrupts import Interrupts
+from marbench.machine.threads import threads
 from marbench.method.contract import Method
 from marbench.method.learned import LearnedMethod
 from marbench.method.request import parse_methods
@@ -60,6 +61,15 @@ def test_a_method_that_fails_while_it_is_timed_is_told_and_costs_no_other(tmp_pa
     time_benchmark(tiny, requests, tmp_path / "out", RunOptions(limit=1), notes, Interrupts())
     assert any("fails could not be timed" in note and "cold" in note for note in notes.notes)
     assert set(open_run(tmp_path / "out").timings["method"]) == {"none"}
+
+
+def test_methods_are_timed_with_no_more_threads_than_cores_that_may_be_used(tmp_path, tiny, monkeypatch):
+    # torch counts the cores of the host, of which a container may have few.
+    monkeypatch.setattr("marbench.bench.run.usable_cores", lambda: 1)
+    requests, asked = parse_methods("none"), RunOptions(limit=1)
+    with threads(2):
+        timed = time_benchmark(tiny, requests, tmp_path, asked, Notes(), Interrupts())
+    assert set(timed["threads"]) == {1}
 
 
 def test_while_a_method_is_timed_no_other_one_has_a_process(tmp_path, tiny, plugin):

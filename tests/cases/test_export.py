@@ -5,11 +5,13 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from marbench.cases.export import export_cases
 from marbench.cases.recorded import RecordedCases
 from marbench.cases.suite import Suite
+from marbench.cli import main
 from marbench.errors import DataError, StoreError
 from marbench.spec import load_spec
 from marbench.spec_sections import Counts
@@ -43,6 +45,19 @@ def test_a_scan_without_a_known_truth_is_exported_unless_that_is_asked_for(tmp_p
         export_cases(recorded, tmp_path / "whole")
 
 
+def test_a_case_that_cannot_be_made_costs_no_other(tmp_path, tiny):
+    export_cases(Suite(tiny), tmp_path / "scans", 3)
+    first, *others = [key.case_id for key in Suite(tiny).case_keys[:3]]
+    spoilt = tmp_path / "scans" / "test" / f"{first}.npz"
+    with np.load(spoilt) as file:
+        np.savez(spoilt, **{**file, "truth_hu": np.full((32, 32), np.nan, np.float32)})
+    words = ["export", "--truth", "--spec", str(tmp_path / "scans"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1 and f"{first} is left out: case {first}: expected truth_hu" in result.output
+    assert "2 cases in" in result.output
+    assert pd.read_csv(tmp_path / "out" / "cases.csv")["case_id"].tolist() == others
+
+
 def test_cases_of_a_part_keep_their_places_in_the_benchmark(tmp_path, tiny):
     export_cases(Suite(tiny), tmp_path / "all", 3)
     next((tmp_path / "all" / "test").glob(f"{Suite(tiny).case_keys[0].case_id}.npz")).unlink()
@@ -64,6 +79,8 @@ def test_the_readme_describes_the_rays(tmp_path, tiny):
     readme = " ".join((tmp_path / "README.txt").read_text(encoding="utf-8").split())
     assert f"(views, bins) = {tiny.geometry.shape}" in readme
     assert f"{math.radians(0.68):.9g} rad" in readme
+    assert "of a piece that covers none by half the fullest one" in readme
+    assert f"rays whose line integral through metal exceeds {tiny.metals.trace_threshold:g};" in readme
 
 
 def test_previews_show_truth_and_uncorrected_in_the_window(tmp_path, tiny):

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -136,9 +137,19 @@ def test_a_truth_that_would_stay_is_refused(tmp_path, tiny, before, now, limit):
 def test_a_truth_in_a_file_whose_description_was_replaced_is_found(tmp_path, tiny):
     suite = Suite(tiny)
     for form in ("mat", "raw"):
-        export_cases(suite, tmp_path, 1, form=form, truth=True)
+        export_cases(suite, tmp_path / form, 1, form=form, truth=True)
+    shutil.copytree(tmp_path / "raw", tmp_path / "mat", dirs_exist_ok=True)
     with pytest.raises(StoreError, match=r"\.mat holds a truth"):
-        export_cases(suite, tmp_path, 1, form="raw", truth=False)
+        export_cases(suite, tmp_path / "mat", 1, form="raw", truth=False)
+
+
+@pytest.mark.parametrize(("before", "now"), [("npz", "raw"), ("raw", "npz"), ("raw", "mat")])
+def test_a_folder_takes_one_format(tmp_path, tiny, before, now):
+    export_cases(Suite(tiny), tmp_path, 1, form=before)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(StoreError, match=f"holds cases as {before}, .* choose another --out for {now}"):
+        export_cases(Suite(tiny), tmp_path, 2, form=now)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
 
 
 def test_equal_cases_give_equal_bytes_and_the_table_lists_them(tmp_path, tiny):
@@ -153,6 +164,15 @@ def test_equal_cases_give_equal_bytes_and_the_table_lists_them(tmp_path, tiny):
             assert table["case_id"].tolist() == [key.case_id for key in suite.case_keys[:1]]
             assert all((folder / name).is_file() for name in table["file"])
         assert contents[0] == contents[1], form
+
+
+def test_image_and_truth_of_a_case_are_two_dicom_series_of_one_study(tmp_path, tiny):
+    export_cases(Suite(tiny), tmp_path, 2, form="dicom")
+    headers = [pytest.importorskip("pydicom").dcmread(path) for path in sorted((tmp_path / "test").glob("*.dcm"))]
+    assert len(headers) == len({header.SeriesInstanceUID for header in headers}) == 4
+    assert {header.SeriesNumber for header in headers} == {1, 2, 3, 4}
+    assert len({header.FrameOfReferenceUID for header in headers}) == 2
+    assert len({header.StudyInstanceUID for header in headers}) == 1
 
 
 def test_a_format_without_its_package_names_the_extra(tmp_path, tiny, monkeypatch):

@@ -35,6 +35,7 @@ from marbench.cli import main
 from marbench.errors import DataError, SpecError
 from marbench.spec import Spec, load_spec
 from marbench.spec_recorded import ImageFile
+from marbench.spec_sections import SegmentationSection
 from marbench.toolbox.interpolation import linear_interpolation
 
 # The published geometry with a tenth of the views and cells.
@@ -328,6 +329,36 @@ def test_an_export_comes_back_as_it_was(form: str, tiny: Spec, tmp_path: Path) -
             )
 
 
+def imported(scans: Path, extends: object, **tables: str) -> Spec:
+    """Write and return a benchmark of an export, with keys of other tables changed."""
+    text = f'extends = "{extends}"\nname = "back"\n[recorded]\nformat = "export"\npath = "{scans}"\n'
+    path = scans.parent / "back.toml"
+    path.write_text(text + "".join(f"[{name}]\n{line}\n" for name, line in tables.items()))
+    return load_spec(path)
+
+
+def test_an_export_of_another_geometry_or_unit_is_refused(tiny: Spec, tmp_path: Path) -> None:
+    scans = tmp_path / "scans"
+    export_cases(Suite(tiny), scans, 1)
+    other = {"geometry": "offset_bins = 0.25", "physics": 'reference_kev = 100\nwater_attenuation = "unset"'}
+    with pytest.raises(
+        DataError, match=r"export of 'tiny', whose geometry\.offset_bins, physics\.water_attenuation are not as in"
+    ):
+        FileCases(imported(scans, scans / "spec.toml", **other))
+    FileCases(imported(scans, scans / "spec.toml", metrics='conventions = ["body"]'))
+    (scans / "spec.toml").rename(tmp_path / "spec.toml")
+    with pytest.raises(DataError, match=r"lacks spec\.toml.* Restore it"):
+        FileCases(imported(scans, tmp_path / "spec.toml"))
+
+
+def test_a_mask_of_a_segmentation_need_not_lie_on_the_metal(tiny: Spec, tiny_file: Path, tmp_path: Path) -> None:
+    segmented = tiny.model_copy(update={"segmentation": SegmentationSection(shift_px=6)})
+    suite = Suite(segmented)
+    export_cases(suite, tmp_path / "scans", 1)
+    (back,) = FileCases(imported(tmp_path / "scans", tiny_file))
+    assert torch.equal(back.scan.metal_mask, suite[0].scan.metal_mask)
+
+
 @pytest.mark.parametrize(("form", "part"), [("aapm2024", "body"), ("aapm2024-head", "head")])
 def test_scans_of_the_aapm_challenge_are_read_by_their_names(form: str, part: str, made, tmp_path: Path) -> None:
     for number, case in enumerate(made[1]["P0/7"][:2], start=11001):
@@ -400,6 +431,40 @@ def test_files_of_any_layout_are_described_in_toml(made, tmp_path: Path) -> None
         FileCases(load_spec(tmp_path / "mine.toml"), "val")
     with pytest.raises(SpecError, match="recorded in files, so none can be simulated"):
         Suite(tmp_path / "mine.toml")
+
+
+CIRCLE = """
+[recorded]
+path = "scans"
+[recorded.sinogram]
+file = "{case}.npz"
+key = "rays"
+[recorded.mask]
+file = "{case}.npz"
+key = "mask"
+"""
+
+
+def test_a_circle_that_was_measured_the_other_way_is_refused_with_what_mends_it(made, tmp_path: Path) -> None:
+    case = made[1]["P0/7"][0]
+    rays, mask = case.scan.sinogram[0].numpy(), case.scan.metal_mask[0].numpy()
+    (tmp_path / "scans").mkdir()
+
+    def opened(rays: np.ndarray, reverse: str = "", pictured: str = "") -> Case:
+        np.savez(tmp_path / "scans/one.npz", rays=rays, mask=mask, image=case.scan.image[0].numpy())
+        described = CIRCLE.replace('"rays"', f'"rays"\nreverse = [{reverse}]')
+        (tmp_path / "mine.toml").write_text(WORLD + described + pictured)
+        return open_cases(tmp_path / "mine.toml")[0]
+
+    clockwise = np.roll(rays[::-1], 1, axis=0)
+    pictured = '[recorded.uncorrected]\nfile = "{case}.npz"\nkey = "image"\n'
+    with pytest.raises(DataError, match=r"measured from both ends differ by .* \(geometry\.clockwise\) or its bins"):
+        opened(clockwise)
+    with pytest.raises(DataError, match=r"differ by .* with geometry\.offset_bins = -1\."):
+        opened(np.roll(rays, 1, axis=1))
+    with pytest.raises(DataError, match=r"agree with the source turning the other way \(geometry\.clockwise\), on top"):
+        opened(clockwise, pictured=pictured)
+    assert torch.equal(opened(rays[::-1], '"views"', pictured).scan.sinogram, case.scan.sinogram)
 
 
 def test_a_mask_that_cannot_be_used_costs_its_own_case_alone(made, tmp_path: Path) -> None:
@@ -520,6 +585,30 @@ def test_a_description_that_makes_no_sense_is_refused(old: str, new: str, messag
     (tmp_path / "mine.toml").write_text(WORLD + DESCRIBED.replace(old, new))
     with pytest.raises(SpecError, match=message):
         load_spec(tmp_path / "mine.toml")
+
+
+def test_arrays_in_groups_of_hdf5_are_named_by_their_path(tmp_path: Path) -> None:
+    array = np.arange(6.0).reshape(2, 3)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["exchange/data"] = array
+        file["exchange/again"] = file["exchange"]  # a circle
+        file["linked"] = h5py.ExternalLink("b.h5", "/data")
+    for key in (None, "exchange/data", "/exchange/data"):
+        assert np.array_equal(read_array(tmp_path / "a.h5", "a.h5", ImageFile(key=key), (2, 3)), array)
+    assert np.array_equal(read_image(tmp_path / "a.h5", (2, 3)), array)
+    with pytest.raises(DataError, match=r"it lacks 'data'; .*Known: exchange/"):
+        read_array(tmp_path / "a.h5", "a.h5", ImageFile(key="data"), (2, 3))
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["image"] = array + 1
+    assert np.array_equal(read_array(tmp_path / "a.h5", "a.h5", ImageFile(), (2, 3)), array + 1)
+    assert np.array_equal(read_image(tmp_path / "a.h5", (2, 3)), array + 1)
+
+
+def test_of_many_arrays_in_one_hdf5_file_each_is_found(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for number in range(1200):
+            file[f"slice{number}"] = np.float32(number)
+    assert read_array(tmp_path / "a.h5", "a.h5", ImageFile(key="slice999"), (2, 3)) == 999
 
 
 def test_a_sparse_matrix_is_read_in_full_unless_it_claims_too_much(tmp_path: Path) -> None:

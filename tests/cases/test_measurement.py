@@ -119,10 +119,10 @@ def test_a_cylinder_of_water_comes_back_as_its_path_through_the_whole_chain(spec
     ):
         simulator = Simulator(without(spec, noise=False, **changes))
         free = simulator.without_metal(Slice(image, (-160, 240), "water", "water"))
-        error = simulator.measure(free.polychromatic, None) - free.paths[0]
+        error = simulator.measurement.measured(free.polychromatic, None) - free.paths[0]
         # The correction has another power and kernel than the scatter.
         assert error.abs().max() < accuracy
-    raw = Simulator(without(spec, noise=False, scatter_correction=None)).measure(free.polychromatic, None)
+    raw = Simulator(without(spec, noise=False, scatter_correction=None)).measurement.measured(free.polychromatic, None)
     assert float((raw - free.paths[0]).min()) < -0.1
 
 

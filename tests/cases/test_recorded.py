@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -13,14 +14,13 @@ import pytest
 import torch
 
 import marbench
-from marbench.cases.case import Case
+from marbench.cases.case import Case, CaseSource
 from marbench.cases.digest import case_digest, digests_agree
 from marbench.cases.export import export_cases
 from marbench.cases.opening import open_cases
 from marbench.cases.recorded import RecordedCases
-from marbench.cases.sources import CaseSource
 from marbench.cases.suite import Suite
-from marbench.errors import DataError, SpecError
+from marbench.errors import DataError, SpecError, StoreError
 from marbench.spec import Spec
 
 
@@ -180,6 +180,13 @@ def test_without_cases_the_error_says_what_writes_them(tmp_path: Path, exported:
         RecordedCases(exported, "val")
     with pytest.raises(SpecError, match="no split 'TEST'"):
         RecordedCases(exported, "TEST")  # type: ignore[arg-type]
+
+
+def test_cases_that_were_made_under_other_rules_are_refused(folder: Path) -> None:
+    path = folder / "spec.toml"
+    path.write_text(re.sub("protocol [0-9]+, hash ..", "protocol 0, hash 00", path.read_text(), count=1))
+    with pytest.raises(StoreError, match=r"filled under protocol 0, .* Export the cases again"):
+        open_cases(folder)
 
 
 def test_what_macos_leaves_beside_each_file_is_no_case(folder: Path, exported: Path, tiny: Spec) -> None:

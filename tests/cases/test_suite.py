@@ -103,7 +103,7 @@ def test_water_comes_back_as_water(physics: str, tmp_path: Path) -> None:
     cylinder = np.where(distance < 15, 0, -1000).astype(np.float32)
     simulator = Simulator(spec)
     free = simulator.without_metal(Slice(cylinder, (-160, 240), "water", "water"))
-    measured = simulator.measure(free.polychromatic, np.random.default_rng(0))
+    measured = simulator.measurement.measured(free.polychromatic, np.random.default_rng(0))
     image = simulator.operators.reconstruct(measured).numpy()
     for inner, outer in ((0, 4), (4, 9), (9, 13.5)):
         ring = image[(distance >= inner) & (distance < outer)]

@@ -72,7 +72,9 @@ def test_the_clean_scan_of_syndeeplesion_differs_from_itself_by_the_noise_that_w
     y, x = np.mgrid[-7.68:7.68:416j, -7.68:7.68:416j]
     water = np.where(np.hypot(x, y) < 6.9, 0.0, -1000.0).astype(np.float32)
     free = Simulator(world).without_metal(replace(scene[0].slice, image=water))
-    noisy, quiet = (Simulator(world).measure(free.polychromatic, rng) for rng in (np.random.default_rng(1), None))
+    noisy, quiet = (
+        Simulator(world).measurement.measured(free.polychromatic, rng) for rng in (np.random.default_rng(1), None)
+    )
     assert float(quiet.mean()) == pytest.approx(1.371, rel=0.03)
     assert float((noisy - quiet).pow(2).mean().sqrt()) == pytest.approx(0.00073, rel=0.2)
 

@@ -185,6 +185,7 @@ def test_doctor_names_a_method_that_cannot_run_and_says_so_by_its_exit_code(tmp_
     assert line.startswith("! ")
     assert "fever" in line
     assert "OMP_WAIT_POLICY" in result.stdout
+    assert {"h5py", "dask", "distributed"} <= {line[4:].partition(" ")[0] for line in result.stdout.splitlines()}
 
 
 def test_a_method_with_its_own_interpreter_is_judged_by_what_is_installed_there(tmp_path):
@@ -277,9 +278,11 @@ def test_all_methods_means_those_that_can_run_here(tmp_path, tiny_file):
     result = marbench("run", "--spec", tiny_file, *options)
     assert result.exit_code == 0, result.output
     assert "Not run: dudonet has no weights" in result.output
+    assert f"`marbench train dudonet --spec {tiny_file} " in result.output
     (tmp_path / "own.py").write_text("def same(scan):\n    return scan.image\n")
     result = marbench("run", "--spec", tiny_file, *options, "--methods", f"all,{tmp_path / 'own.py'}:same")
     assert result.exit_code == 0, result.output
     for named in ("li,dudonet", "all,dudonet"):
         result = marbench("run", "--spec", tiny_file, *options, "--methods", named)
         assert result.exit_code == 1
+        assert result.output.count("\ndudonet: dudonet has no weights") == 1 and "; the page" not in result.output

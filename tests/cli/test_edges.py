@@ -196,19 +196,23 @@ def test_a_printed_command_can_be_pasted_whatever_the_folder_is_called(tmp_path,
     ],
 )
 def test_a_kept_command_names_no_folder(given, kept):
+    import torch
+
     @click.command("run")
     @options.methods_option
     @options.spec_option
     @options.plugins_option
     @click.option("--shard")
+    @options.threads_option
     @click.pass_context
     def command(ctx: click.Context, **_: object) -> None:
         click.echo(options.command_line(ctx))
 
     line = ["--methods", given, "--spec", "../own/a.toml", "--plugins", "/home/jane/p/", "--shard", "2/8"]
+    line += ["--threads", str(torch.get_num_threads())]
     words = CliRunner().invoke(command, line).output.strip()
     quoted = f"'{kept}'" if set(kept) & set("[]*") else kept
-    assert words == f"marbench run --methods {quoted} --spec a.toml --plugins p --shard 2/8"
+    assert words == f"marbench run --methods {quoted} --spec a.toml --plugins p --shard 2/8 --threads {line[-1]}"
 
 
 def test_listing_imports_neither_torch_nor_plugins_nor_opens_weights(tmp_path):
@@ -263,13 +267,13 @@ def test_no_number_of_a_timing_is_cut_on_a_narrow_terminal(columns):
     import pandas as pd
     from rich.console import Console
 
-    from marbench.cli.summary import timing_table
+    from marbench.cli.summary import timings_for_print
 
     row = {"method": "nmar[prior=raw]", "device": "cpu", "device_name": "AMD EPYC 9654 96-Core Processor", "threads": 2}
-    row |= {"host_id": "h", "seconds": 0.0283, "peak_mb": 1234.0, "parameters": 25834251}
+    row |= {"host_id": "h", "case_id": "c", "seconds": 0.0283, "peak_mb": 1234.0, "parameters": 25834251}
     unknown = row | {"method": "li", "peak_mb": np.nan, "parameters": np.nan}
     console = Console(width=columns, record=True, file=io.StringIO())
-    console.print(timing_table(pd.DataFrame([row, unknown]), {"nmar[prior=raw]": "NMAR [prior=raw]"}))
+    console.print(timings_for_print(pd.DataFrame([row, unknown]), {"nmar[prior=raw]": "NMAR [prior=raw]"}))
     text = console.export_text()
     assert "28.3 [28.3, 28.3]" in text and "1234" in text and "25834251" in text and "parameters" in text
     assert "…" not in text and "nan" not in text

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 
 import pytest
 import torch
@@ -95,6 +96,11 @@ WRONG = {
     "mixes the batch": ("return scan.image + scan.image.std() / 50", "batch", "3 scans at once, images differ"),
     "one at a time": ("return scan.image[0].reshape(1, 32, -1)[:, :, :32]", "batch", r"got shape \(1, 32, 32\)"),
     "one size": ("return scan.image.reshape(-1, 32, 32)", "geometry", "72 views, 40 × 40 pixels: "),
+    "writes beside itself": (
+        "from pathlib import Path\nPath(__file__).with_name('run.log').write_text('called')\nreturn scan.image",
+        "files",
+        "it wrote run.log into its own folder: every run would be another version",
+    ),
     "one pixel": (ZOOM.format("32 / len(scan.image[0])") + f"\nreturn {ZOOMED}", "geometry", "field of view"),
 }
 
@@ -143,6 +149,18 @@ def test_a_plugin_that_cannot_be_imported_is_named_with_its_reason(check, plugin
     verdict = check("broken", [plugin("broken", source="import no_such_package\n")])
     assert verdict.failed == ("load",)
     assert "no_such_package" in said_of(verdict, "load").found
+
+
+@pytest.mark.parametrize("is_on_path", [False, True])
+def test_code_that_counts_with_no_method_is_found(check, plugin, tmp_path, monkeypatch, is_on_path):
+    name = f"repository{is_on_path}"
+    (tmp_path / f"{name}.py").write_text("GAIN = 1\n")
+    monkeypatch.setattr("sys.path", [*sys.path, *([str(tmp_path)] if is_on_path else [])])
+    source = f"import sys\nsys.path.append({str(tmp_path)!r})\nimport {name}\nfrom marbench import Method\n"
+    source += "class X(Method):\n    def reduce(self, scan):\n        return scan.image\n"
+    verdict = check("x", [plugin("x", source=source)])
+    assert verdict.failed == (() if is_on_path else ("files",)), str(verdict)
+    assert is_on_path or f"it imports {name} from elsewhere" in said_of(verdict, "files").found
 
 
 def test_a_folder_is_found_however_it_is_named(check, plugin, tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
 from marbench.ct import RadonInversion, back_project, ops, project, projection_norm
 from marbench.ct.backends import Backend
+from marbench.ct.operators import Operators
 from marbench.errors import GeometryError
 from marbench.geometry import FanBeam, Geometry, ImageGrid, ParallelBeam
 
@@ -148,6 +149,9 @@ def test_half_precision_is_computed_and_returned_in_float32(name: str, dtype: to
     y.sum().backward()
     assert x.grad is not None
     assert x.grad.dtype == dtype
+    if name == "project":
+        operators, hu = Operators(TINY, GRID), torch.full(GRID.shape, 41.0).to(dtype)
+        assert torch.equal(operators.project(hu), operators.project(hu.float()))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -149,6 +149,12 @@ def test_too_little_of_the_circle_is_refused_with_what_would_do() -> None:
     assert not replace(ARC, views=2).is_circle and replace(ARC, views=3).is_circle
 
 
+def test_a_list_of_views_closes_the_circle_where_its_gap_is_one_and_a_half_steps_at_most() -> None:
+    for gap, closes in ((1.49, True), (1.51, False)):
+        angles = tuple(np.arange(320) * (2 * math.pi / (319 + gap)))
+        assert replace(ARC, angles=angles).is_circle == closes
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -204,6 +210,21 @@ def test_a_truncated_field_is_refused_or_continued() -> None:
     small_disc = Disc(0.3, -0.2, 1.5, 0.2).chords(fan).float()
     whole, continued = (RadonInversion(fan, GRID, truncation=each)(small_disc) for each in ("ignore", "extrapolate"))
     assert (whole - continued)[inside].abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("field", "body", "mean", "rim"),
+    [(12, 14, -133, -283), (12, 18, -20, -51), (15, 14, -49, -198), (15, 18, -40, -95)],
+)
+def test_a_continued_field_is_as_dark_as_its_docstring_says(field: float, body: float, mean: int, rim: int) -> None:
+    """Discs of water, cm, in an image of 41 cm; values in HU."""
+    grid, pitch = ImageGrid(64, 64, 0.64), math.radians(0.34)
+    fan = FanBeam(128, 2 * int(field / (105.85 * pitch)) + 1, 105.85, pitch)
+    layer = RadonInversion(fan, grid, truncation="extrapolate")
+    image = layer(Disc(0, 0, body, 1000.0).chords(fan).float()) - 1000
+    within, inner, outer = (Disc(0, 0, part * fan.field_radius, 1).covers(grid, 0) for part in (0.9, 0.85, 0.95))
+    assert image[within].mean().item() == pytest.approx(mean, abs=8)
+    assert image[outer & ~inner].mean().item() == pytest.approx(rim, abs=12)
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.25, -0.25, 0.5, 30.3])

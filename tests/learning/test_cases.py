@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save as save_safetensors
 
 from marbench.ct.operators import Operators
-from marbench.errors import SpecError
+from marbench.errors import SpecError, StoreError
 from marbench.learning.batches import BatchStream, PoolPlan
 from marbench.learning.cache import BlockCache
 from marbench.learning.cases import BLOCK, METALS_PER_SLICE, TrainingCases, World
 from marbench.learning.feeder import Feeder
-from marbench.learning.packing import bytes_per_case, pack, unpack
+from marbench.learning.packing import FIELDS, bytes_per_case, pack, unpack
 from marbench.physics import spectrum
 from marbench.spec import Spec
 
@@ -106,10 +107,27 @@ def test_a_damaged_block_is_made_again(world: World, tmp_path: Path) -> None:
     with Feeder(world, kept, workers=0) as feeder:
         (whole,) = feeder.fetch([0])
     cache.folder.mkdir(parents=True)
-    cache.path(0).write_bytes(kept.path(0).read_bytes()[:1000])
-    with Feeder(world, cache, workers=0) as feeder:
-        (again,) = feeder.fetch([0])
-    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    content = kept.path(0).read_bytes()
+    for damaged in (content[:1000], content[:-1] + bytes([content[-1] ^ 1])):
+        cache.path(0).write_bytes(damaged)
+        with Feeder(world, cache, workers=0) as feeder:
+            (again,) = feeder.fetch([0])
+        assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_a_block_without_a_digest_is_as_good(world: World, tmp_path: Path) -> None:
+    cache = BlockCache(world.key, tmp_path)
+    block = {name: np.zeros((BLOCK, 2, 2), np.uint8) for name in FIELDS}
+    cache.write(0, block)
+    cache.path(1).write_bytes(save_safetensors(block))
+    assert all(cache.read(number) is not None for number in (0, 1))
+
+
+def test_a_block_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "training").write_bytes(b"a file where the folder should be")
+    block = {name: np.zeros((BLOCK, 2, 2), np.uint8) for name in FIELDS}
+    with pytest.raises(StoreError, match=r"let MARBENCH_CACHE name a folder with room; the same command goes on\.$"):
+        BlockCache(16 * "a", tmp_path).write(0, block)
 
 
 def test_cases_that_no_training_used_for_a_month_are_removed(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,9 +14,13 @@ from tiny_training import recipe_for, request_for, silent
 
 from marbench.cli.train import command
 from marbench.errors import MethodError, SpecError
+from marbench.learning.cases import BLOCK
+from marbench.learning.checkpoints import save_checkpoint
+from marbench.learning.feeder import default_workers
+from marbench.learning.packing import bytes_per_case
 from marbench.learning.ranks import launch
 from marbench.learning.recipe import hold_to_recipe, pool_sizes
-from marbench.learning.start import begin_with, named_start, starting_weights
+from marbench.learning.start import begin_with, named_start, start_and_name, starting_weights
 from marbench.learning.trainer import Trainer
 from marbench.learning.training import train
 from marbench.method.learned import LearnedMethod, build_untrained
@@ -63,6 +68,50 @@ def test_a_start_that_no_step_improves_upon_is_what_comes_out(
     assert all(torch.equal(mine[key], its[key]) for key in its)
 
 
+def test_a_training_goes_on_without_the_weights_it_began_from(
+    trained: WeightsFile, plugins: Path, spec_file: Path, tmp_path: Path
+) -> None:
+    start, out = tmp_path / "start.safetensors", tmp_path / "out"
+    for ending in (".safetensors", ".json"):
+        shutil.copy(trained.path.with_suffix(ending), start.with_suffix(ending))
+    words = ["tinynet", "--spec", str(spec_file), "--plugins", str(plugins), "--steps", "2", "--batch", "4"]
+    words += ["--workers", "0", "--no-install", "--out", str(out), "--precision", "32-true", "--start-from", str(start)]
+    assert CliRunner().invoke(command, words, catch_exceptions=False).exit_code == 0
+    for ending in (".safetensors", ".json"):
+        start.with_suffix(ending).unlink()
+        done = CliRunner().invoke(command, words, catch_exceptions=False)
+        assert done.exit_code == 0 and "going on after step 2" in done.output, done.output
+    for checkpoint in (out / "checkpoints").iterdir():
+        checkpoint.write_bytes(b"damaged")
+    with pytest.raises(MethodError, match=r"no checkpoint can be read, and the weights .* are gone\. Bring these back"):
+        CliRunner().invoke(command, words, catch_exceptions=False)
+
+
+def test_a_training_that_goes_on_takes_no_newer_weights_of_a_benchmark_for_those_it_began_from(
+    trained: WeightsFile, plugins: Path, spec_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARBENCH_WEIGHTS", str(trained.path.parent))
+    now = named_start(trained)
+    older = now | {"sha256": "0" * 64}
+    for before, expected in ((None, (trained, now)), (now, (trained, now)), (older, (None, older))):
+        assert start_and_name(str(spec_file), request_for(plugins), before) == expected
+
+
+def test_a_command_that_failed_before_its_first_step_leaves_the_folder_to_others(
+    trained: WeightsFile, plugins: Path, spec: Spec, tmp_path: Path
+) -> None:
+    wide, small = request_for(plugins, preset="wide"), request_for(plugins)
+    recipe = recipe_for(wide, spec, steps=1, start=named_start(trained))
+    with pytest.raises(MethodError, match="do not fit the networks"):
+        train(wide, spec, recipe, tmp_path, start=trained, installed=False, note=silent)
+    save_checkpoint(tmp_path / "best", 0, {})
+    (tmp_path / "best" / "mine.txt").touch()
+    file = train(small, spec, recipe_for(small, spec, steps=1), tmp_path, installed=False, note=silent)
+    assert file.card.preset == "small" and (tmp_path / "best" / "mine.txt").exists()
+    with pytest.raises(SpecError, match="holds another training"):
+        hold_to_recipe(tmp_path, recipe)
+
+
 def test_learning_rates_are_multiplied_by_the_factor_of_the_recipe(plugins: Path, spec: Spec, tmp_path: Path) -> None:
     request = request_for(plugins)
     factors = {}
@@ -79,6 +128,7 @@ def test_a_folder_that_began_from_weights_takes_no_run_that_did_not(
     trained: WeightsFile, plugins: Path, spec: Spec, tmp_path: Path
 ) -> None:
     request = request_for(plugins)
+    save_checkpoint(tmp_path / "checkpoints", 1, {})
     hold_to_recipe(tmp_path, recipe_for(request, spec, start=named_start(trained)))
     with pytest.raises(SpecError, match=r"start is .*'tinynet'.* there, None here"):
         hold_to_recipe(tmp_path, recipe_for(request, spec))
@@ -87,6 +137,7 @@ def test_a_folder_that_began_from_weights_takes_no_run_that_did_not(
 def test_a_training_does_not_go_on_with_another_code_of_its_method(plugins: Path, spec: Spec, tmp_path: Path) -> None:
     changed, out = tmp_path / "plugins", tmp_path / "out"
     shutil.copytree(plugins, changed)
+    save_checkpoint(out / "checkpoints", 1, {})
     hold_to_recipe(out, recipe_for(request_for(changed), spec))
     code = changed / "tinynet" / "method.py"
     code.write_text(code.read_text() + "# A note.\n")
@@ -96,16 +147,18 @@ def test_a_training_does_not_go_on_with_another_code_of_its_method(plugins: Path
         hold_to_recipe(out, recipe_for(request_for(changed), spec))
 
 
-@pytest.mark.parametrize("setting", ["start", "method_hash", "world_key", "validation_key"])
-def test_a_run_of_an_older_release_lacks_a_setting_and_goes_on(
+@pytest.mark.parametrize("setting", ["clip", "method_hash", "world_key", "validation_key"])
+def test_a_training_does_not_go_on_where_a_setting_is_not_noted(
     setting: str, plugins: Path, spec: Spec, tmp_path: Path
 ) -> None:
     recipe = replace(recipe_for(request_for(plugins), spec), world_key=16 * "a", validation_key=16 * "b")
+    save_checkpoint(tmp_path / "checkpoints", 1, {})
     hold_to_recipe(tmp_path, recipe)
     stored = json.loads((tmp_path / "recipe.json").read_text())
     del stored[setting]
     (tmp_path / "recipe.json").write_text(json.dumps(stored))
-    hold_to_recipe(tmp_path, recipe)
+    with pytest.raises(SpecError, match=f"{setting} is None there"):
+        hold_to_recipe(tmp_path, recipe)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +222,18 @@ def test_a_stage_without_the_weights_of_the_one_before_is_not_begun(tmp_path: Pa
 def test_no_more_cases_are_simulated_than_a_training_draws(spec: Spec) -> None:
     assert pool_sizes(spec, "cpu", None, drawn=20 * 8)["pool_blocks"] == 3
     assert pool_sizes(spec, "cpu", 640, drawn=20 * 8)["pool_blocks"] == 10
-    assert pool_sizes(spec, "cpu", None, drawn=10**6) == pool_sizes(spec, "cpu")
+    assert pool_sizes(spec, "cpu", None, drawn=10**6)["pool_blocks"] == pool_sizes(spec, "cpu")["pool_blocks"]
+
+
+def test_pool_workers_and_cache_fit_into_what_is_left(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = BLOCK * bytes_per_case(spec.geometry, spec.grid)
+    monkeypatch.setattr("marbench.learning.recipe.available_memory", lambda: 3.1 * 2 * block)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3.1 * 5 * block))
+    assert pool_sizes(spec, "cpu") == {"pool_blocks": 2, "distinct_blocks": 5, "renewed_blocks": 2}
+    monkeypatch.setattr("marbench.learning.feeder.usable_cores", lambda: 16)
+    for gigabytes, ranks, expected in ((1e6, 1, 16), (1e6, 4, 4), (6, 1, 4), (6, 3, 1), (0.1, 1, 1)):
+        monkeypatch.setattr("marbench.learning.feeder.available_memory", lambda left=gigabytes: left * 1e9)
+        assert default_workers(ranks) == expected
 
 
 def test_the_command_starts_from_a_file(trained: WeightsFile, plugins: Path, spec_file: Path, tmp_path: Path) -> None:
@@ -180,17 +244,13 @@ def test_the_command_starts_from_a_file(trained: WeightsFile, plugins: Path, spe
     assert json.loads((tmp_path / "out" / "recipe.json").read_text())["start"]["sha256"] == trained.card.sha256
 
 
-def test_a_training_of_an_older_release_goes_on_with_its_own_pool_and_statistics(
-    plugins: Path, spec_file: Path, tmp_path: Path
-) -> None:
+def test_a_training_goes_on_with_its_own_pool(plugins: Path, spec_file: Path, tmp_path: Path) -> None:
     words = ["tinynet", "--spec", str(spec_file), "--plugins", str(plugins), "--steps", "2", "--batch", "4"]
     words += ["--pool", "128", "--workers", "0", "--no-install", "--out", str(tmp_path), "--precision", "32-true"]
     CliRunner().invoke(command, words, catch_exceptions=False)
     recipe = json.loads((tmp_path / "recipe.json").read_text())
     assert (recipe["pool_blocks"], recipe["renewed_blocks"], recipe["statistics_until"]) == (2, 2, 0.75)
-    older = {**recipe, "renewed_blocks": 1}
-    del older["statistics_until"]
-    (tmp_path / "recipe.json").write_text(json.dumps(older))
+    (tmp_path / "recipe.json").write_text(json.dumps({**recipe, "renewed_blocks": 1}))
     assert CliRunner().invoke(command, words).exit_code == 0
     with pytest.raises(SpecError, match="pool_blocks is 2 there, 1 here"):
         CliRunner().invoke(command, [*words, "--pool", "64"], catch_exceptions=False)

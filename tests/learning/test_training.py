@@ -251,10 +251,13 @@ def test_weights_that_are_worse_than_those_installed_do_not_take_their_place(
     # What is damaged, or was scored in another way, does not count.
     card, content = there.path.with_suffix(".json"), there.path.read_bytes()
     kept = json.loads(card.read_text())
-    others = {"method_hash": "0" * 64}, {"validation_key": "0" * 16}, {"validation_key": ""}
+    others = {"validation_key": "0" * 16}, {"validation_key": ""}
     for other in ({"networks": {"net": 1}}, *({"recipe": kept["recipe"] | setting} for setting in others)):
         card.write_text(json.dumps(kept | other))
         assert installed(good) is None
+    # What other code scored is scored anew.
+    card.write_text(json.dumps(kept | {"recipe": kept["recipe"] | {"method_hash": "0" * 64}, "validation": {}}))
+    assert trained("bad", 1e3)[1] == told
     card.write_text(json.dumps(kept))
     unnoted = replace(good, card=good.card.model_copy(update={"recipe": {}}))
     assert installed(good) == there and installed(unnoted) is None
@@ -464,6 +467,23 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> Non
         assert state is not None
         assert state["step"] == 2
         assert "damaged" in lines[0]
+
+
+def test_a_checkpoint_with_one_bit_in_another_state_is_damaged(tmp_path: Path) -> None:
+    weight = torch.linspace(1, 2, 400)
+    save_checkpoint(tmp_path, 1, {"step": 1, "weight": weight})
+    (path,) = tmp_path.glob("*.pt")
+    whole = path.read_bytes()
+    places = [whole.index(weight.numpy().tobytes()), *range(0, len(whole), 7)]
+    for place in places:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
+        lines: list[str] = []
+        state = load_checkpoint(tmp_path, lines.append)
+        if state is None:
+            assert "is damaged and left out: " in lines[0]
+        else:  # what lies between the entries
+            assert state["step"] == 1 and torch.equal(state["weight"], weight)
+        assert place != places[0] or state is None
 
 
 def test_what_a_killed_run_left_of_later_steps_gives_way_to_what_was_saved_since(tmp_path: Path) -> None:

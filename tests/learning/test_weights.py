@@ -307,12 +307,6 @@ def test_numbers_that_json_and_toml_do_not_share_are_kept(
     assert repr(declared["parameters"]) == repr(values)
     install(file)
     assert find_weights("tinynet", "small", values, spec, file.path.parent).file is not None
-    # As an earlier release wrote NaN.
-    card = file.path.with_suffix(".json")
-    content = json.loads(card.read_text()) | {"parameters": {}}
-    content["validation"]["scores"]["spot"] = None
-    card.write_text(json.dumps(content))
-    assert math.isnan(WeightsFile.of(file.path).card.validation["scores"]["spot"])
 
 
 def test_weights_take_no_place_of_another_method_s(write: Writer) -> None:

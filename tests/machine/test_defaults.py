@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 import pytest
 import torch
 
-from marbench.machine.defaults import standard_tensors
+from marbench.machine.defaults import standard_process
 
 STANDARD = torch.float32, torch.device("cpu")
 
@@ -35,22 +35,22 @@ def test_tensors_are_of_the_standard_and_afterwards_as_before(for_good, around, 
         for device in around:
             stack.enter_context(torch.device(device))
         before = made()
-        with standard_tensors():
+        with standard_process():
             assert made() == STANDARD
-            with standard_tensors():
+            with standard_process():
                 assert made() == STANDARD
             assert made() == STANDARD
         assert made() == before
-        with pytest.raises(ZeroDivisionError), standard_tensors():
+        with pytest.raises(ZeroDivisionError), standard_process():
             raise ZeroDivisionError
         assert made() == before
 
 
 def test_what_code_within_switches_stays_where_nothing_was_switched():
-    with standard_tensors():
+    with standard_process():
         torch.set_default_dtype(torch.float64)
         torch.set_default_device("meta")
-        with standard_tensors():
+        with standard_process():
             assert made() == STANDARD
     assert made() == (torch.float64, torch.device("meta"))
 
@@ -61,12 +61,12 @@ def test_threads_do_not_switch_each_other():
     seen = []
 
     def first():
-        with standard_tensors():
+        with standard_process():
             both_within.wait()
         first_is_out.wait()
 
     def second():
-        with standard_tensors():
+        with standard_process():
             both_within.wait()
             first_is_out.wait()
             seen.append(made())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from marbench.machine.cores import usable_cores
-from marbench.machine.memory import available_memory
+from marbench.machine.memory import available_memory, most_memory
 
 JOB = {"job/memory.max": "8000", "job/memory.current": "3000", "job/memory.stat": "anon 1\ninactive_file 500\n"}
 STEP = {"job/step/memory.max": "max", "job/step/memory.current": "20"}
@@ -43,8 +43,21 @@ def test_a_group_whose_name_is_no_text_is_held_to_the_limits_of_those_above(tmp_
     assert available_memory(tmp_path) == 5500
 
 
+@pytest.mark.parametrize(
+    ("groups", "files", "most"),
+    [
+        ("0::/", {"memory.max": "max"}, 9000000 * 1024),
+        ("0::/job/step", {**JOB, **STEP}, 8000),
+        ("4:memory:/a/b", V1, 900),
+    ],
+)
+def test_the_memory_that_a_process_may_have_is_that_of_the_job_where_it_has_a_limit(tmp_path, groups, files, most):
+    write_system(tmp_path, groups, files)
+    assert most_memory(tmp_path) == most
+
+
 def test_where_the_system_does_not_tell_memory_is_no_limit(tmp_path):
-    assert available_memory(tmp_path) == float("inf")
+    assert available_memory(tmp_path) == most_memory(tmp_path) == float("inf")
 
 
 @pytest.mark.parametrize(

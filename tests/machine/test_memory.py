@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import numpy as np
@@ -5,6 +6,17 @@ import pytest
 import torch
 
 from marbench.machine.memory import PeakMemory
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of the memory of programs")
+def test_the_peak_of_a_program_is_told_where_it_can_be_and_never_that_of_its_caller():
+    alone, among_others = (PeakMemory(torch.device("cpu"), is_alone) for is_alone in (True, False))
+    size = int(PeakMemory._most) + 100_000_000
+    for needed in (0, size):
+        subprocess.run([sys.executable, "-S", "-c", f"x = b'1' * {needed}"], check=True)
+        peak = alone.megabytes()
+        assert peak >= size / 1e6 if needed else np.isnan(peak) or peak > PeakMemory._most / 1e6
+    assert np.isnan(among_others.megabytes())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of resident memory can be reset on Linux only")

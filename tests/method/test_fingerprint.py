@@ -86,6 +86,25 @@ def test_parameters_requirements_and_weights_count(folder):
     assert len(hashes) == 4
 
 
+def test_a_file_that_a_parameter_names_counts_and_a_choice_names_none(folder, tmp_path, monkeypatch):
+    parameters = {"model": {"default": ""}, "prior": {"default": "raw", "choices": ["raw"]}}
+    card = MethodCard(name="m", title="m", summary="m", domain="image", parameters=parameters)
+    monkeypatch.chdir(tmp_path)
+
+    def hash_with(text: str) -> str:
+        request = MethodRequest(MethodEntry(card, folder / "method.py", folder=folder), {"model": text})
+        return FittedMethod(request, NO_WEIGHTS).hash
+
+    texts = ["", "net.pth", str(tmp_path / "net.pth"), "\0", "x" * 5000, str(folder)]
+    before = [hash_with(text) for text in texts]
+    Path("net.pth").write_text("weights")
+    Path("raw").write_text("of somebody else's")
+    after = [hash_with(text) for text in texts]
+    assert [one != other for one, other in zip(before, after, strict=True)] == [False, True, True, False, False, False]
+    Path("net.pth").write_text("of a longer training")
+    assert hash_with("net.pth") != after[1]
+
+
 @pytest.mark.parametrize("name", ["net.safetensors", "net.json"])
 @pytest.mark.parametrize("is_declared", [True, False])
 def test_weights_that_the_card_declares_count_only_where_they_are_used_and_others_always(folder, name, is_declared):

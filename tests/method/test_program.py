@@ -1,7 +1,10 @@
 """Programs outside Python as methods: what they are handed, what they give back, and how they fail."""
 
+import os
 import re
 import shutil
+import signal
+import time
 
 import pytest
 import torch
@@ -62,6 +65,8 @@ def test_scans_are_written_in_every_format(method, scan, form):
     [
         ("echo no licence >&2; exit 3", "sh left with exit code 3: no licence"),
         ("exit 1", "exit code 1: it said nothing"),
+        ("kill -TERM $$", "sh was ended by SIGTERM: it said nothing"),
+        ('touch "$1"/0000.raw "$1"/0000.npy', "left 0000.npy, 0000.raw: leave one image a scan"),
         ("true", "left no image 0000 with .npy, .*It left nothing"),
         ('touch "$1"/0000.txt', "left no image 0000 .*It left 0000.txt"),
         ('printf 1234 > "$1"/0000.raw', "0000.raw: expected 4096 bytes"),
@@ -71,6 +76,18 @@ def test_scans_are_written_in_every_format(method, scan, form):
 def test_a_program_that_fails_says_how(method, scan, script, message):
     with pytest.raises(MarbenchError, match=message):
         method(script).reduce(scan)
+
+
+def test_a_program_that_is_killed_has_run_out_of_memory(method, scan):
+    with pytest.raises(MemoryError, match="sh was ended by SIGKILL, as the system does where memory runs out: much"):
+        method("echo much >&2; kill -KILL $$").reduce(scan)
+
+
+def test_what_a_program_leaves_running_is_not_waited_for(method, scan, tmp_path):
+    began = time.monotonic()
+    assert torch.equal(method(f"sleep 60 & echo $! > {tmp_path}/pid; {COPY}").reduce(scan), scan.image)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert time.monotonic() - began < 30
 
 
 def test_what_cannot_be_run_is_named(method, scan):

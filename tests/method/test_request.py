@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 from marbench.bench.environments import interpreter_of
 from marbench.cases.suite import Suite
+from marbench.cli import main
 from marbench.errors import MethodError, MethodUnavailable
 from marbench.learning.artefact import encode, write_card
 from marbench.machine.text import clean
@@ -69,6 +71,15 @@ def test_a_folder_of_plugins_and_a_plugin_folder_are_both_taken(tmp_path: Path) 
     assert load_method(parse_methods("echo", [tmp_path])[0], "mini").label == "echo"
 
 
+def test_a_path_that_is_given_for_a_method_is_told_how_to_be_named(tmp_path: Path) -> None:
+    folder = plugin(tmp_path, "echo")
+    with pytest.raises(MethodError, match=rf"A plugin lies there: give --plugins {folder},"):
+        parse_methods(f"li,{folder}")
+    with pytest.raises(MethodError, match=rf"Name the class or function in that file: {folder}/method\.py:NAME"):
+        parse_methods(f"{folder}/method.py")
+    assert "A plugin lies there" in CliRunner().invoke(main, ["show", str(folder)]).output
+
+
 def test_plugins_are_found_through_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plugin(tmp_path, "echo")
     monkeypatch.setenv("MARBENCH_PLUGINS", str(tmp_path))
@@ -109,14 +120,16 @@ def test_a_class_in_a_file_is_a_method(tmp_path: Path) -> None:
 
 
 def test_plugins_may_import_their_own_modules_but_not_each_others(tmp_path: Path) -> None:
-    for name in ("first", "second"):
+    names = ["first", "sec_ond", "sec-ond"]
+    for name in names:
         source = SOURCE.replace(
             "from marbench import Method", "from marbench import Method\n    from .part import NAME"
         )
         folder = plugin(tmp_path, name, source.replace("class Echo", "WHO = NAME\n\n    class Echo"))
         (folder / "part.py").write_text(f'NAME = "{name}"\n', encoding="utf-8")
-    loaded = [load_method(request, "mini") for request in parse_methods("first,second", [tmp_path])]
-    assert [sys.modules[type(one.method).__module__].WHO for one in loaded] == ["first", "second"]
+    loaded = [load_method(request, "mini") for request in parse_methods(",".join(names), [tmp_path])]
+    assert [sys.modules[type(one.method).__module__].WHO for one in loaded] == names
+    assert len({type(one.method).__module__ for one in loaded}) == 3
     assert str(tmp_path) not in sys.path
 
 
@@ -208,6 +221,8 @@ def test_all_means_every_method() -> None:
         ("nmar[prio=raw]", "has no parameter 'prio'; did you mean 'prior'"),
         ("nmar[prior=wild]", "'wild' is not allowed; Known: li, raw"),
         ("nmar[prior=raw", "is no method"),
+        ("nmar[prior]", r"nmar\[prior\]: expected nmar\[prior=VALUE\] \(one of li, raw\)"),
+        ("nmar[prior=li,prior=raw]", r"nmar\[prior\] is given twice"),
         ("zeng[steps=-1]", "-1 is not allowed; expected a number from 0 to 10000"),
         ("zeng[rate=nan]", "nan is not allowed"),
         ("", "No method named"),
@@ -226,6 +241,8 @@ def test_wrong_requests_are_explained(text: str, message: str) -> None:
         ("[parameters.a]\nhelp = ''\n", r"parameters\.a\.default"),
         ("[parameters.a]\ndefault = 1\nminimum = 2\n", "expected a number of at least 2"),
         ("[parameters.a]\ndefault = 'x'\nmaximum = 2\n", "only numbers have bounds"),
+        ("[parameters.a]\ndefault = 1\nchoices = [1, 0.5]\n", "choice 0.5 is not of the type of .* 1: write 1.0"),
+        ("[parameters.a]\ndefault = 'x'\nchoices = ['x', 1]\n", "choice 1 is not of the type of the default 'x'"),
     ],
 )
 def test_faults_of_a_card_are_named(tmp_path: Path, card: str, message: str) -> None:
@@ -241,14 +258,15 @@ def test_faults_of_a_card_are_named(tmp_path: Path, card: str, message: str) -> 
 @pytest.mark.parametrize(
     ("source", "card", "message"),
     [
-        ("import no_such_package\n", "", "ModuleNotFoundError.*no_such_package"),
+        ("import no_such_package\n", "", "ModuleNotFoundError.*no_such_package'$"),
+        ("from part.net import Net\n", "", "it lies in the plugin's folder: import it as .part$"),
         ("raise RuntimeError('boom')\n", "", "RuntimeError: boom"),
         (SOURCE, 'requires = ["no_such_package"]\n', "pip install 'no_such_package'"),
         (SOURCE, 'isolation = "venv"\nrequires = ["no_such_package"]\n', "pip install 'no_such_package'"),
     ],
 )
 def test_a_plugin_that_cannot_be_imported_is_unavailable(tmp_path: Path, source: str, card: str, message: str) -> None:
-    plugin(tmp_path, "broken", source, card)
+    (plugin(tmp_path, "broken", source, card) / "part.py").touch()
     with pytest.raises(MethodUnavailable, match=message):
         load_method(parse_methods("broken", [tmp_path])[0], "mini")
 

@@ -19,9 +19,11 @@ def test_the_command_that_trains_names_folders_as_a_user_would_and_in_quotes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    command = "marbench train mynet --plugins 'my plugins/mynet' --spec mini --hours 2"
-    assert training_command("mynet", "mini", None, tmp_path / "my plugins" / "mynet") == command
-    assert training_command("dudonet", "mini", None) == "marbench train dudonet --spec mini --hours 2"
+    command, mini = "marbench train mynet --plugins 'my plugins/mynet' --spec mini --hours 2", load_spec("mini").hash
+    assert training_command("mynet", "mini", mini, None, tmp_path / "my plugins" / "mynet") == command
+    assert training_command("dudonet", "mini", mini, None) == "marbench train dudonet --spec mini --hours 2"
+    # Another benchmark of that name.
+    assert training_command("dudonet", "mini", "0" * 64, None) == "marbench train dudonet --spec FILE --hours 2"
 
 
 def test_only_marbench_itself_may_leave_out_what_a_card_declares(
@@ -77,6 +79,9 @@ def test_tensors_that_do_not_fit_the_networks_are_refused() -> None:
         ({"net.bias": good["net.bias"]}, "net.weight is missing"),
         ({**good, "other.bias": torch.zeros(1)}, "other.bias is unknown"),
         ({**good, "net.weight": torch.zeros(3, 4)}, r"net.weight is \(3, 4\) instead of \(3, 2\)"),
+        ({**good, "net.bias": torch.ones(3).char()}, "net.bias has torch.int8 instead of torch.float32"),
+        ({**good, "net.bias": torch.ones(3).bool()}, "net.bias has torch.bool instead"),
+        ({**good, "net.bias": torch.ones(3).cfloat()}, "net.bias has torch.complex64 instead"),
     ):
         with pytest.raises(MethodError, match=message):
             assign_weights(networks, state, "m")

@@ -14,9 +14,9 @@ from marbench.toolbox.networks import compress_hu
 from marbench.toolbox.unets import SinogramUNet
 
 
-@pytest.mark.parametrize("pyramid", [True, False])
-def test_periodic_views_have_no_first_one(pyramid: bool) -> None:
-    network = SinogramUNet(2, pyramid, channels=2, periodic=True)
+@pytest.mark.parametrize("options", [{}, {"pyramid": False}, {"normalised": True, "subpixel": True}])
+def test_periodic_views_have_no_first_one(options: dict[str, bool]) -> None:
+    network = SinogramUNet(2, channels=2, periodic=True, **options)
     torch.nn.init.normal_(network.up[-1].weight)
     sinogram, metal = torch.rand(1, 2, 96, 33), torch.rand(1, 1, 96, 33)
     turned = network(sinogram.roll(32, dims=2), metal.roll(32, dims=2))

@@ -265,7 +265,7 @@ def test_recalibration_meets_the_networks_of_all_objectives(tiny: Spec) -> None:
 
 def test_a_scan_in_double_precision_is_reduced_as_one_in_single(tiny: Spec) -> None:
     method, scan = build(NARROW["rdn"], tiny), make_batch(tiny).scan
-    loaded = LoadedMethod(fitted=None, method=method)  # type: ignore[arg-type]
+    loaded = LoadedMethod(None, method, tiny, torch.device("cpu"))  # type: ignore[arg-type]
     for parts in (("sinogram", "image"), ("sinogram",), ("image",)):
         double = replace(scan, **{part: getattr(scan, part).double() for part in parts})
         assert torch.equal(loaded.reduce(double), loaded.reduce(scan))
@@ -306,6 +306,7 @@ def test_every_second_patch_holds_metal_wherever_it_lies() -> None:
         ("rdn[width=8,growth=4,blocks=1,layers=2,patch=8]", []),
         ("cnnmar[width=4,patch=8]", []),
         ("dudonet[sinogram_width=2,image_width=2,patch=8]", ["sinogram"]),
+        ("dudonetpp[sinogram_width=2,image_width=2,patch=8]", ["sinogram"]),
     ],
 )
 def test_networks_can_be_trained_on_patches(text: str, others: list[str], tiny: Spec) -> None:

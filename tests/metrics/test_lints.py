@@ -8,6 +8,7 @@ import marbench
 from marbench.cases.case import Case
 from marbench.cases.suite import Suite
 from marbench.conformance.plausible import check_plausible
+from marbench.errors import MetricError
 from marbench.metrics.lints import faults
 
 
@@ -102,6 +103,15 @@ def test_where_there_is_nothing_to_compare_with_there_is_no_fault(height):
     everywhere = np.ones((32, 32), dtype=bool)
     assert faults(image, np.zeros((32, 32)), ~everywhere) == ()
     assert faults(image, image, everywhere) == ()
+
+
+def test_tensors_of_a_case_are_taken_and_those_of_a_batch_refused_with_their_shape(cases):
+    truth, scan = cases[0].truth, cases[0].scan
+    assert faults(scan.image[0], truth.image[0], scan.metal_mask[0]) == ()
+    with pytest.raises(MetricError, match=r"shape \(rows, columns\)\. Got \(1, "):
+        faults(scan.image, truth.image, scan.metal_mask)
+    with pytest.raises(MetricError, match=r"The truth has the shape \(1, "):
+        faults(scan.image[0], truth.image, scan.metal_mask[0])
 
 
 def test_a_field_of_view_within_the_body_has_no_air_to_go_by(cases):

@@ -123,9 +123,15 @@ def test_without_a_body_or_the_uncorrected_image_it_is_said() -> None:
         score("psnr[body]", IMAGE, np.full(TRUTH.shape, -1000.0))
     with pytest.raises(MetricError, match="uncorrected image"):
         score("psnr[adn2019]", raw=None)
-    small = np.zeros((8, 8))
-    with pytest.raises(MetricError, match="11 × 11"):
-        score("ssim[syndeeplesion]", small, small, small > 0, small)
+    with pytest.raises(MetricError, match="nothing but air"):
+        score("ssim[cnnmar2018]", IMAGE, np.full(TRUTH.shape, -1000.0))
+    small = np.zeros((10, 6))
+    small[2:8] = 40.0
+    for name, window in (("adn2019", 7), ("syndeeplesion", 11), ("aapm2024-side", 11), ("aapm2024", 11)):
+        with pytest.raises(MetricError, match=f"{window} × {window}"):
+            measure(f"ssim[{name}]").compute(
+                ScoredImage(small, Reference(small, small > 50, (-160, 240), small, pixel_mm=3.2))
+            )
 
 
 def test_the_worked_example_of_the_manual_holds_to_five_digits() -> None:

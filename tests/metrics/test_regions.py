@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.ndimage
+import torch
 from clinical_phantom import BODY, BONE, COLUMNS, FAT, METAL, QUIET, RAW, ROWS, STREAKS, TRUTH
 
 from marbench.errors import MetricError
@@ -75,6 +76,16 @@ def test_what_a_slice_has_no_place_for_is_absent_with_the_reason() -> None:
 def test_a_mask_that_is_none_is_refused(mask) -> None:
     with pytest.raises(MetricError, match="A mask of pixels"):
         find_regions(TRUTH, RAW, mask, 1.0)
+
+
+def test_tensors_of_a_case_are_taken_and_those_of_a_batch_refused_with_their_shape() -> None:
+    truth, raw, metal = map(torch.from_numpy, (TRUTH, RAW, METAL))
+    found = find_regions(truth, raw, metal, 1.0)
+    assert all((found[name] == FOUND[name]).all() for name in REGIONS)
+    with pytest.raises(MetricError, match=rf"The truth has the shape \(1, {TRUTH.shape[0]}, "):
+        find_regions(truth[None], raw, metal, 1.0)
+    with pytest.raises(MetricError, match=rf"The uncorrected image has the shape \(1, {TRUTH.shape[0]}, "):
+        find_regions(truth, raw[None], metal, 1.0)
 
 
 def test_the_same_slice_has_the_same_regions_and_they_are_found_once() -> None:

@@ -52,7 +52,8 @@ def test_a_table_of_two_columns_is_read_whatever_parts_them() -> None:
     text = "\ufeff# my tube\nkeV{0}photons\n\n30{0}1e3 # first\n40.5{0}0\n60{0}2000\n"
     tables = {parse_spectrum(text.lstrip("\ufeff").format(mark)) for mark in (",", ";", "\t", " , ", "  ")}
     assert tables == {((30.0, 1000.0), (40.5, 0.0), (60.0, 2000.0))}
-    # A bin without photons says nothing.
+    # A bin without photons says nothing, and may lie where none leave a tube.
+    assert canonical_spectrum(parse_spectrum("1,0\n2,0\n30,1000\n60,2000\n")) == canonical_spectrum(tables.copy().pop())
     assert load_spectrum(next(iter(tables))).energies == (30.0, 60.0)
 
 
@@ -66,7 +67,8 @@ def test_a_table_of_two_columns_is_read_whatever_parts_them() -> None:
         ("30,1\n40,nan\n", "finite"),
         ("30,1\n40,inf\n", "finite"),
         ("30,0\n", "at least one above"),
-        ("30000,1\n", "between 10 and 200 keV. Got 30000 .*in keV"),
+        ("30000,1\n", "between 10 and 200 keV. Got photons from 30000 .*in keV"),
+        ("5,1\n8,2\n30,1\n", "Got photons from 5 to 8. Leave out the rows below 10 keV"),
         ("nan,1\n", "line 1|between 10"),
         ("30,1\n40\n", "Line 2 .* no pair of keV and photons: '40'"),
         ("30,1\n40,x\n", "Line 2"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from marbench.machine.arrays import npz
 from marbench.machine.files import safe_name
@@ -147,6 +148,11 @@ def _timing(spec: Any, method: Synthetic, version: str, repeat: int) -> TimingRo
         threads=2,
         host_id="host",
     )
+
+
+def with_other_rays(case: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return a stored case whose sinograms have a view less than the benchmark's."""
+    return {name: case[name][1:] if name.endswith(("sinogram", "trace")) else case[name] for name in case}
 
 
 def _pictures(folder: Path, methods: Sequence[Synthetic], rays: tuple[int, int]) -> None:

@@ -38,7 +38,7 @@ from marbench.report.standings import standings
 from marbench.report.verdict import Verdict
 from marbench.report.verification import verify
 from marbench.results.merge import merge_runs
-from marbench.results.part_file import encode, read_pieces, records, table_of
+from marbench.results.part_file import encode, read_pieces, table_of, table_of_frame
 from marbench.results.pictures import CASE_FILE, encode_case, load_case
 from marbench.results.rows import KEY_COLUMNS, TimingRow, metric_names
 from marbench.results.store import Store, open_run
@@ -99,13 +99,14 @@ def test_a_packed_run_is_verified_and_gives_the_same_leaderboard_to_the_last_dig
     pd.testing.assert_frame_equal(table(got.rows).drop(columns="evidence"), table(sent.rows).drop(columns="evidence"))
     boards = [standings(gather([each])[0], "dudonet2019") for each in (sent, got)]
     assert repr(boards[0].scores) == repr(boards[1].scores)  # every digit, and NaN where there is none
-    assert repr(boards[0].ranking) == repr(boards[1].ranking)
+    for name in ("places", "unranked", "coverage"):
+        assert getattr(boards[0], name) == getattr(boards[1], name)
 
 
 def test_scores_that_count_pixels_are_recognised_from_pictures_of_whole_hu(tmp_path):
     """A first further rounding happens to leave the bone of the LI image as large as it is."""
     content = load_spec("mini").model_dump(mode="json", by_alias=True, exclude_none=True)
-    spec = Spec.model_validate(content | {"metrics": {"conventions": ["clinical"]}})
+    spec = Spec.model_validate(content | {"name": "counted", "metrics": {"conventions": ["clinical"]}})
     run(spec, tmp_path / "run", "li", limit=1, images="all")
     pack(tmp_path / "run", tmp_path / "run.zip", images=True)
     verdict, words = verdict_of(tmp_path / "run.zip")
@@ -186,7 +187,7 @@ def edited(files: Files, change: Callable[[pd.DataFrame], object], spec_hash: st
         (piece,) = read_pieces(Path(place) / "rows.parquet", "results", told)
     rows = piece.table.to_pandas()
     change(rows)
-    return {**files, path: encode("results", spec_hash or told, 0, table_of("results", records(rows)))}
+    return {**files, path: encode("results", spec_hash or told, 0, table_of_frame("results", rows))}
 
 
 def set_score(rows: pd.DataFrame) -> None:
@@ -235,6 +236,10 @@ EDITS = {
     "what the metal is": (lambda rows: rows.__setitem__("materials", "cheese"), "says materials = cheese, and it is "),
     "what one row says of a case": (one_region, "wrong plausibility: .*: region is .* in one row, and "),
     "another version": (lambda rows: rows.__setitem__("method_hash", "f" * 64), "wrong plausibility: .* its card"),
+    "a patient for each case": (
+        lambda rows: rows.__setitem__("patient_id", rows["case_id"]),
+        "wrong coverage: .* is of another patient",
+    ),
 }
 
 
@@ -245,6 +250,13 @@ def test_edited_rows_are_found_however_well_they_are_listed(tmp_path, files, nam
     assert not verdict.good
     assert re.search(message, said), said
     assert verdict.words.startswith("Not verified: ")
+
+
+def test_patients_that_another_salt_names_are_the_same_patients(tmp_path, files):
+    few = {name: content for name, content in files.items() if not name.startswith("images/")}
+    named = edited(few, lambda rows: rows.__setitem__("patient_id", "another-" + rows["patient_id"]))
+    verdict, said = verdict_of(write(tmp_path / "a.zip", named), cases=0)
+    assert verdict.good, said
 
 
 def test_an_edited_score_without_pictures_is_found_where_the_method_is_at_hand(tmp_path, files):
@@ -570,6 +582,7 @@ def test_the_commands_print_the_verdict_and_leave_with_its_code(tmp_path, packed
 
     code, said = marbench("pack", packed.with_name("run"), "--out", tmp_path / "r.zip")
     assert code == 0 and "the digests, --images packs them" in said
+    assert f"Check it with: marbench verify {tmp_path / 'r.zip'}\n" in said
     code, said = marbench("verify", tmp_path / "r.zip", "--cases", 0, "--out", tmp_path / "got")
     assert code == 0 and "Verified" in said and open_run(tmp_path / "got").rows["method"].nunique() == 3
     code, said = marbench("verify", write(tmp_path / "b.zip", edited(files, set_score)), "--cases", 0)

@@ -34,3 +34,19 @@ def test_a_method_of_any_name_takes_the_place_of_no_other_picture(tmp_path: Path
     assert shown_of == case_id and set(files) == {"none", "truth", "uncorrected"}
     assert (output.folder / files["none"]).read_bytes() == raw
     assert len(set(files.values())) == 3
+
+
+def test_the_example_says_what_is_drawn_and_whether_it_is_a_gain(tmp_path: Path) -> None:
+    def told(*methods: Synthetic) -> tuple[str, str]:
+        run = write_run(tmp_path / f"{len(methods)} {methods[-1].psnr}", methods, slices=2, pictures=1)
+        example = write_example(Findings(gather([open_run(run)])[0]), Output(tmp_path / "example"))
+        assert example is not None
+        return example.preview, example.told
+
+    assert told(METHODS[0]) == (
+        "Uncorrected, and the truth",
+        "of the cases with pictures the one with the median metal",
+    )
+    preview, gain = told(METHODS[0], METHODS[1])
+    assert preview == "Uncorrected, and corrected by LI" and "on which LI gains most: " in gain
+    assert "on which LI loses least: " in told(METHODS[0], Synthetic("li", 10))[1]

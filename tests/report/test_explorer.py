@@ -66,6 +66,31 @@ def test_the_worst_cases_are_there_without_scripts(report: Path) -> None:
     assert re.findall(r'<th scope="row">([^<]+)</th>', table) == worst
 
 
+def test_the_page_says_by_whom_cases_are_judged(tmp_path: Path) -> None:
+    def told(*broken: str) -> tuple[list[str], list[bool]]:
+        def change(row: Any) -> Any:
+            return failed(row) if row.method in broken and row.metal_id == "m01" else row
+
+        run = write_run(tmp_path / f"{len(broken)}", METHODS[:3], slices=1, change=change, pictures=1)
+        texts = [(render(run).parent / f"{page}.html").read_text() for page in ("explorer", "gallery")]
+        words = (
+            "without the uncorrected image. The",
+            "only of the uncorrected image. The",
+            "for none has complete results",
+        )
+        words += (
+            "uncorrected image is no method and does not",
+            "uncorrected image counts, for no",
+            "so do methods with failures",
+        )
+        assert sum(word in "".join(texts) for word in words) == 2
+        return [word for word in words if word in "".join(texts)][:1], ["Best mean first" in text for text in texts]
+
+    assert told() == (["without the uncorrected image. The"], [True, False])
+    assert told("li", "nmar") == (["only of the uncorrected image. The"], [True, False])
+    assert told("li", "nmar", "none") == (["for none has complete results"], [False, False])
+
+
 def test_wins_ties_and_losses_are_counted_on_common_cases() -> None:
     scores = np.array([[1.0, 2.0, 3.0, np.nan], [1.001, 1.0, 4.0, 9.0]])
     board = duels(scores, measure("psnr[dudonet2019]"))

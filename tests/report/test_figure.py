@@ -50,6 +50,7 @@ def test_panels_carry_the_scores_of_the_tables(run: Path) -> None:
     assert case is not None
     panels = figure_panels(findings, case_id, case, ["nmar", "li"], "dudonetpp2020")
     assert [panel.label for panel in panels] == ["Truth", "Uncorrected", "NMAR", "LI"]
+    assert panels[0].scores == "dudonetpp2020"  # what those of the others are under
     rows = benchmark.rows[benchmark.rows["case_id"] == case_id].set_index("method")
     for panel, method in zip(panels[1:], ["none", "nmar", "li"], strict=True):
         row = rows.loc[method]
@@ -119,6 +120,18 @@ def test_a_label_is_text_and_no_mathematics(run: Path, tmp_path: Path) -> None:
     assert "$A_B$ &lt;I&gt;&amp;" in svg
 
 
+@pytest.mark.parametrize("width", ["single", "double"])
+def test_long_titles_are_cut_to_their_panels_and_signs_of_any_script_complain_of_nothing(
+    tmp_path: Path, width: str
+) -> None:
+    titles = {"li": {"title": "Linear interpolation of the metal trace in every view"}, "nmar": {"title": "降伪影网络"}}
+    run = write_run(tmp_path / "run", METHODS[:3], slices=2, pictures=1, cards=titles)
+    svg = write_figure(run, _case(run), tmp_path / "f.svg", width=width).read_text()
+    names = re.findall(r"<!-- (\([a-z]\) .*?) -->", svg)
+    assert [name[:3] for name in names] == ["(a)", "(b)", "(c)", "(d)"] and "(c) 降伪影网络" in names
+    assert names[3].startswith("(d) Linear interp") and names[3].endswith("…")
+
+
 def test_the_inset_lies_on_tissue_that_the_metal_harms(tmp_path: Path) -> None:
     truth = np.full((60, 60), -1000, dtype=np.int16)
     truth[10:50, 10:50] = 40
@@ -126,15 +139,31 @@ def test_the_inset_lies_on_tissue_that_the_metal_harms(tmp_path: Path) -> None:
     metal[25:35, 25:35], uncorrected[25:35, 25:35] = True, 30000
     uncorrected[:, 2:6] = 3000
     uncorrected[38:46, 14:20] = 300
-    row, column = _harmed(StoredCase(truth, uncorrected, metal, (-160.0, 240.0), None, None, None))
+    row, column = _harmed(StoredCase(truth, uncorrected, metal, (-160.0, 240.0), truth, truth, metal))
     assert abs(row - 42) <= 3 and abs(column - 17) <= 3
+
+
+def test_the_uncorrected_image_is_named_without_rows_of_it_and_all_is_the_default(run: Path, tmp_path: Path) -> None:
+    bare = write_run(tmp_path / "run", METHODS[1:3], pictures=1)
+    (benchmark,) = gather([open_run(bare)])
+    findings, case_id = Findings(benchmark), _case(bare)
+    case = read_case(findings.pictures[case_id])
+    assert case is not None
+    for names, labels in ((["none", "li"], ["LI"]), (["Uncorrected"], [])):
+        panels = figure_panels(findings, case_id, case, names)
+        assert [panel.label for panel in panels] == ["Truth", "Uncorrected", *labels]
+    drawn = CliRunner().invoke(
+        main, ["figure", str(run), "--case", _case(run), "--methods", "all", "--out", str(tmp_path / "f.png")]
+    )
+    assert drawn.exit_code == 0, drawn.output
+    assert (tmp_path / "f.png").read_bytes() == write_figure(run, _case(run), tmp_path / "g.png").read_bytes()
 
 
 def test_refusals_name_what_is_near_and_what_to_do(run: Path, tmp_path: Path) -> None:
     out, case = tmp_path / "f.png", _case(run)
     with pytest.raises(MethodError, match=r"no results of 'nmr'; did you mean 'nmar'"):
         write_figure(run, case, out, ["nmr"])
-    with pytest.raises(StoreError, match=f"Did you mean '{case}'"):
+    with pytest.raises(StoreError, match=rf"did you mean '{case}'\? Known: .*\. Cases with images: "):
         write_figure(run, f"{case}x", out)
     without = next(name for name in open_run(run).rows["case_id"] if not (run / "images" / name).is_dir())
     with pytest.raises(StoreError, match="--images all"):

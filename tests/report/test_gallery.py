@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_runs import METHODS, Synthetic, failed, write_run
+from synthetic_runs import METHODS, Synthetic, failed, with_other_rays, write_run
 
 from marbench.machine.arrays import npz
 from marbench.machine.files import safe_name
@@ -190,6 +190,7 @@ def test_every_case_with_pictures_is_shown_and_the_page_tells_how_to_get_the_oth
     stored = {path.name for path in (report.parent / "images").iterdir()}
     assert {case["id"] for case in data["cases"]} == stored
     assert "Pictures of the other 192 cases" in html
+    assert re.search(r"pixels of \d\.?\d{0,5} mm and", html)
     commands = [unescape(text) for text in re.findall(r'<pre class="command">(.*?)</pre>', html)]
     run, again = (shlex.split(text) for text in commands)
     assert run[:4] == ["marbench", "run", "--spec", f"{report.parent.name}/spec.toml"]
@@ -245,12 +246,11 @@ def test_a_torn_image_file_costs_only_itself(tmp_path: Path) -> None:
     assert len(after) >= len(before) - 1
 
 
-def test_runs_without_sinograms_have_a_gallery_without_them(tmp_path: Path) -> None:
+def test_sinograms_that_are_not_of_the_scan_are_not_shown(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", METHODS[:3], slices=2, pictures=1)
     (path,) = run.glob("images/*/_case.npz")
     with np.load(path) as stored:
-        arrays = {name: stored[name] for name in ("truth", "uncorrected", "metal", "window")}
-    path.write_bytes(npz(arrays))
+        path.write_bytes(npz(with_other_rays(stored)))
     (case,) = _shown(run)["cases"]
     assert case["sinograms"] is False
 

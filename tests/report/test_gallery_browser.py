@@ -10,7 +10,7 @@ import pytest
 import torch
 from browser import Browser, settle, until
 from scipy.ndimage import map_coordinates
-from synthetic_runs import HOSTILE, METHODS, Synthetic, write_run
+from synthetic_runs import HOSTILE, METHODS, Synthetic, with_other_rays, write_run
 
 from marbench.machine.arrays import npz
 from marbench.report.pages import render
@@ -600,7 +600,12 @@ def test_tools_unfold_set_columns_and_go_to_the_metal_and_thumbnails_lead_to_cas
     kept = viewer.execute_script("const box = document.querySelector('.pane canvas'); return [box.width, box.height]")
     assert kept == [width, height]
     viewer.get("about:blank")  # with what was put in its place
-    assert saved[3][0] == "Truth" and saved[3][-2].startswith(f"mini: {case}") and saved[3][-1].startswith("HU, −160")
+    assert (
+        saved[3][0] == "Truth"
+        and saved[3][-2].startswith(f"mini: {case}")
+        and saved[3][-2].endswith("scores dudonet2019")
+    )
+    assert saved[3][-1].startswith("HU, −160")
 
 
 def test_a_view_is_kept_under_its_name_and_found_again(viewer: Any) -> None:
@@ -634,8 +639,7 @@ def uneven(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     run = write_run(tmp_path_factory.mktemp("uneven") / "run", methods, slices=4, pictures=3, cards=cards)
     whole, lacking, _ = sorted(path.name for path in (run / "images").iterdir())
     with np.load(run / "images" / lacking / "_case.npz") as stored:
-        arrays = {name: stored[name] for name in ("truth", "uncorrected", "metal", "window")}
-    (run / "images" / lacking / "_case.npz").write_bytes(npz(arrays))
+        (run / "images" / lacking / "_case.npz").write_bytes(npz(with_other_rays(stored)))
     (run / "images" / lacking / "m1.npz").unlink()
     return render(run).parent, whole, lacking
 

@@ -374,6 +374,19 @@ def test_copies_say_what_the_table_says(board: Any, report: Path) -> None:
     assert float(row[lines[0].split(",").index("psnr[dudonet2019] all")]) == pytest.approx(mean, rel=1e-12)
 
 
+def test_copies_of_a_part_of_the_benchmark_say_so(browser: Browser, large: Path) -> None:
+    driver = browser.open(large)
+    texts = {}
+    for name in ("latex", "markdown", "csv"):
+        driver.find_element("css selector", f"#copy [data-format={name}]").click()
+        texts[name] = driver.find_element("css selector", "dialog textarea").get_attribute("value").splitlines()
+        driver.find_element("css selector", "dialog form button").click()
+    assert all("; 20 of 200 cases" in texts[name][0] for name in ("latex", "markdown"))
+    head, first, *_ = (line.split(",") for line in texts["csv"])
+    found = dict(zip(head, first, strict=True))
+    assert (found["cases_ok"], found["cases"], found["cases_of_benchmark"]) == ("20", "20", "200")
+
+
 @pytest.mark.parametrize("width", [1280, 375])
 def test_the_board_opens_with_ranks_over_metal_size_that_tell_themselves(
     browser: Browser, report: Path, width: int
@@ -416,14 +429,17 @@ def test_the_board_opens_with_ranks_over_metal_size_that_tell_themselves(
 def test_the_rows_on_show_are_downloaded_as_csv(board: Any) -> None:
     _choose(board, "kind", "classical")
     _choose(board, "region", "thorax")
-    name, text = board.execute_async_script(
+    name, content = board.execute_async_script(
         "const done = arguments[0]; const make = URL.createObjectURL; let blob;"
         "URL.createObjectURL = (each) => { blob = each; return make(each); };"
-        "HTMLAnchorElement.prototype.click = function () { blob.text().then(text => done([this.download, text])) };"
+        "HTMLAnchorElement.prototype.click = function () { blob.arrayBuffer().then((bytes) =>"
+        " done([this.download, [...new Uint8Array(bytes)]])) };"
         "document.getElementById('download').click()"
     )
     assert name.startswith("leaderboard-") and name.endswith("-thorax-classical.csv")
-    head, *rows = (line.split(",") for line in text.splitlines())
+    assert bytes(content).startswith(b"\xef\xbb\xbfmethod,")  # without the mark Excel takes it for no UTF-8
+    head, *rows = (line.split(",") for line in bytes(content).decode("utf-8-sig").splitlines())
+    assert {row[head.index("cases_of_benchmark")] for row in rows} == {"200"}
     assert head[0] == "method" and [row[0] for row in rows] == ["nmar", "li", "none"]
     # Last, so that columns stay where they were.
     assert head[-5:] == ["spec", "protocol", "region", "metal", "filter"]

@@ -21,9 +21,10 @@ from marbench.errors import StoreError
 from marbench.report.benchmark import gather
 from marbench.report.entries import entries
 from marbench.report.formats import number
-from marbench.report.pages import render
+from marbench.report.pages import PAGES, render
 from marbench.results.rows import Row
 from marbench.results.store import open_run
+from marbench.version import __version__
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 BREAKOUT = '</script><script>alert("2")</script>{{ 7 * 7 }}'
@@ -257,11 +258,16 @@ def test_poor_results_still_make_pages(tmp_path: Path, change: object) -> None:
     assert "<h1>" in (report / "index.html").read_text()
 
 
-def test_a_part_of_the_benchmark_is_called_so(tmp_path: Path) -> None:
-    part = (render(write_run(tmp_path / "part", METHODS[:2], slices=2)).parent / "index.html").read_text()
-    whole = (render(write_run(tmp_path / "whole", METHODS[:2], slices=20)).parent / "index.html").read_text()
-    assert "20 of its 200 cases" in part
-    assert "A part of the benchmark" not in whole
+def test_a_part_of_the_benchmark_is_called_so_on_every_page(tmp_path: Path) -> None:
+    part, whole = (
+        _pages(render(write_run(tmp_path / str(slices), METHODS[:2], slices=slices, pictures=1)).parent)
+        for slices in (2, 20)
+    )
+    assert len(part) == len(PAGES)
+    for path in part:
+        assert path.read_text().count("These results cover 20 of 200 cases.") == 1, path
+    assert not [path for path in whole if "A part of the benchmark" in path.read_text()]
+    assert ", 20 of 200 cases), convention" in next(path for path in part if path.stem == "provenance").read_text()
 
 
 def test_failures_are_told_with_their_trace(report: Path) -> None:
@@ -373,6 +379,31 @@ def test_several_runs_need_a_place_for_their_pages(tmp_path: Path) -> None:
         render(runs)
     with pytest.raises(StoreError, match="no results"):
         render(tmp_path / "absent")
+
+
+def test_results_are_cited_with_the_version_that_made_them(tmp_path: Path) -> None:
+    hosts = {"none": "old", "li": "older"}
+    run = write_run(
+        tmp_path / "run", METHODS[:2], slices=20, change=lambda row: replace(row, host_id=hosts[row.method])
+    )
+    for name, version in (("old", "0.10"), ("older", "0.9"), ("replaced", "0.1")):
+        (run / "hosts" / f"{name}.json").write_text(json.dumps({"packages": {"marbench": version}}))
+    page = _text(render(run).parent, "provenance")
+    assert ">marbench 0.9 / 0.10, benchmark mini" in page and "filled the results, with marbench 0.9 / 0.10:" in page
+    assert f"renders these pages from them, here with marbench {__version__}:" in page
+
+
+def test_commands_on_pages_of_several_runs_name_those_that_hold_what_they_need(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / "runs" / "a", METHODS[:2], slices=2, pictures=1),
+        write_run(tmp_path / "runs" / "b", METHODS[2:3], slices=2),
+    ]
+    report = render(runs, tmp_path / "out").parent
+    explorer, again = _text(report, "explorer"), "marbench report runs/a runs/b --out report"
+    assert "marbench figure runs/a --case p000-s00000_m00 --out" in explorer and "; one of them is drawn by" in explorer
+    assert f"{again}<" in _text(report, "gallery") and f"{again}<" in _text(report, "provenance")
+    bare = _text(render(runs[1:], tmp_path / "bare").parent, "explorer")
+    assert "kept the images of 0 of these 20 cases." in bare and "marbench figure" not in bare
 
 
 def test_methods_are_called_by_their_titles_and_alike_ones_by_their_labels_too(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from browser import Browser, until
 from synthetic_runs import HOSTILE, METHODS, Synthetic, write_run
 
+from marbench.report.pages import render
 from marbench.report.site import publish
 
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -96,6 +97,20 @@ def test_charts_fit_the_window_and_tell_their_values_to_pointer_and_keyboard(
         driver.execute_script("arguments[0].focus()", point)
         assert driver.find_element("css selector", ".reading").text == point.get_attribute("aria-label")
     assert browser.complaints(hostile_report) == []
+
+
+def test_a_long_title_takes_lines_and_not_the_room_of_a_table(browser: Browser, tmp_path: Path) -> None:
+    cards = {"li": {"title": f"Linear interpolation of the metal trace in every view {'x' * 60}"}}
+    report = render(write_run(tmp_path / "run", METHODS[:3], slices=2, cards=cards)).parent
+    for page in ("index", "statistics", "timing"):
+        driver = browser.open(report / f"{page}.html")
+        names = driver.find_elements("css selector", "tbody th[scope=row]")
+        widths = [name.size["width"] for name in names if name.is_displayed()]
+        assert widths and max(widths) < 420, page
+        assert driver.execute_script(
+            "const names = [...document.querySelectorAll('tbody th[scope=row]')];"
+            "return names.every((name) => name.scrollWidth <= name.clientWidth)"
+        ), page
 
 
 def test_on_paper_pages_are_white_whole_and_without_what_only_a_screen_needs(

@@ -39,6 +39,7 @@ def _run(scores: dict[str, float], folder: Path = Path(), timings: dict[str, flo
         {
             "method": method,
             "seconds": seconds,
+            "case_id": "c",
             "host_id": "h",
             "device": "cpu",
             "device_name": "A <b>CPU</b>",
@@ -63,7 +64,11 @@ def test_ours_stand_beside_the_papers_numbers() -> None:
     assert rows["dudonet"][5].paper == 33.51
     assert all(math.isnan(entry.ours) for entry in rows["rdn"])
     assert any("Not in this run: cgan, rdn, cnnmar" in note for note in result.notes)
-    assert any("mini is another one" in note for note in result.notes)
+    assert any("is another one" in note for note in result.notes)
+    run, paper = _run({"li": 20.0, "nmar": 22.0}), load_spec("dudonet2019")
+    for spec, is_told in ((paper, False), (paper.model_copy(update={"seed": 1}), True)):
+        notes = reproduce(replace(run, spec=spec), "table2").notes
+        assert any("is another one" in note for note in notes) == is_told
 
 
 def test_the_order_is_compared_pair_by_pair() -> None:
@@ -314,7 +319,8 @@ def test_the_command_prints_and_writes_the_table(tmp_path: Path, monkeypatch: py
     result = CliRunner().invoke(command, ["table2", "--run", str(tmp_path)], catch_exceptions=False)
     assert result.exit_code == 0
     assert "1 of 1" in result.output
-    with (tmp_path / "reproduce" / "table2.csv").open() as file:
+    with (tmp_path / "reproduce" / "table2.csv").open(encoding="utf-8") as file:
+        assert file.read(1) == "\ufeff"  # without it Excel takes UTF-8 for something else
         records = list(csv.DictReader(file))
     assert len(records) == 2 * 6 * 6
     assert {record["column"] for record in records} >= {"average", "1 (large)"}
@@ -324,7 +330,11 @@ def test_unknown_tables_and_empty_runs_are_refused() -> None:
     assert published_tables() == ("literature", "table1", "table2", "table3")
     with pytest.raises(StoreError, match=r"did you mean 'table2'"):
         reproduce(_run({"li": 20.0}), "tabel2")
-    with pytest.raises(StoreError, match="no results of"):
+    with pytest.raises(
+        StoreError, match=r"marbench run --spec mini --out \. --methods li,nmar,cgan,rdn,cnnmar,dudonet$"
+    ):
         reproduce(_run({"other": 20.0}), "table2")
+    with pytest.raises(StoreError, match=r"--methods 'dudonet\[variant=A\],.*,dudonet' --preset ablation$"):
+        reproduce(_run({"other": 20.0}), "table1")
     with pytest.raises(StoreError, match="no timings"):
         reproduce(_run({"li": 20.0}), "table3")

@@ -21,6 +21,7 @@ from marbench.machine.interrupts import Interrupts
 from marbench.method.request import parse_methods
 from marbench.metrics.measure import measures_of
 from marbench.report.shift import AxisTable, Cell, _column, shift_csv, shift_tables
+from marbench.report.spreadsheet import csv_text
 from marbench.results.paired import differences, other_cases, worst_cases
 from marbench.results.store import open_run
 from marbench.spec import load_spec
@@ -85,6 +86,7 @@ def test_every_point_is_a_run_of_the_cases_of_the_base(out: Path) -> None:
 
 def test_the_numbers_of_the_page_are_those_of_the_rows(out: Path) -> None:
     page, table = (out / "index.html").read_text(encoding="utf-8"), pd.read_csv(out / "shift.csv", dtype={"point": str})
+    assert (out / "shift.csv").read_bytes().startswith(b"\xef\xbb\xbfaxis,")
     (row,) = re.findall(r'<tr data-method="li".*?</tr>', page, re.DOTALL)
     shown = re.findall(r'data-measure="([^"]+)" data-value="([^"]+)"', row)
     measures = ["psnr[dudonet2019]", "rmse_hu"]
@@ -121,6 +123,15 @@ def test_a_case_that_could_not_be_made_at_a_point_is_the_reason_for_an_empty_cel
     assert cell.reason == "1 case could not be made: outside"
     (cell,) = _column(base, replace(base, rows=rows), ["li"], measures).values()
     assert cell.reason == "some case has no number"
+
+
+def test_spreadsheets_take_the_table_for_utf_8_and_no_label_for_a_formula(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(csv_text(["label", "db"], [["+1 px", -0.5], ["−1 µ", None]]), encoding="utf-8")
+    assert (tmp_path / "t.csv").read_bytes().startswith(b"\xef\xbb\xbflabel,db\n")
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert table["label"].tolist() == ["'+1 px", "−1 µ"] and table["db"].tolist() == pytest.approx(
+        [-0.5, np.nan], nan_ok=True
+    )
 
 
 def test_why_there_is_no_number_names_points_and_methods() -> None:

@@ -104,7 +104,7 @@ def test_a_permalink_survives_later_publications(site: Path, first_run: dict[str
 def test_pages_and_pictures_are_stored_once_for_each_benchmark(site: Path) -> None:
     (run,) = {Path(name).parts[0] for name in _state_runs_with(site, "images")}
     html = (site / "runs" / run / "index.html").read_text()
-    assert "40 of its 200 cases" not in html and "20 of its 200 cases" in html
+    assert "40 of 200 cases" not in html and "20 of 200 cases" in html
     assert 'href="results/rows.parquet"' in html and f"marbench report runs/{run}" in html
     assert not [path for path in (site / "runs").rglob("*") if path.suffix in (".js", ".png", ".css")]
     assert [path.name for path in (site / "runs" / run).glob("*.html")] == ["index.html"]
@@ -166,10 +166,12 @@ def test_the_feed_lists_runs_newest_first(site: Path) -> None:
         assert item.findtext(f"{atom}id") == f"urn:marbench:run:{record['id']}"
 
 
-def test_one_method_on_one_case_is_told_in_the_singular(tmp_path: Path) -> None:
+def test_one_method_on_one_case_is_told_in_the_singular_and_as_a_part(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", METHODS[:1], slices=1, change=lambda row: row if row.metal_id == "m00" else None)
     page = publish([run], tmp_path / "site", published=FIRST)
-    assert "1 method, 1 case ·" in page.read_text()
+    assert "1 method, 1 of 200 cases ·" in page.read_text()
+    for deeper in page.parent.glob("*/*/*.html"):
+        assert "A part of the benchmark" in deeper.read_text(), deeper
     assert "1 method on 1 case." in page.with_name("feed.xml").read_text()
 
 

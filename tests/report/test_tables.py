@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +19,15 @@ from synthetic_runs import METHODS, Synthetic, failed, write_run
 from marbench.cli.summary import summary_table
 from marbench.metrics.measure import measure, measures_of
 from marbench.report.benchmark import Benchmark, gather
+from marbench.report.entries import entries
 from marbench.report.pages import render
+from marbench.report.rank_chart import group_comparisons
 from marbench.report.standings import Standings, standings
 from marbench.report.submission import Submission
 from marbench.report.tables import score_table
-from marbench.results.rows import Row
-from marbench.results.store import open_run
+from marbench.report.timing import timing_table
+from marbench.results.rows import Row, TimingRow
+from marbench.results.store import Store, open_run
 from marbench.spec import load_spec
 
 
@@ -279,6 +282,25 @@ def test_results_have_the_days_on_which_they_were_stored_and_none_once_they_were
     assert _gather(tmp_path / "sent").days("method") == {}
 
 
+def test_of_a_machine_what_was_measured_last_counts_and_every_case_as_much(tmp_path: Path) -> None:
+    run = write_run(tmp_path, [Synthetic("li", 30)], slices=1)
+    timed = TimingRow(**_gather(run).timings.iloc[0])
+    # As with a newer kernel; of a slow case there are fewer calls.
+    again = [
+        replace(timed, host_id="newer", case_id=f"c{seconds}", repeat=repeat, seconds=seconds, parameters=None)
+        for seconds, calls in ((9.0, 1), (5.5, 2), (3.0, 5))
+        for repeat in range(calls)
+    ]
+    Store(run, load_spec("mini")).add_timings(again)
+    benchmark = _gather(run)
+    (row,) = timing_table(benchmark).to_dict("records")
+    assert (row["median"], row["lower"], row["upper"], row["calls"]) == (5.5, 4.25, 7.25, 8)
+    assert entries(benchmark)["li"].seconds == 5.5
+    # The same machine in two runs that are shown together: the one named last.
+    other = write_run(tmp_path / "other", [Synthetic("li", 30, seconds=4.0)], slices=1)
+    assert entries(_gather(other, write_run(tmp_path / "last", [Synthetic("li", 30)], slices=1)))["li"].seconds < 1
+
+
 def test_shards_of_one_version_are_one_entry(tmp_path: Path) -> None:
     parts = [
         write_run(
@@ -452,6 +474,18 @@ def test_what_is_reported_of_a_case_gives_way_to_what_is_known_of_it(tmp_path: P
         assert rows.loc[rows["method"] == "a", name].tolist() == known[name].tolist()
 
 
+def test_patients_whom_another_salt_names_are_counted_once(tmp_path: Path) -> None:
+    def renamed(row: Row) -> Row:
+        return replace(row, patient_id=f"again-{row.patient_id}")
+
+    def few(row: Row) -> Row | None:
+        return row if row.case_index < 30 else None
+
+    one = write_run(tmp_path / "a", [Synthetic("x", 30)], slices=6, patients=2, change=few)
+    other = write_run(tmp_path / "b", [Synthetic("y", 31)], slices=6, patients=2, change=renamed)
+    assert _gather(one, other).patients == _gather(other, one).patients == 2
+
+
 def test_reported_rows_do_not_decide_where_a_slice_has_a_place_for_a_region(tmp_path: Path) -> None:
     clinical = [each.id for each in measures_of("clinical") if each.convention]
 
@@ -496,3 +530,30 @@ def test_a_slice_without_a_place_for_a_region_costs_no_method_its_rank(tmp_path:
     # Five groups of two metals, one of twelve slices without the region; then all cases, and the measure's own column.
     assert [told for _, told in noise] == [*["22 cases"] * 5, "110 cases", "110 cases"]
     assert "cases</small>" not in re.search(r'data-measure="streak.*?</span>', row)[0]  # type: ignore[index]
+
+
+def test_a_measure_without_a_number_ranks_nobody(tmp_path: Path) -> None:
+    clinical = [each for each in measures_of("clinical") if each.convention]
+    first = clinical[0].id
+
+    def scored(row: Row, groups: Sequence[int]) -> Row:
+        scores = {each.id: each.sign * row.scores["psnr[dudonet2019]"] for each in clinical} | {
+            "noise[clinical]": np.nan
+        }
+        return replace(row, scores=row.scores | scores | ({first: np.nan} if row.size_group in groups else {}))
+
+    methods = [Synthetic("a", 35), Synthetic("b", 30)]
+    some = write_run(tmp_path / "some", methods, slices=7, patients=7, change=lambda row: scored(row, (1,)))
+    board = standings(_gather(some), "clinical")
+    assert [board.rank(method) for method in ("a", "b")] == [1, 2]
+    assert sorted(group_comparisons(_gather(some), board)) == [2, 3, 4, 5]
+    sections = (render(some).parent / "statistics.html").read_text().split("<section")
+    (noise,) = [text for text in sections if "Noise" in text]
+    assert "No case has a number." in noise and "<b>first</b>" not in noise
+
+    none = write_run(tmp_path / "none", methods, slices=1, change=lambda row: scored(row, range(6)))
+    board = standings(_gather(none), "clinical")
+    assert set(board.ranked) == {"a", "b"} and [board.rank(method) for method in board.ranked] == [None, None]
+    assert group_comparisons(_gather(none), board) == {}
+    table = (render(none).parent / "index.html").read_text().split('data-convention="clinical"')[1].split("</table>")[0]
+    assert re.findall(r'<span class="place">(.*?)</span>', table) == ["–", "–"] and "unranked" not in table

@@ -156,7 +156,8 @@ def test_the_figure_has_the_chart_of_the_page_and_the_same_bytes_twice(run: Path
     svg = (tmp_path / "a.svg").read_text()
     assert write_year_figure(run, tmp_path / "b.svg").read_text() == svg
     assert all(
-        f"<!-- {text} -->" in svg for text in ("LI", "NMAR", "CNNMAR", "LATE", "1990", "2020", "year of the paper")
+        f"<!-- {text} -->" in svg
+        for text in ("LI", "NMAR", "CNNMAR", "LATE", "1990", "2020", "year of the paper", "mean PSNR dudonet2019, dB")
     )
     assert 'width="252pt"' in write_year_figure(run, tmp_path / "c.svg", "dudonetpp2020", "single").read_text()
 

@@ -20,12 +20,13 @@ from filled import fill, row
 from PIL import Image
 
 from marbench.errors import StoreError
+from marbench.machine.toml import toml_value
 from marbench.mask_files import decode_mask
 from marbench.results.part_file import encode, table_of
 from marbench.results.rows import Row
 from marbench.results.store import Store, open_run
 from marbench.spec import Spec, load_spec
-from marbench.spec_file import _value, read_spec, spec_toml
+from marbench.spec_file import read_spec, spec_toml
 
 ABSURD: dict[str, tuple[object, ...]] = {
     "spec_hash": ("", "f" * 64),
@@ -283,7 +284,7 @@ def picture(side: int) -> str:
 
 def own(*metals: dict[str, str]) -> str:
     """Return metals of one's own as a table of ``spec.toml`` lists them."""
-    listed = (f'{{ id = "m{n}", pixel_cm = 0.001, masks = {_value(masks)} }}' for n, masks in enumerate(metals))
+    listed = (f'{{ id = "m{n}", pixel_cm = 0.001, masks = {toml_value(masks)} }}' for n, masks in enumerate(metals))
     return f"own = [{', '.join(listed)}]"
 
 
@@ -326,7 +327,7 @@ def test_a_spec_that_names_a_place_of_data_is_refused(tmp_path, tiny, key):
     assert read_spec(tmp_path) is not None  # as a run writes it
     for name, section in spec.model_dump(mode="json", by_alias=True, exclude_none=True, include=set(bound)).items():
         text = re.sub(rf"\n\[{name}\]\n(.+\n)*", "\n", text)
-        text += f"[{name}]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in section.items())
+        text += f"[{name}]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in section.items())
     (tmp_path / "spec.toml").write_text(text, encoding="utf-8")
     assert load_spec(tmp_path / "spec.toml") == spec
     with pytest.raises(StoreError, match=f"names a file in .*{re.escape(key)}"):

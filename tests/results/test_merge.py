@@ -23,6 +23,7 @@ from marbench.report.benchmark import gather
 from marbench.results import merge
 from marbench.results.images import Gallery
 from marbench.results.merge import merge_runs
+from marbench.results.part_file import encode, table_of
 from marbench.results.pictures import StoredCase, encode_case, encode_image, load_case, load_image
 from marbench.results.store import open_run
 from marbench.spec import Spec
@@ -71,6 +72,24 @@ def test_the_newest_valid_attempt_of_every_key_counts_and_merging_again_changes_
     assert sizes == [3, 3]
 
 
+def test_runs_whose_patients_have_names_of_several_salts_are_not_merged(tmp_path, tiny):
+    # Each method's own patients: of the merged rows none would tell that those of one case are the same one.
+    for name, method in (("a", "m"), ("b", "n")):
+        fill(tmp_path / name, tiny, row(tiny, method, case="x", patient_id=name), row(tiny, method, case=name))
+    with pytest.raises(StoreError, match=r"a names the patient of the case x a, .*b b: .* another salt"):
+        merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_part_that_says_the_last_time_there_is_can_be_merged(tmp_path, tiny):
+    fill(tmp_path / "a", tiny, row(tiny, case="x"))
+    fill(tmp_path / "b", tiny, row(tiny, case="z"))
+    rows = table_of("results", [row(tiny, case="y").record()])
+    (tmp_path / "b" / "results" / "last.parquet").write_bytes(encode("results", tiny.hash, 2**63 - 1, rows))
+    merge_runs([tmp_path / "a", tmp_path / "b"], tmp_path / "c")
+    assert open_run(tmp_path / "c").rows["case_id"].tolist() == ["x", "y", "z"]
+
+
 def test_of_attempts_that_each_folder_counts_anew_the_newest_counts(tmp_path, tiny):
     for name, attempt in (("a", 3), ("b", 1)):
         fill(tmp_path / name, tiny, row(tiny, attempt=attempt, host_id=name))
@@ -107,7 +126,7 @@ def test_what_was_run_here_counts_before_an_archive_that_is_named_last(tmp_path,
         store.write_method("m", {"method_hash": version, "title": f"M of {name}"})
         store.write_host("h", {"cpu": f"of {name}"})
         shade = np.full((4, 4), ord(name), np.int16)
-        case = StoredCase(shade, shade, shade == 0, (-100.0, 100.0))
+        case = StoredCase(shade, shade, shade == 0, (-100.0, 100.0), shade, shade, shade == 0)
         pictures = Gallery(tmp_path / name / "images", frozenset())
         pictures.write({"c/_case.npz": encode_case(case), "c/m.npz": encode_image(shade, "m", version)})
     for order in ("ab", "ba", "ac", "ca"):

@@ -18,7 +18,7 @@ from filled import fill, row, write_parts
 from marbench.results import parts
 from marbench.results.part_file import encode, read_pieces, table_of
 from marbench.results.parts import MANY, read_parts, write_part
-from marbench.results.store import Store
+from marbench.results.store import Store, open_run
 from marbench.spec import Spec
 
 KILLS = int(os.environ.get("MARBENCH_TEST_KILLS", "5"))
@@ -60,6 +60,19 @@ def files_of(folder: Path) -> list[str]:
 
 def visible_files_of(folder: Path) -> list[str]:
     return [name for name in files_of(folder) if name.endswith(".parquet") and name[0] != "."]
+
+
+@pytest.mark.parametrize("merging", [False, True])
+def test_what_is_written_after_the_clock_was_put_back_is_newer_all_the_same(tmp_path, tiny, monkeypatch, merging):
+    now = time.time_ns()
+    fill(tmp_path, tiny, row(tiny, seconds=1.0))
+    (tmp_path / "results" / f"{2**63 - 1}-foreign.parquet").touch()  # no time to write after
+    monkeypatch.setattr(time, "time_ns", lambda: now - 2 * 3600 * 10**9)
+    if merging:
+        monkeypatch.setattr(parts, "MANY", 0)
+        read_parts(tmp_path / "results", "results", tiny.hash, merge=True)
+    fill(tmp_path, tiny, row(tiny, seconds=2.0))
+    assert open_run(tmp_path).rows["seconds"].tolist() == [2.0]
 
 
 def test_many_parts_become_one_and_the_rows_stay_in_their_order(tmp_path, tiny):

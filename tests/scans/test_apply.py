@@ -606,6 +606,9 @@ def test_a_measured_sinogram_is_corrected_as_it_is(tiny, tiny_file, tmp_path):
         np.save(tmp_path / "scan.npy", scale * case.scan.sinogram[0].numpy())
         said = apply("--sinogram", tmp_path / "scan.npy", *options, code=2)
         assert re.search(f"our reconstruction of it shows (\\d+ )?{found}", said) and "by 0.1 if lengths" in said
+    np.save(tmp_path / "scan.npy", case.scan.sinogram[0].flip(0).numpy())
+    said = apply("--sinogram", tmp_path / "scan.npy", *options, code=2)
+    assert "measured from both ends differ" in said and "geometry.clockwise" in said
     np.savez(tmp_path / "scan.npz", sinogram_line_integral=case.scan.sinogram[0].numpy(), meta=np.array({"kVp": 120}))
     apply("--sinogram", tmp_path / "scan.npz", *options, "--methods", "none")
     np.save(tmp_path / "scan.npy", 2e5 * np.exp(-case.scan.sinogram[0].numpy()))

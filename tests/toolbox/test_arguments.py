@@ -1,17 +1,20 @@
 """The building blocks of classical methods refuse what would silently make another algorithm of them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from marbench import classical
 from marbench.ct.operators import Operators
 from marbench.errors import DataError
 from marbench.geometry import FanBeam, ImageGrid
 from marbench.toolbox.convolutional_dictionary import scene_of
 from marbench.toolbox.harmonic import harmonic_interpolation
+from marbench.toolbox.interpolation import additive_interpolation, linear_interpolation, normalized_interpolation
+from marbench.toolbox.metal_hardening import metal_beam_hardening
+from marbench.toolbox.priors import flat_water_prior, tissue_prior
 
 SINOGRAM = torch.rand(2, 8, 20, generator=torch.Generator().manual_seed(0)) + 1
 TRACE = torch.zeros(2, 8, 20, dtype=torch.bool)
@@ -36,12 +39,22 @@ def scene(image: torch.Tensor, mask: torch.Tensor, sinogram: torch.Tensor, trace
     return (found.measured * found.outside)[:, 0]
 
 
+_BLOCKS = (
+    linear_interpolation,
+    normalized_interpolation,
+    additive_interpolation,
+    metal_beam_hardening,
+    tissue_prior,
+    flat_water_prior,
+)
+FUNCTIONS: dict[str, Callable[..., torch.Tensor]] = {each.__name__: each for each in _BLOCKS} | {"scene_of": scene}
+
+
 def call(name: str, *changed: tuple[int, Any]) -> torch.Tensor:
     arguments = list(CALLS[name])
     for position, value in changed:
         arguments[position] = value
-    result: torch.Tensor = (scene if name == "scene_of" else getattr(classical, name))(*arguments)
-    return result
+    return FUNCTIONS[name](*arguments)
 
 
 @pytest.mark.parametrize("name", CALLS)
