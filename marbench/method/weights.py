@@ -351,7 +351,7 @@ def declared_files(folder: Path, declared: Sequence[DeclaredWeights], problems: 
     files = []
     for entry in declared:
         path = folder / entry.file
-        # A wheel of marbench leaves the weights of an ablation out.
+        # A wheel of marbench leaves some out, see pyproject.toml.
         if is_shipped and not path.exists() and not path.with_suffix(".json").exists():
             continue
         files += [

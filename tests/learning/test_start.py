@@ -225,10 +225,15 @@ def test_no_more_cases_are_simulated_than_a_training_draws(spec: Spec) -> None:
     assert pool_sizes(spec, "cpu", None, drawn=10**6)["pool_blocks"] == pool_sizes(spec, "cpu")["pool_blocks"]
 
 
-def test_pool_workers_and_cache_fit_into_what_is_left(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_workers_and_cache_fit_into_what_is_left(
+    spec: Spec, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MARBENCH_CACHE", str(tmp_path))
     block = BLOCK * bytes_per_case(spec.geometry, spec.grid)
+    (tmp_path / "training/world").mkdir(parents=True)
+    (tmp_path / "training/world/000000.safetensors").write_bytes(bytes(block))  # there for the next method
     monkeypatch.setattr("marbench.learning.recipe.available_memory", lambda: 3.1 * 2 * block)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3.1 * 5 * block))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3.1 * 5 * block - block))
     assert pool_sizes(spec, "cpu") == {"pool_blocks": 2, "distinct_blocks": 5, "renewed_blocks": 2}
     monkeypatch.setattr("marbench.learning.feeder.usable_cores", lambda: 16)
     for gigabytes, ranks, expected in ((1e6, 1, 16), (1e6, 4, 4), (6, 1, 4), (6, 3, 1), (0.1, 1, 1)):
