@@ -133,6 +133,8 @@ def _refuse_truths(folder: Path, keys: Sequence[CaseKey], count: int, form: str)
 def _refuse_another_format(folder: Path, form: str) -> None:
     """Raise StoreError where cases lie in another format: each would be there, and in ``cases.csv``, twice."""
     for path in _case_files(folder):
+        if path.suffix == f".{form}":  # of .npz alone, in which lies no other format
+            continue
         with contextlib.suppress(DataError):  # no case
             other = read_facts(path).get("format", "npz")
             if other != form:

@@ -142,9 +142,12 @@ def _place_of(file: WeightsFile) -> Path:
 def stanza(file: WeightsFile, chosen: Mapping[str, Any]) -> str:
     """Return the ``[[weights]]`` table by which a ``method.toml`` declares a file in its ``weights`` folder."""
     card = file.card
-    keys = {"file": f"weights/{file.path.name}", "sha256": card.sha256, "spec": card.spec, "preset": card.preset}
+    keys = {
+        "file": f"weights/{file.path.name}",
+        "sha256": card.sha256,
+        "spec": card.spec,
+        "preset": card.preset,
+        "parameters": dict(chosen),
+    }
     lines = ["[[weights]]", *(f"{key} = {toml_value(value)}" for key, value in keys.items() if value)]
-    if chosen:
-        values = ", ".join(f"{toml_value(name)} = {toml_value(value)}" for name, value in chosen.items())
-        lines.append(f"parameters = {{ {values} }}")
     return "\n".join(lines) + "\n"

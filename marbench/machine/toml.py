@@ -18,6 +18,7 @@ _TEXTS = re.compile(
     r"""'{3}(?:[^']++|'(?!''))*+(?:'{3,5})?|'[^'\n]*+'?|#[^\n]*+""",
     re.DOTALL,
 )
+_BARE_KEY = re.compile(r"[\w-]+", re.ASCII)
 _LONG_KEY = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{_PARTS}}}")
 
 
@@ -40,13 +41,13 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def toml_value(value: Any) -> str:
-    """Return a value as TOML has it: text as in JSON, but no DEL; inf and nan.
+    """Return a value as TOML has it: text as in JSON, but no DEL; inf and nan; keys in quotes where they need some.
 
-    >>> toml_value({"a": [1, 0.5, float("inf")], "b": "c"})
-    '{ a = [1, 0.5, inf], b = "c" }'
+    >>> toml_value({"a": [1, 0.5, float("inf")], "b c": "d"})
+    '{ a = [1, 0.5, inf], "b c" = "d" }'
     """
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(key)} = {toml_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(map(toml_value, value)) + "]"
     if isinstance(value, float):
@@ -61,3 +62,8 @@ def dotted(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any
             yield from dotted(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
+
+
+def _key(key: str) -> str:
+    """Return a key as TOML has it."""
+    return key if _BARE_KEY.fullmatch(key) else toml_value(key)

@@ -83,11 +83,15 @@ def test_lengths_in_metres_are_understood(tmp_path):
     assert load_all(tmp_path / "b")[0].image == pytest.approx(load_all(tmp_path / "a")[0].image, abs=1e-2)
 
 
+def counted(source: NiftiFolder) -> dict[str, int]:
+    return {patient: len(ids) for patient, ids in source.patients("test").items()}
+
+
 def test_a_volume_is_a_patient_but_bids_names_tell_more(tmp_path):
     for name in ("p1/ct.nii.gz", "p2/ct.nii.gz", "sub-07_ses-1_ct.nii", "sub-07_ses-2_ct.nii"):
         write(tmp_path / name)
     source = NiftiFolder(tmp_path, ALL_TEST, seed=0)
-    assert {patient: len(ids) for patient, ids in source.patients("test").items()} == {
+    assert counted(source) == {
         patient_label("p1/ct.nii"): 3,
         patient_label("p2/ct.nii"): 3,
         patient_label("sub-07"): 6,
@@ -101,7 +105,7 @@ def test_sessions_in_folders_of_a_subject_are_one_patient(tmp_path):
     for name in ("sub-07/ses-1/ct.nii.gz", "sub-07/ses-2/ct.nii.gz", "sub-08/ct.nii", "sub-set_1/ct.nii"):
         write(tmp_path / name)
     source = NiftiFolder(tmp_path, ALL_TEST, seed=0)
-    assert {patient: len(ids) for patient, ids in source.patients("test").items()} == {
+    assert counted(source) == {
         patient_label("sub-07"): 6,
         patient_label("sub-08"): 3,
         patient_label("sub-set_1/ct.nii"): 3,
